@@ -1,0 +1,105 @@
+/**
+ * The one error type of the product and the closed list of its codes.
+ *
+ * A message says what could not be done and why; `hint` says what to do about it. Neither may hold a
+ * secret or a row's value, because both reach answers and logs.
+ *
+ * @module
+ */
+
+/** Every code, with what it means. Codes are stable: callers and runbooks match on them. */
+export const ERROR_CODES = {
+  // Requests
+  unauthorized: "no valid key was presented",
+  forbidden: "the key is valid but not for this",
+  method_not_allowed: "the action exists under another HTTP method",
+  unknown_action: "no action of that name",
+  invalid_request: "the request's fields are wrong",
+  payload_too_large: "the request's body is over the limit",
+  not_found: "no such job, backup or object",
+  conflict: "something that is already there or already running stands against it",
+  // Settings
+  invalid_config: "a setting is wrong or missing",
+  // Database
+  database_unreachable: "no connection to the database",
+  database_error: "the database refused a statement",
+  database_protocol: "the server's bytes are not what the protocol allows",
+  insufficient_privilege: "the database role lacks a right that is needed",
+  lock_timeout: "a table lock was not granted in time",
+  concurrent_ddl: "definitions changed while they were read, too many times",
+  census_mismatch: "an object of the database has no entry in the backup",
+  unsupported_object: "an object of a kind that cannot be saved",
+  damaged_source: "the source database holds data that the server cannot read",
+  // Repository
+  repository_missing: "there is no repository at this place",
+  repository_exists: "there is a repository at this place already",
+  repository_foreign: "the repository belongs to another database",
+  repository_format: "the repository's format is not one this release reads",
+  key_missing: "the repository is encrypted and no key was given",
+  key_wrong: "the key does not open this repository",
+  key_weak: "the key is a placeholder or too weak",
+  object_missing: "a stored object is not there",
+  object_truncated: "a stored object is shorter than it says",
+  object_altered: "a stored object does not authenticate",
+  object_swapped: "a stored object is a valid one under another's name",
+  backup_not_found: "no backup of that id",
+  // Storage
+  storage_unreachable: "the storage does not answer",
+  storage_refused: "the storage refused the request",
+  storage_full: "the storage has no room",
+  storage_missing: "the storage has no such object",
+  storage_exists: "the storage holds another object of that name",
+  // Restore
+  restore_refused: "the plan has hazards that were not accepted",
+  target_unfit: "the target lacks something that the restore needs",
+  target_not_empty: "the target holds objects and was said to be empty",
+  restore_mismatch: "after the restore the target differs from the backup",
+  // Jobs
+  cancelled: "the work was cancelled",
+  interrupted: "the worker that did this job is gone",
+  internal: "a defect of this software",
+} as const;
+
+/** A code of {@linkcode ERROR_CODES}. */
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** What an error carries besides its message. */
+export interface BackupErrorOptions {
+  /** What the reader can do about it, in one or two sentences. */
+  hint?: string;
+  /** Names, counts and paths that a program may want; never secrets, never row values. */
+  details?: Record<string, unknown>;
+  /** What caused it. */
+  cause?: unknown;
+}
+
+/**
+ * The error that every layer throws.
+ *
+ * @example
+ * ```ts
+ * throw new BackupError("backup_not_found", "Cannot restore backup_1: no such backup", {
+ *   hint: "List the backups with action=jobs.",
+ * });
+ * ```
+ */
+export class BackupError extends Error {
+  override readonly name = "BackupError";
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly details: Record<string, unknown> | undefined;
+
+  constructor(code: ErrorCode, message: string, options: BackupErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+    this.details = options.details;
+  }
+}
+
+/** The error itself if it is a {@linkcode BackupError}, else an `internal` one that keeps it as cause. */
+export function toBackupError(error: unknown): BackupError {
+  if (error instanceof BackupError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new BackupError("internal", message, { cause: error });
+}

@@ -1,0 +1,162 @@
+/**
+ * What every catalog family works with: the session, the settings, and the registry it adds to.
+ *
+ * @module
+ */
+import type {
+  Entry,
+  EntryKind,
+  ExtensionFacts,
+  Section,
+  SequenceFacts,
+  TableData,
+  TableFacts,
+} from "../core/model.ts";
+import type { Session } from "../postgres/session.ts";
+
+/** What to save, and how managed schemas are taken. */
+export interface DumpOptions {
+  profile: "supabase" | "plain";
+  /** Patterns as in psql's `\d` (`schema` or `schema.table`, `*` and `?`); empty means everything. */
+  includeSchemas: string[];
+  excludeSchemas: string[];
+  includeTables: string[];
+  excludeTables: string[];
+  /** Tables whose definition is saved and whose rows are not. */
+  excludeTableData: string[];
+  /** COPY format of table data: `auto` uses binary where it is known to be safe. */
+  copyFormat: "auto" | "text" | "binary";
+}
+
+/**
+ * An entry in the making. Families fill in what they know; passes over all drafts add owner, comments,
+ * labels, rights and dependencies, so that no family repeats them.
+ */
+export interface Draft {
+  /** Catalog of the object: `pg_class`, `pg_proc`, … */
+  catalog: string;
+  oid: number;
+  /** Tells entries of one object apart: null for the object itself, `data`, `attach`, `row-security`, … */
+  part: string | null;
+  kind: EntryKind;
+  section: Section;
+  schema: string | null;
+  name: string;
+  create: string[];
+  drop: string[];
+  /**
+   * How COMMENT ON, SECURITY LABEL ON and ALTER … OWNER TO name the object, such as
+   * `FUNCTION "public"."f"("integer")` or `CONSTRAINT "c" ON "public"."t"`. Also its identity.
+   */
+  address: string;
+  /** Owner's role name where `ALTER <address> OWNER TO` works, else null. */
+  owner: string | null;
+  /** Where OWNER TO needs another address than `address` (constraint triggers, …). */
+  ownerAddress?: string;
+  /** Rights of the object; absent for kinds without. */
+  rights?: DraftRights;
+  /** False where the object cannot carry a comment or label of its own, such as data entries. */
+  commentable: boolean;
+  /** Further entries that must come first: `<catalog>:<oid>[:<part>]`. pg_depend is added to them. */
+  dependsOn: string[];
+  /** Name of the extension this is a member of: no definition is written, only rights and data. */
+  extension?: string;
+  table?: TableFacts;
+  sequence?: SequenceFacts;
+  extensionFacts?: ExtensionFacts;
+  largeObject?: { oid: number };
+}
+
+/** What the rights pass needs, all as the catalog has it. */
+export interface DraftRights {
+  /** Keyword of GRANT … ON: TABLE, SEQUENCE, FUNCTION, PROCEDURE, SCHEMA, TYPE, LANGUAGE, … */
+  grantType: string;
+  /** Name in GRANT … ON <type> <name>. */
+  grantName: string;
+  /** acl column as text items, null when it is NULL (the built-in default holds). */
+  acl: string[] | null;
+  /** `acldefault(<type>, <owner>)`. */
+  aclDefault: string[];
+  /** Rights at the end of initdb or CREATE EXTENSION (pg_init_privs), null when there are none. */
+  initial: string[] | null;
+  /** Column rights: name, acl, initial. */
+  columns?: { name: string; acl: string[] | null; initial: string[] | null }[];
+}
+
+/** One family of catalog objects: reads them and adds drafts. One file each under `families/`. */
+export interface CatalogFamily {
+  name: string;
+  /** Catalogs whose rows this family accounts for in the census. */
+  catalogs: string[];
+  read(context: DumpContext): Promise<void>;
+}
+
+/** State of one reading of the catalog. */
+export interface DumpContext {
+  session: Session;
+  options: DumpOptions;
+  /** server_version_num. */
+  version: number;
+  isSuperuser: boolean;
+  drafts: Drafts;
+  /** Names of schemas that are saved, by oid, decided by the schema family before the others run. */
+  schemas: Map<number, SavedSchema>;
+  /** Extension name by `<catalog>:<oid>` of its members, read before the families run. */
+  extensionMembers: Map<string, string>;
+  /** Per table-data entry; filled by the data family. */
+  tableData: TableData[];
+  /** Rows whose definition came from `pg_get_*` functions: compared again by the recheck. */
+  readByFunction: { catalog: string; oid: number }[];
+  /** What the operator should know, in words. */
+  remarks: string[];
+}
+
+/** A schema and what is taken of it. */
+export interface SavedSchema {
+  oid: number;
+  name: string;
+  /** Belongs to the platform (profile `supabase`). */
+  managed: boolean;
+  /** `all`: definitions of everything inside; `rights`: changed rights only (pg_catalog, …). */
+  take: "all" | "rights" | "none";
+}
+
+/** The drafts, findable by object. */
+export class Drafts {
+  readonly #byKey = new Map<string, Draft>();
+
+  /** The key of an object's entry. */
+  static key(catalog: string, oid: number, part: string | null = null): string {
+    return part === null ? `${catalog}:${oid}` : `${catalog}:${oid}:${part}`;
+  }
+
+  /** @throws {Error} when the same object is added twice: a defect of a family. */
+  add(draft: Draft): void {
+    const key = Drafts.key(draft.catalog, draft.oid, draft.part);
+    if (this.#byKey.has(key)) throw new Error(`Cannot add ${key} twice: ${draft.address}`);
+    this.#byKey.set(key, draft);
+  }
+
+  get(catalog: string, oid: number, part: string | null = null): Draft | undefined {
+    return this.#byKey.get(Drafts.key(catalog, oid, part));
+  }
+
+  byKey(key: string): Draft | undefined {
+    return this.#byKey.get(key);
+  }
+
+  remove(key: string): void {
+    this.#byKey.delete(key);
+  }
+
+  all(): IterableIterator<Draft> {
+    return this.#byKey.values();
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+}
+
+/** The key of a finished entry equals that of its draft. */
+export type EntryKey = Entry["key"];

@@ -1,0 +1,74 @@
+/**
+ * Which schemas and tables are taken: the operator's patterns and the profile.
+ *
+ * @module
+ */
+import type { DumpOptions, SavedSchema } from "./context.ts";
+
+/** Schemas whose definitions the Supabase platform owns and makes itself in every project. */
+export const MANAGED_SCHEMAS: readonly string[] = [
+  "_analytics",
+  "_realtime",
+  "_supavisor",
+  "auth",
+  "cron",
+  "etl",
+  "extensions",
+  "graphql",
+  "graphql_public",
+  "net",
+  "pgbouncer",
+  "pgmq",
+  "pgsodium",
+  "pgsodium_masks",
+  "pgtle",
+  "realtime",
+  "repack",
+  "storage",
+  "supabase_functions",
+  "supabase_migrations",
+  "vault",
+];
+
+/** Whether the profile says that the platform owns this schema. */
+export function isManagedSchema(options: DumpOptions, name: string): boolean {
+  return options.profile === "supabase" && MANAGED_SCHEMAS.includes(name);
+}
+
+/** What is taken of a schema: system schemas for changed rights only, temporary ones not at all. */
+export function takeOfSchema(options: DumpOptions, name: string): SavedSchema["take"] {
+  if (/^pg_(temp|toast_temp)_\d+$/.test(name) || name === "pg_toast") return "none";
+  const selected = isSelected(options, name);
+  if (name === "pg_catalog" || name === "information_schema") {
+    return hasPatterns(options) ? "none" : "rights";
+  }
+  return selected ? "all" : "none";
+}
+
+function hasPatterns(options: DumpOptions): boolean {
+  return options.includeSchemas.length > 0 || options.includeTables.length > 0;
+}
+
+function isSelected(options: DumpOptions, schema: string): boolean {
+  if (options.excludeSchemas.some((pattern) => matchesPattern(pattern, schema))) return false;
+  if (options.includeSchemas.length > 0) {
+    return options.includeSchemas.some((pattern) => matchesPattern(pattern, schema));
+  }
+  return true;
+}
+
+/**
+ * Whether a name matches a pattern of literal characters, `*` (any run) and `?` (any one).
+ *
+ * @example
+ * ```ts
+ * matchesPattern("app_*", "app_one"); // true
+ * ```
+ */
+export function matchesPattern(pattern: string, name: string): boolean {
+  const expression = pattern
+    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("*", ".*")
+    .replaceAll("?", ".");
+  return new RegExp(`^${expression}$`, "su").test(name);
+}
