@@ -6,6 +6,7 @@
 import type {
   Entry,
   EntryKind,
+  EntryStatements,
   ExtensionFacts,
   Section,
   SequenceFacts,
@@ -61,6 +62,22 @@ export interface Draft {
   dependsOn: string[];
   /** Name of the extension this is a member of: no definition is written, only rights and data. */
   extension?: string;
+  /**
+   * Key of the draft whose CREATE holds this definition as long as the order allows it: a default or
+   * check in its table, a check in its domain, the ON SELECT rule in its view. Such a draft makes an
+   * entry of its own, with its own `create`, only when a dependency loop forces it apart; otherwise
+   * only its comments and labels are kept, and go to the host. The host depends on it by itself.
+   */
+  inlineIn?: string;
+  /**
+   * On a host: writes its statements again without the inline drafts of these keys. A view without
+   * its rule is a dummy view (right columns, no tables); its rule then does CREATE OR REPLACE VIEW.
+   */
+  withoutInline?: (separate: ReadonlySet<string>) => { create: string[]; drop: string[] };
+  /** Statements that the family writes itself; the passes add theirs behind them. */
+  extra?: Partial<EntryStatements>;
+  /** Set by the managed pass. */
+  managed?: true;
   table?: TableFacts;
   sequence?: SequenceFacts;
   extensionFacts?: ExtensionFacts;
