@@ -82,24 +82,6 @@ export interface Draft {
   sequence?: SequenceFacts;
   extensionFacts?: ExtensionFacts;
   largeObject?: { oid: number };
-  /** Set while another draft's CREATE carries this one. */
-  inline?: InlinePart;
-}
-
-/**
- * A draft that another one's CREATE carries: a column default or a check inside CREATE TABLE, the ON
- * SELECT rule inside CREATE VIEW, a check inside CREATE DOMAIN, the index inside a constraint.
- *
- * It becomes no entry of its own: its comments and labels go to the host, and who depends on it depends
- * on the host. The host depends on it, so that what it needs comes before the host; its own dependency
- * on the host is dropped. Where that makes a loop the order calls `detach`, forgets `inline`, and the
- * part becomes an entry with its own statements and section that depends on the host.
- */
-export interface InlinePart {
-  /** Key of the draft that carries it. */
-  host: string;
-  /** Takes it out of the host's `create`. Absent where that is not possible. */
-  detach?: () => void;
 }
 
 /** What the rights pass needs, all as the catalog has it. */
