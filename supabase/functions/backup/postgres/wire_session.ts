@@ -1,0 +1,318 @@
+/**
+ * The {@linkcode Session} over our own wire.
+ *
+ * @module
+ */
+import { BackupError } from "../core/errors.ts";
+import { DatabaseError, parseErrorFields } from "./database_error.ts";
+import { CopyInFramer } from "./copy_in_framer.ts";
+import { parserOf, type ValueParser } from "./parse_value.ts";
+import { extendedQuery, frame, readInt32, readUint16 } from "./protocol.ts";
+import type { CopyResult, Parameter, Row, Session } from "./session.ts";
+import { BYTES_CODEC, decodeLoosely, type TextCodec, UTF8_CODEC } from "./text_codec.ts";
+import { garbage, type Message, type Wire } from "./wire.ts";
+
+/** What the start of a connection found out. */
+export interface SessionFacts {
+  serverVersion: number;
+  serverEncoding: string;
+  backendPid: number;
+  transactionStatus: string;
+  /** Sends a cancel request for this backend and waits until the server has taken it. */
+  sendCancel(): Promise<void>;
+}
+
+/** Server encodings for which PostgreSQL has no way to and from UTF-8. */
+const WITHOUT_UTF8 = ["SQL_ASCII", "MULE_INTERNAL"];
+
+interface Column {
+  name: string;
+  parse: ValueParser;
+}
+
+/** See {@linkcode Session}. Made by `connect`. */
+export class WireSession implements Session {
+  readonly serverVersion: number;
+  readonly serverEncoding: string;
+  readonly backendPid: number;
+  readonly sqlText: "utf8" | "bytes";
+  readonly #wire: Wire;
+  readonly #codec: TextCodec;
+  readonly #sendCancel: () => Promise<void>;
+  #status: string;
+  #turn: Promise<unknown> = Promise.resolve();
+  #running = false;
+  #cancelAsked = false;
+  #closed = false;
+
+  constructor(wire: Wire, facts: SessionFacts) {
+    this.#wire = wire;
+    this.serverVersion = facts.serverVersion;
+    this.serverEncoding = facts.serverEncoding;
+    this.backendPid = facts.backendPid;
+    this.#status = facts.transactionStatus;
+    this.#sendCancel = facts.sendCancel;
+    this.sqlText = WITHOUT_UTF8.includes(facts.serverEncoding) ? "bytes" : "utf8";
+    this.#codec = this.sqlText === "bytes" ? BYTES_CODEC : UTF8_CODEC;
+  }
+
+  get inTransaction(): boolean {
+    return this.#status !== "I";
+  }
+
+  query<T extends Row = Row>(sql: string, parameters: readonly Parameter[] = []): Promise<T[]> {
+    return this.#inTurn(async () => {
+      await this.#wire.write(
+        parameters.length === 0
+          ? this.#simple(sql)
+          : extendedQuery(this.#codec.encode(sql), parameters.map((value) => this.#text(value))),
+      );
+      const { rows } = await this.#readAnswer("run a query");
+      return rows as T[];
+    });
+  }
+
+  execute(sql: string): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#wire.write(this.#simple(sql));
+      await this.#readAnswer("run a statement", { keepRows: false });
+    });
+  }
+
+  copyOut(
+    sql: string,
+    onData: (slice: Uint8Array) => void | Promise<void>,
+  ): Promise<CopyResult> {
+    return this.#inTurn(async () => {
+      await this.#wire.write(this.#simple(this.#inServerEncoding(sql)));
+      const doing = "copy data out";
+      if (!await this.#startCopy("H", doing)) throw await this.#noCopy(doing);
+      let bytes = 0;
+      try {
+        bytes = await this.#wire.readCopyData(onData);
+      } catch (error) {
+        if (this.#wire.broken === undefined) await this.#abandonCopyOut();
+        throw error;
+      }
+      const { tag } = await this.#readAnswer(doing, { keepRows: false });
+      return { rows: rowsOf(tag), bytes };
+    });
+  }
+
+  copyIn(sql: string, source: AsyncIterable<Uint8Array>): Promise<CopyResult> {
+    return this.#inTurn(async () => {
+      await this.#wire.write(this.#simple(this.#inServerEncoding(sql)));
+      const doing = "copy data in";
+      if (!await this.#startCopy("G", doing)) throw await this.#noCopy(doing);
+
+      // While data goes out, only an error can come in: it is looked for all the time, because the
+      // server throws away what follows it and nobody would notice until the end.
+      let answered = false;
+      const answer = this.#readAnswer(doing, { keepRows: false, inCopy: true }).then(
+        (value) => ({ value }),
+        (error: unknown) => ({ error }),
+      ).finally(() => answered = true);
+      const framer = new CopyInFramer(this.#wire);
+      let failure: { error: unknown } | undefined;
+      try {
+        for await (const slice of source) {
+          if (answered) break;
+          await framer.append(slice);
+        }
+        if (!answered) await framer.finish();
+      } catch (error) {
+        failure = { error };
+        if (this.#wire.broken === undefined) await framer.abandon();
+      }
+      const outcome = await answer;
+      if (this.#wire.broken !== undefined && "error" in outcome) throw outcome.error;
+      if (failure !== undefined) throw failure.error;
+      if ("error" in outcome) throw outcome.error;
+      return { rows: rowsOf(outcome.value.tag), bytes: framer.bytes };
+    });
+  }
+
+  async cancel(): Promise<void> {
+    if (!this.#running) return;
+    this.#cancelAsked = true;
+    await this.#sendCancel();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#wire.broken === undefined && !this.#running) {
+      try {
+        await this.#wire.write(frame("X"));
+      } catch (error) {
+        // A server that is gone needs no farewell.
+        if (!(error instanceof BackupError)) throw error;
+      }
+    }
+    this.#wire.close();
+  }
+
+  /** Runs one piece of work after those that were asked for before it. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(async () => {
+      if (this.#wire.broken !== undefined) throw this.#wire.broken;
+      this.#running = true;
+      this.#cancelAsked = false;
+      try {
+        return await work();
+      } finally {
+        this.#running = false;
+      }
+    });
+    this.#turn = turn.catch(() => {}); // its caller has the error; the next in line only waits
+    return turn;
+  }
+
+  #simple(sql: string): Uint8Array {
+    if (sql.includes("\0")) {
+      throw new BackupError("internal", "Cannot run a statement: its text holds a NUL");
+    }
+    return frame("Q", this.#codec.encode(`${sql}\0`));
+  }
+
+  #text(value: Parameter): Uint8Array | null {
+    if (value === null) return null;
+    return this.#codec.encode(typeof value === "boolean" ? (value ? "t" : "f") : String(value));
+  }
+
+  /**
+   * Data moves in the server's own encoding, SQL text in UTF-8. The switch travels in the same message
+   * as the COPY: the message is decoded before it takes effect, and an error takes it back.
+   */
+  #inServerEncoding(sql: string): string {
+    if (this.sqlText === "bytes" || this.serverEncoding === "UTF8") return sql;
+    return `SET client_encoding TO '${this.serverEncoding}'; ${sql}; SET client_encoding TO 'UTF8'`;
+  }
+
+  /** Reads on until the COPY begins; false when the server finished without one. */
+  async #startCopy(type: "G" | "H", doing: string): Promise<boolean> {
+    while (true) {
+      const message = await this.#readMessage();
+      if (message.type === type) return true;
+      if (message.type === "E") throw await this.#errorAfter(message, doing);
+      if (message.type === "Z") {
+        this.#status = String.fromCharCode(message.body[0]!);
+        return false;
+      }
+      if (message.type === "G") {
+        await this.#wire.write(frame("f", this.#codec.encode("not asked\0")));
+      }
+    }
+  }
+
+  #noCopy(doing: string): BackupError {
+    return new BackupError("internal", `Cannot ${doing}: the statement is not such a COPY`);
+  }
+
+  /** Reads to the end of the answer so that the connection can be used again, without the rest of the data. */
+  async #abandonCopyOut(): Promise<void> {
+    await this.#sendCancel();
+    await this.#wire.readCopyData(() => {});
+    try {
+      await this.#readAnswer("copy data out", { keepRows: false });
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) throw error; // the cancelled COPY says so: expected
+    }
+  }
+
+  async #readAnswer(
+    doing: string,
+    options: { keepRows?: boolean; inCopy?: boolean } = {},
+  ): Promise<{ rows: Row[]; tag: string }> {
+    let columns: Column[] = [];
+    let rows: Row[] = [];
+    let tag = "";
+    while (true) {
+      const message = await this.#readMessage();
+      switch (message.type) {
+        case "T":
+          columns = this.#readColumns(message.body);
+          rows = [];
+          break;
+        case "D":
+          if (options.keepRows !== false) rows.push(this.#readRow(message.body, columns));
+          break;
+        case "C": {
+          const text = decodeLoosely(message.body.subarray(0, -1));
+          if (tag === "" || text !== "SET") tag = text;
+          break;
+        }
+        case "E":
+          throw await this.#errorAfter(message, doing);
+        case "G":
+          await this.#wire.write(frame("f", this.#codec.encode("no data was given\0")));
+          break;
+        case "Z":
+          this.#status = String.fromCharCode(message.body[0]!);
+          return { rows, tag };
+      }
+    }
+  }
+
+  /** The next message that is not a notice, a changed parameter or a notification. */
+  async #readMessage(): Promise<Message> {
+    while (true) {
+      const message = await this.#wire.read();
+      if (!"NSA".includes(message.type)) return message;
+    }
+  }
+
+  /** Reads on to the end of the failed answer and returns the error. */
+  async #errorAfter(message: Message, doing: string): Promise<BackupError> {
+    const facts = parseErrorFields(message.body, decodeLoosely);
+    const cancelled = facts.sqlState === "57014" && this.#cancelAsked;
+    const error = new DatabaseError(doing, facts, ...(cancelled ? ["cancelled" as const] : []));
+    if (error.fatal) {
+      this.#wire.fail(error);
+      return error;
+    }
+    while (true) {
+      const next = await this.#readMessage();
+      if (next.type !== "Z") continue;
+      this.#status = String.fromCharCode(next.body[0]!);
+      return error;
+    }
+  }
+
+  #readColumns(body: Uint8Array): Column[] {
+    const count = readUint16(body, 0);
+    const columns: Column[] = [];
+    let at = 2;
+    for (let index = 0; index < count; index++) {
+      const end = body.indexOf(0, at);
+      if (end < 0 || end + 18 > body.length) {
+        throw this.#wire.fail(garbage("a cut row description"));
+      }
+      const name = this.#codec.decode(body.subarray(at, end));
+      columns.push({ name, parse: parserOf(readInt32(body, end + 7) >>> 0) });
+      at = end + 19;
+    }
+    return columns;
+  }
+
+  #readRow(body: Uint8Array, columns: Column[]): Row {
+    const row: Row = {};
+    let at = 2;
+    for (const { name, parse } of columns) {
+      const length = readInt32(body, at);
+      at += 4;
+      if (length < 0) {
+        row[name] = null;
+        continue;
+      }
+      if (at + length > body.length) throw this.#wire.fail(garbage("a cut row"));
+      row[name] = parse(this.#codec.decode(body.subarray(at, at + length)));
+      at += length;
+    }
+    return row;
+  }
+}
+
+function rowsOf(tag: string): number {
+  return Number(/ (\d+)$/.exec(tag)?.[1] ?? 0);
+}
