@@ -1,0 +1,37 @@
+/**
+ * What the process was given, as data. Only `config.ts` reads it from the real environment.
+ *
+ * @module
+ */
+import type { Secret } from "./secret.ts";
+import type { SettingsPatch } from "./settings.ts";
+
+/** A key that opens the service; its name is the "who" of the audit log. */
+export interface NamedKey {
+  name: string;
+  key: Secret;
+}
+
+/** See the module. */
+export interface Environment {
+  /** Settings by `BACKUP_*` variables. */
+  settings: SettingsPatch;
+  /** The database that is backed up and holds the service's tables; null when none is set. */
+  databaseUrl: Secret | null;
+  /** Secret keys of the project. */
+  secretKeys: NamedKey[];
+  /** The legacy service-role JWT. */
+  serviceRoleKey: Secret | null;
+  /** Anonymous and publishable keys: known, and refused. */
+  publicKeys: Secret[];
+  /** Names of the keys that may call; null means all secret keys. */
+  allowedKeys: string[] | null;
+  /** Demanded besides for what can destroy. */
+  adminKey: Secret | null;
+  /** Whether this is the hosted runtime, whose disk is gone after the invocation. */
+  hosted: boolean;
+  /** The project's ref, null outside Supabase. */
+  projectRef: string | null;
+  /** A variable that a reference `env:NAME` names. */
+  variable(name: string): string | undefined;
+}

@@ -1,0 +1,204 @@
+/**
+ * The settings of the product: their names, bounds and defaults. A request, a row of `backup_config` and
+ * the environment are all checked by this one schema.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { BackupError } from "./errors.ts";
+
+/** Where a secret is, never the secret: `env:NAME` or `vault://name`. */
+export const secretReference = z.string().regex(
+  /^(env:[A-Z_][A-Z0-9_]{0,255}|vault:\/\/[A-Za-z0-9_.-]{1,255})$/,
+  "must be a reference: env:NAME or vault://name, never the value itself",
+);
+
+const hours = z.number().positive().max(8784);
+const days = z.number().int().min(1).max(3660);
+const pattern = z.string().min(1).max(130);
+
+/** Where backups are kept. */
+export const storageConfigSchema = z.strictObject({
+  bucket: z.string().min(1).max(255).optional(),
+  region: z.string().min(1).max(64).optional(),
+  accessKey: secretReference.optional(),
+  secretKey: secretReference.optional(),
+  endpoint: z.url().optional(),
+  prefix: z.string().max(200).optional(),
+  path: z.string().min(1).max(1000).optional(),
+});
+
+/** Every setting. */
+export const settingsSchema = z.strictObject({
+  enableDatabaseBackup: z.boolean(),
+  enableFunctionBackup: z.boolean(),
+  enableConfigBackup: z.boolean(),
+  enableSecretsBackup: z.boolean(),
+  databaseBackupInterval: hours,
+  functionBackupInterval: hours,
+  configBackupInterval: hours,
+  secretsBackupInterval: hours,
+  databaseBackupRetention: days,
+  functionBackupRetention: days,
+  configBackupRetention: days,
+  secretsBackupRetention: days,
+  backupStorageType: z.enum(["local", "s3", "gcs", "azure"]),
+  backupStorageConfig: storageConfigSchema,
+  enableEncryption: z.boolean(),
+  encryptionKey: secretReference.optional(),
+  enableCompression: z.boolean(),
+  compressionLevel: z.number().int().min(1).max(19),
+  compressionAlgorithm: z.enum(["zstd", "gzip"]),
+  enableBackupVerification: z.boolean(),
+  verificationInterval: hours,
+  enableBackupNotifications: z.boolean(),
+  notificationChannels: z.array(z.string().min(1).max(64)).max(20),
+  failureNotificationThreshold: z.number().int().min(1).max(1000),
+  databaseProfile: z.enum(["auto", "supabase", "plain"]),
+  databaseConnections: z.number().int().min(1).max(16),
+  excludeSchemas: z.array(pattern).max(200),
+  excludeTables: z.array(pattern).max(1000),
+  excludeTableData: z.array(pattern).max(1000),
+  lockTimeoutSeconds: z.number().int().min(1).max(3600),
+  allowLegacyServiceRoleKey: z.boolean(),
+}).superRefine((settings, context) => {
+  if (settings.compressionAlgorithm === "gzip" && settings.compressionLevel > 9) {
+    context.addIssue({
+      code: "custom",
+      path: ["compressionLevel"],
+      message: "gzip has levels 1 to 9",
+    });
+  }
+});
+
+/** Settings in force. */
+export type Settings = z.infer<typeof settingsSchema>;
+
+/** Some of them, as a request, a row or the environment gives them. */
+export const settingsPatchSchema = z.strictObject(settingsSchema.shape).partial();
+
+/** See {@linkcode settingsPatchSchema}. */
+export type SettingsPatch = z.infer<typeof settingsPatchSchema>;
+
+/** What holds when nobody says otherwise. */
+export const DEFAULT_SETTINGS: Settings = {
+  enableDatabaseBackup: true,
+  enableFunctionBackup: true,
+  enableConfigBackup: true,
+  enableSecretsBackup: true,
+  databaseBackupInterval: 24,
+  functionBackupInterval: 168,
+  configBackupInterval: 24,
+  secretsBackupInterval: 168,
+  databaseBackupRetention: 30,
+  functionBackupRetention: 90,
+  configBackupRetention: 365,
+  secretsBackupRetention: 365,
+  backupStorageType: "local",
+  backupStorageConfig: {},
+  enableEncryption: true,
+  encryptionKey: "env:BACKUP_ENCRYPTION_KEY",
+  enableCompression: true,
+  compressionLevel: 6,
+  compressionAlgorithm: "zstd",
+  enableBackupVerification: true,
+  verificationInterval: 24,
+  enableBackupNotifications: true,
+  notificationChannels: [],
+  failureNotificationThreshold: 3,
+  databaseProfile: "auto",
+  databaseConnections: 4,
+  excludeSchemas: [],
+  excludeTables: [],
+  excludeTableData: [],
+  lockTimeoutSeconds: 30,
+  allowLegacyServiceRoleKey: true,
+};
+
+/** A layer of settings with a name for messages. */
+export interface SettingsLayer {
+  name: string;
+  patch: unknown;
+}
+
+/**
+ * The settings in force: defaults, then each layer over the ones before it.
+ *
+ * @throws `invalid_config` naming layer and path when a layer holds unknown keys or impossible values
+ */
+export function mergeSettings(layers: readonly SettingsLayer[]): Settings {
+  let merged: Record<string, unknown> = { ...DEFAULT_SETTINGS };
+  for (const layer of layers) {
+    const parsed = settingsPatchSchema.safeParse(layer.patch);
+    if (!parsed.success) throw invalidSettings(layer.name, parsed.error);
+    merged = { ...merged, ...parsed.data };
+  }
+  const whole = settingsSchema.safeParse(merged);
+  if (!whole.success) throw invalidSettings("the settings together", whole.error);
+  return whole.data;
+}
+
+/** Keys that only the environment may say once it says them: where backups go and how they are sealed. */
+export const ENVIRONMENT_BOUND = [
+  "backupStorageType",
+  "backupStorageConfig",
+  "enableEncryption",
+  "encryptionKey",
+  "allowLegacyServiceRoleKey",
+] as const satisfies readonly (keyof Settings)[];
+
+/** Retention that the environment sets is a minimum: a row may only lengthen it. */
+export const ENVIRONMENT_MINIMUM = [
+  "databaseBackupRetention",
+  "functionBackupRetention",
+  "configBackupRetention",
+  "secretsBackupRetention",
+] as const satisfies readonly (keyof Settings)[];
+
+/**
+ * Refuses a change of what the environment has fixed.
+ *
+ * @throws `invalid_config` naming the keys
+ */
+export function checkAgainstEnvironment(patch: SettingsPatch, environment: SettingsPatch): void {
+  const fixed = ENVIRONMENT_BOUND.filter((key) =>
+    patch[key] !== undefined && environment[key] !== undefined &&
+    JSON.stringify(patch[key]) !== JSON.stringify(environment[key])
+  );
+  const shortened = ENVIRONMENT_MINIMUM.filter((key) =>
+    patch[key] !== undefined && environment[key] !== undefined && patch[key] < environment[key]
+  );
+  const keys = [...fixed, ...shortened];
+  if (keys.length === 0) return;
+  throw new BackupError(
+    "invalid_config",
+    `Cannot change ${keys.join(", ")}: the environment of the function fixes it`,
+    {
+      hint: "Change the function's secrets (supabase secrets set …) instead.",
+      details: { keys },
+    },
+  );
+}
+
+function invalidSettings(layer: string, error: z.ZodError): BackupError {
+  const issues = describeIssues(error);
+  return new BackupError(
+    "invalid_config",
+    `Cannot use the settings of ${layer}: ${issues.map((i) => `${i.path}: ${i.message}`).join("; ")}`,
+    { hint: "Correct or remove these settings.", details: { issues } },
+  );
+}
+
+/** Path and message of everything a schema found wrong; values are left out. */
+export function describeIssues(error: z.ZodError): { path: string; message: string }[] {
+  return error.issues.flatMap((issue) => {
+    const path = issue.path.map(String).join(".");
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => ({
+        path: path === "" ? key : `${path}.${key}`,
+        message: "is not known",
+      }));
+    }
+    return [{ path, message: issue.message }];
+  });
+}

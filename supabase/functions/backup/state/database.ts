@@ -1,0 +1,68 @@
+/**
+ * The connection to the service's own tables: a small pool that opens on first use.
+ *
+ * @module
+ */
+import postgres from "postgres";
+import { BackupError } from "../core/errors.ts";
+import type { Secret } from "../core/secret.ts";
+import { toStateError } from "./state_error.ts";
+
+/** What runs statements: the pool, or a transaction on it. */
+export type Sql = postgres.Sql | postgres.TransactionSql;
+
+/** Opens lazily, so that a service with its database down still starts. */
+export class StateDatabase {
+  readonly #url: Secret | null;
+  #pool: postgres.Sql | null = null;
+
+  constructor(url: Secret | null) {
+    this.#url = url;
+  }
+
+  /** Runs one or more statements. @throws see {@linkcode toStateError} */
+  async run<T>(doing: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+    try {
+      return await work(this.#open());
+    } catch (error) {
+      throw toStateError(error, doing);
+    }
+  }
+
+  /** Runs statements in one transaction. @throws see {@linkcode toStateError} */
+  async transaction<T>(
+    doing: string,
+    work: (sql: postgres.TransactionSql) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await this.#open().begin(work) as T;
+    } catch (error) {
+      throw toStateError(error, doing);
+    }
+  }
+
+  /** Ends all connections. */
+  async close(): Promise<void> {
+    const pool = this.#pool;
+    this.#pool = null;
+    await pool?.end({ timeout: 2 });
+  }
+
+  #open(): postgres.Sql {
+    if (this.#pool) return this.#pool;
+    if (this.#url === null) {
+      throw new BackupError("invalid_config", "Cannot reach the database: no address is set", {
+        hint: "Set SUPABASE_DB_URL.",
+      });
+    }
+    this.#pool = postgres(this.#url.reveal(), {
+      max: 2,
+      idle_timeout: 20,
+      connect_timeout: 5,
+      prepare: false, // poolers in transaction mode have no prepared statements
+      onnotice: () => {},
+      connection: { application_name: "supabase-backup" },
+    });
+    return this.#pool;
+  }
+}

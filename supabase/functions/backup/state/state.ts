@@ -1,0 +1,42 @@
+/**
+ * The service's own tables, together.
+ *
+ * @module
+ */
+import type { Secret } from "../core/secret.ts";
+import { applyMigrations, type MigrationReport } from "./apply_migrations.ts";
+import { BackupAuditLog } from "./backup_audit_log.ts";
+import { BackupConfigTable } from "./backup_config.ts";
+import { StateDatabase } from "./database.ts";
+import { JobTables } from "./job_tables.ts";
+
+/** Everything the service keeps in the database: an index of storage, never the only copy. */
+export class State {
+  readonly database: StateDatabase;
+  readonly jobs: JobTables;
+  readonly config: BackupConfigTable;
+  readonly audit: BackupAuditLog;
+
+  constructor(url: Secret | null) {
+    this.database = new StateDatabase(url);
+    this.jobs = new JobTables(this.database);
+    this.config = new BackupConfigTable(this.database);
+    this.audit = new BackupAuditLog(this.database);
+  }
+
+  /** Makes or upgrades the tables; safe to repeat, also by two callers at once. */
+  async migrate(): Promise<MigrationReport> {
+    return await applyMigrations(this.database);
+  }
+
+  /** A secret of the project's Vault, null when there is none of that name. */
+  async vaultSecret(name: string): Promise<string | null> {
+    const rows = await this.database.run("read the Vault", (sql) =>
+      sql`select decrypted_secret from vault.decrypted_secrets where name = ${name}`);
+    return rows[0]?.decrypted_secret ?? null;
+  }
+
+  async close(): Promise<void> {
+    await this.database.close();
+  }
+}

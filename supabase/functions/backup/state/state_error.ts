@@ -1,0 +1,49 @@
+/**
+ * Turns what the state tables' driver throws into the product's errors.
+ *
+ * @module
+ */
+import { BackupError } from "../core/errors.ts";
+
+/** SQLSTATEs of a table or schema that is not there. */
+const MISSING = new Set(["42P01", "3F000"]);
+
+/** The error for a failed statement or connection; the server's DETAIL is left out. */
+export function toStateError(error: unknown, doing: string): BackupError {
+  if (error instanceof BackupError) return error;
+  const code = codeOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  if (MISSING.has(code)) {
+    return new BackupError("not_found", `Cannot ${doing}: the service's tables are not there`, {
+      hint: "Make them with POST ?action=init.",
+      cause: error,
+    });
+  }
+  if (code === "42501") {
+    return new BackupError("insufficient_privilege", `Cannot ${doing}: ${message}`, {
+      hint: "Connect as the role that made the tables (on Supabase: postgres).",
+      cause: error,
+    });
+  }
+  if (/^[0-9A-Z]{5}$/.test(code) && !/^(08|57P|28|3D|53)/.test(code)) {
+    return new BackupError("database_error", `Cannot ${doing}: ${message}`, {
+      details: { sqlState: code },
+      cause: error,
+    });
+  }
+  return new BackupError(
+    "database_unreachable",
+    `Cannot ${doing}: no connection to the database (${code || "no answer"})`,
+    { hint: "Check that the database runs and SUPABASE_DB_URL is right.", cause: error },
+  );
+}
+
+/** Whether the tables cannot be used just now, which never stops a backup or a restore. */
+export function isStateUnavailable(error: BackupError): boolean {
+  return error.code === "database_unreachable" || error.code === "not_found" ||
+    error.code === "insufficient_privilege";
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
+}
