@@ -6,19 +6,14 @@
 import type { Session } from "../postgres/session.ts";
 
 const MEMBERS = `
-  select d.classid::regclass::text as catalog, d.objid as oid, e.extname as extension
+  select c.relname as catalog, d.objid as oid, e.extname as extension
     from pg_depend d
     join pg_extension e on e.oid = d.refobjid
+    join pg_class c on c.oid = d.classid
    where d.refclassid = 'pg_extension'::regclass and d.deptype = 'e' and d.objsubid = 0`;
 
 /** Extension name by `<catalog>:<oid>` of every member. */
 export async function readExtensionMembers(session: Session): Promise<Map<string, string>> {
-  const members = new Map<string, string>();
-  for (const row of await session.query(MEMBERS)) {
-    members.set(
-      `${row.catalog.replace(/^"?pg_catalog"?\./, "").replaceAll('"', "")}:${row.oid}`,
-      row.extension,
-    );
-  }
-  return members;
+  const rows = await session.query(MEMBERS);
+  return new Map(rows.map((row) => [`${row.catalog}:${row.oid}`, row.extension]));
 }

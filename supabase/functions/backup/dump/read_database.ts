@@ -1,0 +1,108 @@
+/**
+ * Reads a whole database into a model: catalogs by families, passes over all drafts, order.
+ *
+ * @module
+ */
+import type { DatabaseModel, Entry, EntryStatements } from "../core/model.ts";
+import type { Session } from "../postgres/session.ts";
+import { type Draft, Drafts, type DumpContext, type DumpOptions } from "./context.ts";
+import { decorate, type Decorations } from "./decorate.ts";
+import { Dependencies } from "./dependencies.ts";
+import { readExtensionMembers } from "./extension_members.ts";
+import { FAMILIES } from "./families/index.ts";
+import { markManaged } from "./managed.ts";
+import { orderDrafts, type OrderedDraft } from "./order.ts";
+import { noteRowVersions, type RowVersion } from "./recheck.ts";
+import { readSourceFacts } from "./source_facts.ts";
+
+/** A model with what the backup needs besides it. */
+export interface DatabaseReading extends DatabaseModel {
+  /** For {@linkcode recheck}, after the reading. */
+  rowVersions: RowVersion[];
+  /** What is left out or held otherwise, in words. */
+  remarks: string[];
+}
+
+/**
+ * Reads the database as the session's transaction sees it.
+ *
+ * @param session in a REPEATABLE READ transaction that holds the locks, with the pinned settings
+ * @throws {BackupError} `census_mismatch`, `unsupported_object`, `database_error`
+ */
+export async function readDatabase(
+  session: Session,
+  options: DumpOptions,
+): Promise<DatabaseReading> {
+  const source = await readSourceFacts(session, options);
+  const context: DumpContext = {
+    session,
+    options,
+    version: session.serverVersion,
+    isSuperuser: source.readAs.superuser,
+    drafts: new Drafts(),
+    schemas: new Map(),
+    extensionMembers: await readExtensionMembers(session),
+    tableData: [],
+    readByFunction: [],
+    remarks: [],
+  };
+  for (const family of FAMILIES) await family.read(context);
+  const dependencies = await Dependencies.read(context);
+  const decorations = await decorate(context, dependencies);
+  await markManaged(context);
+  const ordered = orderDrafts(context, dependencies);
+  return {
+    source,
+    entries: toEntries(context, ordered, decorations),
+    tableData: context.tableData,
+    rowVersions: await noteRowVersions(context),
+    remarks: context.remarks,
+  };
+}
+
+function toEntries(
+  context: DumpContext,
+  ordered: readonly OrderedDraft[],
+  decorations: Decorations,
+): Entry[] {
+  const placed = new Set(ordered.map(({ draft }) => keyOf(draft)));
+  // Comments and labels of what stands inside another object's definition go with that object.
+  for (const draft of context.drafts.all()) {
+    const key = keyOf(draft);
+    if (draft.inlineIn === undefined || placed.has(key)) continue;
+    const host = decorations.get(draft.inlineIn);
+    host?.comment.push(...decorations.get(key)!.comment);
+    host?.label.push(...decorations.get(key)!.label);
+  }
+  return ordered.map(({ draft, dependsOn }) =>
+    toEntry(draft, dependsOn, decorations.get(keyOf(draft))!)
+  );
+}
+
+function toEntry(draft: Draft, dependsOn: string[], around: EntryStatements): Entry {
+  return {
+    key: keyOf(draft),
+    kind: draft.kind,
+    section: draft.section,
+    schema: draft.schema,
+    name: draft.name,
+    identity: `${draft.kind} ${draft.address}`,
+    owner: draft.owner,
+    statements: {
+      ...around,
+      create: [...draft.create, ...around.create],
+      drop: [...draft.drop, ...around.drop],
+    },
+    dependsOn,
+    ...(draft.managed === undefined ? {} : { managed: draft.managed }),
+    ...(draft.extension === undefined ? {} : { extension: draft.extension }),
+    ...(draft.table === undefined ? {} : { table: draft.table }),
+    ...(draft.sequence === undefined ? {} : { sequence: draft.sequence }),
+    ...(draft.extensionFacts === undefined ? {} : { extensionFacts: draft.extensionFacts }),
+    ...(draft.largeObject === undefined ? {} : { largeObject: draft.largeObject }),
+  };
+}
+
+function keyOf(draft: Draft): string {
+  return Drafts.key(draft.catalog, draft.oid, draft.part);
+}
