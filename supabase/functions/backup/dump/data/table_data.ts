@@ -1,0 +1,97 @@
+/**
+ * How the rows of each table are stored and compared: columns, format, fingerprint.
+ *
+ * @module
+ */
+import type { ColumnFacts, CopyFormat, Entry, TableData, TableFacts } from "../../core/model.ts";
+import { quoteIdentifier } from "../../postgres/quote.ts";
+import type { Session } from "../../postgres/session.ts";
+import { hashFormOf, isBinarySafe, readTypes, type TypeCatalog } from "./types.ts";
+
+/** What {@linkcode describeTableData} needs to know. */
+export interface DescribeOptions {
+  /** `auto`: binary where it is known to be safe. `binary` fails for tables where it is not. */
+  copyFormat: "auto" | "text" | "binary";
+}
+
+/** One `TableData` for each entry that has rows, in the order of the entries. */
+export async function describeTableData(
+  session: Session,
+  entries: readonly Entry[],
+  options: DescribeOptions,
+): Promise<TableData[]> {
+  const types = await readTypes(session);
+  const described: TableData[] = [];
+  for (const entry of entries) {
+    if (entry.kind === "large-object-data") described.push(largeObjectData(entry, session));
+    if (entry.kind !== "table-data" || entry.table === undefined) continue;
+    const columns = dataColumns(entry.table);
+    described.push({
+      entry: entry.key,
+      columns: columns.map((column) => quoteIdentifier(column.name)),
+      format: formatOf(types, columns, options),
+      serverVersion: session.serverVersion,
+      encoding: session.serverEncoding,
+      columnTypes: columns.map((column) => column.typeName),
+      extensionVersions: {},
+      fingerprintExpression: fingerprintExpression(types, columns),
+    });
+  }
+  return described;
+}
+
+/** The columns that have data: all but generated ones. */
+export function dataColumns(table: TableFacts): ColumnFacts[] {
+  return table.columns.filter((column) => column.generated === "");
+}
+
+function formatOf(
+  types: TypeCatalog,
+  columns: readonly ColumnFacts[],
+  options: DescribeOptions,
+): CopyFormat {
+  // Rows without columns are empty lines in text and need no header.
+  if (options.copyFormat === "text" || columns.length === 0) return "text";
+  const safe = columns.every((column) => isBinarySafe(types, column.typeOid));
+  return safe ? "binary" : "text";
+}
+
+/**
+ * A 64-bit hash of the row aliased `t` that is the same on every server: see
+ * `docs/decisions/0003-fingerprints-are-made-by-the-server.md`.
+ */
+export function fingerprintExpression(
+  types: TypeCatalog,
+  columns: readonly ColumnFacts[],
+): string {
+  if (columns.length === 0) return "0::pg_catalog.int8";
+  const items = columns.map((column) => {
+    const name = `t.${quoteIdentifier(column.name)}`;
+    switch (hashFormOf(types, column.typeOid)) {
+      case "direct":
+        return name;
+      case "string":
+        // Collations may call different strings equal, and ICU's keys change with its version.
+        return `pg_catalog.hashtextextended(${name}::pg_catalog.text COLLATE "pg_catalog"."C", 0)`;
+      case "jsonb":
+        return `pg_catalog.jsonb_hash_extended(${name}, 0)`;
+      case "text":
+        // A row around it: the output function is called, never a cast that somebody made.
+        return `pg_catalog.hashtextextended(ROW(${name})::pg_catalog.text COLLATE "pg_catalog"."C", 0)`;
+    }
+  });
+  return `pg_catalog.hash_record_extended(ROW(${items.join(", ")}), 0)`;
+}
+
+function largeObjectData(entry: Entry, session: Session): TableData {
+  return {
+    entry: entry.key,
+    columns: ["loid", "pageno", "data"],
+    format: "binary",
+    serverVersion: session.serverVersion,
+    encoding: session.serverEncoding,
+    columnTypes: ["oid", "integer", "bytea"],
+    extensionVersions: {},
+    fingerprintExpression: null,
+  };
+}

@@ -1,0 +1,252 @@
+/**
+ * One moment for a whole backup: locks first, then the exported snapshot, then the proof that both
+ * speak of the same tables.
+ *
+ * A snapshot alone is not enough: a table that is rewritten or emptied by DDL after the snapshot shows
+ * fewer rows in it, without an error. LOCK TABLE takes no snapshot, so the locks come first in the same
+ * transaction; a snapshot taken afterwards sees every change that the locks had to wait for.
+ *
+ * @module
+ */
+import { BackupError } from "../core/errors.ts";
+import { DatabaseError } from "../postgres/database_error.ts";
+import { quoteLiteral, quoteQualified } from "../postgres/quote.ts";
+import type { Row, Session } from "../postgres/session.ts";
+import type { DumpOptions } from "./context.ts";
+import { takeOfSchema } from "./selection.ts";
+
+/** How a snapshot is opened. */
+export interface OpenSnapshotOptions {
+  /** Another session, outside of a transaction: finds the tables. */
+  finder: Session;
+  /** What is saved: only its tables are locked. */
+  dump: DumpOptions;
+  /** How long to wait for the lock of one table. @default 60000 */
+  lockTimeoutMs?: number;
+  /** How often to begin anew when tables come, go or are rewritten in between. @default 5 */
+  attempts?: number;
+  signal?: AbortSignal | undefined;
+}
+
+/** A moment that is held by a session's open transaction. */
+export interface OpenSnapshot {
+  /** For SET TRANSACTION SNAPSHOT in other sessions. */
+  id: string;
+  /** By the server's clock, ISO 8601 in UTC. */
+  takenAt: string;
+  lsn: string;
+  /** Oids of the locked tables. */
+  locked: ReadonlySet<number>;
+  /** Tables of the selection that this role may not read, quoted: they could not be locked. */
+  unreadable: string[];
+}
+
+/** A table as one look at the catalog saw it. */
+interface FoundTable {
+  oid: number;
+  sqlName: string;
+  relfilenode: number;
+  readable: boolean;
+}
+
+const TABLES = `
+  select c.oid, n.nspname, c.relname, c.relfilenode,
+         pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+           and pg_catalog.has_table_privilege(c.oid, 'SELECT') as readable
+    from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+   where c.relkind in ('r', 'p') and c.relpersistence <> 't'
+     and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+   order by n.nspname, c.relname`;
+
+const MOMENT = `
+  select pg_catalog.pg_export_snapshot() as id,
+         pg_catalog.to_char(pg_catalog.clock_timestamp() at time zone 'UTC',
+                            'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as taken_at,
+         (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
+               else pg_catalog.pg_current_wal_lsn() end)::text as lsn`;
+
+/** Tables that this backend holds, by oid, with the file that each has now, whatever the snapshot. */
+const HELD = `
+  select l.relation as oid, pg_catalog.pg_relation_filenode(l.relation) as filenode
+    from pg_catalog.pg_locks l
+   where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation'
+     and l.mode = 'AccessShareLock' and l.granted
+     and l.database = (select d.oid from pg_catalog.pg_database d
+                        where d.datname = pg_catalog.current_database())`;
+
+/** Tables to one LOCK TABLE. */
+const BATCH = 100;
+
+/**
+ * Locks every table of the selection and takes the snapshot. On return the coordinator is inside a
+ * read-only transaction that holds both until it ends.
+ *
+ * @throws `lock_timeout` naming the table, `concurrent_ddl` when the tables did not hold still
+ */
+export async function openSnapshot(
+  coordinator: Session,
+  options: OpenSnapshotOptions,
+): Promise<OpenSnapshot> {
+  const attempts = options.attempts ?? 5;
+  let reason = "";
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    options.signal?.throwIfAborted();
+    const wanted = await findTables(options.finder, options.dump);
+    const readable = wanted.filter((table) => table.readable);
+    await begin(coordinator);
+    try {
+      const missing = await lockTables(coordinator, readable, options);
+      if (missing === null) {
+        const [moment] = await coordinator.query(MOMENT);
+        const seen = await findTables(coordinator, options.dump);
+        const { locked, difference } = await compareLocked(coordinator, seen);
+        if (moment !== undefined && difference === null) {
+          const unreadable = seen.filter((table) => !table.readable).map((table) => table.sqlName);
+          return { id: moment.id, takenAt: moment.taken_at, lsn: moment.lsn, locked, unreadable };
+        }
+        reason = difference ?? "the server gave no snapshot";
+      } else {
+        reason = missing;
+      }
+    } catch (error) {
+      await leave(coordinator);
+      throw error;
+    }
+    await coordinator.execute("ROLLBACK");
+  }
+  throw new BackupError(
+    "concurrent_ddl",
+    `Cannot take one moment of the database: ${reason}, ${attempts} times in a row`,
+    { hint: "Run the backup when no migration, VACUUM FULL or CLUSTER is running." },
+  );
+}
+
+/** Makes a session see the same moment; its transaction stays open until it is ended. */
+export async function joinSnapshot(session: Session, id: string): Promise<void> {
+  await begin(session);
+  await session.execute(`SET TRANSACTION SNAPSHOT ${quoteLiteral(id)}`);
+  // Parallel plans give rows in another order on each run; sorting and JIT have nothing to do here.
+  await session.execute(
+    "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off; " +
+      "SET LOCAL enable_tidscan = on; SET LOCAL lock_timeout = '10s'",
+  );
+}
+
+async function begin(session: Session): Promise<void> {
+  await session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+}
+
+/** Ends a transaction on the way out of a failure, which is what the caller is told about. */
+async function leave(session: Session): Promise<void> {
+  try {
+    await session.execute("ROLLBACK");
+  } catch (error) {
+    // A broken connection has rolled back by itself.
+    if (!(error instanceof BackupError)) throw error;
+  }
+}
+
+async function findTables(session: Session, dump: DumpOptions): Promise<FoundTable[]> {
+  const rows = await session.query(TABLES);
+  return rows.filter((row: Row) => takeOfSchema(dump, row.nspname) === "all").map((row: Row) => ({
+    oid: row.oid,
+    sqlName: quoteQualified(row.nspname, row.relname),
+    relfilenode: row.relfilenode,
+    readable: row.readable,
+  }));
+}
+
+/** Locks all tables; returns what is gone, in words, or null. */
+async function lockTables(
+  session: Session,
+  tables: readonly FoundTable[],
+  options: OpenSnapshotOptions,
+): Promise<string | null> {
+  const timeoutMs = options.lockTimeoutMs ?? 60_000;
+  await session.execute(`SET LOCAL lock_timeout = ${Math.max(1, Math.trunc(timeoutMs))}`);
+  for (let at = 0; at < tables.length; at += BATCH) {
+    options.signal?.throwIfAborted();
+    const batch = tables.slice(at, at + BATCH);
+    await session.execute("SAVEPOINT locking");
+    try {
+      await session.execute(lockStatement(batch, "NOWAIT"));
+      await session.execute("RELEASE SAVEPOINT locking");
+      continue;
+    } catch (error) {
+      if (stateOf(error) !== "55P03" && !isGone(error)) throw lockError(error, null, timeoutMs);
+    }
+    // Somebody stands in the way: one by one, so that the one who waits too long has a name.
+    await session.execute("ROLLBACK TO SAVEPOINT locking; RELEASE SAVEPOINT locking");
+    for (const table of batch) {
+      options.signal?.throwIfAborted();
+      try {
+        await session.execute(lockStatement([table], ""));
+      } catch (error) {
+        if (isGone(error)) return `${table.sqlName} was dropped or renamed`;
+        throw lockError(error, table.sqlName, timeoutMs);
+      }
+    }
+  }
+  await session.execute("SET LOCAL lock_timeout = 0");
+  return null;
+}
+
+function lockStatement(tables: readonly FoundTable[], wait: "NOWAIT" | ""): string {
+  const list = tables.map((table) => `ONLY ${table.sqlName}`).join(", ");
+  return `LOCK TABLE ${list} IN ACCESS SHARE MODE ${wait}`;
+}
+
+/** Compares what the snapshot shows with what is locked and with the files as they are now. */
+async function compareLocked(
+  session: Session,
+  seen: readonly FoundTable[],
+): Promise<{ locked: ReadonlySet<number>; difference: string | null }> {
+  const held = new Map<number, number>();
+  for (const row of await session.query(HELD)) held.set(row.oid, Number(row.filenode ?? 0));
+  for (const table of seen) {
+    if (!table.readable) continue;
+    const filenode = held.get(table.oid);
+    if (filenode === undefined) {
+      return { locked: new Set(), difference: `${table.sqlName} appeared in between` };
+    }
+    if (filenode !== table.relfilenode) {
+      return { locked: new Set(), difference: `${table.sqlName} was rewritten in between` };
+    }
+  }
+  return { locked: new Set(held.keys()), difference: null };
+}
+
+function stateOf(error: unknown): string {
+  return error instanceof DatabaseError ? error.sqlState : "";
+}
+
+function isGone(error: unknown): boolean {
+  // Undefined table or schema, or a name that is now something that cannot be locked.
+  return ["42P01", "3F000", "42809"].includes(stateOf(error));
+}
+
+function lockError(error: unknown, table: string | null, timeoutMs: number): unknown {
+  const state = stateOf(error);
+  if (state === "55P03") {
+    return new BackupError(
+      "lock_timeout",
+      `Cannot lock ${
+        table ?? "the tables"
+      }: another transaction holds it for more than ${timeoutMs} ms`,
+      {
+        hint: "Look for the transaction in pg_stat_activity, or raise the lock timeout.",
+        details: { table },
+        cause: error,
+      },
+    );
+  }
+  if (state === "53200") {
+    return new BackupError(
+      "database_error",
+      "Cannot lock the tables: the server has no room for so many locks",
+      { hint: "Raise max_locks_per_transaction, or save fewer schemas at a time.", cause: error },
+    );
+  }
+  return error;
+}
