@@ -1,0 +1,35 @@
+/**
+ * Changed rights of built-in routines and of routines of extensions.
+ *
+ * @module
+ */
+import type { CatalogFamily, DumpContext } from "../context.ts";
+import { defineRights, initialRightsSql, isNoMemberSql } from "./define.ts";
+import { ROUTINE_COLUMNS, ROUTINE_FROM, routineSignature } from "./routine.ts";
+
+const ROUTINES = `
+  select ${ROUTINE_COLUMNS}
+    from ${ROUTINE_FROM}
+   where p.proacl is distinct from ${initialRightsSql("pg_proc", "p.oid")}
+     and (n.nspname in ('pg_catalog', 'information_schema')
+          or not ${isNoMemberSql("pg_proc", "p.oid")})
+   order by n.nspname, p.proname, p.oid`;
+
+/** The family of rights on routines that are not defined by the backup. */
+export const routineRightsFamily: CatalogFamily = {
+  name: "rights on routines",
+  catalogs: [],
+  async read(context: DumpContext): Promise<void> {
+    for (const row of await context.session.query(ROUTINES)) {
+      const { keyword, signature } = routineSignature(row);
+      defineRights(context, {
+        catalog: "pg_proc",
+        oid: row.oid,
+        schemaOid: row.schema_oid,
+        schema: row.nspname,
+        name: row.proname,
+        row,
+      }, { type: keyword, name: signature });
+    }
+  },
+};
