@@ -4,6 +4,35 @@
  * @module
  */
 import type { CatalogFamily } from "../context.ts";
+import { defaultsFamily } from "./defaults.ts";
+import { extensionDependenciesFamily } from "./extension_dependencies.ts";
+import { foreignKeysFamily } from "./foreign_keys.ts";
+import { indexesFamily } from "./indexes.ts";
+import { materializedViewsFamily } from "./materialized_views.ts";
+import { policiesFamily } from "./policies.ts";
+import { relationRightsFamily } from "./relation_rights.ts";
+import { rulesFamily } from "./rules.ts";
+import { sequencesFamily } from "./sequences.ts";
+import { statisticsFamily } from "./statistics.ts";
+import { tableDataFamily } from "./table_data.ts";
+import { tablesFamily } from "./tables.ts";
+import { triggersFamily } from "./triggers.ts";
+import { viewsFamily } from "./views.ts";
 
 /** In the order of reading. */
-export const relationFamilies: CatalogFamily[] = [];
+export const relationFamilies: CatalogFamily[] = [
+  sequencesFamily,
+  tablesFamily,
+  viewsFamily,
+  materializedViewsFamily,
+  defaultsFamily,
+  indexesFamily,
+  foreignKeysFamily,
+  statisticsFamily,
+  rulesFamily,
+  triggersFamily,
+  policiesFamily,
+  relationRightsFamily,
+  tableDataFamily,
+  extensionDependenciesFamily,
+];

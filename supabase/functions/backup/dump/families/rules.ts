@@ -1,0 +1,53 @@
+/**
+ * Rules, except the ON SELECT rules that are views.
+ *
+ * @module
+ */
+import { quoteIdentifier } from "../../postgres/quote.ts";
+import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
+import { firingAction } from "./firing.ts";
+import { definedRelations, oidArray } from "./relations.ts";
+
+const RULES = `
+  select w.oid, w.ev_class as relation, w.rulename as name, w.ev_enabled as enabled,
+         pg_get_ruledef(w.oid) as definition
+    from unnest($1::oid[]) wanted(oid)
+    join pg_class c on c.oid = wanted.oid
+    join pg_rewrite w on w.ev_class = c.oid
+     and not (c.relkind in ('v', 'm') and w.ev_type = '1' and w.is_instead)
+   order by w.oid`;
+
+/** The family of pg_rewrite without the views' own rules. */
+export const rulesFamily: CatalogFamily = {
+  name: "rules",
+  catalogs: ["pg_rewrite"],
+  async read(context: DumpContext): Promise<void> {
+    const relations = new Map(
+      (await definedRelations(context, "rpfvm")).map((one) => [one.oid, one]),
+    );
+    for (const row of await context.session.query(RULES, [oidArray(relations.keys())])) {
+      const relation = relations.get(row.relation)!;
+      const name = quoteIdentifier(row.name);
+      const create = [row.definition.replace(/;\s*$/, "")];
+      if (row.enabled !== "O") {
+        create.push(`ALTER TABLE ${relation.sqlName} ${firingAction(row.enabled, "RULE", name)}`);
+      }
+      context.readByFunction.push({ catalog: "pg_rewrite", oid: row.oid });
+      context.drafts.add({
+        catalog: "pg_rewrite",
+        oid: row.oid,
+        part: null,
+        kind: "rule",
+        section: "post-data",
+        schema: relation.schema,
+        name: `${relation.name} ${row.name}`,
+        create,
+        drop: [`DROP RULE ${name} ON ${relation.sqlName}`],
+        address: `RULE ${name} ON ${relation.sqlName}`,
+        owner: null,
+        commentable: true,
+        dependsOn: [Drafts.key("pg_class", relation.oid)],
+      });
+    }
+  },
+};

@@ -1,0 +1,99 @@
+/**
+ * CHECK constraints of tables and, from PostgreSQL 18 on, their named NOT NULL constraints.
+ *
+ * Most of them stand inside CREATE TABLE. Those that were never checked against all rows come after
+ * the data, because the rows may violate them.
+ *
+ * @module
+ */
+import { quoteIdentifier } from "../../postgres/quote.ts";
+import { type Draft, Drafts, type DumpContext } from "../context.ts";
+import { oidArray, type Relation } from "./relations.ts";
+
+/** A CHECK or NOT NULL constraint of a table. */
+export interface TableConstraint {
+  oid: number;
+  name: string;
+  /** pg_constraint.contype: c or n. */
+  type: string;
+  /** As `pg_get_constraintdef` writes it. */
+  definition: string;
+  isLocal: boolean;
+  isValidated: boolean;
+  noInherit: boolean;
+  /** Number of the column of a NOT NULL. */
+  column: number | null;
+  /** The same constraint in the tables that this one inherits from. */
+  inheritedFrom: number[];
+}
+
+const CONSTRAINTS = `
+  select c.conrelid as relation, c.oid, c.conname as name, c.contype as type,
+         pg_get_constraintdef(c.oid) as definition, c.conislocal as "isLocal",
+         c.convalidated as "isValidated", c.connoinherit as "noInherit",
+         case when c.contype = 'n' then c.conkey[1] end as column,
+         array(select pc.oid
+                 from pg_inherits h
+                 join pg_constraint pc on pc.conrelid = h.inhparent and pc.contype = c.contype
+                where h.inhrelid = c.conrelid
+                  and case when c.contype = 'c' then pc.conname = c.conname
+                           else (select a.attname from pg_attribute a
+                                  where a.attrelid = pc.conrelid and a.attnum = pc.conkey[1])
+                              = (select a.attname from pg_attribute a
+                                  where a.attrelid = c.conrelid and a.attnum = c.conkey[1]) end)
+           as "inheritedFrom"
+    from unnest($1::oid[]) wanted(oid)
+    join pg_constraint c on c.conrelid = wanted.oid and c.contype in ('c', 'n')
+   order by c.conrelid, c.conname`;
+
+/** The constraints by oid of their table. */
+export async function readTableConstraints(
+  context: DumpContext,
+  tables: Relation[],
+): Promise<Map<number, TableConstraint[]>> {
+  const constraints = new Map<number, TableConstraint[]>();
+  const oids = oidArray(tables.map((table) => table.oid));
+  for (const row of await context.session.query(CONSTRAINTS, [oids])) {
+    const { relation, ...constraint } = row;
+    const list = constraints.get(relation);
+    if (list === undefined) constraints.set(relation, [constraint as TableConstraint]);
+    else list.push(constraint as TableConstraint);
+    context.readByFunction.push({ catalog: "pg_constraint", oid: row.oid });
+  }
+  return constraints;
+}
+
+/** Whether CREATE TABLE carries the constraint, at least as long as the order allows it. */
+export function isCarried(table: Relation, constraint: TableConstraint): boolean {
+  return constraint.isValidated && (constraint.isLocal || table.isPartition);
+}
+
+/** The draft of a constraint, wherever it is written. */
+export function constraintDraft(table: Relation, constraint: TableConstraint): Draft {
+  const name = quoteIdentifier(constraint.name);
+  const host = Drafts.key("pg_class", table.oid);
+  const isInherited = !constraint.isLocal && !isCarried(table, constraint);
+  const isStatement = !isInherited && (constraint.type === "c" || !constraint.isValidated);
+  return {
+    catalog: "pg_constraint",
+    oid: constraint.oid,
+    part: null,
+    kind: "check-constraint",
+    section: "post-data",
+    schema: table.schema,
+    name: `${table.name} ${constraint.name}`,
+    // Not ONLY: what is added here reaches the children as it did before.
+    create: isStatement
+      ? [`${table.alter} ${table.sqlName} ADD CONSTRAINT ${name} ${constraint.definition}`]
+      : [],
+    drop: isStatement ? [`${table.alter} ${table.sqlName} DROP CONSTRAINT ${name}`] : [],
+    address: `CONSTRAINT ${name} ON ${table.sqlName}`,
+    owner: null,
+    commentable: true,
+    dependsOn: [
+      host,
+      ...constraint.inheritedFrom.map((oid) => Drafts.key("pg_constraint", oid)),
+    ],
+    ...(constraint.isValidated ? { inlineIn: host } : {}),
+  };
+}

@@ -1,0 +1,102 @@
+/**
+ * Which tables' rows are saved, and what the data stage and the restore need to know of them.
+ *
+ * @module
+ */
+import type { TableFacts } from "../../core/model.ts";
+import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
+import { matchesRelation, oidArray, type Relation, relationsOf } from "./relations.ts";
+
+// A key on a partitioned table means its leaves.
+const REFERENCES = `
+  with recursive reference(relation, referenced) as (
+    select c.conrelid, c.confrelid
+      from unnest($1::oid[]) wanted(oid)
+      join pg_constraint c on c.conrelid = wanted.oid and c.contype = 'f'
+    union
+    select reference.relation, h.inhrelid
+      from reference
+      join pg_class p on p.oid = reference.referenced and p.relkind = 'p'
+      join pg_inherits h on h.inhparent = p.oid)
+  select relation, referenced from reference where relation <> referenced
+   order by relation, referenced`;
+
+/** The family of rows. */
+export const tableDataFamily: CatalogFamily = {
+  name: "table data",
+  catalogs: [],
+  async read(context: DumpContext): Promise<void> {
+    const relations = await relationsOf(context);
+    const tables = [...relations.values()].filter((one) => hasSavedRows(context, one));
+    const oids = tables.map((table) => table.oid);
+    const saved = new Set(oids);
+    const references = new Map<number, string[]>();
+    for (const row of await context.session.query(REFERENCES, [oidArray(oids)])) {
+      if (!saved.has(row.referenced)) continue;
+      const key = Drafts.key("pg_class", row.referenced, "data");
+      const list = references.get(row.relation);
+      if (list === undefined) references.set(row.relation, [key]);
+      else list.push(key);
+    }
+    for (const table of tables) addData(context, table, references.get(table.oid) ?? []);
+  },
+};
+
+function hasSavedRows(context: DumpContext, table: Relation): boolean {
+  return table.kind === "r" && (table.isDefined || table.configuration !== null) &&
+    !matchesRelation(context.options.excludeTables, table.schema, table.name) &&
+    !matchesRelation(context.options.excludeTableData, table.schema, table.name);
+}
+
+function addData(context: DumpContext, table: Relation, referencedTables: string[]): void {
+  context.drafts.add({
+    catalog: "pg_class",
+    oid: table.oid,
+    part: "data",
+    kind: "table-data",
+    section: "data",
+    schema: table.schema,
+    name: table.name,
+    create: [],
+    drop: [],
+    address: `TABLE DATA ${table.sqlName}`,
+    owner: null,
+    commentable: false,
+    // Extensions give no hold on their foreign keys, so their rows are loaded in that order.
+    dependsOn: [
+      Drafts.key("pg_class", table.oid),
+      ...(table.extension === null ? [] : referencedTables),
+    ],
+    table: tableFacts(table, referencedTables),
+    ...(table.extension === null ? {} : { extension: table.extension }),
+  });
+}
+
+function tableFacts(table: Relation, referencedTables: string[]): TableFacts {
+  const { row } = table;
+  return {
+    oid: table.oid,
+    sqlName: table.sqlName,
+    relkind: table.kind,
+    persistence: row.persistence,
+    accessMethod: row.access_method,
+    relpages: row.pages,
+    reltuples: row.tuples,
+    tableBytes: Number(row.table_bytes ?? 0),
+    toastBytes: Number(row.toast_bytes ?? 0),
+    isPartition: table.isPartition,
+    hasRowSecurity: row.row_security,
+    forceRowSecurity: row.force_row_security,
+    columns: table.columns.map((column) => ({
+      name: column.name,
+      number: column.number,
+      typeOid: column.typeOid,
+      typeName: column.type,
+      notNull: column.isNotNull,
+      generated: column.generated,
+      identity: column.identity,
+    })),
+    condition: table.configuration || null,
+    referencedTables,
+  };
+}

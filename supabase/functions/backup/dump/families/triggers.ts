@@ -1,0 +1,72 @@
+/**
+ * Triggers. A partition's copy of a parent's trigger is named only where it fires otherwise.
+ *
+ * @module
+ */
+import { quoteIdentifier } from "../../postgres/quote.ts";
+import type { Row } from "../../postgres/session.ts";
+import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
+import { firingAction } from "./firing.ts";
+import { oidArray, type Relation, relationsOf } from "./relations.ts";
+
+const TRIGGERS = `
+  select t.oid, t.tgrelid as relation, t.tgname as name, t.tgenabled as enabled,
+         t.tgparentid as parent, t.tgfoid as function, t.tgconstraint <> 0 as is_constraint,
+         pg_get_triggerdef(t.oid, false) as definition
+    from unnest($1::oid[]) wanted(oid)
+    join pg_trigger t on t.tgrelid = wanted.oid
+    left join pg_trigger p on p.oid = t.tgparentid
+   where (not t.tgisinternal and t.tgparentid = 0) or t.tgenabled <> p.tgenabled
+   order by t.oid`;
+
+/** The family of pg_trigger. */
+export const triggersFamily: CatalogFamily = {
+  name: "triggers",
+  catalogs: ["pg_trigger"],
+  async read(context: DumpContext): Promise<void> {
+    // Users put triggers on tables of extensions too.
+    const relations = new Map(
+      [...await relationsOf(context)].filter(([, one]) =>
+        one.isDefined || (one.extension !== null && one.row.persistence !== "t")
+      ),
+    );
+    for (const row of await context.session.query(TRIGGERS, [oidArray(relations.keys())])) {
+      const relation = relations.get(row.relation)!;
+      if (!relation.isDefined && isOfExtension(context, row)) continue;
+      addTrigger(context, relation, row);
+    }
+  },
+};
+
+function isOfExtension(context: DumpContext, row: Row): boolean {
+  return context.extensionMembers.has(`pg_proc:${row.function}`) ||
+    context.extensionMembers.has(`pg_trigger:${row.oid}`) || row.function < 16384;
+}
+
+function addTrigger(context: DumpContext, relation: Relation, row: Row): void {
+  const name = quoteIdentifier(row.name);
+  const isCopy = row.parent !== 0;
+  const firing = `${relation.alter} ${relation.sqlName} ` +
+    firingAction(row.enabled, "TRIGGER", name);
+  const create = isCopy ? [firing] : [row.definition];
+  if (!isCopy && row.enabled !== "O") create.push(firing);
+  context.readByFunction.push({ catalog: "pg_trigger", oid: row.oid });
+  context.drafts.add({
+    catalog: "pg_trigger",
+    oid: row.oid,
+    part: null,
+    kind: "trigger",
+    section: "post-data",
+    schema: relation.schema,
+    name: `${relation.name} ${row.name}`,
+    create,
+    drop: isCopy ? [] : [`DROP TRIGGER ${name} ON ${relation.sqlName}`],
+    address: `TRIGGER ${name} ON ${relation.sqlName}`,
+    owner: null,
+    commentable: true,
+    dependsOn: [
+      Drafts.key("pg_class", relation.oid),
+      ...(isCopy ? [Drafts.key("pg_trigger", row.parent)] : []),
+    ],
+  });
+}

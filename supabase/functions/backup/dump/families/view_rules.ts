@@ -1,0 +1,53 @@
+/**
+ * The ON SELECT rules of views and materialized views.
+ *
+ * @module
+ */
+import { BackupError } from "../../core/errors.ts";
+import type { DumpContext } from "../context.ts";
+import { oidArray, type Relation } from "./relations.ts";
+
+/** The rule that defines a view. */
+export interface ViewRule {
+  oid: number;
+  name: string;
+  /** The query, without the final semicolon. */
+  query: string;
+}
+
+const RULES = `
+  select w.ev_class as relation, w.oid, w.rulename as name, pg_get_viewdef(w.ev_class) as query
+    from unnest($1::oid[]) wanted(oid)
+    join pg_rewrite w on w.ev_class = wanted.oid and w.ev_type = '1' and w.is_instead`;
+
+/**
+ * The rules by oid of their view: one for each.
+ *
+ * @throws {BackupError} `concurrent_ddl` when the server has no definition of one of them
+ */
+export async function readViewRules(
+  context: DumpContext,
+  views: Relation[],
+): Promise<Map<number, ViewRule>> {
+  const rules = new Map<number, ViewRule>();
+  if (views.length === 0) return rules;
+  const oids = oidArray(views.map((view) => view.oid));
+  for (const row of await context.session.query(RULES, [oids])) {
+    if (row.query === null) continue;
+    rules.set(row.relation, {
+      oid: row.oid,
+      name: row.name,
+      query: row.query.replace(/;\s*$/, ""),
+    });
+    context.readByFunction.push({ catalog: "pg_rewrite", oid: row.oid });
+  }
+  const lost = views.find((view) => !rules.get(view.oid)?.query);
+  if (lost !== undefined) {
+    throw new BackupError(
+      "concurrent_ddl",
+      `Cannot read the definition of ${lost.address}: the server has none`,
+      { hint: "It was probably dropped while it was read. Start the backup again." },
+    );
+  }
+  return rules;
+}
