@@ -1,0 +1,345 @@
+/**
+ * Executes a restore plan: drop, make, load, build, grant, check.
+ *
+ * @module
+ */
+import { BackupError } from "../core/errors.ts";
+import type { DataPart, Entry } from "../core/model.ts";
+import type { ProgressListener } from "../core/progress.ts";
+import { quoteIdentifier } from "../postgres/quote.ts";
+import type { Session } from "../postgres/session.ts";
+import { checkForeignKeys } from "./check_foreign_keys.ts";
+import { type Comparison, compareResult } from "./compare_models.ts";
+import { compareRows } from "./compare_rows.ts";
+import { EntryIndex } from "./entry_index.ts";
+import { inParallel, listSource } from "./in_parallel.ts";
+import { clearRows, loadPart, type PartLoaded, type ReadPieces } from "./load_rows.ts";
+import { bytesOf } from "./plan_loads.ts";
+import type { LeftOut, RestorePlan, TableLoad } from "./plan_types.ts";
+import { postDataSource } from "./post_data_order.ts";
+import { EntryRunner, runStatements, tryStatements } from "./run_statements.ts";
+
+/** What {@linkcode applyRestore} works with. */
+export interface ApplyInput {
+  plan: RestorePlan;
+  /** Entries of the backup, for their dependencies. */
+  entries: readonly Entry[];
+  /**
+   * Does everything, with pinned settings. In the modes `over` and `beside` it is inside the transaction
+   * that holds the locks; the caller commits.
+   */
+  session: Session;
+  /** Further sessions for mode `empty`, with the same settings. */
+  workers: readonly Session[];
+  /** The restoring role. */
+  role: { name: string; superuser: boolean };
+  readPieces: ReadPieces;
+  /** Reads the target again for the comparison. */
+  readTarget: (session: Session) => Promise<Entry[]>;
+  onPartLoaded?: PartLoaded | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: ProgressListener | undefined;
+}
+
+/** What came of it. */
+export interface Applied {
+  /** Left out while running, besides what the plan said. */
+  leftOut: LeftOut[];
+  comparison: Comparison;
+  rowsLoaded: number;
+  /** Seconds by phase. */
+  seconds: Record<string, number>;
+}
+
+/**
+ * Executes the plan.
+ *
+ * @throws {BackupError} `restore_mismatch` when the result differs from the backup, `cancelled`, and what
+ * the server reports
+ */
+export async function applyRestore(input: ApplyInput): Promise<Applied> {
+  const { plan, session } = input;
+  const run = new Run(input);
+  await run.phase("roles", () => run.prepareRoles());
+  if (plan.beside !== null) await run.phase("aside", () => moveAside(session, plan.beside!));
+  await run.phase("drop", () => run.drop());
+  await run.phase("definitions", () => run.makeDefinitions());
+  await run.phase("rows", () => run.loadRows());
+  await run.phase("indexes and constraints", () => run.buildPostData());
+  await run.phase("rights", () => run.grantRights());
+  await run.phase("views and event triggers", () => run.finish());
+  await run.phase("foreign keys", () => run.checkForeignKeys());
+  const comparison = await run.phase("compare", () => run.compare());
+  if (plan.beside !== null) await run.phase("back", () => moveBack(session, plan.beside!));
+  await run.phase("roles back", () => run.leaveRoles());
+  return {
+    leftOut: run.runner.leftOut,
+    comparison,
+    rowsLoaded: run.rowsLoaded,
+    seconds: run.seconds,
+  };
+}
+
+/** The state of one execution. */
+class Run {
+  readonly runner: EntryRunner;
+  readonly seconds: Record<string, number> = {};
+  rowsLoaded = 0;
+  readonly #input: ApplyInput;
+  readonly #optional: ReadonlySet<string>;
+  #phase = "";
+  #partsDone = 0;
+  #bytesDone = 0;
+
+  constructor(input: ApplyInput) {
+    this.#input = input;
+    this.#optional = new Set(input.plan.optional);
+    this.runner = new EntryRunner({
+      lenient: !input.role.superuser || input.plan.unusableRoles.length > 0,
+      unusableRoles: input.plan.unusableRoles,
+    });
+  }
+
+  /** Runs one phase, timed. */
+  async phase<T>(name: string, work: () => Promise<T>): Promise<T> {
+    this.#stopIfCancelled();
+    this.#phase = name;
+    this.#report();
+    const started = performance.now();
+    const result = await work();
+    this.seconds[name] = Math.round(performance.now() - started) / 1000;
+    return result;
+  }
+
+  async prepareRoles(): Promise<void> {
+    const { plan, session, role } = this.#input;
+    for (const entry of plan.cluster) {
+      const { create, comment, label } = entry.statements;
+      await this.runner.attempt(session, [...create, ...comment, ...label], entry.identity, "it");
+    }
+    for (const name of plan.borrowRoles) {
+      const grant = `GRANT ${quoteIdentifier(name)} TO ${quoteIdentifier(role.name)}`;
+      await this.runner.attempt(session, [grant], `role ${name}`, "membership for the restore");
+    }
+  }
+
+  /** Memberships that were taken for the restore only end with it. */
+  async leaveRoles(): Promise<void> {
+    const { plan, session, role } = this.#input;
+    for (const name of plan.borrowRoles) {
+      const revoke = `REVOKE ${quoteIdentifier(name)} FROM ${quoteIdentifier(role.name)}`;
+      await this.runner.attempt(session, [revoke], `role ${name}`, "end of the membership");
+    }
+  }
+
+  async drop(): Promise<void> {
+    const { plan, session } = this.#input;
+    for (const entry of plan.drop) {
+      this.#stopIfCancelled();
+      await runStatements(session, entry.statements.drop, entry.identity);
+    }
+  }
+
+  /** Everything before the rows, and what only has to be adjusted. */
+  async makeDefinitions(): Promise<void> {
+    const { plan, session } = this.#input;
+    for (const { identity, statements } of plan.adjust) {
+      await this.runner.attempt(session, statements, identity, "its owner, comments or rights");
+    }
+    const entries = plan.create.filter((entry) =>
+      entry.section === "pre-data" && entry.kind !== "sequence-set" && !isLast(entry)
+    );
+    await this.#makeInBatches(session, entries);
+  }
+
+  async #makeInBatches(session: Session, entries: readonly Entry[]): Promise<void> {
+    const alone = session.inTransaction;
+    for (let at = 0; at < entries.length; at += 100) {
+      this.#stopIfCancelled();
+      if (!alone) await session.execute("BEGIN");
+      try {
+        for (const entry of entries.slice(at, at + 100)) await this.#make(session, entry);
+        if (!alone) await session.execute("COMMIT");
+      } catch (error) {
+        if (!alone && session.inTransaction) await session.execute("ROLLBACK");
+        throw error;
+      }
+    }
+  }
+
+  async #make(session: Session, entry: Entry): Promise<void> {
+    if (!this.#optional.has(entry.key)) return await this.runner.make(session, entry);
+    const { create, owner, comment, label } = entry.statements;
+    const statements = [...create, ...owner, ...comment, ...label];
+    const refusal = await tryStatements(session, statements, { identity: entry.identity });
+    if (refusal !== null) {
+      this.runner.leftOut.push({
+        identity: entry.identity,
+        reason: `the backup does not know it, and it no longer fits: ${refusal}`,
+      });
+    }
+  }
+
+  /** Rows, then the state of sequences. */
+  async loadRows(): Promise<void> {
+    const { plan, session } = this.#input;
+    await this.#clear();
+    const work = plan.load.flatMap((load) => load.parts.map((part) => ({ load, part })));
+    await inParallel(this.#sessions(), listSource(work), async (worker, item) => {
+      this.#stopIfCancelled();
+      await this.#loadPart(worker, item);
+    });
+    for (const entry of plan.create) {
+      if (entry.kind !== "sequence-set") continue;
+      await this.runner.attempt(session, entry.statements.create, entry.identity, "its value");
+    }
+  }
+
+  async #clear(): Promise<void> {
+    const { plan, session } = this.#input;
+    const truncated = plan.load.filter((load) =>
+      load.clear === "truncate" && load.entry.table !== undefined &&
+      (load.entry.table.condition ?? "") === ""
+    );
+    // Together, because foreign keys among them may have stayed.
+    if (truncated.length > 0) {
+      const names = truncated.map((load) => load.entry.table!.sqlName);
+      await session.execute(`TRUNCATE ONLY ${names.join(", ONLY ")}`);
+    }
+    for (const load of plan.load) if (!truncated.includes(load)) await clearRows(session, load);
+    for (const name of plan.clearOnly) await session.execute(`DELETE FROM ONLY ${name}`);
+  }
+
+  async #loadPart(session: Session, item: { load: TableLoad; part: DataPart }): Promise<void> {
+    const { readPieces, onPartLoaded } = this.#input;
+    const own = !session.inTransaction;
+    if (own) await session.execute("BEGIN");
+    try {
+      await loadPart(session, { ...item, readPieces });
+      await onPartLoaded?.(session, item.part);
+      if (own) await session.execute("COMMIT");
+    } catch (error) {
+      if (own && session.inTransaction) await session.execute("ROLLBACK");
+      throw error;
+    }
+    this.rowsLoaded += item.part.rows;
+    this.#partsDone++;
+    this.#bytesDone += item.part.rawBytes;
+    this.#report();
+  }
+
+  async buildPostData(): Promise<void> {
+    const { plan, entries } = this.#input;
+    const later = plan.create.filter((entry) => entry.section === "post-data" && !isLast(entry));
+    const index = new EntryIndex([...entries, ...plan.create.filter((e) => !entries.includes(e))]);
+    await inParallel(this.#sessions(), postDataSource(later, index), async (session, entry) => {
+      this.#stopIfCancelled();
+      await this.#make(session, entry);
+    });
+  }
+
+  async grantRights(): Promise<void> {
+    const { plan, session } = this.#input;
+    for (const entry of plan.create) {
+      if (entry.statements.acl.length > 0) await this.runner.grant(session, entry);
+    }
+    // Only now: default privileges would have widened what was made before.
+    for (const entry of plan.create) {
+      if (entry.kind === "default-acl") await this.#make(session, entry);
+    }
+  }
+
+  /** Materialized views in their order, then what would react to anything done before. */
+  async finish(): Promise<void> {
+    const { plan, session } = this.#input;
+    for (const entry of plan.refresh) {
+      await this.runner.attempt(session, entry.statements.create, entry.identity, "its rows");
+    }
+    for (const entry of plan.create) {
+      if (isLast(entry) && entry.kind !== "default-acl") await this.#make(session, entry);
+    }
+  }
+
+  async checkForeignKeys(): Promise<void> {
+    const { plan, session } = this.#input;
+    const tables = plan.load.filter((load) => load.checkForeignKeys)
+      .flatMap((load) => load.entry.table?.sqlName ?? []);
+    await checkForeignKeys(session, [...tables, ...plan.clearOnly]);
+  }
+
+  async compare(): Promise<Comparison> {
+    const { plan, session, readTarget } = this.#input;
+    const actual = plan.beside === null ? await readTarget(session) : [];
+    const comparison = compareResult(plan, actual, this.runner.leftOut);
+    await inParallel(this.#sessions(), listSource(plan.load), async (worker, load) => {
+      const difference = await compareRows(worker, load);
+      if (difference !== null) comparison.differences.push(difference);
+    });
+    if (comparison.differences.length > 0) throw mismatch(plan, comparison);
+    return comparison;
+  }
+
+  /** All sessions where each may commit by itself; one where a transaction holds everything together. */
+  #sessions(): readonly Session[] {
+    const { session, workers } = this.#input;
+    return session.inTransaction ? [session] : [session, ...workers];
+  }
+
+  #stopIfCancelled(): void {
+    if (this.#input.signal?.aborted !== true) return;
+    throw new BackupError("cancelled", "Cannot restore: it was cancelled");
+  }
+
+  #report(): void {
+    const { plan, onProgress } = this.#input;
+    onProgress?.({
+      phase: this.#phase,
+      partsDone: this.#partsDone,
+      partsTotal: plan.load.reduce((sum, load) => sum + load.parts.length, 0),
+      bytesDone: this.#bytesDone,
+      bytesTotal: plan.load.reduce((sum, load) => sum + bytesOf(load), 0),
+    });
+  }
+}
+
+/** What is made after everything else. */
+function isLast(entry: Entry): boolean {
+  return ["event-trigger", "default-acl", "refresh", "cron-job"].includes(entry.kind);
+}
+
+function mismatch(plan: RestorePlan, comparison: Comparison): BackupError {
+  const shown = comparison.differences.slice(0, 5).map((each) => `${each.identity}: ${each.what}`);
+  const more = comparison.differences.length - shown.length;
+  return new BackupError(
+    "restore_mismatch",
+    `Cannot vouch for the restore of ${plan.backupId}: ${shown.join("; ")}` +
+      (more > 0 ? `; and ${more} more` : ""),
+    {
+      hint: plan.mode === "empty"
+        ? "The target holds the restored objects with these differences."
+        : "The target was left as it was.",
+      details: { differences: comparison.differences },
+    },
+  );
+}
+
+const ASIDE = "supabase_backup_live";
+
+async function moveAside(session: Session, beside: { schema: string; schemaIsLive: boolean }) {
+  const schema = quoteIdentifier(beside.schema);
+  if (beside.schemaIsLive) {
+    await session.execute(`ALTER SCHEMA ${schema} RENAME TO ${quoteIdentifier(ASIDE)}`);
+  }
+  await session.execute(`CREATE SCHEMA ${schema}`);
+}
+
+async function moveBack(
+  session: Session,
+  beside: { schema: string; intoSchema: string; schemaIsLive: boolean },
+) {
+  const schema = quoteIdentifier(beside.schema);
+  await session.execute(`ALTER SCHEMA ${schema} RENAME TO ${quoteIdentifier(beside.intoSchema)}`);
+  if (beside.schemaIsLive) {
+    await session.execute(`ALTER SCHEMA ${quoteIdentifier(ASIDE)} RENAME TO ${schema}`);
+  }
+}

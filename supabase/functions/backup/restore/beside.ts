@@ -1,0 +1,137 @@
+/**
+ * Plans a restore beside the live objects: one schema, or some tables of it, under another name.
+ *
+ * The statements are those of the backup, so they name the original schema. While they run, the live
+ * schema bears another name; afterwards the new one is renamed and the live one gets its name back.
+ *
+ * @module
+ */
+import { BackupError } from "../core/errors.ts";
+import type { Entry, EntryKind } from "../core/model.ts";
+import { EntryIndex, isRows } from "./entry_index.ts";
+import { planLoads } from "./plan_loads.ts";
+import { LeaveOuts } from "./leave_out.ts";
+import type { BackupFacts, RestorePlan, RestoreRequest, TargetFacts } from "./plan_types.ts";
+import type { Selection } from "./select_entries.ts";
+
+/** Kinds that a copy does without: they would act on, or be seen from, outside. */
+const NOT_COPIED: readonly EntryKind[] = [
+  "trigger",
+  "publication-table",
+  "publication-schema",
+  "publication",
+  "event-trigger",
+  "default-acl",
+  "subscription",
+  "cron-job",
+];
+
+/** Input of {@linkcode planBeside}. */
+export interface BesideInput {
+  index: EntryIndex;
+  live: EntryIndex;
+  /** Selected and needed entries that are not left out, in restore order. */
+  restored: readonly Entry[];
+  selection: Selection;
+  request: RestoreRequest;
+  backup: BackupFacts;
+  target: TargetFacts;
+}
+
+/**
+ * Fills the plan.
+ *
+ * @throws {BackupError} `invalid_request` when more than one schema is asked for, `conflict` when a schema
+ * of the new name exists, `target_unfit` when an extension lives in the schema
+ */
+export function planBeside(plan: RestorePlan, input: BesideInput): void {
+  const { index, live, restored, selection, request, backup, target } = input;
+  const intoSchema = request.intoSchema ?? "";
+  const schemas = new Set(
+    [...selection.selected].flatMap((entry) => entry.schema === null ? [] : [entry.schema]),
+  );
+  const [schema] = schemas;
+  if (selection.everything || schemas.size !== 1 || schema === undefined) {
+    throw new BackupError(
+      "invalid_request",
+      `Cannot restore into schema ${intoSchema}: name one schema, or tables of one schema`,
+    );
+  }
+  const isLive = (name: string) =>
+    live.entries.some((entry) => entry.kind === "schema" && entry.name === name);
+  if (isLive(intoSchema)) {
+    throw new BackupError("conflict", `Cannot restore into schema ${intoSchema}: it exists`, {
+      hint: "Choose a name that is free, or drop that schema.",
+    });
+  }
+  const inside = restored.filter((entry) => entry.schema === schema && entry.managed !== true);
+  refuseExtensions(inside, { index, schema });
+  const copied = new Set(inside.filter((entry) => !NOT_COPIED.includes(entry.kind)));
+  for (const entry of inside) {
+    if (copied.has(entry)) continue;
+    plan.leftOut.push({ identity: entry.identity, reason: "a copy beside does without it" });
+  }
+  leaveOutForeignKeys(plan, copied, { index, schema });
+  for (const entry of restored) {
+    if (entry.schema !== schema && entry.kind !== "schema" && selection.selected.has(entry)) {
+      plan.leftOut.push({ identity: entry.identity, reason: "it is outside the schema" });
+    }
+  }
+  const create = [...copied].filter((entry) => !isRows(entry) && entry.kind !== "refresh");
+  // Rights would open the copy to whoever may read the original; its owner grants what is wanted.
+  plan.create = create.map((entry) => ({
+    ...entry,
+    statements: { ...entry.statements, acl: [] },
+  }));
+  plan.refresh = [...copied].filter((entry) => entry.kind === "refresh");
+  plan.beside = { schema, intoSchema, schemaIsLive: isLive(schema) };
+  const rows = [...copied].filter(isRows);
+  const loads = planLoads({
+    backup,
+    index,
+    live: new EntryIndex([]),
+    target,
+    request,
+    leaveOuts: new LeaveOuts(index),
+    rows,
+    dropped: new Set(),
+    plan,
+  });
+  plan.load = loads.load;
+  plan.leftOut.push(...loads.leftOut);
+}
+
+function refuseExtensions(
+  inside: readonly Entry[],
+  { index, schema }: { index: EntryIndex; schema: string },
+): void {
+  const needed = index.withDependencies(inside);
+  for (const entry of needed) {
+    if (entry.kind !== "extension" || entry.extensionFacts?.schema !== schema) continue;
+    throw new BackupError(
+      "target_unfit",
+      `Cannot restore beside schema ${schema}: extension ${entry.name} lives in it and is needed`,
+      { hint: "Restore into another database, and copy the tables from there." },
+    );
+  }
+}
+
+/** A foreign key to a table that is not copied would tie the copy to the live table. */
+function leaveOutForeignKeys(
+  plan: RestorePlan,
+  copied: Set<Entry>,
+  { index, schema }: { index: EntryIndex; schema: string },
+): void {
+  for (const entry of copied) {
+    if (entry.kind !== "foreign-key") continue;
+    const outside = index.dependencies(entry).find((each) =>
+      each.table !== undefined && (each.schema !== schema || !copied.has(each))
+    );
+    if (outside === undefined) continue;
+    copied.delete(entry);
+    plan.leftOut.push({
+      identity: entry.identity,
+      reason: `it refers to ${outside.identity}, which is not copied`,
+    });
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * How the objects of a live database become those of a backup: what is made, what is dropped for it,
+ * what only needs another owner, comment or right.
+ *
+ * @module
+ */
+import type { Entry } from "../core/model.ts";
+import { EntryIndex, isRows, isTable } from "./entry_index.ts";
+import type { Adjustment, RestoringRole } from "./plan_types.ts";
+import { adjustingStatements, sameDefinition } from "./statements.ts";
+
+/** What to compare. */
+export interface DiffInput {
+  /** Entries to restore, in order, without rows. */
+  backup: readonly Entry[];
+  live: EntryIndex;
+  /** Those of `backup` that are only made when missing. */
+  onlyIfMissing: ReadonlySet<Entry>;
+  /** Identities of live tables whose rows are replaced. */
+  replacedRows: ReadonlySet<string>;
+  role: RestoringRole;
+}
+
+/** The difference. Lists are in the order of execution. */
+export interface Diff {
+  drop: Entry[];
+  create: Entry[];
+  adjust: Adjustment[];
+  /** Entries of `backup` that exist in another form and are replaced. */
+  replaced: Entry[];
+  /** Live entries unknown to the backup that are dropped and tried again. */
+  again: Entry[];
+  /** Live tables unknown to the backup that are dropped. */
+  lostTables: Entry[];
+  /** Entries of the platform that would have to be dropped. */
+  managed: Entry[];
+}
+
+/** Kinds that are never dropped for a restore: they hold others, or belong to more than a database. */
+const NEVER_DROPPED = [
+  "role",
+  "role-membership",
+  "role-setting",
+  "tablespace",
+  "database",
+  "database-setting",
+  "schema",
+  "extension",
+  "language",
+  "acl",
+];
+
+/** Computes the difference. */
+export function diffLive(input: DiffInput): Diff {
+  const { backup, live } = input;
+  const known = new Map(backup.map((entry) => [entry.identity, entry]));
+  const changed: Entry[] = [];
+  const replaced: Entry[] = [];
+  for (const entry of backup) {
+    const there = live.byIdentity(entry.identity);
+    if (there === undefined || input.onlyIfMissing.has(entry)) continue;
+    if (NEVER_DROPPED.includes(entry.kind) || sameDefinition(entry, there)) continue;
+    changed.push(there);
+    replaced.push(entry);
+  }
+  const suspended = suspendedEntries(input);
+  const dropped = new Set(
+    [...live.withDependents([...changed, ...suspended])].filter((entry) => !isRows(entry)),
+  );
+  const unknown = [...dropped].filter((entry) => !known.has(entry.identity));
+  const lost = unknown.filter((entry) => entry.kind === "table");
+  const goneWithLost = live.withDependents(lost);
+  const back = unknown.filter((entry) => !goneWithLost.has(entry));
+  const makeAgain = new Set(back);
+  return {
+    drop: inOrder(live, dropped).reverse().filter((entry) => entry.statements.drop.length > 0),
+    create: merge(
+      backup.filter((entry) => {
+        const there = live.byIdentity(entry.identity);
+        return there === undefined || dropped.has(there);
+      }),
+      inOrder(live, makeAgain),
+    ),
+    adjust: adjustments(input, dropped),
+    replaced,
+    again: back.filter((entry) => !suspended.has(entry)),
+    lostTables: lost,
+    managed: [...dropped].filter((entry) => entry.managed === true),
+  };
+}
+
+/** Live entries that would act or stand in the way while rows are loaded: dropped, then made again. */
+function suspendedEntries(input: DiffInput): Set<Entry> {
+  const { live, replacedRows, role } = input;
+  const suspended = new Set<Entry>();
+  const ownRole = `FOR ROLE "${role.name.replaceAll('"', '""')}"`;
+  for (const entry of live.entries) {
+    if (entry.managed === true || entry.extension !== undefined) continue;
+    if (entry.kind === "event-trigger") {
+      if (role.superuser || entry.owner === role.name) suspended.add(entry);
+    } else if (entry.kind === "default-acl") {
+      if (entry.statements.create.some((sql) => sql.includes(ownRole))) suspended.add(entry);
+    } else if (entry.kind === "trigger") {
+      const table = live.tableOf(entry);
+      if (table === undefined || !replacedRows.has(table.identity)) continue;
+      // Tables of the platform are loaded in replica mode, in which ordinary triggers do not fire.
+      if (table.managed !== true || firesInReplicaMode(entry)) suspended.add(entry);
+    } else if (entry.kind === "foreign-key") {
+      const tables = live.dependencies(entry).filter(isTable);
+      if (tables.some((table) => replacedRows.has(table.identity))) suspended.add(entry);
+    }
+  }
+  return suspended;
+}
+
+/** Whether a trigger fires under `session_replication_role = replica`. */
+function firesInReplicaMode(trigger: Entry): boolean {
+  return trigger.statements.create.some((sql) => /\sENABLE (ALWAYS|REPLICA) TRIGGER\s/.test(sql));
+}
+
+function adjustments(input: DiffInput, dropped: ReadonlySet<Entry>): Adjustment[] {
+  const list: Adjustment[] = [];
+  for (const entry of input.backup) {
+    const there = input.live.byIdentity(entry.identity);
+    if (there === undefined || dropped.has(there) || input.onlyIfMissing.has(entry)) continue;
+    const statements = adjustingStatements(there, entry);
+    if (["database", "database-setting", "role-setting"].includes(entry.kind)) {
+      if (!sameDefinition(entry, there)) statements.unshift(...entry.statements.create);
+    }
+    if (statements.length > 0) list.push({ identity: entry.identity, statements });
+  }
+  return list;
+}
+
+function inOrder(index: EntryIndex, entries: Iterable<Entry>): Entry[] {
+  return [...entries].sort((a, b) => index.position(a) - index.position(b));
+}
+
+/** Entries of the backup first, then live ones, within each section. */
+function merge(backup: readonly Entry[], live: readonly Entry[]): Entry[] {
+  const sections = ["pre-data", "data", "post-data"];
+  return sections.flatMap((section) =>
+    [...backup, ...live].filter((entry) => entry.section === section)
+  );
+}

@@ -1,0 +1,136 @@
+/**
+ * Entries, findable by key and identity, with who depends on whom.
+ *
+ * @module
+ */
+import type { Entry, EntryKind } from "../core/model.ts";
+
+/** Kinds that live inside a table, fall with it and have to be made again with it. */
+const TABLE_PARTS: readonly EntryKind[] = [
+  "table-attach",
+  "default",
+  "check-constraint",
+  "table-data",
+  "index",
+  "index-attach",
+  "constraint",
+  "foreign-key",
+  "statistics",
+  "rule",
+  "trigger",
+  "policy",
+  "row-security",
+  "refresh",
+];
+
+/** Kinds whose entries are rows, not definitions. */
+const ROW_KINDS: readonly EntryKind[] = ["table-data", "sequence-set", "large-object-data"];
+
+/** Whether an entry stands for rows. */
+export function isRows(entry: Entry): boolean {
+  return ROW_KINDS.includes(entry.kind);
+}
+
+/** Whether an entry is a part of a table. */
+export function isTablePart(entry: Entry): boolean {
+  return TABLE_PARTS.includes(entry.kind);
+}
+
+/** Whether an entry is a relation of its own: table, view, materialized view. */
+export function isTable(entry: Entry): boolean {
+  return ["table", "view", "materialized-view"].includes(entry.kind);
+}
+
+/** An index over a fixed list of entries. */
+export class EntryIndex {
+  readonly entries: readonly Entry[];
+  readonly #byKey = new Map<string, Entry>();
+  readonly #byIdentity = new Map<string, Entry>();
+  readonly #position = new Map<string, number>();
+  readonly #dependents = new Map<string, string[]>();
+
+  constructor(entries: readonly Entry[]) {
+    this.entries = entries;
+    entries.forEach((entry, position) => {
+      this.#byKey.set(entry.key, entry);
+      this.#byIdentity.set(entry.identity, entry);
+      this.#position.set(entry.key, position);
+      for (const key of entry.dependsOn) {
+        const list = this.#dependents.get(key);
+        if (list === undefined) this.#dependents.set(key, [entry.key]);
+        else list.push(entry.key);
+      }
+    });
+  }
+
+  byKey(key: string): Entry | undefined {
+    return this.#byKey.get(key);
+  }
+
+  byIdentity(identity: string): Entry | undefined {
+    return this.#byIdentity.get(identity);
+  }
+
+  /** Place in restore order. */
+  position(entry: Entry): number {
+    return this.#position.get(entry.key) ?? Number.MAX_SAFE_INTEGER;
+  }
+
+  /** Entries that name this one in `dependsOn`. */
+  dependents(entry: Entry): Entry[] {
+    const keys = this.#dependents.get(entry.key) ?? [];
+    return keys.flatMap((key) => this.#byKey.get(key) ?? []);
+  }
+
+  /** Entries that this one names in `dependsOn`. */
+  dependencies(entry: Entry): Entry[] {
+    return entry.dependsOn.flatMap((key) => this.#byKey.get(key) ?? []);
+  }
+
+  /**
+   * Everything that cannot stand without the given entries, themselves included. Rows are followed
+   * only to themselves: that one table is loaded before another does not tie their definitions.
+   */
+  withDependents(start: Iterable<Entry>): Set<Entry> {
+    const found = new Set<Entry>(start);
+    for (const entry of found) {
+      if (isRows(entry)) continue;
+      for (const dependent of this.dependents(entry)) found.add(dependent);
+    }
+    return found;
+  }
+
+  /** Everything that the given entries need, themselves included. */
+  withDependencies(start: Iterable<Entry>): Set<Entry> {
+    const found = new Set<Entry>(start);
+    for (const entry of found) {
+      for (const dependency of this.dependencies(entry)) {
+        if (!isRows(dependency)) found.add(dependency);
+      }
+    }
+    return found;
+  }
+
+  /** The relation that a part of a table belongs to. */
+  tableOf(entry: Entry): Entry | undefined {
+    const tables = this.dependencies(entry).filter((each) => isTable(each));
+    // A foreign key and an attachment name two tables; the owner is the one that the tag begins with.
+    return tables.find((table) =>
+      table.schema === entry.schema &&
+      (entry.name === table.name || entry.name.startsWith(`${table.name} `))
+    ) ?? tables[0];
+  }
+
+  /** Every table that an entry touches, through indexes and constraints too. */
+  tablesTouched(entry: Entry): Set<string> {
+    const tables = new Set<string>();
+    if (isTable(entry)) tables.add(entry.key);
+    for (const dependency of this.dependencies(entry)) {
+      if (isTable(dependency)) tables.add(dependency.key);
+      else if (dependency.section === "post-data") {
+        for (const key of this.tablesTouched(dependency)) tables.add(key);
+      }
+    }
+    return tables;
+  }
+}

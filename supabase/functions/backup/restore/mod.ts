@@ -1,0 +1,22 @@
+/**
+ * The door of `restore/`: plans a restore, executes it, compares the result.
+ *
+ * @module
+ */
+export { type Applied, type ApplyInput, applyRestore } from "./apply_restore.ts";
+export { compareModels, type Comparison, type Difference } from "./compare_models.ts";
+export { type PlanInput, planRestore, refuseUnfit } from "./plan_restore.ts";
+export type {
+  BackupFacts,
+  Hazard,
+  HazardName,
+  LeftOut,
+  Missing,
+  RestoreMode,
+  RestorePlan,
+  RestoreRequest,
+  TargetFacts,
+} from "./plan_types.ts";
+export { HAZARDS } from "./plan_types.ts";
+export { readTargetFacts } from "./read_target.ts";
+export { summarizePlan, type PlanSummary } from "./summarize_plan.ts";

@@ -1,0 +1,313 @@
+/**
+ * Makes the plan of a restore from what the backup holds and what the target is. Pure: it reads nothing
+ * and changes nothing, so the plan that is shown is the plan that is executed.
+ *
+ * @module
+ */
+import { BackupError } from "../core/errors.ts";
+import type { Entry } from "../core/model.ts";
+import { quoteQualified } from "../postgres/quote.ts";
+import { planBeside } from "./beside.ts";
+import { addHazard, checkTarget, major, type TargetCheck } from "./check_target.ts";
+import { diffLive } from "./diff_live.ts";
+import { EntryIndex, isRows, isTable } from "./entry_index.ts";
+import { LeaveOuts } from "./leave_out.ts";
+import { isOfDatabaseDefaults, leaveOutGiven } from "./platform_rules.ts";
+import { planLoads } from "./plan_loads.ts";
+import {
+  type BackupFacts,
+  type Hazard,
+  type HazardName,
+  type Missing,
+  type RestoreMode,
+  type RestorePlan,
+  type RestoreRequest,
+  type TargetFacts,
+} from "./plan_types.ts";
+import { isOfCluster, type Selection, selectEntries } from "./select_entries.ts";
+
+/** Hazards that a safety backup of the live database undoes. */
+const UNDONE: readonly HazardName[] = ["replaces-data", "replaces-object"];
+
+/** What {@linkcode planRestore} works from. */
+export interface PlanInput {
+  backup: BackupFacts;
+  target: TargetFacts;
+  request: RestoreRequest;
+  /** Whether a safety backup will be made. */
+  safetyBackup: boolean;
+}
+
+/**
+ * Plans a restore.
+ *
+ * @throws {BackupError} `invalid_request` for names that the backup does not hold and for options that
+ * exclude each other, `target_not_empty` when mode `empty` is asked for and the target has objects
+ */
+export function planRestore(input: PlanInput): RestorePlan {
+  const { backup, target, request } = input;
+  const index = new EntryIndex(backup.entries);
+  const live = new EntryIndex(target.entries);
+  const selection = selectEntries(index, request);
+  refuseUnknown(selection, backup);
+  const targetKind = request.target ?? (target.isSupabase ? "supabase" : "plain");
+  const mode = chooseMode(request, target);
+  const leaveOuts = new LeaveOuts(index);
+  const wanted = new Set([...selection.selected, ...selection.needed]);
+  const given = leaveOutGiven({ wanted, live, target, targetKind, backup, request, leaveOuts });
+  const check = checkTarget({
+    backup,
+    index,
+    live,
+    target,
+    request,
+    targetKind,
+    wanted,
+    leaveOuts,
+  });
+  const plan = emptyPlan(input, mode, targetKind, check);
+  const restored = index.entries.filter((entry) => wanted.has(entry) && !leaveOuts.has(entry));
+  if (mode === "beside") planBeside(plan, { index, live, restored, selection, request, backup, target });
+  else planInPlace(plan, { input, index, live, restored, selection, given, leaveOuts, check });
+  plan.leftOut.unshift(...leaveOuts.list(wanted));
+  const damaged = plan.load.filter((load) => load.parts.some((part) => part.damaged?.length));
+  addHazard(check.hazards, "damaged-backup", damaged.map((load) => load.entry.identity));
+  if (mode === "over" && !input.safetyBackup) {
+    addHazard(check.hazards, "no-safety-backup", [target.database]);
+  }
+  plan.hazards = listHazards(check.hazards, input);
+  checkLocks(plan, target);
+  return plan;
+}
+
+function refuseUnknown(selection: Selection, backup: BackupFacts): void {
+  if (selection.unknown.length === 0) return;
+  throw new BackupError(
+    "invalid_request",
+    `Cannot restore ${selection.unknown.join(", ")}: backup ${backup.backupId} does not hold it`,
+    { hint: "Name schemas as `schema` and tables as `schema.table`, as they were in the source." },
+  );
+}
+
+function chooseMode(request: RestoreRequest, target: TargetFacts): RestoreMode {
+  if (request.intoSchema !== undefined) {
+    if (request.mode === undefined || request.mode === "beside") return "beside";
+    throw new BackupError(
+      "invalid_request",
+      `Cannot restore into a schema of another name in mode ${request.mode}: only mode beside does that`,
+    );
+  }
+  if (request.mode === "beside") {
+    throw new BackupError("invalid_request", "Cannot restore beside: intoSchema is missing");
+  }
+  const standing = target.entries.filter((entry) => !isOfDatabaseDefaults(entry));
+  if (request.mode === "empty" && standing.length > 0) {
+    throw new BackupError(
+      "target_not_empty",
+      `Cannot restore into ${target.database} as an empty database: it holds ${
+        standing[0]!.identity
+      }` + (standing.length > 1 ? ` and ${standing.length - 1} more objects` : ""),
+      { hint: "Restore over it (mode over), or into a new database." },
+    );
+  }
+  return request.mode ?? (standing.length === 0 ? "empty" : "over");
+}
+
+interface InPlaceInput {
+  input: PlanInput;
+  index: EntryIndex;
+  live: EntryIndex;
+  restored: Entry[];
+  selection: Selection;
+  given: ReadonlySet<Entry>;
+  leaveOuts: LeaveOuts;
+  check: TargetCheck;
+}
+
+function planInPlace(plan: RestorePlan, from: InPlaceInput): void {
+  const { input, index, live, restored, selection, given, check } = from;
+  const { target, request } = input;
+  const definitions = restored.filter((entry) => !isRows(entry) && entry.kind !== "refresh");
+  const rows = restored.filter((entry) => isRows(entry) && selection.selected.has(entry));
+  const replacedRows = new Set(
+    rows.flatMap((entry) => {
+      const table = index.tableOf(entry);
+      const there = table === undefined ? undefined : live.byIdentity(table.identity);
+      return there === undefined ? [] : [there.identity];
+    }),
+  );
+  const diff = diffLive({
+    backup: definitions,
+    live,
+    onlyIfMissing: selection.needed,
+    replacedRows,
+    role: target.role,
+  });
+  plan.drop = diff.drop;
+  plan.cluster = diff.create.filter(isOfCluster);
+  plan.create = diff.create.filter((entry) => !isOfCluster(entry));
+  plan.optional = diff.again.map((entry) => entry.key);
+  plan.adjust = diff.adjust;
+  const dropped = new Set(diff.drop.map((entry) => entry.identity));
+  const loads = planLoads({ ...from, rows, dropped, request, target, backup: input.backup, plan });
+  plan.load = loads.load;
+  plan.clearOnly = loads.clearOnly;
+  plan.leftOut.push(...loads.leftOut);
+  plan.missing.push(...loads.missing);
+  plan.refresh = refreshes(from);
+  plan.expect = restored.filter((entry) =>
+    !given.has(entry) && !selection.needed.has(entry) && entry.kind !== "refresh" && !isRows(entry)
+  );
+  plan.lock = plan.mode === "over" ? tablesToLock(plan, live, target) : [];
+  addHazard(check.hazards, "replaces-object", diff.replaced.map((entry) => entry.identity));
+  addHazard(
+    check.hazards,
+    "replaces-data",
+    loads.load.filter((load) => load.clear !== "none").map((load) => load.entry.identity),
+  );
+  addHazard(check.hazards, "drops-dependent-unknown", diff.again.map((entry) => entry.identity));
+  addHazard(check.hazards, "drops-table-unknown", diff.lostTables.map((entry) => entry.identity));
+  for (const entry of diff.managed) plan.missing.push(managedInTheWay(entry));
+}
+
+function managedInTheWay(entry: Entry): Missing {
+  return {
+    what: "object",
+    name: entry.identity,
+    reason: "it belongs to the platform and depends on objects that would be replaced",
+  };
+}
+
+/** Every materialized view whose rows may have changed, in the order in which they build on each other. */
+function refreshes({ restored, live, index }: InPlaceInput): Entry[] {
+  const list = restored.filter((entry) => entry.kind === "refresh");
+  const known = new Set(index.entries.map((entry) => entry.identity));
+  const tables = live.entries.filter((entry) => isTable(entry) && known.has(entry.identity));
+  const touched = live.withDependents(tables);
+  for (const entry of live.entries) {
+    if (entry.kind === "refresh" && touched.has(entry) && !known.has(entry.identity)) list.push(entry);
+  }
+  return list;
+}
+
+/** Live tables that are dropped or emptied, or that foreign keys tie to those. */
+function tablesToLock(plan: RestorePlan, live: EntryIndex, target: TargetFacts): string[] {
+  const names = new Set<string>();
+  const add = (entry: Entry | undefined) => {
+    const table = entry?.table;
+    if (table === undefined || !["r", "p"].includes(table.relkind)) return;
+    if (entry?.managed === true && !target.role.superuser && !target.role.replicaMode) return;
+    names.add(table.sqlName);
+  };
+  for (const entry of plan.drop) {
+    add(entry);
+    if (entry.kind === "foreign-key") live.dependencies(entry).forEach(add);
+  }
+  for (const load of plan.load) {
+    if (load.clear === "none" || load.entry.table === undefined) continue;
+    names.add(load.entry.table.sqlName);
+  }
+  for (const name of plan.clearOnly) names.add(name);
+  return [...names].sort();
+}
+
+/** Counts the locks that one transaction needs, roughly and not too low. */
+function checkLocks(plan: RestorePlan, target: TargetFacts): void {
+  const relations = new Map<string, number>();
+  for (const entry of [...plan.drop, ...plan.create]) {
+    // A table brings its TOAST table and that one's index.
+    relations.set(entry.identity, entry.kind === "table" ? 3 : 1);
+  }
+  for (const load of plan.load) relations.set(load.entry.identity, 3);
+  for (const entry of target.entries) {
+    if (entry.kind === "index" || entry.kind === "constraint") relations.set(entry.identity, 1);
+  }
+  plan.locksNeeded = [...relations.values()].reduce((sum, locks) => sum + locks, 0);
+  if (plan.mode === "empty" || plan.locksNeeded <= target.lockCapacity) return;
+  plan.missing.push({
+    what: "locks",
+    name: "max_locks_per_transaction",
+    reason: `one transaction would need about ${plan.locksNeeded} locks and the server has room for ` +
+      `${target.lockCapacity}; raise max_locks_per_transaction, restore schema by schema, or restore ` +
+      "into an empty database",
+  });
+}
+
+function listHazards(found: TargetCheck["hazards"], { request }: PlanInput): Hazard[] {
+  const accepted = request.acceptHazards ?? [];
+  return [...found].map(([name, objects]) => ({
+    name,
+    objects: [...objects],
+    undoneBySafetyBackup: UNDONE.includes(name),
+    accepted: accepted.includes(name),
+  }));
+}
+
+function emptyPlan(
+  { backup, target }: PlanInput,
+  mode: RestoreMode,
+  targetKind: "supabase" | "plain",
+  check: TargetCheck,
+): RestorePlan {
+  return {
+    mode,
+    backupId: backup.backupId,
+    target: targetKind,
+    lock: [],
+    cluster: [],
+    drop: [],
+    create: [],
+    optional: [],
+    adjust: [],
+    clearOnly: [],
+    load: [],
+    refresh: [],
+    borrowRoles: check.borrowRoles,
+    unusableRoles: check.unusableRoles,
+    beside: null,
+    expect: [],
+    locksNeeded: 0,
+    hazards: [],
+    missing: check.missing,
+    leftOut: [],
+    sameMajor: major(backup.source.serverVersion) === major(target.serverVersion),
+  };
+}
+
+/**
+ * Refuses a plan that cannot or may not run.
+ *
+ * @throws {BackupError} `target_unfit` when the target lacks something, `restore_refused` when a hazard
+ * that no safety backup undoes was not accepted
+ */
+export function refuseUnfit(plan: RestorePlan): void {
+  if (plan.missing.length > 0) {
+    const words = plan.missing.map(({ what, name, reason }) => `${what} ${name}: ${reason}`);
+    throw new BackupError("target_unfit", `Cannot restore ${plan.backupId}: ${words.join("; ")}`, {
+      hint: "Nothing was changed. Give the target what it lacks and restore again.",
+      details: { missing: plan.missing },
+    });
+  }
+  const open = plan.hazards.filter((hazard) => !hazard.accepted && !hazard.undoneBySafetyBackup);
+  if (open.length === 0) return;
+  throw new BackupError(
+    "restore_refused",
+    `Cannot restore ${plan.backupId}: these hazards were not accepted: ${
+      open.map((hazard) => `${hazard.name} (${shorten(hazard.objects)})`).join("; ")
+    }`,
+    {
+      hint: "Nothing was changed. Look at the plan with dryRun and accept the hazards by name.",
+      details: { hazards: open },
+    },
+  );
+}
+
+function shorten(objects: readonly string[]): string {
+  const shown = objects.slice(0, 5).join(", ");
+  return objects.length > 5 ? `${shown} and ${objects.length - 5} more` : shown;
+}
+
+/** Name under which a table is emptied or loaded. */
+export function sqlNameOf(entry: Entry): string {
+  return entry.table?.sqlName ?? quoteQualified(entry.schema ?? "", entry.name);
+}

@@ -1,0 +1,182 @@
+/**
+ * The words of a restore plan: what was asked, what the target is, what will be done and what stands
+ * against it. All plain data, so that a plan can be shown, stored and executed.
+ *
+ * @module
+ */
+import type { DataPart, Entry, SourceFacts, TableData } from "../core/model.ts";
+
+/**
+ * Where the objects go: `empty` into a database without objects, in parallel; `over` the live one, all
+ * or nothing; `beside` it, under another schema.
+ */
+export type RestoreMode = "empty" | "over" | "beside";
+
+/** What the operator asks for. */
+export interface RestoreRequest {
+  /** @default `beside` with `intoSchema`, else `empty` or `over` by what the target holds */
+  mode?: RestoreMode;
+  /** Only these schemas. @default all */
+  schemas?: string[];
+  /** Only these tables, as `schema.table`. @default all */
+  tables?: string[];
+  /** Restores one schema, or tables of one schema, under this new name. */
+  intoSchema?: string;
+  /** Names of hazards that are accepted. */
+  acceptHazards?: string[];
+  /** Whether the platform's own objects are there (`supabase`) or have to be made (`plain`). */
+  target?: "supabase" | "plain";
+  /** Restores logins that were open when the backup was made. @default false */
+  includeAuthSessions?: boolean;
+  /** Restores no rows. @default false */
+  schemaOnly?: boolean;
+}
+
+/** What the target is, read before anything is planned. */
+export interface TargetFacts {
+  database: string;
+  /** server_version_num. */
+  serverVersion: number;
+  encoding: string;
+  /** Encodings from which the server can convert into its own. */
+  convertibleEncodings: string[];
+  /** Whether this is a Supabase project: its own roles and schemas are there. */
+  isSupabase: boolean;
+  /** The role that restores. */
+  role: RestoringRole;
+  /** Available versions by extension name. */
+  extensions: Record<string, string[]>;
+  roles: TargetRole[];
+  accessMethods: string[];
+  tablespaces: string[];
+  /** Locks that one transaction can count on. */
+  lockCapacity: number;
+  /** Live entries in restore order, as the dumper reads them. */
+  entries: Entry[];
+}
+
+/** Rights of the restoring role that the plan depends on. */
+export interface RestoringRole {
+  name: string;
+  superuser: boolean;
+  createRole: boolean;
+  /** May set session_replication_role. */
+  replicaMode: boolean;
+}
+
+/** A role of the target. */
+export interface TargetRole {
+  name: string;
+  /** The restoring role may act as it, so objects can be given to it. */
+  usable: boolean;
+  /** The restoring role may make itself a member of it. */
+  grantable: boolean;
+}
+
+/** What the planner knows of the backup. */
+export interface BackupFacts {
+  backupId: string;
+  source: SourceFacts;
+  entries: Entry[];
+  tableData: TableData[];
+  dataParts: DataPart[];
+}
+
+/** Every hazard, with what it means. */
+export const HAZARDS = {
+  "replaces-data": "rows of existing tables are replaced by those of the backup",
+  "replaces-object": "existing objects differ from the backup and are replaced",
+  "drops-dependent-unknown":
+    "objects that the backup does not know depend on replaced ones; they are dropped and made again as they were if they still fit",
+  "drops-table-unknown":
+    "tables that the backup does not know depend on replaced objects and are dropped with their rows",
+  "changes-managed": "objects of the platform depend on replaced ones",
+  "missing-extension": "extensions that the target does not offer are left out with all that needs them",
+  "missing-role": "roles that the target lacks cannot be made: what they own stays with the restoring role",
+  "lossy-role": "objects that the restoring role may not make are left out with all that needs them",
+  "older-target": "the target's major version is older than the source's",
+  "no-safety-backup": "there is no safety backup to go back to",
+  "damaged-backup": "rows that could not be read at backup time are not in the backup",
+} as const;
+
+/** A name of {@linkcode HAZARDS}. */
+export type HazardName = keyof typeof HAZARDS;
+
+/** Something that may be lost by this plan. */
+export interface Hazard {
+  name: HazardName;
+  /** What it touches, by identity. */
+  objects: string[];
+  /** The safety backup can undo it, so it needs no further word. */
+  undoneBySafetyBackup: boolean;
+  accepted: boolean;
+}
+
+/** Something of the backup that will not be restored, and why. */
+export interface LeftOut {
+  identity: string;
+  reason: string;
+}
+
+/** Something that the target lacks; a plan with any of these cannot run. */
+export interface Missing {
+  what: "extension" | "role" | "right" | "encoding" | "version" | "access-method" | "tablespace" | "object" | "locks";
+  name: string;
+  reason: string;
+}
+
+/** Rows to load into one table. */
+export interface TableLoad {
+  entry: Entry;
+  /** Null for data of large objects. */
+  data: TableData | null;
+  parts: DataPart[];
+  /** How rows that are there are removed first. */
+  clear: "none" | "truncate" | "delete";
+  /** Whether foreign keys that stay in place are checked afterwards by a query. */
+  checkForeignKeys: boolean;
+}
+
+/** Statements that make an existing object equal without making it again. */
+export interface Adjustment {
+  identity: string;
+  statements: string[];
+}
+
+/** The plan. The lists are in the order of execution. */
+export interface RestorePlan {
+  mode: RestoreMode;
+  backupId: string;
+  /** Whether the platform's objects are taken as given. */
+  target: "supabase" | "plain";
+  /** Tables that nobody may write to from now on, quoted and qualified. */
+  lock: string[];
+  /** Roles and other things of the cluster, which no transaction of one database takes back. */
+  cluster: Entry[];
+  /** Live entries to drop. */
+  drop: Entry[];
+  /** Entries to make. */
+  create: Entry[];
+  /** Keys of `create` that are tried and reported when they fail: live ones the backup does not know. */
+  optional: string[];
+  adjust: Adjustment[];
+  /** Tables that are emptied and not loaded, quoted and qualified. */
+  clearOnly: string[];
+  load: TableLoad[];
+  /** Materialized views to fill, after everything else. */
+  refresh: Entry[];
+  /** Roles that the restoring role joins for the length of the restore, to give them their objects. */
+  borrowRoles: string[];
+  /** Roles that cannot be given their objects. */
+  unusableRoles: string[];
+  /** Set for mode `beside`. */
+  beside: { schema: string; intoSchema: string; schemaIsLive: boolean } | null;
+  /** Entries that the target must hold afterwards. */
+  expect: Entry[];
+  locksNeeded: number;
+  hazards: Hazard[];
+  missing: Missing[];
+  leftOut: LeftOut[];
+  /** Whether statements can be compared word by word: source and target have one major version. */
+  sameMajor: boolean;
+}

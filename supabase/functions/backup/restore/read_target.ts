@@ -1,0 +1,71 @@
+/**
+ * Reads what the planner must know of a target, besides its objects.
+ *
+ * @module
+ */
+import type { Entry } from "../core/model.ts";
+import type { Session } from "../postgres/session.ts";
+import type { TargetFacts } from "./plan_types.ts";
+
+const FACTS = `
+  select current_database() as database, current_user::text as role,
+         r.rolsuper, r.rolcreaterole,
+         pg_catalog.has_parameter_privilege('session_replication_role', 'SET') as replica_mode,
+         current_setting('max_locks_per_transaction')::int
+           * (current_setting('max_connections')::int
+              + current_setting('max_prepared_transactions')::int) as lock_capacity,
+         exists (select from pg_catalog.pg_roles where rolname = 'supabase_admin')
+           and exists (select from pg_catalog.pg_namespace where nspname = 'auth') as is_supabase,
+         array(select am.amname::text from pg_catalog.pg_am am where am.amtype = 't') as access_methods,
+         array(select t.spcname::text from pg_catalog.pg_tablespace t) as tablespaces,
+         array(select distinct pg_catalog.pg_encoding_to_char(c.conforencoding)::text
+                 from pg_catalog.pg_conversion c
+                where c.condefault
+                  and pg_catalog.pg_encoding_to_char(c.contoencoding) = current_setting('server_encoding')
+              ) as encodings
+    from pg_catalog.pg_roles r where r.rolname = current_user`;
+
+const EXTENSIONS = `
+  select name::text, array_agg(version::text) as versions
+    from pg_catalog.pg_available_extension_versions group by name`;
+
+/** From 16 on CREATEROLE reaches only roles that one has ADMIN OPTION on. */
+function rolesQuery(serverVersion: number): string {
+  const usable = serverVersion >= 160000 ? "SET" : "MEMBER";
+  const grantable = serverVersion >= 160000
+    ? "pg_catalog.pg_has_role(current_user, r.oid, 'MEMBER WITH ADMIN OPTION')"
+    : "(me.rolcreaterole and not r.rolsuper)";
+  return `
+    select r.rolname::text as name,
+           pg_catalog.pg_has_role(current_user, r.oid, '${usable}') as usable,
+           ${grantable} as grantable
+      from pg_catalog.pg_roles r, pg_catalog.pg_roles me
+     where me.rolname = current_user`;
+}
+
+/** Reads the facts. `entries` is the live model, which the caller reads by the dumper. */
+export async function readTargetFacts(session: Session, entries: Entry[]): Promise<TargetFacts> {
+  const [facts] = await session.query(FACTS);
+  const extensions: Record<string, string[]> = {};
+  for (const row of await session.query(EXTENSIONS)) extensions[row.name] = row.versions;
+  const roles = await session.query(rolesQuery(session.serverVersion));
+  return {
+    database: facts!.database,
+    serverVersion: session.serverVersion,
+    encoding: session.serverEncoding,
+    convertibleEncodings: facts!.encodings,
+    isSupabase: facts!.is_supabase,
+    role: {
+      name: facts!.role,
+      superuser: facts!.rolsuper,
+      createRole: facts!.rolcreaterole,
+      replicaMode: facts!.rolsuper || facts!.replica_mode,
+    },
+    extensions,
+    roles: roles.map(({ name, usable, grantable }) => ({ name, usable, grantable })),
+    accessMethods: facts!.access_methods,
+    tablespaces: facts!.tablespaces,
+    lockCapacity: facts!.lock_capacity,
+    entries,
+  };
+}

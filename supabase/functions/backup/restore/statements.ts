@@ -1,0 +1,88 @@
+/**
+ * What a plan derives from finished statements: their inverse, and whether two entries say the same.
+ *
+ * @module
+ */
+import type { Entry, EntryStatements } from "../core/model.ts";
+
+/** Whether two entries make the object in the same words. */
+export function sameDefinition(a: Entry, b: Entry): boolean {
+  return sameList(a.statements.create, b.statements.create);
+}
+
+/** Names of the statement lists in which two entries differ. */
+export function differingStatements(a: Entry, b: Entry): (keyof EntryStatements)[] {
+  const names: (keyof EntryStatements)[] = ["create", "owner", "comment", "label", "acl"];
+  return names.filter((name) => !sameList(a.statements[name], b.statements[name]));
+}
+
+function sameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((statement, index) => statement === b[index]);
+}
+
+/**
+ * Statements that take an existing object from the owner, comments, labels and rights it has to those
+ * of the backup.
+ */
+export function adjustingStatements(from: Entry, to: Entry): string[] {
+  const differs = differingStatements(from, to);
+  const statements: string[] = [];
+  if (differs.includes("acl") || differs.includes("owner")) {
+    statements.push(...invertRights(from.statements.acl));
+  }
+  if (differs.includes("owner")) statements.push(...to.statements.owner);
+  for (const list of ["comment", "label"] as const) {
+    if (!differs.includes(list)) continue;
+    statements.push(...from.statements[list].map(withoutText), ...to.statements[list]);
+  }
+  if (differs.includes("acl") || differs.includes("owner")) statements.push(...to.statements.acl);
+  return statements;
+}
+
+/** `COMMENT ON … IS 'text'` as `COMMENT ON … IS NULL`; security labels likewise. */
+function withoutText(statement: string): string {
+  let quoted = false;
+  for (let at = 0; at < statement.length; at++) {
+    if (statement[at] === '"') quoted = !quoted;
+    else if (!quoted && statement.startsWith(" IS ", at)) return `${statement.slice(0, at)} IS NULL`;
+  }
+  return statement;
+}
+
+/** Takes back what a list of GRANT and REVOKE statements did, last one first. */
+export function invertRights(statements: readonly string[]): string[] {
+  const groups: string[][] = [];
+  let role: string[] | null = null;
+  for (const statement of statements) {
+    if (statement.startsWith("SET ROLE ")) role = [statement];
+    else if (statement === "RESET ROLE") role = null;
+    else groups.push([...(role ?? []), statement]);
+  }
+  return groups.reverse().flatMap((group) => {
+    const inverse = group.map((each) => each.startsWith("SET ROLE ") ? each : invertRight(each));
+    return group.length > 1 ? [...inverse, "RESET ROLE"] : inverse;
+  });
+}
+
+function invertRight(statement: string): string {
+  const { verb, what, role } = splitRight(statement);
+  if (verb === "REVOKE") return `GRANT ${what} TO ${role}`;
+  return `REVOKE ${what} FROM ${role.replace(/ WITH GRANT OPTION$/, "")}`;
+}
+
+function splitRight(statement: string): { verb: string; what: string; role: string } {
+  const verb = statement.startsWith("GRANT ") ? "GRANT" : "REVOKE";
+  const word = verb === "GRANT" ? " TO " : " FROM ";
+  let quoted = false;
+  for (let at = verb.length; at < statement.length; at++) {
+    if (statement[at] === '"') quoted = !quoted;
+    else if (!quoted && statement.startsWith(word, at)) {
+      return {
+        verb,
+        what: statement.slice(verb.length + 1, at),
+        role: statement.slice(at + word.length),
+      };
+    }
+  }
+  throw new TypeError(`Cannot take back a right: this is not a GRANT or REVOKE: ${statement}`);
+}
