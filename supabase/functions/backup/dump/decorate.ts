@@ -127,7 +127,7 @@ function removePublicComment(context: DumpContext, decorations: Decorations): vo
 }
 
 function ownerStatements(draft: Draft): string[] {
-  if (draft.owner === null || draft.extension !== undefined) return [];
+  if (draft.owner === null || draft.extension !== undefined || draft.extra?.owner) return [];
   return [
     `ALTER ${draft.ownerAddress ?? draft.address} OWNER TO ${quoteIdentifier(draft.owner)}`,
   ];

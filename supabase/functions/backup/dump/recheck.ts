@@ -24,6 +24,7 @@ const WATCHED: Readonly<Record<string, string>> = {
   pg_attrdef: "adrelid",
   pg_policy: "polname",
   pg_statistic_ext: "stxname",
+  pg_publication_rel: "prrelid",
   pg_ts_config: "cfgname",
   pg_language: "lanname",
 };

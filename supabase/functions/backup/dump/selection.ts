@@ -39,9 +39,9 @@ export function isManagedSchema(options: DumpOptions, name: string): boolean {
 export function takeOfSchema(options: DumpOptions, name: string): SavedSchema["take"] {
   if (/^pg_(temp|toast_temp)_\d+$/.test(name) || name === "pg_toast") return "none";
   const selected = isSelected(options, name);
-  if (name === "pg_catalog" || name === "information_schema") {
-    return hasPatterns(options) ? "none" : "rights";
-  }
+  // The server remembers no initial rights for information_schema, so changed ones cannot be told.
+  if (name === "information_schema") return "none";
+  if (name === "pg_catalog") return hasPatterns(options) ? "none" : "rights";
   return selected ? "all" : "none";
 }
 

@@ -1,0 +1,57 @@
+/**
+ * Jobs of pg_cron, scheduled again through its functions: on Supabase nobody may insert them as rows.
+ *
+ * @module
+ */
+import { quoteIdentifier, quoteLiteral } from "../../postgres/quote.ts";
+import type { Row } from "../../postgres/session.ts";
+import type { CatalogFamily, DumpContext } from "../context.ts";
+import { takesWholeDatabase } from "./define.ts";
+import { newDraft } from "./new_draft.ts";
+
+const HAS_JOBS = `
+  select coalesce(has_table_privilege(to_regclass('cron.job'), 'select'), false) as readable`;
+
+const JOBS = `
+  select j.jobid::text as id, j.jobname, j.schedule, j.command, j.username::text as username,
+         j.active, j.username = current_user as is_mine
+    from cron.job j
+   where j.database = current_database()
+   order by j.jobname, j.jobid`;
+
+/** The family of cron.job, in the profile `supabase`. */
+export const cronJobsFamily: CatalogFamily = {
+  name: "cron jobs",
+  catalogs: [],
+  async read(context: DumpContext): Promise<void> {
+    if (context.options.profile !== "supabase" || !takesWholeDatabase(context)) return;
+    const [has] = await context.session.query(HAS_JOBS);
+    if (!has!.readable) return;
+    for (const row of await context.session.query(JOBS)) add(context, row);
+  },
+};
+
+function add(context: DumpContext, row: Row): void {
+  const name = row.jobname === null ? null : quoteLiteral(row.jobname);
+  const schedule = `${quoteLiteral(row.schedule)}, ${quoteLiteral(row.command)}`;
+  const id = `(SELECT pg_catalog.max(jobid) FROM cron.job WHERE ` +
+    (name === null ? "jobname IS NULL" : `jobname OPERATOR(pg_catalog.=) ${name}`) + ")";
+  const create = [`SELECT cron.schedule(${name === null ? "" : `${name}, `}${schedule})`];
+  if (!row.active) create.push(`SELECT cron.alter_job(${id}, active := false)`);
+  if (!row.is_mine) {
+    create.unshift(`SET ROLE ${quoteIdentifier(row.username)}`);
+    create.push("RESET ROLE");
+  }
+  context.drafts.add(newDraft({
+    catalog: "cron.job",
+    oid: Number(row.id),
+    kind: "cron-job",
+    section: "post-data",
+    schema: "cron",
+    name: row.jobname ?? `job ${row.id}`,
+    address: `CRON JOB ${name ?? schedule}`,
+    create,
+    drop: [`SELECT cron.unschedule(${name ?? id})`],
+    commentable: false,
+  }));
+}
