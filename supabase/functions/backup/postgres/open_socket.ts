@@ -5,8 +5,9 @@
  */
 import { BackupError } from "../core/errors.ts";
 import type { ConnectTarget } from "./database_url.ts";
+import { openNodeTls } from "./node_tls_socket.ts";
 import { sslRequest } from "./protocol.ts";
-import type { Socket } from "./wire.ts";
+import { garbage, type Socket } from "./wire.ts";
 
 /**
  * Connects the socket.
@@ -20,32 +21,75 @@ export async function openSocket(target: ConnectTarget): Promise<Socket> {
       throw unreachable(target, cause);
     });
   }
-  const socket = await Deno.connect({ hostname: target.host, port: target.port }).catch((cause) => {
-    throw unreachable(target, cause);
-  });
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true);
-  if (target.sslMode === "disable") return socket;
   try {
-    return await offerTls(socket, target);
+    // libpq's meaning: who names an authority wants it checked, also under `require`.
+    const checked = target.sslRootCert !== undefined || target.sslMode.startsWith("verify-");
+    if (checked || target.sslMode === "disable") return await openNative(target);
+    if (target.sslMode === "prefer") {
+      const socket = await openUnlessTls(target);
+      if (socket !== undefined) return socket;
+    }
+    return await openNodeTls(target, sslRequest(), (answer) => {
+      if (speaksTls(answer)) return;
+      throw new Error(`the server does not speak TLS, and sslmode is ${target.sslMode}`);
+    });
+  } catch (cause) {
+    throw cause instanceof BackupError ? cause : unreachable(target, cause);
+  }
+}
+
+/** By the runtime's own sockets, the fast ones, which check every certificate. */
+async function openNative(target: ConnectTarget): Promise<Socket> {
+  const caCerts = target.sslRootCert === undefined ? [] : [await readCertificate(target)];
+  const socket = await Deno.connect({ hostname: target.host, port: target.port });
+  try {
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true);
+    if (target.sslMode === "disable") return socket;
+    if (!await offersTls(socket)) {
+      throw new Error(`the server does not speak TLS, and sslmode is ${target.sslMode}`);
+    }
   } catch (error) {
     socket.close();
     throw error;
   }
+  // The runtime always checks the name as well, so `verify-ca` is as strict as `verify-full`.
+  const tls = await Deno.startTls(socket, { hostname: target.host, caCerts });
+  try {
+    await tls.handshake();
+  } catch (error) {
+    tls.close();
+    throw error;
+  }
+  return tls;
 }
 
-async function offerTls(socket: Deno.TcpConn, target: ConnectTarget): Promise<Socket> {
+/** The socket when the server has no TLS. One that has is asked again, on a socket that can ignore certificates. */
+async function openUnlessTls(target: ConnectTarget): Promise<Socket | undefined> {
+  const socket = await Deno.connect({ hostname: target.host, port: target.port });
+  try {
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true);
+    if (!await offersTls(socket)) return socket;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+  socket.close();
+  return undefined;
+}
+
+async function offersTls(socket: Socket): Promise<boolean> {
   await socket.write(sslRequest());
   const answer = new Uint8Array(1);
-  const count = await socket.read(answer);
-  if (count !== 1) throw unreachable(target, new Error("the server closed the connection"));
-  if (answer[0] === 78 /* N */) {
-    if (target.sslMode === "prefer") return socket;
-    throw unreachable(target, new Error("the server does not speak TLS"));
-  }
-  if (answer[0] !== 83 /* S */) throw unreachable(target, new Error("it is no PostgreSQL server"));
-  const caCerts = target.sslRootCert === undefined ? [] : [await readCertificate(target)];
-  return await Deno.startTls(socket, { hostname: target.host, caCerts });
+  await socket.read(answer);
+  return speaksTls(answer[0]);
+}
+
+function speaksTls(answer: number | undefined): boolean {
+  if (answer === 83 /* S */) return true;
+  if (answer === 78 /* N */) return false;
+  throw garbage("something that no PostgreSQL server answers to the offer of TLS");
 }
 
 async function readCertificate(target: ConnectTarget): Promise<string> {
