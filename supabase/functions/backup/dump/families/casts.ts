@@ -8,12 +8,15 @@ import type { CatalogFamily, DumpContext } from "../context.ts";
 import { functionSignatureSql } from "./catalog_names.ts";
 import { define, FIRST_USER_OID, isNoMemberSql, takesWholeDatabase } from "./define.ts";
 
+// The cast of a range to its multirange comes with the range.
 const CASTS = `
   select c.oid, c.castmethod, c.castcontext, format_type(c.castsource, null) as source,
          format_type(c.casttarget, null) as target,
          ${functionSignatureSql("c.castfunc")} as function
     from pg_cast c
    where c.oid >= ${FIRST_USER_OID} and ${isNoMemberSql("pg_cast", "c.oid")}
+     and not exists (select from pg_range r
+           where r.rngtypid = c.castsource and r.rngmultitypid = c.casttarget)
    order by source, target`;
 
 const CONTEXTS: Readonly<Record<string, string>> = { a: " AS ASSIGNMENT", i: " AS IMPLICIT" };
