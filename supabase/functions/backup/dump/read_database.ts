@@ -74,9 +74,9 @@ function toEntries(
     host?.comment.push(...decorations.get(key)!.comment);
     host?.label.push(...decorations.get(key)!.label);
   }
-  return ordered.map(({ draft, dependsOn }) =>
-    toEntry(draft, dependsOn, decorations.get(keyOf(draft))!)
-  );
+  return ordered
+    .map(({ draft, dependsOn }) => toEntry(draft, dependsOn, decorations.get(keyOf(draft))!))
+    .filter((entry) => entry.kind !== "acl" || entry.statements.acl.length > 0);
 }
 
 function toEntry(draft: Draft, dependsOn: string[], around: EntryStatements): Entry {
