@@ -1,0 +1,100 @@
+/**
+ * What an action is: the one description from which routing, validation and the OpenAPI document come.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { isFinished, type Job } from "../core/job.ts";
+import type { Caller, Deps } from "../usecases/deps.ts";
+
+/** What an action answers. */
+export interface Answer {
+  /** 202: taken on, not finished yet. 500: the job that was waited for has failed. */
+  status: 200 | 202 | 500;
+  data: unknown;
+}
+
+/** An action of the menu. */
+export interface Action {
+  name: string;
+  method: "GET" | "POST";
+  /** One line for the list of actions. */
+  summary: string;
+  /** Fields of the query (GET) or of the body (POST); strict. */
+  input: z.ZodObject;
+  /** What `data` of the answer holds. */
+  output: z.ZodType;
+  /** Takes `wait=<seconds>` in the query and answers 202 while the job goes on. */
+  long: boolean;
+  /** Whether a request needs the administrator's key besides, where one is set. */
+  needsAdmin(input: Record<string, unknown>): boolean;
+  run(deps: Deps, input: Record<string, unknown>, caller: Caller): Promise<unknown>;
+}
+
+/** Declares an action with the types of its schema, and forgets them for the list. */
+export function defineAction<Input extends z.ZodObject>(definition: {
+  name: string;
+  method: "GET" | "POST";
+  summary: string;
+  input: Input;
+  output: z.ZodType;
+  needsAdmin?: (input: z.infer<Input>) => boolean;
+  run(deps: Deps, input: z.infer<Input>, caller: Caller): Promise<unknown>;
+}): Action {
+  const { needsAdmin = () => false, run, ...rest } = definition;
+  return {
+    ...rest,
+    long: false,
+    needsAdmin: (input) => needsAdmin(input as z.infer<Input>),
+    run: (deps, input, caller) => run(deps, input as z.infer<Input>, caller),
+  };
+}
+
+/** Declares an action that starts a job; its data is the job. */
+export function defineLongAction<Input extends z.ZodObject>(
+  definition: Omit<Parameters<typeof defineAction<Input>>[0], "output" | "run"> & {
+    run(deps: Deps, input: z.infer<Input>, caller: Caller): Promise<Job>;
+  },
+): Action {
+  return { ...defineAction({ ...definition, output: jobSchema }), long: true };
+}
+
+/** Answers with the job as it is after at most so many seconds. */
+export async function answerJob(deps: Deps, job: Job, waitSeconds: number): Promise<Answer> {
+  const now = waitSeconds === 0
+    ? job
+    : await deps.jobs.wait(job.jobId, waitSeconds * 1000) ?? job;
+  if (!isFinished(now)) return { status: 202, data: { ...now } };
+  return { status: now.status === "completed" ? 200 : 500, data: { ...now } };
+}
+
+/** A job in an answer. */
+export const jobSchema = z.object({
+  jobId: z.string(),
+  kind: z.enum(["backup", "restore", "verify"]),
+  type: z.enum(["database", "function", "config", "secrets", "files"]),
+  status: z.enum(["pending", "running", "completed", "failed", "cancelled"]),
+  backupId: z.string().nullable(),
+  startedAt: z.iso.datetime(),
+  completedAt: z.iso.datetime().nullable(),
+  reason: z.string().nullable(),
+  createdBy: z.string().nullable(),
+  sizeBytes: z.number().nullable(),
+  checksum: z.string().nullable(),
+  location: z.string().nullable(),
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    hint: z.string().optional(),
+    details: z.record(z.string(), z.unknown()).optional(),
+  }).nullable(),
+  progress: z.object({
+    phase: z.string(),
+    partsDone: z.number(),
+    partsTotal: z.number(),
+    bytesDone: z.number(),
+    bytesTotal: z.number().nullable(),
+  }).nullable(),
+  result: z.record(z.string(), z.unknown()).nullable(),
+  recorded: z.boolean(),
+}).meta({ id: "Job" });

@@ -1,0 +1,18 @@
+/** @module */
+import { z } from "zod";
+import { JOB_KINDS } from "../core/job.ts";
+import { getJob } from "../usecases/get_job.ts";
+import { defineAction, jobSchema } from "./action.ts";
+
+/** One job with its progress. */
+export const job = defineAction({
+  name: "job",
+  method: "GET",
+  summary: "One job with its progress, its result or its error.",
+  input: z.strictObject({
+    jobId: z.string().min(1).max(255),
+    type: z.enum(JOB_KINDS).optional(),
+  }),
+  output: jobSchema,
+  run: (deps, { jobId, type }) => getJob(deps, jobId, type),
+});

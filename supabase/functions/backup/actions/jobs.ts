@@ -1,0 +1,34 @@
+/** @module */
+import { z } from "zod";
+import { JOB_KINDS, JOB_STATUSES, JOB_TYPES } from "../core/job.ts";
+import { listJobs } from "../usecases/list_jobs.ts";
+import { defineAction, jobSchema } from "./action.ts";
+
+/** Lists jobs, newest first. */
+export const jobs = defineAction({
+  name: "jobs",
+  method: "GET",
+  summary: "Jobs, newest first; type=backup (the default), restore or verify.",
+  input: z.strictObject({
+    type: z.enum(JOB_KINDS).default("backup"),
+    status: z.enum(JOB_STATUSES).optional(),
+    of: z.enum(JOB_TYPES).optional().describe("What is backed up or restored."),
+    limit: z.coerce.number().int().min(1).max(200).default(50),
+    offset: z.coerce.number().int().min(0).max(1_000_000).default(0),
+  }),
+  output: z.object({
+    jobs: z.array(jobSchema),
+    total: z.number(),
+    limit: z.number(),
+    offset: z.number(),
+    from: z.enum(["tables", "storage"]),
+  }),
+  run: (deps, { type, status, of, limit, offset }) =>
+    listJobs(deps, {
+      kind: type,
+      limit,
+      offset,
+      ...(status === undefined ? {} : { status }),
+      ...(of === undefined ? {} : { type: of }),
+    }),
+});

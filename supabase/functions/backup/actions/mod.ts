@@ -1,0 +1,32 @@
+/**
+ * The menu: every action there is. Routing, validation and the OpenAPI document come from this list.
+ *
+ * @module
+ */
+import type { Action } from "./action.ts";
+import { backupDatabase } from "./backup_database.ts";
+import { cancel } from "./cancel.ts";
+import { init } from "./init.ts";
+import { job } from "./job.ts";
+import { jobs } from "./jobs.ts";
+import { openapiAction } from "./openapi.ts";
+import { restore } from "./restore.ts";
+import { status } from "./status.ts";
+import { test } from "./test.ts";
+import { updateConfig } from "./update_config.ts";
+import { verify } from "./verify.ts";
+
+/** In the order in which they are shown. */
+export const ACTIONS: readonly Action[] = [
+  init,
+  status,
+  test,
+  backupDatabase,
+  restore,
+  jobs,
+  job,
+  cancel,
+  verify,
+  updateConfig,
+  openapiAction(() => ACTIONS),
+];

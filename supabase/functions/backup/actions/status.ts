@@ -1,0 +1,42 @@
+/** @module */
+import { z } from "zod";
+import { settingsSchema } from "../core/settings.ts";
+import { readStatus } from "../usecases/read_status.ts";
+import { defineAction, jobSchema } from "./action.ts";
+
+const condition = z.object({ ok: z.boolean(), found: z.string() });
+
+/** Settings, last and next backup, running jobs, storage and tables. */
+export const status = defineAction({
+  name: "status",
+  method: "GET",
+  summary: "Settings in force, last and next backup, running jobs, storage and tables.",
+  input: z.strictObject({}),
+  output: z.object({
+    healthy: z.boolean(),
+    settings: settingsSchema,
+    settingsFrom: z.array(z.string()),
+    settingsVersions: z.array(z.object({
+      version: z.number(),
+      changedAt: z.iso.datetime(),
+      changedBy: z.string().nullable(),
+    })),
+    database: condition,
+    storage: condition.extend({ location: z.string().nullable() }),
+    backups: z.object({
+      database: z.object({
+        enabled: z.boolean(),
+        count: z.number(),
+        last: z.object({
+          backupId: z.string(),
+          completedAt: z.iso.datetime(),
+          rawBytes: z.number(),
+        }).nullable(),
+        nextDueAt: z.iso.datetime().nullable(),
+        overdue: z.boolean(),
+      }),
+    }),
+    runningJobs: z.array(jobSchema),
+  }),
+  run: (deps) => readStatus(deps),
+});

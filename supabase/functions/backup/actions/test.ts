@@ -1,0 +1,24 @@
+/** @module */
+import { z } from "zod";
+import { checkChain } from "../usecases/check_chain.ts";
+import { defineAction } from "./action.ts";
+
+/** Proves the chain from settings to storage without touching data. */
+export const test = defineAction({
+  name: "test",
+  method: "GET",
+  summary: "Prove the whole chain: settings, storage, key, database and tables. Touches no data.",
+  input: z.strictObject({}),
+  output: z.object({
+    ok: z.boolean(),
+    checks: z.array(z.object({
+      name: z.string(),
+      ok: z.boolean(),
+      ms: z.number(),
+      found: z.string(),
+      error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() })
+        .nullable(),
+    })),
+  }),
+  run: (deps) => checkChain(deps),
+});

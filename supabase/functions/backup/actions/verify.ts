@@ -1,0 +1,16 @@
+/** @module */
+import { z } from "zod";
+import { startVerify } from "../usecases/start_verify.ts";
+import { defineLongAction } from "./action.ts";
+
+/** Checks stored bytes. */
+export const verify = defineLongAction({
+  name: "verify",
+  method: "POST",
+  summary: "Check what is stored: quick looks at presence and size, full reads and decrypts all.",
+  input: z.strictObject({
+    backupId: z.string().min(1).max(255).optional(),
+    level: z.enum(["quick", "full"]).default("quick"),
+  }),
+  run: (deps, input, caller) => startVerify(deps, caller, input),
+});

@@ -1,0 +1,82 @@
+/**
+ * Who may call: holders of a secret key of the project, or of the legacy service-role key.
+ *
+ * @module
+ */
+import { equalConstantTime, utf8 } from "../core/bytes.ts";
+import type { Environment } from "../core/environment.ts";
+import { BackupError } from "../core/errors.ts";
+import type { Secret } from "../core/secret.ts";
+
+/** Name under which the legacy key appears in the audit log and in BACKUP_ALLOWED_KEYS. */
+export const SERVICE_ROLE = "service_role";
+
+/**
+ * The name of the key that a request carries.
+ *
+ * @throws `unauthorized` without a known key, `forbidden` with one that is not for this
+ */
+export async function authenticate(
+  headers: Headers,
+  environment: Environment,
+  options: { legacyKeyAllowed: boolean },
+): Promise<string> {
+  const presented = [headers.get("apikey"), bearer(headers.get("authorization"))]
+    .filter((value): value is string => value !== null && value !== "");
+  if (presented.length === 0) {
+    throw new BackupError("unauthorized", "Cannot serve this: no key was presented", {
+      hint: "Send a secret key of the project in the header apikey, or Authorization: Bearer <key>.",
+    });
+  }
+  const keys = environment.secretKeys.map(({ name, key }) => ({ name, key }));
+  if (environment.serviceRoleKey !== null && options.legacyKeyAllowed) {
+    keys.push({ name: SERVICE_ROLE, key: environment.serviceRoleKey });
+  }
+  let found: string | null = null;
+  let isPublic = false;
+  for (const value of presented) {
+    // Every key is compared, also after a hit, so that the time tells nothing.
+    for (const { name, key } of keys) if (await equalSecret(value, key)) found = name;
+    for (const key of environment.publicKeys) if (await equalSecret(value, key)) isPublic = true;
+  }
+  if (found === null) {
+    if (isPublic) {
+      throw new BackupError("forbidden", "Cannot serve this: an anonymous key opens nothing here", {
+        hint: "Use a secret key of the project.",
+      });
+    }
+    throw new BackupError("unauthorized", "Cannot serve this: the key is not known", {
+      hint: "Use a secret key of the project; tokens of users are not accepted.",
+    });
+  }
+  if (environment.allowedKeys !== null && !environment.allowedKeys.includes(found)) {
+    throw new BackupError("forbidden", `Cannot serve this: the key ${found} is not allowed`, {
+      hint: "BACKUP_ALLOWED_KEYS lists the names of the keys that are.",
+    });
+  }
+  return found;
+}
+
+/** Demands the administrator's key where one is set. @throws `forbidden` */
+export async function requireAdmin(headers: Headers, environment: Environment): Promise<void> {
+  if (environment.adminKey === null) return;
+  const presented = headers.get("x-backup-admin-key") ?? "";
+  if (await equalSecret(presented, environment.adminKey)) return;
+  throw new BackupError("forbidden", "Cannot serve this: it needs the administrator's key", {
+    hint: "Send it in the header x-backup-admin-key.",
+  });
+}
+
+function bearer(header: string | null): string | null {
+  return /^Bearer +(\S+)\s*$/i.exec(header ?? "")?.[1] ?? null;
+}
+
+/** Digests are compared, so that not even the length of a key shows in the time. */
+async function equalSecret(presented: string, key: Secret): Promise<boolean> {
+  const [a, b] = await Promise.all([digest(presented), digest(key.reveal())]);
+  return equalConstantTime(a, b);
+}
+
+async function digest(text: string): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(text)));
+}

@@ -1,0 +1,120 @@
+/**
+ * The HTTP side: finds the action, checks who asks and what for, runs it, wraps the answer.
+ *
+ * @module
+ */
+import { Hono } from "hono";
+import { type Action, answerJob } from "../actions/action.ts";
+import { ACTIONS } from "../actions/mod.ts";
+import { BackupError, toBackupError } from "../core/errors.ts";
+import { randomId } from "../core/ids.ts";
+import type { Job } from "../core/job.ts";
+import type { Deps } from "../usecases/deps.ts";
+import { authenticate, requireAdmin } from "./authenticate.ts";
+import { errorBody, statusOf } from "./handle_error.ts";
+import { readInput } from "./read_input.ts";
+
+/** The hosted gateway cuts `/functions/v1` off; a local server may not. */
+const PATHS = ["/backup", "/functions/v1/backup"];
+
+/** The application over its dependencies. */
+export function createApp(deps: Deps): Hono {
+  const app = new Hono();
+  for (const path of PATHS) {
+    app.all(path, (context) => serve(deps, context.req.raw));
+    app.all(`${path}/`, (context) => serve(deps, context.req.raw));
+  }
+  app.notFound((context) => {
+    const error = new BackupError("not_found", "Cannot serve this path", {
+      hint: `The service is at ${PATHS[1]}?action=<name>.`,
+    });
+    return respond(newRequestId(context.req.raw), error);
+  });
+  return app;
+}
+
+async function serve(deps: Deps, request: Request): Promise<Response> {
+  const requestId = newRequestId(request);
+  try {
+    // The key comes first: a stranger learns nothing, not even which actions there are.
+    const caller = await authenticate(request.headers, deps.environment, {
+      legacyKeyAllowed: deps.environment.settings.allowLegacyServiceRoleKey ?? true,
+    });
+    const action = findAction(request);
+    const { fields, waitSeconds } = await readInput(request, action);
+    if (action.needsAdmin(fields)) await requireAdmin(request.headers, deps.environment);
+    const data = await action.run(deps, fields, { name: caller, requestId });
+    if (!action.long) return envelope(requestId, 200, { success: true, data });
+    const answer = await answerJob(deps, data as Job, waitSeconds);
+    if (answer.status !== 500) {
+      return envelope(requestId, answer.status, { success: true, data: answer.data });
+    }
+    const job = answer.data as Job;
+    return envelope(requestId, 500, { success: false, error: job.error, data: job });
+  } catch (thrown) {
+    const error = toBackupError(thrown);
+    if (error.code === "internal") deps.reportError(error, `request ${requestId}`);
+    return respond(requestId, error);
+  }
+}
+
+function findAction(request: Request): Action {
+  const name = new URL(request.url).searchParams.get("action") ?? "";
+  const action = ACTIONS.find((one) => one.name === name);
+  if (!action) {
+    throw new BackupError(
+      "unknown_action",
+      name === "" ? "Cannot serve this: no action is named" : "Cannot serve this: no such action",
+      {
+        hint: "Name one in the query: ?action=status.",
+        details: {
+          actions: ACTIONS.map(({ name, method, summary }) => ({ name, method, summary })),
+        },
+      },
+    );
+  }
+  if (request.method !== action.method) {
+    throw new BackupError("method_not_allowed", `Cannot ${request.method} ${name}: use ${action.method}`, {
+      details: { allow: [action.method] },
+    });
+  }
+  return action;
+}
+
+function respond(requestId: string, error: BackupError): Response {
+  const headers: Record<string, string> = {};
+  if (error.code === "method_not_allowed") {
+    headers.allow = (error.details?.allow as string[]).join(", ");
+  }
+  if (error.code === "unauthorized") headers["www-authenticate"] = "Bearer";
+  return envelope(
+    requestId,
+    statusOf(error),
+    { success: false, error: errorBody(error, requestId) },
+    headers,
+  );
+}
+
+function envelope(
+  requestId: string,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Response {
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: {
+      "content-type": "application/json; charset=utf-8",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      "x-request-id": requestId,
+      ...headers,
+    },
+  });
+}
+
+/** The caller's id when it is harmless to repeat, else a new one. */
+function newRequestId(request: Request): string {
+  const given = request.headers.get("x-request-id") ?? "";
+  return /^[A-Za-z0-9._-]{1,100}$/.test(given) ? given : `req_${randomId(16)}`;
+}

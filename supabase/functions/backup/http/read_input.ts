@@ -1,0 +1,108 @@
+/**
+ * Reads and checks what a request says.
+ *
+ * @module
+ */
+import { z } from "zod";
+import type { Action } from "../actions/action.ts";
+import { fromUtf8 } from "../core/bytes.ts";
+import { BackupError } from "../core/errors.ts";
+import { describeIssues } from "../core/settings.ts";
+
+/** Largest body, in bytes. */
+export const BODY_LIMIT = 1024 * 1024;
+
+/** Deepest nesting of JSON. */
+const DEPTH_LIMIT = 32;
+
+const waitSchema = z.strictObject({ wait: z.coerce.number().int().min(0).max(60).default(0) });
+const noneSchema = z.strictObject({});
+
+/** The checked fields, and how long the caller waits. */
+export interface RequestInput {
+  fields: Record<string, unknown>;
+  waitSeconds: number;
+}
+
+/** @throws `invalid_request` with the path of each wrong field, `payload_too_large` */
+export async function readInput(request: Request, action: Action): Promise<RequestInput> {
+  const query = readQuery(new URL(request.url));
+  if (action.method === "GET") return { fields: check(action.input, query), waitSeconds: 0 };
+  const { wait = 0 } = check(action.long ? waitSchema : noneSchema, query) as { wait?: number };
+  return { fields: check(action.input, await readBody(request)), waitSeconds: wait };
+}
+
+function readQuery(url: URL): Record<string, string> {
+  const query: Record<string, string> = {};
+  for (const [name, value] of url.searchParams) {
+    if (name === "action") continue;
+    if (name in query) {
+      throw new BackupError("invalid_request", `Cannot read the query: ${name} is there twice`, {
+        details: { issues: [{ path: name, message: "is there twice" }] },
+      });
+    }
+    query[name] = value;
+  }
+  return query;
+}
+
+async function readBody(request: Request): Promise<unknown> {
+  const bytes = await readLimited(request);
+  if (bytes.length === 0) return {};
+  let body: unknown;
+  try {
+    body = JSON.parse(fromUtf8(bytes));
+  } catch {
+    // The parser's message quotes the body, which may hold a secret.
+    throw new BackupError("invalid_request", "Cannot read the body: it is not JSON", {
+      hint: "Send a JSON object with Content-Type: application/json.",
+    });
+  }
+  if (depthOf(body) > DEPTH_LIMIT) {
+    throw new BackupError(
+      "invalid_request",
+      `Cannot read the body: nested deeper than ${DEPTH_LIMIT}`,
+    );
+  }
+  return body;
+}
+
+async function readLimited(request: Request): Promise<Uint8Array> {
+  if (request.body === null) return new Uint8Array();
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of request.body) {
+    length += part.length;
+    if (length > BODY_LIMIT) {
+      throw new BackupError(
+        "payload_too_large",
+        `Cannot read the body: it is over ${BODY_LIMIT} bytes`,
+      );
+    }
+    parts.push(part);
+  }
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+function depthOf(root: unknown): number {
+  let deepest = 0;
+  const open: { value: unknown; depth: number }[] = [{ value: root, depth: 0 }];
+  for (let item = open.pop(); item !== undefined; item = open.pop()) {
+    const { value, depth } = item;
+    deepest = Math.max(deepest, depth);
+    if (typeof value !== "object" || value === null) continue;
+    for (const inner of Object.values(value)) open.push({ value: inner, depth: depth + 1 });
+  }
+  return deepest;
+}
+
+function check(schema: z.ZodObject, value: unknown): Record<string, unknown> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues = describeIssues(parsed.error);
+  const words = issues.map(({ path, message }) => `${path || "the body"}: ${message}`).join("; ");
+  throw new BackupError("invalid_request", `Cannot read the request: ${words}`, {
+    hint: "action=openapi describes every field.",
+    details: { issues },
+  });
+}

@@ -1,0 +1,42 @@
+/**
+ * What every use-case of the service is given. `create_deps.ts` makes it.
+ *
+ * @module
+ */
+import type { Clock } from "../core/clock.ts";
+import type { Environment } from "../core/environment.ts";
+import type { BackupError } from "../core/errors.ts";
+import type { Settings } from "../core/settings.ts";
+import type { JobRunner } from "../jobs/job_runner.ts";
+import type { Repository } from "../repository/mod.ts";
+import type { State } from "../state/state.ts";
+import type { Storage } from "../storage/storage.ts";
+
+/** See the module. */
+export interface Deps {
+  clock: Clock;
+  environment: Environment;
+  /** The service's own tables. */
+  state: State;
+  /** Jobs of this worker. */
+  jobs: JobRunner;
+  /** Settings in force; `fromTables` is false when the rows could not be read. @throws `invalid_config` */
+  settings(): Promise<{ settings: Settings; fromTables: boolean }>;
+  /** The place where backups are kept. @throws `invalid_config` when none is set up */
+  openStorage(settings: Settings): Promise<Storage>;
+  /**
+   * The repository at that place.
+   *
+   * @throws `repository_missing` unless `create` is set, `key_missing`, `key_wrong`, `storage_*`
+   */
+  openRepository(settings: Settings, options?: { create?: boolean }): Promise<Repository>;
+  /** Writes to the log what no answer can carry. */
+  reportError(error: BackupError, about: string): void;
+}
+
+/** Who asks. */
+export interface Caller {
+  /** Name of the key. */
+  name: string;
+  requestId: string;
+}

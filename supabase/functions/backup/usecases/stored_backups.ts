@@ -1,0 +1,58 @@
+/**
+ * Brings the table of backups up to what storage has: storage is the truth.
+ *
+ * @module
+ */
+import type { Settings } from "../core/settings.ts";
+import type { BackupRecord, Repository } from "../repository/mod.ts";
+import type { StoredBackup } from "../state/job_tables.ts";
+import type { Deps } from "./deps.ts";
+
+/** Adds rows for backups that the table does not know; returns their ids. */
+export async function syncBackups(deps: Deps, repository: Repository): Promise<string[]> {
+  const records = (await repository.listBackups()).backups;
+  return await deps.state.jobs.addFromStorage(
+    records.map((record) => toStored(record, repository.location)),
+  );
+}
+
+/** All complete backups, newest first, straight from storage. */
+export async function readStoredBackups(deps: Deps, settings: Settings): Promise<StoredBackup[]> {
+  const repository = await deps.openRepository(settings);
+  const { backups } = await repository.listBackups();
+  return backups
+    .map((record) => toStored(record, repository.location))
+    .sort((a, b) => (a.backupId < b.backupId ? 1 : -1));
+}
+
+/** A record as a row of the table. */
+export function toStored(record: BackupRecord, location: string): StoredBackup {
+  return {
+    backupId: record.backupId,
+    type: record.type,
+    createdAt: record.createdAt,
+    completedAt: record.completedAt,
+    reason: record.reason,
+    rawBytes: record.totals.rawBytes,
+    newStoredBytes: record.totals.newStoredBytes,
+    tables: record.totals.tables,
+    checksum: record.manifest,
+    location,
+    result: summaryOf(record),
+  };
+}
+
+/** What a finished backup's record says in an answer. */
+export function summaryOf(record: BackupRecord): Record<string, unknown> {
+  return {
+    backupId: record.backupId,
+    createdAt: record.createdAt,
+    completedAt: record.completedAt,
+    reason: record.reason,
+    origin: record.origin,
+    totals: record.totals,
+    consistency: record.consistency,
+    source: record.source,
+    writtenBy: record.writtenBy,
+  };
+}
