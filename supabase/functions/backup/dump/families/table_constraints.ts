@@ -90,10 +90,9 @@ export function constraintDraft(table: Relation, constraint: TableConstraint): D
     address: `CONSTRAINT ${name} ON ${table.sqlName}`,
     owner: null,
     commentable: true,
-    dependsOn: [
-      host,
-      ...constraint.inheritedFrom.map((oid) => Drafts.key("pg_constraint", oid)),
-    ],
+    dependsOn: isInherited
+      ? [host, ...constraint.inheritedFrom.map((oid) => Drafts.key("pg_constraint", oid))]
+      : [host],
     ...(constraint.isValidated ? { inlineIn: host } : {}),
   };
 }

@@ -23,6 +23,12 @@ interface TableParts {
   table: Relation;
   constraints: TableConstraint[];
   version: number;
+  /**
+   * Made with all columns and constraints of its own and given its parents afterwards: partitions by
+   * an entry of their own, other tables right behind when all that they inherit is theirs as well.
+   * INHERITS would put the parents' columns first.
+   */
+  isStandalone: boolean;
 }
 
 /** The family of tables. */
@@ -33,11 +39,9 @@ export const tablesFamily: CatalogFamily = {
     const tables = await definedRelations(context, "rpf");
     const constraints = await readTableConstraints(context, tables);
     for (const table of tables) {
-      const parts = {
-        table,
-        constraints: constraints.get(table.oid) ?? [],
-        version: context.version,
-      };
+      const own = constraints.get(table.oid) ?? [];
+      const isStandalone = table.isPartition || isAllLocal(table, own);
+      const parts = { table, constraints: own, version: context.version, isStandalone };
       addTable(context, parts);
       for (const constraint of parts.constraints) {
         context.drafts.add(constraintDraft(table, constraint));
@@ -47,6 +51,11 @@ export const tablesFamily: CatalogFamily = {
     }
   },
 };
+
+function isAllLocal(table: Relation, constraints: TableConstraint[]): boolean {
+  return table.columns.every((column) => column.isLocal) &&
+    constraints.every((one) => one.isLocal && one.isValidated);
+}
 
 function addTable(context: DumpContext, parts: TableParts): void {
   const { table } = parts;
@@ -85,7 +94,7 @@ function createTable(parts: TableParts, separate: ReadonlySet<string>): string[]
   const body = elements.length === 0
     ? (row.of_type === null ? " ()" : "")
     : ` (\n    ${elements.join(",\n    ")}\n)`;
-  const statement = `CREATE ${unlogged}${table.address}${ofType}${body}` + inheritsClause(table) +
+  const statement = `CREATE ${unlogged}${table.address}${ofType}${body}` + inheritsClause(parts) +
     (row.partition_key === null ? "" : `\nPARTITION BY ${row.partition_key}`) +
     (row.server === null ? "" : `\nSERVER ${quoteIdentifier(row.server)}`) +
     foreignOptionsClause(row.foreign_options) +
@@ -98,6 +107,7 @@ function createTable(parts: TableParts, separate: ReadonlySet<string>): string[]
       ...columnActions(column),
     ]),
     ...replicaIdentityActions(table),
+    ...inheritActions(parts),
   ];
   if (actions.length === 0) return [statement];
   return [statement, `${table.alter} ONLY ${table.sqlName}\n    ${actions.join(",\n    ")}`];
@@ -121,7 +131,7 @@ function columnElement(
       ? []
       : [`${notNull.trimStart().replace(/NOT NULL/, () => `NOT NULL ${name}`)}`];
   }
-  const default_ = defaultOf(table, column, separate);
+  const default_ = defaultOf(parts, column, separate);
   if (table.row.of_type !== null) {
     return default_ === "" && notNull === "" ? [] : [`${name}${default_}${notNull}`];
   }
@@ -132,13 +142,17 @@ function columnElement(
   return [`${name} ${column.type}${options}${collation}${default_}${notNull}`];
 }
 
-function defaultOf(table: Relation, column: Column, separate: ReadonlySet<string>): string {
+function defaultOf(
+  { isStandalone }: TableParts,
+  column: Column,
+  separate: ReadonlySet<string>,
+): string {
   if (column.defaultOid === null) {
     // The parent's default would be inherited otherwise.
-    return column.inheritsDefault && !table.isPartition ? " DEFAULT NULL" : "";
+    return column.inheritsDefault && !isStandalone ? " DEFAULT NULL" : "";
   }
   // Inherited expressions come with the parent; servers before 16 refuse to hear them again.
-  if (column.generated !== "" && column.inheritsGenerated && !table.isPartition) return "";
+  if (column.generated !== "" && column.inheritsGenerated && !isStandalone) return "";
   // A generation expression cannot stand alone.
   const key = Drafts.key("pg_attrdef", column.defaultOid);
   if (column.generated === "" && separate.has(key)) return "";
@@ -146,14 +160,14 @@ function defaultOf(table: Relation, column: Column, separate: ReadonlySet<string
 }
 
 function notNullClause(parts: TableParts, column: Column): string {
-  const { table, constraints, version } = parts;
+  const { table, constraints, version, isStandalone } = parts;
   if (version < 180000) {
-    const isOwn = column.isNotNull && (table.isPartition || !column.inheritsNotNull);
+    const isOwn = column.isNotNull && (isStandalone || !column.inheritsNotNull);
     return isOwn ? " NOT NULL" : "";
   }
   const constraint = constraints.find((one) => one.type === "n" && one.column === column.number);
   if (constraint === undefined || !constraint.isValidated) return "";
-  const isOwn = constraint.isLocal || table.isPartition ||
+  const isOwn = constraint.isLocal || isStandalone ||
     (table.parents.length > 0 && !column.inheritsNotNull);
   if (!isOwn) return "";
   const noInherit = constraint.noInherit ? " NO INHERIT" : "";
@@ -167,9 +181,14 @@ function checkElements(parts: TableParts, separate: ReadonlySet<string>): string
     .map((one) => `CONSTRAINT ${quoteIdentifier(one.name)} ${one.definition}`);
 }
 
-function inheritsClause(table: Relation): string {
-  if (table.isPartition || table.parents.length === 0) return "";
+function inheritsClause({ table, isStandalone }: TableParts): string {
+  if (isStandalone || table.parents.length === 0) return "";
   return `\nINHERITS (${table.parents.map((parent) => parent.sqlName).join(", ")})`;
+}
+
+function inheritActions({ table, isStandalone }: TableParts): string[] {
+  if (!isStandalone || table.isPartition) return [];
+  return table.parents.map((parent) => `INHERIT ${parent.sqlName}`);
 }
 
 function foreignOptionsClause(options: string[]): string {
