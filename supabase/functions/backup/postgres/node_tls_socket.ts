@@ -7,16 +7,10 @@ import { connect as connectTcp, type Socket as TcpSocket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { Socket } from "./wire.ts";
 
-/**
- * Opens a TCP connection, sends `request`, and speaks TLS when `accept` agrees with the first byte of
- * the answer.
- *
- * @throws what `accept` throws
- */
+/** Opens a TCP connection to a server that is known to speak TLS, asks for it and begins it. */
 export async function openNodeTls(
   address: { host: string; port: number },
   request: Uint8Array,
-  accept: (answer: number | undefined) => void,
 ): Promise<Socket> {
   const tcp = connectTcp({ host: address.host, port: address.port });
   try {
@@ -24,8 +18,7 @@ export async function openNodeTls(
     tcp.setNoDelay(true);
     tcp.setKeepAlive(true);
     tcp.write(request);
-    // By "data", because a stream that was read by "readable" never gets through the handshake.
-    accept((await once<Uint8Array>(tcp, "data"))[0]);
+    await once(tcp, "data");
     const servername = /^[\d.]+$|:/.test(address.host) ? undefined : address.host;
     const tls = connectTls({
       socket: tcp,
@@ -40,15 +33,15 @@ export async function openNodeTls(
   }
 }
 
-function once<T>(socket: TcpSocket | TLSSocket, event: string): Promise<T> {
+function once(socket: TcpSocket | TLSSocket, event: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const closed = () => reject(new Error("the server closed the connection"));
     socket.once("error", reject);
     socket.once("close", closed);
-    socket.once(event, (value: T) => {
+    socket.once(event, () => {
       socket.off("error", reject);
       socket.off("close", closed);
-      resolve(value);
+      resolve();
     });
   });
 }

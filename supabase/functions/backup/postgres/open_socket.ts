@@ -22,73 +22,76 @@ export async function openSocket(target: ConnectTarget): Promise<Socket> {
     });
   }
   try {
-    // libpq's meaning: who names an authority wants it checked, also under `require`.
-    const checked = target.sslRootCert !== undefined || target.sslMode.startsWith("verify-");
-    if (checked || target.sslMode === "disable") return await openNative(target);
-    if (target.sslMode === "prefer") {
-      const socket = await openUnlessTls(target);
-      if (socket !== undefined) return socket;
-    }
-    return await openNodeTls(target, sslRequest(), (answer) => {
-      if (speaksTls(answer)) return;
-      throw new Error(`the server does not speak TLS, and sslmode is ${target.sslMode}`);
-    });
+    return await openTcp(target);
   } catch (cause) {
     throw cause instanceof BackupError ? cause : unreachable(target, cause);
   }
 }
 
-/** By the runtime's own sockets, the fast ones, which check every certificate. */
-async function openNative(target: ConnectTarget): Promise<Socket> {
+async function openTcp(target: ConnectTarget): Promise<Socket> {
   const caCerts = target.sslRootCert === undefined ? [] : [await readCertificate(target)];
-  const socket = await Deno.connect({ hostname: target.host, port: target.port });
+  const socket = await openClear(target);
+  if (target.sslMode === "disable") return socket;
+  let tls: Deno.TlsConn;
   try {
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true);
-    if (target.sslMode === "disable") return socket;
     if (!await offersTls(socket)) {
+      if (target.sslMode === "prefer") return socket;
       throw new Error(`the server does not speak TLS, and sslmode is ${target.sslMode}`);
     }
+    // The runtime always checks the name as well, so `verify-ca` is as strict as `verify-full`.
+    tls = await Deno.startTls(socket, { hostname: target.host, caCerts });
   } catch (error) {
     socket.close();
     throw error;
   }
-  // The runtime always checks the name as well, so `verify-ca` is as strict as `verify-full`.
-  const tls = await Deno.startTls(socket, { hostname: target.host, caCerts });
   try {
     await tls.handshake();
-  } catch (error) {
+    return tls;
+  } catch (cause) {
     tls.close();
-    throw error;
+    return await openUnchecked(target, cause);
   }
-  return tls;
 }
 
-/** The socket when the server has no TLS. One that has is asked again, on a socket that can ignore certificates. */
-async function openUnlessTls(target: ConnectTarget): Promise<Socket | undefined> {
+/**
+ * What is left when the certificate cannot be checked: `require` and `prefer` do not ask for a check
+ * unless an authority is named, and `prefer` does without TLS as its last choice, as libpq has it.
+ */
+async function openUnchecked(target: ConnectTarget, cause: unknown): Promise<Socket> {
+  const mayDo = target.sslRootCert === undefined && !target.sslMode.startsWith("verify-");
+  if (mayDo && skipsChecks()) return await openNodeTls(target, sslRequest());
+  if (mayDo && target.sslMode === "prefer") return await openClear(target);
+  const why = cause instanceof Error ? cause.message : String(cause);
+  throw new BackupError(
+    "database_unreachable",
+    `Cannot trust the database at ${target.host}:${target.port}: ${why}`,
+    {
+      hint: "Add sslrootcert=<file> to the URL, with the certificate authority of the server; " +
+        "for a Supabase project it is in the dashboard under Database settings.",
+      cause,
+    },
+  );
+}
+
+/** Old runtimes check certificates in `node:tls` too, whatever they are told. */
+function skipsChecks(): boolean {
+  const [, major = 0, minor = 0] = /^(\d+)\.(\d+)/.exec(Deno.version.deno)?.map(Number) ?? [];
+  return major > 2 || (major === 2 && minor >= 9);
+}
+
+async function openClear(target: ConnectTarget): Promise<Deno.TcpConn> {
   const socket = await Deno.connect({ hostname: target.host, port: target.port });
-  try {
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true);
-    if (!await offersTls(socket)) return socket;
-  } catch (error) {
-    socket.close();
-    throw error;
-  }
-  socket.close();
-  return undefined;
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true);
+  return socket;
 }
 
 async function offersTls(socket: Socket): Promise<boolean> {
   await socket.write(sslRequest());
   const answer = new Uint8Array(1);
   await socket.read(answer);
-  return speaksTls(answer[0]);
-}
-
-function speaksTls(answer: number | undefined): boolean {
-  if (answer === 83 /* S */) return true;
-  if (answer === 78 /* N */) return false;
+  if (answer[0] === 83 /* S */) return true;
+  if (answer[0] === 78 /* N */) return false;
   throw garbage("something that no PostgreSQL server answers to the offer of TLS");
 }
 
