@@ -24,14 +24,14 @@ BEGIN
     LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid,
          unnest(ARRAY[t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout,
                       t.typanalyze, t.typsubscript, r.rngcanonical]::oid[]) f
-   WHERE t.oid = gone;
+   WHERE t.oid = gone AND f <> 0;
   SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) INTO other
     FROM pg_catalog.pg_depend d
    WHERE d.deptype <> 'i'
      AND ((d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid IN
             (SELECT t.oid FROM pg_catalog.pg_type t WHERE t.oid = gone OR t.typelem = gone))
        OR (d.refclassid = 'pg_catalog.pg_proc'::regclass AND d.refobjid = ANY (functions)
-           AND d.refobjid >= ${16384}))
+           AND d.refobjid >= 16384))
      AND NOT (d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = ANY (functions))
      AND NOT (d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = gone)
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend i

@@ -24,6 +24,8 @@ const OPERATORS = `
          format_type(nullif(o.oprright, 0), null) as right_type,
          ${operatorNameSql("o.oprcom")} as commutator, ${operatorNameSql("o.oprnegate")} as negator,
          o.oprcanmerge, o.oprcanhash,
+         array(select ${operatorSignatureSql("shell.oid")} from pg_operator shell
+                where shell.oid in (o.oprcom, o.oprnegate) and shell.oprcode = 0) as shells,
          ${functionNameSql("o.oprrest")} as restrict, ${functionNameSql("o.oprjoin")} as join
     from pg_operator o join pg_namespace n on n.oid = o.oprnamespace
    where o.oprcode <> 0
@@ -47,6 +49,11 @@ export const operatorsFamily: CatalogFamily = {
         name: row.oprname,
         address: `OPERATOR ${row.signature}`,
         owner: row.owner,
+        // What only this operator names goes with it.
+        drop: [
+          `DROP OPERATOR ${row.signature}`,
+          ...row.shells.map((shell: string) => `DROP OPERATOR IF EXISTS ${shell}`),
+        ],
         create: [`CREATE OPERATOR ${name} (\n    ${operatorOptions(row).join(",\n    ")}\n)`],
       });
     }

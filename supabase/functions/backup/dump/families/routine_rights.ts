@@ -10,7 +10,9 @@ import { ROUTINE_COLUMNS, ROUTINE_FROM, routineSignature } from "./routine.ts";
 const ROUTINES = `
   select ${ROUTINE_COLUMNS}
     from ${ROUTINE_FROM}
-   where p.proacl is distinct from ${initialRightsSql("pg_proc", "p.oid")}
+   where (p.proacl is not null or p.oid in (
+           select objoid from pg_init_privs where classoid = 'pg_proc'::regclass))
+     and p.proacl is distinct from ${initialRightsSql("pg_proc", "p.oid")}
      and (n.nspname in ('pg_catalog', 'information_schema')
           or not ${isNoMemberSql("pg_proc", "p.oid")})
    order by n.nspname, p.proname, p.oid`;

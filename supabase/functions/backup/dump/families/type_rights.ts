@@ -11,7 +11,9 @@ import { TYPE_COLUMNS, TYPE_FROM } from "./define_type.ts";
 const TYPES = `
   select ${TYPE_COLUMNS}
     from ${TYPE_FROM}
-   where t.typacl is distinct from ${initialRightsSql("pg_type", "t.oid")}
+   where (t.typacl is not null or t.oid in (
+           select objoid from pg_init_privs where classoid = 'pg_type'::regclass))
+     and t.typacl is distinct from ${initialRightsSql("pg_type", "t.oid")}
      and (n.nspname in ('pg_catalog', 'information_schema')
           or not ${isNoMemberSql("pg_type", "t.oid")})
    order by n.nspname, t.typname`;
