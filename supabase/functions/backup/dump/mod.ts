@@ -7,3 +7,15 @@ export type { DumpOptions } from "./context.ts";
 export { type DatabaseReading, readDatabase } from "./read_database.ts";
 export { recheck, type RowVersion } from "./recheck.ts";
 export { readSourceFacts } from "./source_facts.ts";
+export type { CopiedPart, DataSink } from "./data/copy_part.ts";
+export { copyUnit, type CopyUnitOptions, isBusy } from "./data/copy_unit.ts";
+export {
+  type DataLimits,
+  type DataRange,
+  type DataUnit,
+  DEFAULT_LIMITS,
+  numberParts,
+  planUnits,
+} from "./data/ranges.ts";
+export { describeTableData } from "./data/table_data.ts";
+export { joinSnapshot, type OpenSnapshot, openSnapshot } from "./snapshot.ts";

@@ -1,0 +1,55 @@
+/**
+ * The SQL that reads one range of one table.
+ *
+ * @module
+ */
+import type { CopyFormat, TableData, TableFacts } from "../../core/model.ts";
+import type { DataRange } from "./ranges.ts";
+
+/** FROM and WHERE of a range, with the table aliased `t`; never rows of its children. */
+export function fromRange(table: TableFacts, range: DataRange): string {
+  const conditions = ctidConditions(range);
+  // The newline ends a comment that the extension's author may have put behind the condition.
+  if (table.condition !== null) {
+    conditions.unshift(`(${table.condition.replace(/^\s*where\b/i, "")}\n)`);
+  }
+  const where = conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
+  return `FROM ONLY ${table.sqlName} AS t${where}`;
+}
+
+function ctidConditions(range: DataRange): string[] {
+  const { pages, tuples } = range;
+  if (pages === null) return [];
+  const conditions: string[] = [];
+  if (tuples !== undefined) {
+    conditions.push(`t.ctid >= '(${pages.from},${tuples.from})'::pg_catalog.tid`);
+    conditions.push(
+      tuples.to === null
+        ? `t.ctid < '(${pages.from + 1},0)'::pg_catalog.tid`
+        : `t.ctid < '(${pages.from},${tuples.to})'::pg_catalog.tid`,
+    );
+    return conditions;
+  }
+  if (pages.from > 0) conditions.push(`t.ctid >= '(${pages.from},0)'::pg_catalog.tid`);
+  if (pages.to !== null) conditions.push(`t.ctid < '(${pages.to},0)'::pg_catalog.tid`);
+  return conditions;
+}
+
+/** COPY of a range to the client. */
+export function copyRange(table: TableFacts, data: TableData, range: DataRange): string {
+  const columns = data.columns.map((column) => `t.${column}`).join(", ");
+  return `COPY (SELECT ${columns} ${fromRange(table, range)}) TO STDOUT ${
+    formatOption(data.format)
+  }`;
+}
+
+/** COPY of the rows of large objects: pages of one object, or of all. */
+export function copyLargeObjects(oid: number | null): string {
+  const where = oid === null ? "" : `WHERE loid = ${Math.trunc(oid)}`;
+  return `COPY (SELECT loid, pageno, data FROM pg_catalog.pg_largeobject ${where} ` +
+    "ORDER BY loid, pageno) TO STDOUT (FORMAT binary)";
+}
+
+function formatOption(format: CopyFormat): string {
+  return format === "binary" ? "(FORMAT binary)" : "";
+}
