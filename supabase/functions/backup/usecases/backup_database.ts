@@ -22,7 +22,13 @@ import {
 } from "../dump/mod.ts";
 import { pinSettings } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
-import type { BackupRecord, BackupTotals, Manifest, Repository } from "../repository/mod.ts";
+import type {
+  BackupRecord,
+  BackupTotals,
+  Manifest,
+  Repository,
+  WrittenTotals,
+} from "../repository/mod.ts";
 import { BackupProgress } from "./backup_progress.ts";
 import { backupRows } from "./backup_rows.ts";
 
@@ -33,6 +39,8 @@ export interface BackupRequest {
   /** In the operator's words. @default null */
   reason?: string | null;
   origin: BackupRecord["origin"];
+  /** Ref of the Supabase project. @default null */
+  projectRef?: string | null;
   dump: DumpOptions;
   /** Connections that read rows at a time. @default 2 */
   jobs?: number;
@@ -107,6 +115,13 @@ async function attemptBackup(options: BackupDatabaseOptions): Promise<BackupReco
     model.tableData = await describeTableData(coordinator, model.entries, request.dump);
     requireReadable(model, snapshot);
 
+    await repository.claimOwner({
+      projectRef: request.projectRef ?? null,
+      systemIdentifier: model.source.systemIdentifier,
+      database: model.source.database,
+    });
+    const before = { ...repository.written };
+    const parent = await repository.rememberBackup("latest");
     const limits = request.limits ?? DEFAULT_LIMITS;
     const units = planUnits(model, limits);
     const remarks = new Set(model.remarks);
@@ -136,7 +151,7 @@ async function attemptBackup(options: BackupDatabaseOptions): Promise<BackupReco
       backupId: request.backupId ?? newJobId("backup", clock.now()),
       type: "database",
       createdAt,
-      parent: null,
+      parent,
       source: model.source,
       consistency: {
         level: "one-moment",
@@ -148,7 +163,7 @@ async function attemptBackup(options: BackupDatabaseOptions): Promise<BackupReco
       entries: await repository.writeLines(model.entries),
       tableData: await repository.writeLines(model.tableData),
       dataParts: await repository.writeLines(dataParts),
-      totals: totalsOf(model, dataParts),
+      totals: totalsOf(model, dataParts, { before, after: repository.written }),
     };
     return await repository.commitBackup(manifest, {
       reason: request.reason ?? null,
@@ -188,18 +203,20 @@ function cancelled(cause: unknown): BackupError {
   return new BackupError("cancelled", "Cannot finish the backup: it was cancelled", { cause });
 }
 
-function totalsOf(model: DatabaseReading, parts: readonly DataPart[]): BackupTotals {
-  const sqlBytes = model.entries.reduce((sum, entry) => {
-    const statements = Object.values(entry.statements) as string[][];
-    return sum + statements.flat().reduce((length, text) => length + text.length, 0);
-  }, 0);
+function totalsOf(
+  model: DatabaseReading,
+  parts: readonly DataPart[],
+  { before, after }: { before: WrittenTotals; after: WrittenTotals },
+): BackupTotals {
+  const statements = model.entries.flatMap((entry) => Object.values(entry.statements).flat());
+  const sqlBytes = statements.reduce((sum: number, sql: string) => sum + sql.length, 0);
   return {
     entries: model.entries.length,
     tables: model.tableData.length,
     rows: parts.reduce((sum, part) => sum + part.rows, 0),
     rawBytes: sqlBytes + parts.reduce((sum, part) => sum + part.rawBytes, 0),
-    newStoredBytes: 0,
-    chunks: 0,
-    newChunks: 0,
+    newStoredBytes: after.newStoredBytes - before.newStoredBytes,
+    chunks: after.chunks - before.chunks,
+    newChunks: after.newChunks - before.newChunks,
   };
 }

@@ -46,7 +46,7 @@ export async function backupRows(
   const entries = new Map(model.entries.map((entry) => [entry.key, entry]));
   const tableData = new Map(model.tableData.map((data) => [data.entry, data]));
   const copyWith = async (session: Session, unit: DataUnit, signal?: AbortSignal) => {
-    const sink = options.repository.pieceWriter();
+    const sink = options.repository.pieceWriter(signal === undefined ? {} : { signal });
     const copied = await copyUnit(session, unit, {
       ...options.copy,
       entries,
