@@ -38,6 +38,17 @@ export function takesWholeDatabase(context: DumpContext): boolean {
   return context.options.includeSchemas.length === 0 && context.options.includeTables.length === 0;
 }
 
+/** Catalogs whose definitions hold what `pg_get_*` or `format_type` wrote. */
+const READ_BY_FUNCTION = new Set([
+  "pg_type",
+  "pg_proc",
+  "pg_operator",
+  "pg_opclass",
+  "pg_opfamily",
+  "pg_cast",
+  "pg_transform",
+]);
+
 /** What a family says of an object it defines. */
 export interface Definition {
   catalog: string;
@@ -54,7 +65,7 @@ export interface Definition {
   dependsOn?: string[];
 }
 
-/** Adds the draft of an object before the data, and has it looked at again by the recheck. */
+/** Adds the draft of an object before the data, and has the recheck look at it again where needed. */
 export function define(context: DumpContext, definition: Definition): Draft {
   const { rights, ...own } = definition;
   const draft: Draft = {
@@ -67,7 +78,9 @@ export function define(context: DumpContext, definition: Definition): Draft {
     ...(rights === undefined ? {} : { rights }),
   };
   context.drafts.add(draft);
-  context.readByFunction.push({ catalog: draft.catalog, oid: draft.oid });
+  if (READ_BY_FUNCTION.has(draft.catalog)) {
+    context.readByFunction.push({ catalog: draft.catalog, oid: draft.oid });
+  }
   return draft;
 }
 
