@@ -87,6 +87,8 @@ class Run {
   rowsLoaded = 0;
   readonly #input: ApplyInput;
   readonly #optional: ReadonlySet<string>;
+  /** Keys of optional entries that no longer fit. */
+  readonly #unmade = new Set<string>();
   #phase = "";
   #partsDone = 0;
   #bytesDone = 0;
@@ -113,14 +115,25 @@ class Run {
 
   async prepareRoles(): Promise<void> {
     const { plan, session, role } = this.#input;
-    for (const entry of plan.cluster) {
-      const { create, comment, label } = entry.statements;
-      await this.runner.attempt(session, [...create, ...comment, ...label], entry.identity, "it");
-    }
+    for (const entry of plan.cluster) await this.#makeOfCluster(entry);
     for (const name of plan.borrowRoles) {
       const grant = `GRANT ${quoteIdentifier(name)} TO ${quoteIdentifier(role.name)}`;
       await this.runner.attempt(session, [grant], `role ${name}`, "membership for the restore");
     }
+  }
+
+  async #makeOfCluster(entry: Entry): Promise<void> {
+    const { session, role } = this.#input;
+    const { create, comment, label } = entry.statements;
+    if (entry.kind !== "role" || role.superuser) {
+      // Memberships and settings of roles that this role does not govern are reported.
+      const statements = [...create, ...comment, ...label];
+      return await this.runner.attempt(session, statements, entry.identity, "it");
+    }
+    const { plain, privileged } = roleStatements(entry);
+    await runStatements(session, plain, entry.identity);
+    await this.runner.attempt(session, privileged, entry.identity, "its attributes");
+    await this.runner.attempt(session, [...comment, ...label], entry.identity, "its comment");
   }
 
   /** Memberships that were taken for the restore only end with it. */
@@ -173,6 +186,7 @@ class Run {
     const statements = [...create, ...owner, ...comment, ...label];
     const refusal = await tryStatements(session, statements, { identity: entry.identity });
     if (refusal !== null) {
+      this.#unmade.add(entry.key);
       this.runner.leftOut.push({
         identity: entry.identity,
         reason: `the backup does not know it, and it no longer fits: ${refusal}`,
@@ -240,12 +254,12 @@ class Run {
 
   async grantRights(): Promise<void> {
     const { plan, session } = this.#input;
-    for (const entry of plan.create) {
-      if (entry.statements.acl.length > 0) await this.runner.grant(session, entry);
-    }
-    // Only now: default privileges would have widened what was made before.
-    for (const entry of plan.create) {
-      if (entry.kind === "default-acl") await this.#make(session, entry);
+    // Default privileges last: they would have widened what is made before.
+    const defaults = plan.create.filter((entry) => entry.kind === "default-acl");
+    const objects = plan.create.filter((entry) => entry.kind !== "default-acl");
+    for (const entry of [...objects, ...defaults]) {
+      if (this.#unmade.has(entry.key) || entry.statements.acl.length === 0) continue;
+      await this.runner.grant(session, entry);
     }
   }
 
@@ -305,6 +319,31 @@ class Run {
 /** What is made after everything else. */
 function isLast(entry: Entry): boolean {
   return ["event-trigger", "default-acl", "refresh", "cron-job"].includes(entry.kind);
+}
+
+/**
+ * A role's statements for a role that is no superuser: naming an attribute that only a superuser may
+ * change is refused even where nothing changes, so those stand apart, and the ones a new role has
+ * anyhow are not named.
+ */
+function roleStatements(role: Entry): { plain: string[]; privileged: string[] } {
+  const plain: string[] = [];
+  const privileged: string[] = [];
+  for (const sql of role.statements.create) {
+    const found = /^(ALTER ROLE "(?:[^"]|"")*") WITH ([A-Z ]*?)((?:CONNECTION LIMIT|VALID UNTIL) .*)?$/s
+      .exec(sql);
+    if (found === null) {
+      plain.push(sql);
+      continue;
+    }
+    const [, alter, words = "", rest = ""] = found;
+    const wanted = words.trim().split(" ").filter((word) => word !== "");
+    const usual = wanted.filter((word) => ["INHERIT", "NOINHERIT", "LOGIN"].includes(word));
+    const special = wanted.filter((word) => !word.startsWith("NO") && !usual.includes(word));
+    plain.push(`${alter} WITH ${[...usual, rest].join(" ").trim()}`);
+    for (const word of special) privileged.push(`${alter} WITH ${word}`);
+  }
+  return { plain, privileged };
 }
 
 function mismatch(plan: RestorePlan, comparison: Comparison): BackupError {

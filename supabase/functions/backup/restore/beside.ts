@@ -8,7 +8,7 @@
  */
 import { BackupError } from "../core/errors.ts";
 import type { Entry, EntryKind } from "../core/model.ts";
-import { EntryIndex, isRows } from "./entry_index.ts";
+import { EntryIndex, isRows, isTable } from "./entry_index.ts";
 import { planLoads } from "./plan_loads.ts";
 import { LeaveOuts } from "./leave_out.ts";
 import type { BackupFacts, RestorePlan, RestoreRequest, TargetFacts } from "./plan_types.ts";
@@ -125,7 +125,7 @@ function leaveOutForeignKeys(
   for (const entry of copied) {
     if (entry.kind !== "foreign-key") continue;
     const outside = index.dependencies(entry).find((each) =>
-      each.table !== undefined && (each.schema !== schema || !copied.has(each))
+      isTable(each) && (each.schema !== schema || !copied.has(each))
     );
     if (outside === undefined) continue;
     copied.delete(entry);

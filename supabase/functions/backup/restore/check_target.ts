@@ -5,7 +5,7 @@
  * @module
  */
 import type { Entry } from "../core/model.ts";
-import { EntryIndex, isTable } from "./entry_index.ts";
+import { EntryIndex } from "./entry_index.ts";
 import { LeaveOuts } from "./leave_out.ts";
 import type { BackupFacts, HazardName, Missing, RestoreRequest, TargetFacts } from "./plan_types.ts";
 
@@ -137,7 +137,7 @@ function checkAccessMethods({ index, target, wanted, leaveOuts }: CheckInput, ch
   const names = new Set<string>();
   for (const entry of wanted) {
     const name = entry.table?.accessMethod ?? null;
-    if (!isTable(entry) || name === null || leaveOuts.has(entry)) continue;
+    if (name === null || leaveOuts.has(entry)) continue;
     if (!own.has(name) && !target.accessMethods.includes(name)) names.add(name);
   }
   const fromExtensions = index.entries.some((entry) => entry.kind === "extension");

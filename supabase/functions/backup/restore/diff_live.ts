@@ -62,6 +62,11 @@ export function diffLive(input: DiffInput): Diff {
     if (NEVER_DROPPED.includes(entry.kind) || sameDefinition(entry, there)) continue;
     changed.push(there);
     replaced.push(entry);
+    // What has no DROP of its own is changed by making its table again.
+    if (dropOf(there).length === 0) {
+      const table = live.tableOf(there);
+      if (table !== undefined) changed.push(table);
+    }
   }
   const suspended = suspendedEntries(input);
   const dropped = new Set(
@@ -73,7 +78,8 @@ export function diffLive(input: DiffInput): Diff {
   const back = unknown.filter((entry) => !goneWithLost.has(entry));
   const makeAgain = new Set(back);
   return {
-    drop: inOrder(live, dropped).reverse().filter((entry) => entry.statements.drop.length > 0),
+    drop: inOrder(live, dropped).reverse().map(withDrop)
+      .filter((entry) => entry.statements.drop.length > 0),
     create: merge(
       backup.filter((entry) => {
         const there = live.byIdentity(entry.identity);
@@ -99,7 +105,7 @@ function suspendedEntries(input: DiffInput): Set<Entry> {
     if (entry.kind === "event-trigger") {
       if (role.superuser || entry.owner === role.name) suspended.add(entry);
     } else if (entry.kind === "default-acl") {
-      if (entry.statements.create.some((sql) => sql.includes(ownRole))) suspended.add(entry);
+      if (entry.statements.acl.some((sql) => sql.includes(ownRole))) suspended.add(entry);
     } else if (entry.kind === "trigger") {
       const table = live.tableOf(entry);
       if (table === undefined || !replacedRows.has(table.identity)) continue;
@@ -130,6 +136,28 @@ function adjustments(input: DiffInput, dropped: ReadonlySet<Entry>): Adjustment[
     if (statements.length > 0) list.push({ identity: entry.identity, statements });
   }
   return list;
+}
+
+const NAME = '"(?:[^"]|"")*"(?:\\."(?:[^"]|"")*")?';
+const OWNED_BY = new RegExp(`^(ALTER SEQUENCE ${NAME} OWNED BY) `, "su");
+const ATTACH = new RegExp(`^(ALTER TABLE (?:ONLY )?${NAME}) ATTACH PARTITION (${NAME}) `, "su");
+
+/**
+ * Statements that remove an entry. A sequence is cut loose from its column, and a partition from its
+ * parent, before the table goes: it would go with it.
+ */
+function dropOf(entry: Entry): string[] {
+  if (entry.statements.drop.length > 0) return entry.statements.drop;
+  return entry.statements.create.flatMap((sql) => {
+    const owned = OWNED_BY.exec(sql);
+    if (owned !== null) return [`${owned[1]} NONE`];
+    const attached = ATTACH.exec(sql);
+    return attached === null ? [] : [`${attached[1]} DETACH PARTITION ${attached[2]}`];
+  });
+}
+
+function withDrop(entry: Entry): Entry {
+  return { ...entry, statements: { ...entry.statements, drop: dropOf(entry) } };
 }
 
 function inOrder(index: EntryIndex, entries: Iterable<Entry>): Entry[] {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Entry, EntryKind } from "../core/model.ts";
+import { quoteQualified } from "../postgres/quote.ts";
 
 /** Kinds that live inside a table, fall with it and have to be made again with it. */
 const TABLE_PARTS: readonly EntryKind[] = [
@@ -39,6 +40,11 @@ export function isTablePart(entry: Entry): boolean {
 /** Whether an entry is a relation of its own: table, view, materialized view. */
 export function isTable(entry: Entry): boolean {
   return ["table", "view", "materialized-view"].includes(entry.kind);
+}
+
+/** Quoted and qualified name of a table, or of the table that rows belong to. */
+export function sqlNameOf(entry: Entry): string {
+  return entry.table?.sqlName ?? quoteQualified(entry.schema ?? "public", entry.name);
 }
 
 /** An index over a fixed list of entries. */

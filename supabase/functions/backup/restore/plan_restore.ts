@@ -6,11 +6,10 @@
  */
 import { BackupError } from "../core/errors.ts";
 import type { Entry } from "../core/model.ts";
-import { quoteQualified } from "../postgres/quote.ts";
 import { planBeside } from "./beside.ts";
 import { addHazard, checkTarget, major, type TargetCheck } from "./check_target.ts";
 import { diffLive } from "./diff_live.ts";
-import { EntryIndex, isRows, isTable } from "./entry_index.ts";
+import { EntryIndex, isRows, isTable, sqlNameOf } from "./entry_index.ts";
 import { LeaveOuts } from "./leave_out.ts";
 import { isOfDatabaseDefaults, leaveOutGiven } from "./platform_rules.ts";
 import { planLoads } from "./plan_loads.ts";
@@ -69,7 +68,9 @@ export function planRestore(input: PlanInput): RestorePlan {
   const restored = index.entries.filter((entry) => wanted.has(entry) && !leaveOuts.has(entry));
   if (mode === "beside") planBeside(plan, { index, live, restored, selection, request, backup, target });
   else planInPlace(plan, { input, index, live, restored, selection, given, leaveOuts, check });
-  plan.leftOut.unshift(...leaveOuts.list(wanted));
+  // What the target keeps in order itself is nothing to report.
+  const asked = new Set([...wanted].filter((entry) => !given.has(entry)));
+  plan.leftOut.unshift(...leaveOuts.list(asked));
   const damaged = plan.load.filter((load) => load.parts.some((part) => part.damaged?.length));
   addHazard(check.hazards, "damaged-backup", damaged.map((load) => load.entry.identity));
   if (mode === "over" && !input.safetyBackup) {
@@ -194,21 +195,23 @@ function refreshes({ restored, live, index }: InPlaceInput): Entry[] {
 function tablesToLock(plan: RestorePlan, live: EntryIndex, target: TargetFacts): string[] {
   const names = new Set<string>();
   const add = (entry: Entry | undefined) => {
-    const table = entry?.table;
-    if (table === undefined || !["r", "p"].includes(table.relkind)) return;
-    if (entry?.managed === true && !target.role.superuser && !target.role.replicaMode) return;
-    names.add(table.sqlName);
+    if (entry === undefined || entry.kind !== "table" || isForeign(entry)) return;
+    if (entry.managed === true && !target.role.superuser && !target.role.replicaMode) return;
+    names.add(sqlNameOf(entry));
   };
   for (const entry of plan.drop) {
     add(entry);
     if (entry.kind === "foreign-key") live.dependencies(entry).forEach(add);
   }
   for (const load of plan.load) {
-    if (load.clear === "none" || load.entry.table === undefined) continue;
-    names.add(load.entry.table.sqlName);
+    if (load.clear !== "none") names.add(sqlNameOf(load.entry));
   }
   for (const name of plan.clearOnly) names.add(name);
   return [...names].sort();
+}
+
+function isForeign(table: Entry): boolean {
+  return table.statements.create.some((sql) => sql.startsWith("CREATE FOREIGN TABLE"));
 }
 
 /** Counts the locks that one transaction needs, roughly and not too low. */
@@ -305,9 +308,4 @@ export function refuseUnfit(plan: RestorePlan): void {
 function shorten(objects: readonly string[]): string {
   const shown = objects.slice(0, 5).join(", ");
   return objects.length > 5 ? `${shown} and ${objects.length - 5} more` : shown;
-}
-
-/** Name under which a table is emptied or loaded. */
-export function sqlNameOf(entry: Entry): string {
-  return entry.table?.sqlName ?? quoteQualified(entry.schema ?? "", entry.name);
 }

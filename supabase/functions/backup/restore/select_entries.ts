@@ -5,7 +5,7 @@
  */
 import type { Entry } from "../core/model.ts";
 import { quoteIdentifier } from "../postgres/quote.ts";
-import { EntryIndex, isRows, isTable, isTablePart } from "./entry_index.ts";
+import { EntryIndex, isRows, isTable, isTablePart, sqlNameOf } from "./entry_index.ts";
 import type { RestoreRequest } from "./plan_types.ts";
 
 /** Entries of the cluster: they live outside any database. */
@@ -87,7 +87,7 @@ export function tableWithParts(index: EntryIndex, table: Entry): Set<Entry> {
 
 function isOwnSequence(sequence: Entry, table: Entry): boolean {
   return isTable(table) && sequence.schema === table.schema &&
-    sequence.statements.create.some((sql) => sql.includes(table.table?.sqlName ?? "\0"));
+    sequence.statements.create.some((sql) => sql.includes(sqlNameOf(table)));
 }
 
 /** Role entries whose names occur as owner or in the rights of the given entries. */

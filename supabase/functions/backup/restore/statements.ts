@@ -7,6 +7,8 @@ import type { Entry, EntryStatements } from "../core/model.ts";
 
 /** Whether two entries make the object in the same words. */
 export function sameDefinition(a: Entry, b: Entry): boolean {
+  // Default privileges are nothing but GRANTs and REVOKEs.
+  if (a.kind === "default-acl" && !sameList(a.statements.acl, b.statements.acl)) return false;
   return sameList(a.statements.create, b.statements.create);
 }
 
@@ -33,20 +35,24 @@ export function adjustingStatements(from: Entry, to: Entry): string[] {
   if (differs.includes("owner")) statements.push(...to.statements.owner);
   for (const list of ["comment", "label"] as const) {
     if (!differs.includes(list)) continue;
-    statements.push(...from.statements[list].map(withoutText), ...to.statements[list]);
+    statements.push(...from.statements[list].flatMap(withoutText), ...to.statements[list]);
   }
   if (differs.includes("acl") || differs.includes("owner")) statements.push(...to.statements.acl);
   return statements;
 }
 
-/** `COMMENT ON … IS 'text'` as `COMMENT ON … IS NULL`; security labels likewise. */
-function withoutText(statement: string): string {
+/**
+ * `COMMENT ON … IS 'text'` as `COMMENT ON … IS NULL`; security labels likewise. Statements in another
+ * form (those on the database) have no inverse.
+ */
+function withoutText(statement: string): string[] {
+  if (!/^(COMMENT ON|SECURITY LABEL) /.test(statement)) return [];
   let quoted = false;
   for (let at = 0; at < statement.length; at++) {
     if (statement[at] === '"') quoted = !quoted;
-    else if (!quoted && statement.startsWith(" IS ", at)) return `${statement.slice(0, at)} IS NULL`;
+    else if (!quoted && statement.startsWith(" IS ", at)) return [`${statement.slice(0, at)} IS NULL`];
   }
-  return statement;
+  return [];
 }
 
 /** Takes back what a list of GRANT and REVOKE statements did, last one first. */
@@ -56,7 +62,7 @@ export function invertRights(statements: readonly string[]): string[] {
   for (const statement of statements) {
     if (statement.startsWith("SET ROLE ")) role = [statement];
     else if (statement === "RESET ROLE") role = null;
-    else groups.push([...(role ?? []), statement]);
+    else if (/^(GRANT|REVOKE) /.test(statement)) groups.push([...(role ?? []), statement]);
   }
   return groups.reverse().flatMap((group) => {
     const inverse = group.map((each) => each.startsWith("SET ROLE ") ? each : invertRight(each));

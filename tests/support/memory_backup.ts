@@ -1,0 +1,105 @@
+/**
+ * A backup that is held in memory, for tests of the restore that need no repository.
+ *
+ * @module
+ */
+import type { DataPart, Entry } from "../../supabase/functions/backup/core/model.ts";
+import { describeTableData } from "../../supabase/functions/backup/dump/data/table_data.ts";
+import { type DumpOptions, readDatabase } from "../../supabase/functions/backup/dump/mod.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import { pinSettings } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
+import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import type { BackupFacts } from "../../supabase/functions/backup/restore/mod.ts";
+
+/** Settings that save everything. */
+export const DUMP_OPTIONS: DumpOptions = {
+  profile: "plain",
+  includeSchemas: [],
+  excludeSchemas: [],
+  includeTables: [],
+  excludeTables: [],
+  excludeTableData: [],
+  copyFormat: "auto",
+};
+
+/** A backup and a way to read its rows. */
+export interface MemoryBackup {
+  facts: BackupFacts;
+  readPieces(pieces: readonly { chunk: string }[]): AsyncIterable<Uint8Array>;
+}
+
+/** Opens a session with the settings of dump and restore. */
+export async function openPinned(url: string): Promise<Session> {
+  const session = await connect({ url });
+  await pinSettings(session);
+  return session;
+}
+
+/** Reads a database, one part a table. */
+export async function backupInMemory(
+  url: string,
+  options: Partial<DumpOptions> = {},
+): Promise<MemoryBackup> {
+  const session = await openPinned(url);
+  try {
+    await session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    const dump = { ...DUMP_OPTIONS, ...options };
+    const model = await readDatabase(session, dump);
+    const tableData = await describeTableData(session, model.entries, dump);
+    const chunks = new Map<string, Uint8Array[]>();
+    const dataParts: DataPart[] = [];
+    for (const data of tableData) {
+      const entry = model.entries.find((each) => each.key === data.entry)!;
+      const slices: Uint8Array[] = [];
+      const { rows, bytes } = await session.copyOut(
+        copyOut(entry, data.columns, data.format),
+        (slice) => void slices.push(slice.slice()),
+      );
+      chunks.set(data.entry, slices);
+      dataParts.push({
+        entry: data.entry,
+        part: 0,
+        pages: null,
+        format: data.format,
+        encoding: data.encoding,
+        rows,
+        rawBytes: bytes,
+        pieces: [{ chunk: data.entry, offset: 0, length: bytes }],
+        fingerprint: await fingerprint(session, entry, data.fingerprintExpression),
+      });
+    }
+    return {
+      facts: {
+        backupId: "memory",
+        source: model.source,
+        entries: model.entries,
+        tableData,
+        dataParts,
+      },
+      async *readPieces(pieces) {
+        for (const piece of pieces) yield* chunks.get(piece.chunk) ?? [];
+      },
+    };
+  } finally {
+    await session.close();
+  }
+}
+
+function copyOut(entry: Entry, columns: readonly string[], format: string): string {
+  if (entry.kind === "large-object-data") {
+    return "COPY (SELECT loid, pageno, data FROM pg_catalog.pg_largeobject) TO STDOUT (FORMAT binary)";
+  }
+  const { sqlName, condition } = entry.table!;
+  return `COPY (SELECT ${columns.join(", ")} FROM ONLY ${sqlName} ${
+    condition ?? ""
+  }) TO STDOUT (FORMAT ${format})`;
+}
+
+async function fingerprint(session: Session, entry: Entry, expression: string | null) {
+  if (expression === null || entry.table === undefined) return null;
+  const [row] = await session.query(
+    `SELECT count(*)::text AS rows, coalesce(sum((${expression})::numeric), 0)::text AS sum ` +
+      `FROM ONLY ${entry.table.sqlName} t ${entry.table.condition ?? ""}`,
+  );
+  return { rows: row!.rows as string, sum: row!.sum as string };
+}
