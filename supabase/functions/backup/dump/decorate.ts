@@ -1,6 +1,6 @@
 /**
- * What every object may have besides its definition: an owner, comments, security labels and a mark
- * of dependence on an extension. One pass over all drafts, so that no family repeats it.
+ * What every object may have besides its definition: an owner, comments, security labels, rights. One
+ * pass over all drafts, so that no family repeats it.
  *
  * @module
  */
@@ -53,14 +53,6 @@ const LABELS = `
     from pg_shseclabel l join pg_class c on c.oid = l.classoid
    order by 1, 2, 3, 5`;
 
-const EXTENSION_MARKS = `
-  select c.relname as catalog, d.objid as oid, e.extname as extension
-    from pg_depend d
-    join pg_class c on c.oid = d.classid
-    join pg_extension e on e.oid = d.refobjid
-   where d.deptype = 'x' and d.refclassid = 'pg_extension'::regclass
-   order by 1, 2, 3`;
-
 /** Statements of each draft, by its key. */
 export type Decorations = Map<string, EntryStatements>;
 
@@ -105,14 +97,6 @@ export async function decorate(
     found!.statements.label.push(
       `SECURITY LABEL FOR ${provider} ON ${subject} IS ${quoteLiteral(row.text)}`,
     );
-  }
-  for (const row of await context.session.query(EXTENSION_MARKS)) {
-    const found = find(row);
-    if (found === null || !found.isItself) continue;
-    const statement = `ALTER ${found.draft.address} DEPENDS ON EXTENSION ${
-      quoteIdentifier(row.extension)
-    }`;
-    if (!found.draft.create.includes(statement)) found.statements.create.push(statement);
   }
   return decorations;
 }

@@ -46,6 +46,13 @@ const PARTS = `
   union all
   select 'pg_type', typarray, 'pg_type', oid from pg_type where typarray <> 0 and oid >= 16384
   union all
+  select 'pg_proc', objid, 'pg_type', refobjid from pg_depend
+   where classid = 'pg_proc'::regclass and refclassid = 'pg_type'::regclass and deptype = 'i'
+  union all
+  select 'pg_class', d.objid, 'pg_class', d.refobjid
+    from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S'
+   where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.deptype = 'i'
+  union all
   select 'pg_type', rngmultitypid, 'pg_type', rngtypid from pg_range where rngtypid >= 16384`;
 
 /** Dependencies between objects and between drafts; keys are those of `Drafts.key`. */
@@ -78,13 +85,17 @@ export class Dependencies {
 
   /** The key of the draft that holds an object: its own, or that of what it is a part of. */
   draftOf(object: string): string | undefined {
-    const seen = new Set<string>();
+    return this.chainOf(object).find((key) => this.#context.drafts.byKey(key) !== undefined);
+  }
+
+  /** An object, what it is a part of, what that is a part of, and so on. */
+  chainOf(object: string): string[] {
+    const chain: string[] = [];
     for (let key: string | undefined = object; key !== undefined; key = this.#hosts.get(key)) {
-      if (this.#context.drafts.byKey(key) !== undefined) return key;
-      if (seen.has(key)) return undefined;
-      seen.add(key);
+      if (chain.includes(key)) break;
+      chain.push(key);
     }
-    return undefined;
+    return chain;
   }
 
   /** Keys of the drafts that a draft needs by pg_depend, without itself. */

@@ -5,6 +5,7 @@
  */
 import type { DatabaseModel, Entry, EntryStatements } from "../core/model.ts";
 import type { Session } from "../postgres/session.ts";
+import { takeCensus } from "./census.ts";
 import { type Draft, Drafts, type DumpContext, type DumpOptions } from "./context.ts";
 import { decorate, type Decorations } from "./decorate.ts";
 import { Dependencies } from "./dependencies.ts";
@@ -49,6 +50,7 @@ export async function readDatabase(
   for (const family of FAMILIES) await family.read(context);
   const dependencies = await Dependencies.read(context);
   const decorations = await decorate(context, dependencies);
+  await takeCensus(context, dependencies);
   await markManaged(context);
   const ordered = orderDrafts(context, dependencies);
   return {
