@@ -54,7 +54,8 @@ export const tablesFamily: CatalogFamily = {
 
 function isAllLocal(table: Relation, constraints: TableConstraint[]): boolean {
   return table.columns.every((column) => column.isLocal) &&
-    constraints.every((one) => one.isLocal && one.isValidated);
+    // Those never checked are added after the data, and by the parent to its children.
+    constraints.every((one) => one.isLocal || !one.isValidated);
 }
 
 function addTable(context: DumpContext, parts: TableParts): void {
@@ -213,8 +214,9 @@ function inheritedColumnActions(parts: TableParts, column: Column): string[] {
 
 // An index as identity is said with the index.
 function replicaIdentityActions(table: Relation): string[] {
+  if (table.kind === "f") return [];
   if (table.row.replica_identity === "n") return ["REPLICA IDENTITY NOTHING"];
-  if (table.row.replica_identity === "f" && table.kind !== "f") return ["REPLICA IDENTITY FULL"];
+  if (table.row.replica_identity === "f") return ["REPLICA IDENTITY FULL"];
   return [];
 }
 
