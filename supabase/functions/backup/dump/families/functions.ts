@@ -15,7 +15,7 @@ import { functionNameSql } from "./catalog_names.ts";
 import { define, given, isTaken, rightsOf } from "./define.ts";
 import { isTypeSupportSql } from "./drop_circular_type.ts";
 import { IS_USERS_ROUTINE, ROUTINE_COLUMNS, ROUTINE_FROM, routineSignature } from "./routine.ts";
-import { settingClause } from "./setting_clause.ts";
+import { setClause } from "./setting_statements.ts";
 
 const FUNCTIONS = `
   select ${ROUTINE_COLUMNS}, p.prosrc, p.probin, p.proretset, p.provolatile, p.proisstrict,
@@ -76,7 +76,7 @@ function createFunction(row: Row, keyword: string): string {
     ? ""
     : ` RETURNS ${given(row.result, `result of ${name}`)}`;
   const options = [`LANGUAGE ${quoteIdentifier(row.lanname)}`, ...functionOptions(row)];
-  const settings = (row.proconfig ?? []).map((item: string) => `\n    SET ${settingClause(item)}`);
+  const settings = (row.proconfig ?? []).map((item: string) => `\n    ${setClause(item)}`);
   return `${head}${result}\n    ${options.join(" ")}${settings.join("")}\n    ${bodyOf(row, name)}`;
 }
 
