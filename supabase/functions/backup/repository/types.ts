@@ -3,7 +3,9 @@
  *
  * @module
  */
-import type { Consistency, SourceFacts } from "../core/model.ts";
+import type { Consistency, Piece, SourceFacts } from "../core/model.ts";
+import type { ProgressListener } from "../core/progress.ts";
+import type { Secret } from "../core/secret.ts";
 
 /** Compression of new objects. */
 export interface Compression {
@@ -13,7 +15,7 @@ export interface Compression {
 }
 
 /** What kind of content an object holds; part of what its authentication covers. */
-export type ObjectKind = "chunk" | "manifest" | "backup";
+export type ObjectKind = "chunk" | "manifest" | "backup" | "owner";
 
 /** A chunk as written. */
 export interface WrittenChunk {
@@ -102,4 +104,148 @@ export interface VerifyReport {
   bytesRead: number;
   /** Empty when all is well. */
   problems: { object: string; code: string; message: string; backups: string[] }[];
+}
+
+/** What the caller of `commitBackup` knows beyond the manifest. */
+export interface BackupFacts {
+  reason: string | null;
+  origin: BackupRecord["origin"];
+  completedAt: string;
+  /** Release that writes, such as `supabase-backup 0.1.0`. */
+  writtenBy: string;
+}
+
+/** What is in `backups/`: the complete ones, newest first, and those that are not whole. */
+export interface BackupList {
+  backups: BackupRecord[];
+  /** Records that cannot be read or whose manifest is missing. */
+  damaged: { backupId: string; code: string; message: string }[];
+}
+
+/** A backup opened for reading. */
+export interface OpenedBackup {
+  record: BackupRecord;
+  manifest: Manifest;
+}
+
+/** A key that opens the repository, without anything secret. */
+export interface KeyFacts {
+  id: string;
+  kind: "key" | "passphrase";
+  label: string | null;
+  createdAt: string;
+}
+
+/** Packs the data parts of one unit into chunks. Not for use by two callers at once. */
+export interface PieceWriter {
+  /** Adds bytes to the open part. Waits while two chunks are still on their way to storage. */
+  append(bytes: Uint8Array): Promise<void>;
+  /**
+   * Ends the open part and begins the next. The promise settles once the part's last chunk is
+   * stored, which for a small part is later or at `finish()`: await it only after `finish()`.
+   */
+  endPart(): Promise<Piece[]>;
+  /** Stores what is left. @throws what storing threw */
+  finish(): Promise<void>;
+  /** Sums over the chunks of this writer so far. */
+  readonly written: WrittenTotals;
+}
+
+/** Sums over written chunks. */
+export interface WrittenTotals {
+  /** Chunks referred to, each time counted. */
+  chunks: number;
+  newChunks: number;
+  /** Content before compression. */
+  rawBytes: number;
+  newStoredBytes: number;
+}
+
+/** Options of a verification. */
+export interface VerifyOptions {
+  /** `quick`: everything referred to is there; `full`: it is also read, decrypted and hashed. */
+  level: "quick" | "full";
+  /** Ids; all backups when left out. */
+  backups?: string[];
+  /** Chunks read at once. Default 4. */
+  concurrency?: number;
+  signal?: AbortSignal;
+  onProgress?: ProgressListener;
+}
+
+/** An open repository. */
+export interface Repository {
+  /** 32 hexadecimal digits, drawn when it was made. */
+  readonly id: string;
+  /** Where it is, without credentials. */
+  readonly location: string;
+  readonly encrypted: boolean;
+  /** Sums over all chunks that this instance wrote, lines and manifests included. */
+  readonly written: WrittenTotals;
+
+  /** Stores content; what is known or there already is neither compressed nor stored again. */
+  writeChunk(bytes: Uint8Array, options?: { signal?: AbortSignal }): Promise<WrittenChunk>;
+  /** Content of a chunk. @throws `object_missing`, `object_truncated`, `object_altered`, `object_swapped` */
+  readChunk(name: string, options?: { signal?: AbortSignal }): Promise<Uint8Array>;
+  /** A packer for the data parts of one unit. @param options `targetBytes` defaults to 8 MiB */
+  pieceWriter(options?: { targetBytes?: number; signal?: AbortSignal }): PieceWriter;
+  /** The bytes of pieces, in order, a piece at a time; the next chunk is read ahead. */
+  readPieces(
+    pieces: readonly Piece[],
+    options?: { signal?: AbortSignal },
+  ): AsyncIterable<Uint8Array>;
+  /** Stores values as JSON lines. */
+  writeLines(
+    values: Iterable<unknown> | AsyncIterable<unknown>,
+    options?: { signal?: AbortSignal },
+  ): Promise<LinesRef>;
+  /** Reads JSON lines back. */
+  readLines<T>(ref: LinesRef, options?: { signal?: AbortSignal }): AsyncIterable<T>;
+
+  /** Names that are in storage: content of these names is not looked for and not written. */
+  rememberChunks(names: Iterable<string>): void;
+  /**
+   * Remembers the chunks of a backup, usually the newest.
+   * @returns its id, or null when there is none or it cannot be read (then nothing is remembered)
+   */
+  rememberBackup(idOrLatest: string, options?: { signal?: AbortSignal }): Promise<string | null>;
+
+  /**
+   * Makes a backup exist: checks that every chunk it refers to is there, stores the manifest and, as
+   * the very last object, the record. Doing it again with the same content does no harm.
+   * @throws `object_missing` when a chunk is not there, `conflict` when another backup has the id
+   */
+  commitBackup(
+    manifest: Manifest,
+    facts: BackupFacts,
+    options?: { signal?: AbortSignal },
+  ): Promise<BackupRecord>;
+  /** Lists backups, newest first. @param options `limit` bounds how many records are read */
+  listBackups(options?: { limit?: number; signal?: AbortSignal }): Promise<BackupList>;
+  /**
+   * Opens a backup by id, or `latest`: the newest that is not a safety backup.
+   * @throws `backup_not_found` and the `object_*` codes
+   */
+  readBackup(idOrLatest: string, options?: { signal?: AbortSignal }): Promise<OpenedBackup>;
+  /** Checks stored backups; finds all problems rather than stop at the first. */
+  verify(options: VerifyOptions): Promise<VerifyReport>;
+
+  /** Whose repository it is; null before the first backup. */
+  owner(options?: { signal?: AbortSignal }): Promise<RepositoryOwner | null>;
+  /**
+   * Says who is going to write; the first one becomes the owner.
+   * @param options `takeOver` makes the writer the new owner, for a database that moved
+   * @throws `repository_foreign` when the repository is another database's
+   */
+  claimOwner(
+    writer: RepositoryOwner,
+    options?: { takeOver?: boolean; signal?: AbortSignal },
+  ): Promise<void>;
+
+  /** Keys that open it. */
+  listKeys(): Promise<KeyFacts[]>;
+  /** Lets one more key open it. Nothing that is stored is written again. @throws `key_weak` */
+  addKey(key: Secret, options?: { label?: string }): Promise<KeyFacts>;
+  /** Takes a key's access away. @throws `conflict` when it is the last one, `not_found` */
+  removeKey(id: string): Promise<void>;
 }

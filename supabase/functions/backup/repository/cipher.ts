@@ -1,0 +1,108 @@
+/**
+ * The repository's cryptography with the keys in it: naming content and sealing bytes. Web Crypto
+ * only, because the hosted runtime's node:crypto does not check GCM tags.
+ *
+ * @module
+ */
+import { concat, equalConstantTime, fromHex, toHex, utf8 } from "../core/bytes.ts";
+import type { RepositorySecrets } from "./key_file.ts";
+import type { ObjectKind } from "./types.ts";
+
+/** Length of what authenticates an object. */
+export const TAG_BYTES = 16;
+
+/** Names and seals. */
+export interface Cipher {
+  readonly encrypted: boolean;
+  /** Names the data key in object headers: 16 hexadecimal digits. */
+  readonly dataKeyId: string;
+  /** Keyed hash of content: 64 hexadecimal digits. */
+  nameOf(kind: ObjectKind, content: Uint8Array): Promise<string>;
+  /** Payload (encrypted or not), followed by the tag over it and the associated data. */
+  seal(payload: Uint8Array, nonce: Uint8Array, associated: Uint8Array): Promise<Uint8Array>;
+  /** Undoes {@linkcode Cipher.seal}; null when the tag does not fit. */
+  open(sealed: Uint8Array, nonce: Uint8Array, associated: Uint8Array): Promise<Uint8Array | null>;
+}
+
+/** AES-256-GCM with the data key; names by the hash key. */
+export async function encryptingCipher(
+  secrets: RepositorySecrets,
+  repositoryId: string,
+): Promise<Cipher> {
+  const salt = fromHex(repositoryId);
+  const key = await crypto.subtle.importKey("raw", secrets.dataKey, "AES-GCM", false, [
+    "encrypt",
+    "decrypt",
+  ]);
+  return {
+    encrypted: true,
+    dataKeyId: toHex((await derive(secrets.dataKey, salt, "data key id")).slice(0, 8)),
+    nameOf: await namer(secrets.hashKey, salt),
+    async seal(payload, nonce, associated) {
+      const options = { name: "AES-GCM", iv: nonce, additionalData: associated };
+      return new Uint8Array(await crypto.subtle.encrypt(options, key, payload));
+    },
+    async open(sealed, nonce, associated) {
+      try {
+        const options = { name: "AES-GCM", iv: nonce, additionalData: associated };
+        return new Uint8Array(await crypto.subtle.decrypt(options, key, sealed));
+      } catch (error) {
+        if (error instanceof DOMException && error.name === "OperationError") return null;
+        throw error;
+      }
+    },
+  };
+}
+
+/** No encryption: names and tags by a public salt, which find damage but stop no attacker. */
+export async function plainCipher(publicSalt: Uint8Array, repositoryId: string): Promise<Cipher> {
+  const salt = fromHex(repositoryId);
+  const key = await hmacKey(await derive(publicSalt, salt, "tag"));
+  const tag = async (payload: Uint8Array, nonce: Uint8Array, associated: Uint8Array) => {
+    const digest = await crypto.subtle.digest("SHA-256", payload);
+    const all = concat([nonce, associated, new Uint8Array(digest)]);
+    return new Uint8Array(await crypto.subtle.sign("HMAC", key, all)).slice(0, TAG_BYTES);
+  };
+  return {
+    encrypted: false,
+    dataKeyId: "0".repeat(16),
+    nameOf: await namer(publicSalt, salt),
+    async seal(payload, nonce, associated) {
+      return concat([payload, await tag(payload, nonce, associated)]);
+    },
+    async open(sealed, nonce, associated) {
+      const payload = sealed.subarray(0, sealed.length - TAG_BYTES);
+      const found = sealed.subarray(sealed.length - TAG_BYTES);
+      return equalConstantTime(found, await tag(payload, nonce, associated)) ? payload : null;
+    },
+  };
+}
+
+/** One naming key a kind, so that equal content of two kinds has two names. */
+async function namer(secret: Uint8Array, salt: Uint8Array): Promise<Cipher["nameOf"]> {
+  const keys = new Map<ObjectKind, CryptoKey>();
+  for (const kind of ["chunk", "manifest"] as const) {
+    keys.set(kind, await hmacKey(await derive(secret, salt, `name of ${kind}`)));
+  }
+  return async (kind, content) => {
+    const key = keys.get(kind);
+    if (!key) throw new TypeError(`Cannot name a ${kind} by its content: it has a name of its own`);
+    return toHex(new Uint8Array(await crypto.subtle.sign("HMAC", key, content)));
+  };
+}
+
+async function hmacKey(bytes: Uint8Array): Promise<CryptoKey> {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  return await crypto.subtle.importKey("raw", bytes, algorithm, false, ["sign"]);
+}
+
+async function derive(secret: Uint8Array, salt: Uint8Array, purpose: string): Promise<Uint8Array> {
+  const base = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveBits"]);
+  const info = utf8(`supabase-backup ${purpose} 1`);
+  const bits = await crypto.subtle.deriveBits(
+    { name: "HKDF", hash: "SHA-256", salt, info },
+    base,
+    256,
+  );
+  return new Uint8Array(bits);
+}

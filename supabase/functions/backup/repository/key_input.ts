@@ -1,0 +1,54 @@
+/**
+ * Reads the key that a person gave: 32 bytes as base64 or hexadecimal, or else a passphrase. Refuses
+ * what would only look like protection.
+ *
+ * @module
+ */
+import { fromBase64, fromHex, utf8 } from "../core/bytes.ts";
+import { BackupError } from "../core/errors.ts";
+import type { Secret } from "../core/secret.ts";
+
+/** A key as given. */
+export type KeyInput =
+  | { kind: "key"; bytes: Uint8Array }
+  | { kind: "passphrase"; bytes: Uint8Array };
+
+const PLACEHOLDER =
+  /^(your[-_ ]|<|change[-_ ]?me|replace[-_ ]?(me|this|with)|example|placeholder|insert[-_ ]|xxx|todo|secret[-_ ]?key|password)/i;
+
+/** Shortest passphrase, in characters. */
+const PASSPHRASE_CHARACTERS = 12;
+
+/** Reads a key. @throws `key_missing` when it is empty, `key_weak` when it is no protection */
+export function readKeyInput(key: Secret): KeyInput {
+  const text = key.reveal().trim();
+  if (text === "") {
+    throw new BackupError("key_missing", "Cannot use the encryption key: it is empty", { hint });
+  }
+  if (PLACEHOLDER.test(text)) throw weak("it is a placeholder from an example");
+  const bytes = rawKey(text);
+  if (bytes) {
+    if (new Set(bytes).size < 8) throw weak("its bytes repeat");
+    return { kind: "key", bytes };
+  }
+  if ([...text].length < PASSPHRASE_CHARACTERS) {
+    throw weak(`a passphrase needs at least ${PASSPHRASE_CHARACTERS} characters`);
+  }
+  if (new Set(text).size < 5) throw weak("its characters repeat");
+  return { kind: "passphrase", bytes: utf8(text.normalize("NFKC")) };
+}
+
+function rawKey(text: string): Uint8Array | null {
+  if (/^[0-9a-fA-F]{64}$/.test(text)) return fromHex(text);
+  if (/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) {
+    const bytes = fromBase64(text.replace("=", "") + "=");
+    return bytes.length === 32 ? bytes : null;
+  }
+  return null;
+}
+
+const hint = "Make one with: openssl rand -base64 32. Keep a copy outside this project.";
+
+function weak(why: string): BackupError {
+  return new BackupError("key_weak", `Cannot use the encryption key: ${why}`, { hint });
+}

@@ -1,0 +1,103 @@
+/**
+ * The bytes of a stored object: header, payload, tag. The header holds a digest of the path that the
+ * object was written for, so a valid object in another's place is told apart from an altered one.
+ *
+ * @module
+ */
+import { concat, equalConstantTime, fromHex, toHex, utf8 } from "../core/bytes.ts";
+import { BackupError } from "../core/errors.ts";
+import { type Cipher, TAG_BYTES } from "./cipher.ts";
+import { type Algorithm, compress, decompress } from "./compress.ts";
+import type { Compression, ObjectKind } from "./types.ts";
+
+const MAGIC = utf8("SBK1");
+const FORMAT = 1;
+/** Length of the header. */
+export const HEADER_BYTES = 68;
+/** What every object is longer than its payload. */
+export const OVERHEAD_BYTES = HEADER_BYTES + TAG_BYTES;
+
+const KINDS: readonly ObjectKind[] = ["chunk", "manifest", "backup", "owner"];
+const ALGORITHMS: readonly Algorithm[] = ["none", "zstd", "gzip"];
+
+/** The stored form of content. */
+export async function sealObject(
+  content: Uint8Array,
+  options: { cipher: Cipher; kind: ObjectKind; path: string; compression: Compression },
+): Promise<Uint8Array> {
+  const { cipher, kind, path } = options;
+  const packed = await compress(content, options.compression);
+  const nonce = crypto.getRandomValues(new Uint8Array(12));
+  const header = new Uint8Array(HEADER_BYTES);
+  const view = new DataView(header.buffer);
+  header.set(MAGIC, 0);
+  header[4] = FORMAT;
+  header[5] = KINDS.indexOf(kind) + 1;
+  header[6] = ALGORITHMS.indexOf(packed.algorithm);
+  header[7] = cipher.encrypted ? 1 : 0;
+  header.set(fromHex(cipher.dataKeyId), 8);
+  header.set(nonce, 16);
+  view.setUint32(28, content.length);
+  view.setUint32(32, packed.bytes.length);
+  header.set(await pathDigest(path), 36);
+  return concat([header, await cipher.seal(packed.bytes, nonce, header)]);
+}
+
+/**
+ * The content of a stored object.
+ * @throws `object_truncated`, `object_altered`, `object_swapped`, `repository_format`
+ */
+export async function openObject(
+  stored: Uint8Array,
+  options: { cipher: Cipher; kind: ObjectKind; path: string },
+): Promise<Uint8Array> {
+  const { cipher, kind, path } = options;
+  const fault = (code: "object_truncated" | "object_altered" | "object_swapped", why: string) =>
+    new BackupError(code, `Cannot read ${path}: ${why}`, { hint: HINTS[code], details: { path } });
+  if (stored.length < HEADER_BYTES) throw fault("object_truncated", "it ends within its header");
+  const header = stored.slice(0, HEADER_BYTES);
+  const view = new DataView(header.buffer);
+  if (!equalConstantTime(header.subarray(0, 4), MAGIC)) {
+    throw fault("object_altered", "it does not begin like an object of a repository");
+  }
+  if (header[4] !== FORMAT) {
+    throw new BackupError("repository_format", `Cannot read ${path}: format ${header[4]}`, {
+      hint: "Use a newer release of this software; if there is none, the object is damaged.",
+    });
+  }
+  const length = OVERHEAD_BYTES + view.getUint32(32);
+  if (stored.length < length) {
+    throw fault("object_truncated", `it has ${stored.length} of ${length} bytes`);
+  }
+  if (stored.length > length) throw fault("object_altered", "bytes follow its end");
+  if (toHex(header.subarray(8, 16)) !== cipher.dataKeyId) {
+    throw fault("object_altered", "it was sealed with a key that is not this repository's");
+  }
+  const payload = await cipher.open(stored.subarray(HEADER_BYTES), header.slice(16, 28), header);
+  if (!payload) throw fault("object_altered", "it does not authenticate");
+  // From here on the header is known to be what we once wrote.
+  const asWritten = equalConstantTime(header.subarray(36, 68), await pathDigest(path));
+  if (!asWritten || KINDS[(header[5] as number) - 1] !== kind) {
+    throw fault("object_swapped", "it is an intact object that belongs elsewhere");
+  }
+  const algorithm = ALGORITHMS[header[6] as number];
+  const rawBytes = view.getUint32(28);
+  if (!algorithm) throw fault("object_altered", "its compression is unknown");
+  const content = await decompress(payload, { algorithm, rawBytes }).catch((cause: unknown) => {
+    if (cause instanceof BackupError) throw cause;
+    throw fault("object_altered", "its compressed content is not valid");
+  });
+  if (content.length !== rawBytes) throw fault("object_altered", "its content has another length");
+  return content;
+}
+
+const HINTS = {
+  object_truncated:
+    "The storage lost part of it. Verify the repository; use another backup or copy.",
+  object_altered: "The stored bytes changed. Verify the repository; use another backup or copy.",
+  object_swapped: "Somebody moved objects within the storage. Check who may write to it.",
+};
+
+async function pathDigest(path: string): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(path)));
+}

@@ -1,0 +1,47 @@
+/**
+ * Where objects are in storage. The only place that knows the layout.
+ *
+ * @module
+ */
+
+/** Plain description of the repository. */
+export const REPOSITORY_FILE = "repository.json";
+export const KEYS = "keys/";
+export const OWNERS = "owners/";
+export const CHUNKS = "chunks/";
+export const MANIFESTS = "manifests/";
+export const BACKUPS = "backups/";
+
+const CONTENT_NAME = /^[0-9a-f]{64}$/;
+
+/** Whether the text is the name of content: 64 hexadecimal digits. */
+export function isContentName(text: string): boolean {
+  return CONTENT_NAME.test(text);
+}
+
+/** Path of a chunk; two digits of its name make 256 folders. */
+export function chunkPath(name: string): string {
+  return `${CHUNKS}${name.slice(0, 2)}/${name}`;
+}
+
+export function manifestPath(name: string): string {
+  return MANIFESTS + name;
+}
+
+export function backupPath(backupId: string): string {
+  return BACKUPS + backupId;
+}
+
+export function keyPath(keyId: string): string {
+  return KEYS + keyId;
+}
+
+/** Owners are numbered: the highest one counts. */
+export function ownerPath(number: number): string {
+  return OWNERS + String(number).padStart(6, "0");
+}
+
+/** Last segment of a path. */
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
