@@ -1,0 +1,302 @@
+/**
+ * Restores a backup into a database: the page to read first.
+ *
+ * @module
+ */
+import type { Clock } from "../core/clock.ts";
+import { BackupError } from "../core/errors.ts";
+import type { DataPart, Entry, TableData } from "../core/model.ts";
+import type { ProgressListener } from "../core/progress.ts";
+import { type DumpOptions, readDatabase } from "../dump/mod.ts";
+import { pinSettings } from "../postgres/pinned_settings.ts";
+import type { Session } from "../postgres/session.ts";
+import type { BackupRecord, Repository } from "../repository/mod.ts";
+import {
+  type Applied,
+  applyRestore,
+  type BackupFacts,
+  type Comparison,
+  type LeftOut,
+  planRestore,
+  type PlanSummary,
+  readTargetFacts,
+  refuseUnfit,
+  type RestorePlan,
+  type RestoreRequest as PlanRequest,
+  summarizePlan,
+  type TargetFacts,
+} from "../restore/mod.ts";
+import { backupDatabase } from "./backup_database.ts";
+
+/** What to restore and how. */
+export interface RestoreRequest extends PlanRequest {
+  /** Only plans. @default false */
+  dryRun?: boolean;
+  /** Connections that load at a time into an empty database. @default 2 */
+  jobs?: number;
+  /** Over a live database: makes no backup of it first, which is a hazard. @default false */
+  skipSafetyBackup?: boolean;
+  /** How long to wait for the lock of a table. @default 60000 */
+  lockTimeoutMs?: number;
+}
+
+/** What {@linkcode restoreDatabase} works with. */
+export interface RestoreDatabaseOptions {
+  /** Opens a connection to the target. */
+  connect: () => Promise<Session>;
+  /** Where the backup is. */
+  repository: Repository;
+  /** An id, or `latest`. */
+  backupId: string;
+  request: RestoreRequest;
+  /** Makes the safety backup; its id stands in the report. @default into `repository` */
+  safetyBackup?: (dump: DumpOptions) => Promise<BackupRecord>;
+  clock: Clock;
+  /** Release that writes the safety backup. */
+  writtenBy: string;
+  signal?: AbortSignal | undefined;
+  onProgress?: ProgressListener | undefined;
+}
+
+/** What came of a restore. */
+export interface RestoreReport {
+  backupId: string;
+  dryRun: boolean;
+  plan: PlanSummary;
+  /** What the backup holds and the target did not get, with reasons. */
+  leftOut: LeftOut[];
+  /** The way back; null where none was made. */
+  safetyBackupId: string | null;
+  /** Null for a dry run. */
+  comparison: Comparison | null;
+  rowsLoaded: number;
+  /** Seconds by phase. */
+  seconds: Record<string, number>;
+}
+
+/**
+ * Restores a backup, or only plans it.
+ *
+ * @throws {BackupError} `backup_not_found`, `invalid_request`, `target_unfit`, `target_not_empty` and
+ * `restore_refused` before anything is changed; `restore_mismatch`, `lock_timeout`, `database_*`,
+ * `object_*`, `storage_*` and `cancelled` later. Over a live database every failure leaves it as it was.
+ */
+export async function restoreDatabase(options: RestoreDatabaseOptions): Promise<RestoreReport> {
+  const backup = await readBackupFacts(options);
+  const sessions: Session[] = [];
+  const openSession = async () => {
+    const session = await options.connect();
+    sessions.push(session);
+    await pinSettings(session);
+    return session;
+  };
+  try {
+    const session = await openSession();
+    const target = await readTarget(session, backup);
+    const plan = makePlan(options, backup, target);
+    if (options.request.dryRun === true) return reportOf(plan, { dryRun: true });
+    refuseUnfit(plan);
+    await prepareSession(session, target, options.request);
+    const work = { options, backup, session, openSession };
+    return plan.mode === "empty"
+      ? await intoEmpty(work, plan, target)
+      : await allOrNothing(work, plan);
+  } catch (error) {
+    throw options.signal?.aborted === true ? cancelled(error) : error;
+  } finally {
+    await Promise.all(sessions.map((session) => session.close()));
+  }
+}
+
+interface Work {
+  options: RestoreDatabaseOptions;
+  backup: BackupFacts;
+  session: Session;
+  openSession: () => Promise<Session>;
+}
+
+/** Everything in parallel, each piece in a transaction of its own. */
+async function intoEmpty(work: Work, plan: RestorePlan, target: TargetFacts): Promise<RestoreReport> {
+  const { options, session, openSession } = work;
+  const workers: Session[] = [];
+  for (let count = 1; count < (options.request.jobs ?? 2); count++) {
+    const worker = await openSession();
+    await prepareSession(worker, target, options.request);
+    workers.push(worker);
+  }
+  const applied = await apply(work, { plan, target, workers });
+  await analyze(session, plan);
+  return reportOf(plan, { applied });
+}
+
+/**
+ * Locks first, so that nothing is written any more; then the plan again, because the database may have
+ * changed before the locks; then the way back; then everything in the same transaction.
+ */
+async function allOrNothing(work: Work, firstPlan: RestorePlan): Promise<RestoreReport> {
+  const { options, backup, session } = work;
+  await session.execute("BEGIN");
+  await lockTables(session, firstPlan);
+  const target = await readTarget(session, backup);
+  const plan = makePlan(options, backup, target);
+  refuseUnfit(plan);
+  const unlocked = plan.lock.filter((name) => !firstPlan.lock.includes(name));
+  if (unlocked.length > 0) {
+    throw new BackupError(
+      "concurrent_ddl",
+      `Cannot restore ${plan.backupId}: ${unlocked.join(", ")} appeared while the locks were taken`,
+      { hint: "Nothing was changed. Restore again when no migration is running." },
+    );
+  }
+  const safety = plan.mode === "over" && options.request.skipSafetyBackup !== true
+    ? await makeSafetyBackup(options, backup)
+    : null;
+  const applied = await apply(work, { plan, target, workers: [] });
+  await session.execute("COMMIT");
+  await analyze(session, plan);
+  return reportOf(plan, { applied, safetyBackupId: safety?.backupId ?? null });
+}
+
+async function apply(
+  { options, backup, session }: Work,
+  run: { plan: RestorePlan; target: TargetFacts; workers: Session[] },
+): Promise<Applied> {
+  const { repository, signal, onProgress } = options;
+  return await applyRestore({
+    plan: run.plan,
+    entries: backup.entries,
+    session,
+    workers: run.workers,
+    role: run.target.role,
+    readPieces: (pieces) => repository.readPieces(pieces),
+    readTarget: async (reader) => (await readLive(reader, backup)).entries,
+    signal,
+    onProgress,
+  });
+}
+
+function makePlan(
+  options: RestoreDatabaseOptions,
+  backup: BackupFacts,
+  target: TargetFacts,
+): RestorePlan {
+  const { request } = options;
+  return planRestore({ backup, target, request, safetyBackup: request.skipSafetyBackup !== true });
+}
+
+async function readBackupFacts(options: RestoreDatabaseOptions): Promise<BackupFacts> {
+  const { repository, backupId } = options;
+  const { manifest } = await repository.readBackup(backupId);
+  return {
+    backupId: manifest.backupId,
+    source: manifest.source,
+    entries: await Array.fromAsync(repository.readLines<Entry>(manifest.entries)),
+    tableData: await Array.fromAsync(repository.readLines<TableData>(manifest.tableData)),
+    dataParts: await Array.fromAsync(repository.readLines<DataPart>(manifest.dataParts)),
+  };
+}
+
+async function readTarget(session: Session, backup: BackupFacts): Promise<TargetFacts> {
+  const { entries } = await readLive(session, backup);
+  return await readTargetFacts(session, entries);
+}
+
+/** The whole target, read as the backup's source was. */
+function readLive(session: Session, backup: BackupFacts) {
+  return readDatabase(session, wholeDatabase(backup));
+}
+
+function wholeDatabase(backup: BackupFacts): DumpOptions {
+  return {
+    profile: backup.source.profile,
+    includeSchemas: [],
+    excludeSchemas: [],
+    includeTables: [],
+    excludeTables: [],
+    excludeTableData: [],
+    copyFormat: "auto",
+  };
+}
+
+async function prepareSession(session: Session, target: TargetFacts, request: RestoreRequest) {
+  const lockTimeoutMs = Math.max(1, Math.trunc(request.lockTimeoutMs ?? 60_000));
+  // The platform refuses to delete rows of stored files unless this is said.
+  await session.execute(
+    `SET lock_timeout = ${lockTimeoutMs}; SET storage.allow_delete_query = 'true'`,
+  );
+  if (target.role.replicaMode) await session.execute("SET session_replication_role = replica");
+}
+
+async function lockTables(session: Session, plan: RestorePlan): Promise<void> {
+  for (let at = 0; at < plan.lock.length; at += 100) {
+    const names = plan.lock.slice(at, at + 100).join(", ");
+    await session.execute(`LOCK TABLE ${names} IN EXCLUSIVE MODE`);
+  }
+}
+
+async function makeSafetyBackup(
+  options: RestoreDatabaseOptions,
+  backup: BackupFacts,
+): Promise<BackupRecord> {
+  const dump = wholeDatabase(backup);
+  try {
+    if (options.safetyBackup !== undefined) return await options.safetyBackup(dump);
+    return await backupDatabase({
+      connect: options.connect,
+      repository: options.repository,
+      clock: options.clock,
+      request: {
+        origin: "safety",
+        reason: `before the restore of ${backup.backupId}`,
+        dump,
+        ...(options.request.jobs === undefined ? {} : { jobs: options.request.jobs }),
+      },
+      writtenBy: options.writtenBy,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+  } catch (error) {
+    if (!(error instanceof BackupError) || error.code === "cancelled") throw error;
+    throw new BackupError(
+      error.code,
+      `Cannot make the safety backup before the restore of ${backup.backupId}: ${error.message}`,
+      {
+        hint: "Nothing was changed. Remove the cause, or skip the safety backup and accept the " +
+          "hazard no-safety-backup.",
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Statistics for the planner; tables of others are passed over by the server. */
+async function analyze(session: Session, plan: RestorePlan): Promise<void> {
+  if (plan.beside !== null) return;
+  const names = plan.load.flatMap((load) => load.entry.table?.sqlName ?? []);
+  const views = plan.refresh.map((entry) => entry.identity.replace(/^refresh REFRESH MATERIALIZED VIEW /, ""));
+  const all = [...names, ...views];
+  for (let at = 0; at < all.length; at += 50) {
+    await session.execute(`ANALYZE ${all.slice(at, at + 50).join(", ")}`);
+  }
+}
+
+function reportOf(
+  plan: RestorePlan,
+  result: { dryRun?: boolean; applied?: Applied; safetyBackupId?: string | null },
+): RestoreReport {
+  const { applied } = result;
+  return {
+    backupId: plan.backupId,
+    dryRun: result.dryRun ?? false,
+    plan: summarizePlan(plan),
+    leftOut: [...plan.leftOut, ...(applied?.leftOut ?? [])],
+    safetyBackupId: result.safetyBackupId ?? null,
+    comparison: applied?.comparison ?? null,
+    rowsLoaded: applied?.rowsLoaded ?? 0,
+    seconds: applied?.seconds ?? {},
+  };
+}
+
+function cancelled(cause: unknown): BackupError {
+  if (cause instanceof BackupError && cause.code === "cancelled") return cause;
+  return new BackupError("cancelled", "Cannot finish the restore: it was cancelled", { cause });
+}
