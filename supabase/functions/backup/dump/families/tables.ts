@@ -10,7 +10,7 @@ import { quoteIdentifier } from "../../postgres/quote.ts";
 import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
 import { type Column, columnActions, defaultClause } from "./columns.ts";
 import { tablespaceClause, withClause } from "./options.ts";
-import { definedRelations, type Relation, relationRights } from "./relations.ts";
+import { definedRelations, type Relation, relationRights, relationsOf } from "./relations.ts";
 import {
   constraintDraft,
   isCarried,
@@ -25,8 +25,8 @@ interface TableParts {
   version: number;
   /**
    * Made with all columns and constraints of its own and given its parents afterwards: partitions by
-   * an entry of their own, other tables right behind when all that they inherit is theirs as well.
-   * INHERITS would put the parents' columns first.
+   * an entry of their own; other tables right behind, where INHERITS would change their column order
+   * and all that they inherit is theirs as well.
    */
   isStandalone: boolean;
 }
@@ -37,10 +37,12 @@ export const tablesFamily: CatalogFamily = {
   catalogs: ["pg_class", "pg_attribute", "pg_inherits", "pg_foreign_table", "pg_partitioned_table"],
   async read(context: DumpContext): Promise<void> {
     const tables = await definedRelations(context, "rpf");
+    const relations = await relationsOf(context);
     const constraints = await readTableConstraints(context, tables);
     for (const table of tables) {
       const own = constraints.get(table.oid) ?? [];
-      const isStandalone = table.isPartition || isAllLocal(table, own);
+      const isStandalone = table.isPartition ||
+        (isReordered(table, relations) && isAllLocal(table, own));
       const parts = { table, constraints: own, version: context.version, isStandalone };
       addTable(context, parts);
       for (const constraint of parts.constraints) {
@@ -51,6 +53,17 @@ export const tablesFamily: CatalogFamily = {
     }
   },
 };
+
+// INHERITS puts the parents' columns first, in their order.
+function isReordered(table: Relation, relations: Map<number, Relation>): boolean {
+  const names = new Set(
+    table.parents.flatMap((parent) => relations.get(parent.oid)?.columns ?? [])
+      .concat(table.columns)
+      .map((column) => column.name),
+  );
+  const order = [...names];
+  return table.columns.some((column, at) => column.name !== order[at]);
+}
 
 function isAllLocal(table: Relation, constraints: TableConstraint[]): boolean {
   return table.columns.every((column) => column.isLocal) &&
