@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Draft, DumpContext } from "./context.ts";
+import { type Draft, Drafts, type DumpContext } from "./context.ts";
 
 const TRIGGER_FUNCTIONS = `
   select t.oid, p.pronamespace as schema
@@ -14,8 +14,33 @@ const TRIGGER_FUNCTIONS = `
 /** Tables of the platform whose policies are the user's. */
 const POLICY_TABLES = ["storage.objects", "storage.buckets", "realtime.messages"];
 
-/** Schemas of the platform in which users keep things of their own. */
-const SHARED_SCHEMAS = ["cron", "extensions"];
+/** Schemas that the platform makes for extensions and in which users keep things of their own. */
+const SHARED_SCHEMAS = ["cron", "extensions", "pgmq"];
+
+/** Schemas whose rows belong to the platform, to a cache or to a key that stays behind. */
+const SCHEMAS_WITHOUT_ROWS = [
+  "_analytics",
+  "_realtime",
+  "_supavisor",
+  "cron",
+  "etl",
+  "graphql",
+  "graphql_public",
+  "pgbouncer",
+  "pgsodium",
+  "pgsodium_masks",
+  "pgtle",
+  "realtime",
+  "repack",
+  "vault",
+];
+
+/** Tables in which the platform notes which of its own migrations have run. */
+const TABLES_WITHOUT_ROWS = [
+  "auth.schema_migrations",
+  "storage.migrations",
+  "supabase_functions.migrations",
+];
 
 /** Marks the drafts in managed schemas, except the user's own policies, triggers and functions. */
 export async function markManaged(context: DumpContext): Promise<void> {
@@ -39,6 +64,23 @@ export async function markManaged(context: DumpContext): Promise<void> {
     if (draft.kind === "trigger" && !managedOids.has(triggers.get(draft.oid) ?? -1)) continue;
     if (draft.kind !== "schema" && SHARED_SCHEMAS.includes(schema)) continue;
     draft.managed = true;
+  }
+  leaveOutRows(context);
+}
+
+/** Takes out the rows that no other project could use, and says so where users may miss them. */
+function leaveOutRows(context: DumpContext): void {
+  for (const draft of [...context.drafts.all()]) {
+    if (draft.kind !== "table-data" && draft.kind !== "sequence-set") continue;
+    const isWithout = SCHEMAS_WITHOUT_ROWS.includes(draft.schema ?? "") ||
+      TABLES_WITHOUT_ROWS.includes(`${draft.schema}.${draft.name}`);
+    if (!isWithout) continue;
+    context.drafts.remove(Drafts.key(draft.catalog, draft.oid, draft.part));
+    if (draft.schema === "vault" && draft.name === "secrets") {
+      context.remarks.push(
+        "Secrets of Vault are not in the backup: they are of no use without the project's root key",
+      );
+    }
   }
 }
 

@@ -26,7 +26,6 @@ export const MANAGED_SCHEMAS: readonly string[] = [
   "repack",
   "storage",
   "supabase_functions",
-  "supabase_migrations",
   "vault",
 ];
 
