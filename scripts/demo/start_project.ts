@@ -4,7 +4,7 @@
  * @module
  */
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
-import { type EmbeddedPostgres, startPostgres, type StartOptions } from "../embedded_postgres.ts";
+import { type EmbeddedPostgres, type StartOptions, startPostgres } from "../embedded_postgres.ts";
 
 /** A running project. */
 export interface Project {
@@ -46,7 +46,9 @@ export async function loadSampleApplication(project: Project): Promise<void> {
 async function shape(adminUrl: string): Promise<void> {
   const session = await connect({ url: adminUrl });
   try {
-    const found = await session.query("select 1 as one from pg_catalog.pg_roles where rolname = 'anon'");
+    const found = await session.query(
+      "select 1 as one from pg_catalog.pg_roles where rolname = 'anon'",
+    );
     if (found.length === 0) await session.execute(await readScript("supabase_shape.sql"));
   } finally {
     await session.close();

@@ -61,9 +61,7 @@ export function defineLongAction<Input extends z.ZodObject>(
 
 /** Answers with the job as it is after at most so many seconds. */
 export async function answerJob(deps: Deps, job: Job, waitSeconds: number): Promise<Answer> {
-  const now = waitSeconds === 0
-    ? job
-    : await deps.jobs.wait(job.jobId, waitSeconds * 1000) ?? job;
+  const now = waitSeconds === 0 ? job : await deps.jobs.wait(job.jobId, waitSeconds * 1000) ?? job;
   if (!isFinished(now)) return { status: 202, data: { ...now } };
   return { status: now.status === "completed" ? 200 : 500, data: { ...now } };
 }

@@ -63,11 +63,15 @@ function operation(action: Action): Record<string, unknown> {
       : {}),
     responses: {
       200: { description: "Done.", ...json(success) },
-      ...(action.long ? { 202: { description: "Taken on; the job goes on.", ...json(success) } } : {}),
-      ...Object.fromEntries(failures(action).map(([status, description]) => [
-        status,
-        { description, ...json({ $ref: "#/components/schemas/Error" }) },
-      ])),
+      ...(action.long
+        ? { 202: { description: "Taken on; the job goes on.", ...json(success) } }
+        : {}),
+      ...Object.fromEntries(
+        failures(action).map(([status, description]) => [
+          status,
+          { description, ...json({ $ref: "#/components/schemas/Error" }) },
+        ]),
+      ),
     },
   };
 }

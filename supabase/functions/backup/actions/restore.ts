@@ -4,13 +4,20 @@ import { secretReference } from "../core/settings.ts";
 import { startRestore } from "../usecases/start_restore.ts";
 import { defineLongAction } from "./action.ts";
 
+/** Absent fields are absent, not undefined: what is not said has its default further down. */
+function defined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], undefined> };
+}
+
 const name = z.string().min(1).max(130);
 
 /** Restores a backup of the database. */
 export const restore = defineLongAction({
   name: "restore",
   method: "POST",
-  summary: "Restore a backup over the live database, beside it, or into another one; dryRun plans only.",
+  summary:
+    "Restore a backup over the live database, beside it, or into another one; dryRun plans only.",
   input: z.strictObject({
     backupId: z.string().min(1).max(255).describe("A backup's id, or latest."),
     type: z.literal("database"),
@@ -28,5 +35,6 @@ export const restore = defineLongAction({
     reason: z.string().min(1).max(500).optional(),
   }),
   needsAdmin: ({ dryRun, targetDatabaseUrl }) => !dryRun && targetDatabaseUrl === undefined,
-  run: (deps, input, caller) => startRestore(deps, caller, input),
+  run: (deps, { type: _, reason = null, targetDatabaseUrl = null, ...request }, caller) =>
+    startRestore(deps, caller, { ...defined(request), reason, targetDatabaseUrl }),
 });

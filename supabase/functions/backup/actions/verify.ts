@@ -12,5 +12,5 @@ export const verify = defineLongAction({
     backupId: z.string().min(1).max(255).optional(),
     level: z.enum(["quick", "full"]).default("quick"),
   }),
-  run: (deps, input, caller) => startVerify(deps, caller, input),
+  run: (deps, { backupId = null, level }, caller) => startVerify(deps, caller, { backupId, level }),
 });

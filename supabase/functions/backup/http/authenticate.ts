@@ -25,7 +25,8 @@ export async function authenticate(
     .filter((value): value is string => value !== null && value !== "");
   if (presented.length === 0) {
     throw new BackupError("unauthorized", "Cannot serve this: no key was presented", {
-      hint: "Send a secret key of the project in the header apikey, or Authorization: Bearer <key>.",
+      hint:
+        "Send a secret key of the project in the header apikey, or Authorization: Bearer <key>.",
     });
   }
   const keys = environment.secretKeys.map(({ name, key }) => ({ name, key }));

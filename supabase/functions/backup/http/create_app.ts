@@ -74,9 +74,13 @@ function findAction(request: Request): Action {
     );
   }
   if (request.method !== action.method) {
-    throw new BackupError("method_not_allowed", `Cannot ${request.method} ${name}: use ${action.method}`, {
-      details: { allow: [action.method] },
-    });
+    throw new BackupError(
+      "method_not_allowed",
+      `Cannot ${request.method} ${name}: use ${action.method}`,
+      {
+        details: { allow: [action.method] },
+      },
+    );
   }
   return action;
 }

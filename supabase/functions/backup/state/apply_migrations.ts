@@ -24,10 +24,13 @@ const LOCK = 7_277_816_997_830_721n;
 export async function applyMigrations(database: StateDatabase): Promise<MigrationReport> {
   return await database.transaction("make the service's tables", async (sql) => {
     await sql`select pg_catalog.pg_advisory_xact_lock(${LOCK.toString()}::bigint)`;
-    const [ledger] = await sql`select to_regclass('backup_internal.migrations') is not null as there`;
+    const [ledger] =
+      await sql`select to_regclass('backup_internal.migrations') is not null as there`;
     const rows = ledger?.there ? await sql`select version from backup_internal.migrations` : [];
     const present = new Set(rows.map((row) => String(row.version)));
-    const unknown = [...present].filter((version) => !MIGRATIONS.some((m) => m.version === version));
+    const unknown = [...present].filter((version) =>
+      !MIGRATIONS.some((m) => m.version === version)
+    );
     if (unknown.length > 0) {
       throw new BackupError(
         "conflict",

@@ -29,8 +29,10 @@ export class BackupConfigTable {
 
   /** All rows as one patch, unchecked: whoever merges it checks it. */
   async read(): Promise<Record<string, unknown>> {
-    const rows = await this.#database.run("read the settings", (sql) =>
-      sql`select config_key, config_value from public.backup_config order by config_key`);
+    const rows = await this.#database.run(
+      "read the settings",
+      (sql) => sql`select config_key, config_value from public.backup_config order by config_key`,
+    );
     return Object.fromEntries(rows.map((row) => [row.config_key, row.config_value]));
   }
 
@@ -86,8 +88,10 @@ export class BackupConfigTable {
   /** The rows of an earlier version; version 0 is "no rows". @throws `not_found` */
   async version(version: number): Promise<SettingsPatch> {
     if (version === 0) return {};
-    const rows = await this.#database.run("read a version of the settings", (sql) =>
-      sql`select settings from backup_internal.config_versions where version = ${version}`);
+    const rows = await this.#database.run(
+      "read a version of the settings",
+      (sql) => sql`select settings from backup_internal.config_versions where version = ${version}`,
+    );
     if (!rows[0]) {
       throw new BackupError("not_found", `Cannot go back to version ${version}: there is none`, {
         hint: "action=status lists the versions.",

@@ -71,8 +71,7 @@ export class JobTables {
             "conflict",
             `Cannot start: ${running.kind} job ${running.jobId} is running`,
             {
-              hint:
-                `Wait for it (action=job&jobId=${running.jobId}) or stop it (action=cancel).`,
+              hint: `Wait for it (action=job&jobId=${running.jobId}) or stop it (action=cancel).`,
               details: running,
             },
           );

@@ -31,8 +31,10 @@ export class State {
 
   /** A secret of the project's Vault, null when there is none of that name. */
   async vaultSecret(name: string): Promise<string | null> {
-    const rows = await this.database.run("read the Vault", (sql) =>
-      sql`select decrypted_secret from vault.decrypted_secrets where name = ${name}`);
+    const rows = await this.database.run(
+      "read the Vault",
+      (sql) => sql`select decrypted_secret from vault.decrypted_secrets where name = ${name}`,
+    );
     return rows[0]?.decrypted_secret ?? null;
   }
 

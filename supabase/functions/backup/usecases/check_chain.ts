@@ -105,7 +105,11 @@ async function checkDatabase(deps: Deps): Promise<string> {
       hint: "Set SUPABASE_DB_URL.",
     });
   }
-  const session = await connect({ url, applicationName: "supabase-backup", connectTimeoutMs: 8000 });
+  const session = await connect({
+    url,
+    applicationName: "supabase-backup",
+    connectTimeoutMs: 8000,
+  });
   try {
     const [facts] = await session.query(`
       select current_user as role, r.rolsuper as superuser, r.rolbypassrls as bypass

@@ -29,7 +29,10 @@ export function connector(url: Secret, signal: AbortSignal): () => Promise<Sessi
 /**
  * What is saved. The service's own tables are not: they are an index of storage and must outlive a restore.
  */
-export async function dumpOptions(open: () => Promise<Session>, settings: Settings): Promise<DumpOptions> {
+export async function dumpOptions(
+  open: () => Promise<Session>,
+  settings: Settings,
+): Promise<DumpOptions> {
   const session = await open();
   try {
     const [found] = await session.query(`

@@ -6,6 +6,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Environment } from "../core/environment.ts";
 import type { BackupError } from "../core/errors.ts";
+import type { Secret } from "../core/secret.ts";
 import type { Settings } from "../core/settings.ts";
 import type { JobRunner } from "../jobs/job_runner.ts";
 import type { Repository } from "../repository/mod.ts";
@@ -30,6 +31,8 @@ export interface Deps {
    * @throws `repository_missing` unless `create` is set, `key_missing`, `key_wrong`, `storage_*`
    */
   openRepository(settings: Settings, options?: { create?: boolean }): Promise<Repository>;
+  /** What a reference (`env:NAME`, `vault://name`) stands for. @throws `invalid_config` */
+  secret(reference: string): Promise<Secret>;
   /** Writes to the log what no answer can carry. */
   reportError(error: BackupError, about: string): void;
 }

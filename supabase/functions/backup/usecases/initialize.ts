@@ -62,13 +62,19 @@ export async function initialize(
     await updateConfig(deps, caller, { updates: config, dryRun: false });
   }
   const { settings, fromTables } = await deps.settings();
-  await step("settings", () =>
-    Promise.resolve({ found: fromTables ? "valid" : "valid; from the environment only" }));
-  await step("storage", async () => {
-    const storage = await deps.openStorage(settings);
-    await storage.head("repository.json");
-    return { found: storage.location };
-  }, (error) => error.hint ?? "supabase secrets set BACKUP_STORAGE_TYPE=s3 BACKUP_STORAGE_BUCKET=…");
+  await step(
+    "settings",
+    () => Promise.resolve({ found: fromTables ? "valid" : "valid; from the environment only" }),
+  );
+  await step(
+    "storage",
+    async () => {
+      const storage = await deps.openStorage(settings);
+      await storage.head("repository.json");
+      return { found: storage.location };
+    },
+    (error) => error.hint ?? "supabase secrets set BACKUP_STORAGE_TYPE=s3 BACKUP_STORAGE_BUCKET=…",
+  );
   await step("repository", async () => {
     await deps.openRepository(settings, { create: true });
     return { found: "opened with the key that is set" };

@@ -81,7 +81,9 @@ function databaseOverview(settings: Settings, backups: StoredBackup[], now: Date
   const last = backups[0];
   const intervalMs = settings.databaseBackupInterval * 3_600_000;
   const due = last === undefined ? now : new Date(Date.parse(last.completedAt) + intervalMs);
-  const lateAt = last === undefined ? now : new Date(Date.parse(last.completedAt) + 1.5 * intervalMs);
+  const lateAt = last === undefined
+    ? now
+    : new Date(Date.parse(last.completedAt) + 1.5 * intervalMs);
   return {
     enabled: settings.enableDatabaseBackup,
     count: backups.length,

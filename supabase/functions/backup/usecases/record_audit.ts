@@ -18,7 +18,9 @@ export async function recordAudit(
   } catch (error) {
     deps.reportError(
       toBackupError(error),
-      `audit: ${event.action} of ${event.subject ?? "the service"} by ${caller.name}: ${event.outcome}`,
+      `audit: ${event.action} of ${
+        event.subject ?? "the service"
+      } by ${caller.name}: ${event.outcome}`,
     );
   }
 }

@@ -116,7 +116,11 @@ interface Work {
 }
 
 /** Everything in parallel, each piece in a transaction of its own. */
-async function intoEmpty(work: Work, plan: RestorePlan, target: TargetFacts): Promise<RestoreReport> {
+async function intoEmpty(
+  work: Work,
+  plan: RestorePlan,
+  target: TargetFacts,
+): Promise<RestoreReport> {
   const { options, session, openSession } = work;
   const workers: Session[] = [];
   for (let count = 1; count < (options.request.jobs ?? 2); count++) {
@@ -272,7 +276,9 @@ async function makeSafetyBackup(
 async function analyze(session: Session, plan: RestorePlan): Promise<void> {
   if (plan.beside !== null) return;
   const names = plan.load.flatMap((load) => load.entry.table?.sqlName ?? []);
-  const views = plan.refresh.map((entry) => entry.identity.replace(/^refresh REFRESH MATERIALIZED VIEW /, ""));
+  const views = plan.refresh.map((entry) =>
+    entry.identity.replace(/^refresh REFRESH MATERIALIZED VIEW /, "")
+  );
   const all = [...names, ...views];
   for (let at = 0; at < all.length; at += 50) {
     await session.execute(`ANALYZE ${all.slice(at, at + 50).join(", ")}`);

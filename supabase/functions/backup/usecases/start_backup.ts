@@ -32,7 +32,14 @@ export async function startBackup(
   const reason = request.reason ?? null;
   return await startJob(deps, caller, {
     action: "backup-database",
-    job: { jobId, kind: "backup", type: "database", backupId: jobId, reason, createdBy: caller.name },
+    job: {
+      jobId,
+      kind: "backup",
+      type: "database",
+      backupId: jobId,
+      reason,
+      createdBy: caller.name,
+    },
     details: { reason },
   }, async ({ signal, onProgress }: JobContext) => {
     const connect = connector(url, signal);

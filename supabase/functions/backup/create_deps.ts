@@ -1,0 +1,182 @@
+/**
+ * Wires everything into one `Deps` value.
+ *
+ * @module
+ */
+import { readEnvironment } from "./config.ts";
+import { systemClock } from "./core/clock.ts";
+import type { Environment } from "./core/environment.ts";
+import { BackupError, toBackupError } from "./core/errors.ts";
+import { Secret } from "./core/secret.ts";
+import { mergeSettings, type Settings } from "./core/settings.ts";
+import { JobRunner } from "./jobs/job_runner.ts";
+import { createRepository, openRepository, type Repository } from "./repository/mod.ts";
+import { State } from "./state/state.ts";
+import { isStateUnavailable } from "./state/state_error.ts";
+import { localStorage } from "./storage/local.ts";
+const openStorage = (_url: string, _env: (name: string) => string | undefined): Storage => {
+  throw new BackupError("invalid_config", "Cannot use S3 yet");
+};
+import type { Storage } from "./storage/storage.ts";
+import type { Deps } from "./usecases/deps.ts";
+
+/** What the platform's runtime offers besides Deno's. */
+interface EdgeRuntime {
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/** Makes the service's dependencies; connections open on first use. */
+export function createDeps(options: { environment?: Environment } = {}): Deps {
+  const environment = options.environment ?? readEnvironment();
+  const state = new State(environment.databaseUrl);
+  const runtime = (globalThis as { EdgeRuntime?: EdgeRuntime }).EdgeRuntime;
+  const jobs = new JobRunner({
+    store: state.jobs,
+    clock: systemClock,
+    onError: (error, job) => reportError(error, `job ${job.jobId}`),
+    ...(runtime === undefined ? {} : { waitUntil: (work) => runtime.waitUntil(work) }),
+  });
+  const secret = (reference: string) => resolveSecret(reference, environment, state);
+  return {
+    clock: systemClock,
+    environment,
+    state,
+    jobs,
+    settings: () => readSettings(environment, state),
+    openStorage: (settings) => openSettingsStorage(settings, environment, secret),
+    async openRepository(settings, { create = false } = {}) {
+      const storage = await openSettingsStorage(settings, environment, secret);
+      return await openSettingsRepository(settings, { storage, create, secret });
+    },
+    secret,
+    reportError,
+  };
+}
+
+/** Defaults, environment, rows; without the rows when the tables cannot be read. */
+async function readSettings(
+  environment: Environment,
+  state: State,
+): Promise<{ settings: Settings; fromTables: boolean }> {
+  const layers = [{ name: "the environment", patch: environment.settings as unknown }];
+  let fromTables = true;
+  try {
+    layers.push({ name: "backup_config", patch: await state.config.read() });
+  } catch (error) {
+    const failure = toBackupError(error);
+    if (!isStateUnavailable(failure) && failure.code !== "invalid_config") throw failure;
+    fromTables = false;
+  }
+  return { settings: mergeSettings(layers), fromTables };
+}
+
+type Resolve = (reference: string) => Promise<Secret>;
+
+async function resolveSecret(
+  reference: string,
+  environment: Environment,
+  state: State,
+): Promise<Secret> {
+  const name = reference.replace(/^(env:|vault:\/\/)/, "");
+  const value = reference.startsWith("env:")
+    ? environment.variable(name)
+    : await state.vaultSecret(name);
+  if (value !== undefined && value !== null && value !== "") return new Secret(value);
+  throw new BackupError("invalid_config", `Cannot read the secret ${reference}: there is none`, {
+    hint: reference.startsWith("env:")
+      ? `supabase secrets set ${name}=…`
+      : `select vault.create_secret('…', '${name}')`,
+  });
+}
+
+async function openSettingsStorage(
+  settings: Settings,
+  environment: Environment,
+  secret: Resolve,
+): Promise<Storage> {
+  const { backupStorageType: type, backupStorageConfig: config } = settings;
+  if (type === "local") {
+    if (environment.hosted) {
+      throw new BackupError(
+        "invalid_config",
+        "Cannot keep backups on local storage here: the function's disk is gone after each call",
+        {
+          hint: "supabase secrets set BACKUP_STORAGE_TYPE=s3 BACKUP_STORAGE_BUCKET=… " +
+            "BACKUP_STORAGE_REGION=… BACKUP_STORAGE_ACCESS_KEY=… BACKUP_STORAGE_SECRET_KEY=…",
+        },
+      );
+    }
+    return localStorage(config.path ?? config.bucket ?? "backups");
+  }
+  if (type !== "s3") {
+    throw new BackupError(
+      "invalid_config",
+      `Cannot use storage ${type}: this release has local and s3`,
+      {
+        hint: "Set BACKUP_STORAGE_TYPE to s3 (any S3-compatible service) or local.",
+      },
+    );
+  }
+  if (config.bucket === undefined) {
+    throw new BackupError("invalid_config", "Cannot use the S3 storage: no bucket is set", {
+      hint: "Set BACKUP_STORAGE_BUCKET.",
+    });
+  }
+  const url = new URL(`s3://${config.bucket}/${config.prefix ?? ""}`);
+  url.searchParams.set("region", config.region ?? "us-east-1");
+  if (config.endpoint !== undefined) url.searchParams.set("endpoint", config.endpoint);
+  const credentials: Record<string, string> = {};
+  if (config.accessKey !== undefined) {
+    credentials.AWS_ACCESS_KEY_ID = (await secret(config.accessKey)).reveal();
+  }
+  if (config.secretKey !== undefined) {
+    credentials.AWS_SECRET_ACCESS_KEY = (await secret(config.secretKey)).reveal();
+  }
+  return openStorage(url.href, (name) => credentials[name]);
+}
+
+async function openSettingsRepository(
+  settings: Settings,
+  { storage, create, secret }: { storage: Storage; create: boolean; secret: Resolve },
+): Promise<Repository> {
+  const key = await encryptionKey(settings, secret);
+  const compression = settings.enableCompression
+    ? { algorithm: settings.compressionAlgorithm, level: settings.compressionLevel }
+    : { algorithm: "none" as const, level: 0 };
+  try {
+    return await openRepository({ storage, key, compression });
+  } catch (error) {
+    const failure = toBackupError(error);
+    if (failure.code !== "repository_missing" || !create) throw failure;
+  }
+  return await createRepository({ storage, key, compression });
+}
+
+/** Null where encryption is off. @throws `key_missing` where it is on and no key is set */
+async function encryptionKey(settings: Settings, secret: Resolve): Promise<Secret | null> {
+  if (!settings.enableEncryption) return null;
+  const reference = settings.encryptionKey ?? "env:BACKUP_ENCRYPTION_KEY";
+  try {
+    return await secret(reference);
+  } catch (cause) {
+    if (toBackupError(cause).code !== "invalid_config") throw cause;
+    throw new BackupError(
+      "key_missing",
+      `Cannot open the repository: encryption is on and ${reference} is not set`,
+      {
+        hint: "Make a key with: openssl rand -base64 32. Keep a copy outside this project, then " +
+          "supabase secrets set BACKUP_ENCRYPTION_KEY=<the key>.",
+        cause,
+      },
+    );
+  }
+}
+
+/** One line on the function's log: code and message, never row values or secrets. */
+function reportError(error: BackupError, about: string): void {
+  const stack = error.code === "internal" && error.cause instanceof Error
+    ? error.cause.stack
+    : undefined;
+  // deno-lint-ignore no-console -- the runtime's log is the console; this is the only place that writes it
+  console.error(JSON.stringify({ about, code: error.code, message: error.message, stack }));
+}

@@ -1,0 +1,64 @@
+/**
+ * Starts a verification of what is stored as a job. A job that finds a problem has failed.
+ *
+ * @module
+ */
+import { BackupError, ERROR_CODES, type ErrorCode } from "../core/errors.ts";
+import { newJobId } from "../core/ids.ts";
+import type { Job } from "../core/job.ts";
+import type { VerifyReport } from "../repository/mod.ts";
+import type { Caller, Deps } from "./deps.ts";
+import { startJob } from "./start_job.ts";
+
+/** @throws `backup_not_found`, `conflict`, `key_wrong`; what is found later is the job's result or error */
+export async function startVerify(
+  deps: Deps,
+  caller: Caller,
+  request: { backupId: string | null; level: "quick" | "full" },
+): Promise<Job> {
+  const { settings } = await deps.settings();
+  const repository = await deps.openRepository(settings);
+  const backupId = request.backupId === null
+    ? null
+    : (await repository.readBackup(request.backupId)).record.backupId;
+  return await startJob(deps, caller, {
+    action: "verify",
+    job: {
+      jobId: newJobId("verify", deps.clock.now()),
+      kind: "verify",
+      type: "database",
+      backupId,
+      reason: null,
+      createdBy: caller.name,
+    },
+    details: { ...request },
+  }, async ({ signal, onProgress }) => {
+    const report = await repository.verify({
+      level: request.level,
+      ...(backupId === null ? {} : { backups: [backupId] }),
+      signal,
+      onProgress,
+    });
+    if (report.problems.length > 0) throw damaged(report);
+    return { result: { ...report } };
+  });
+}
+
+/** Problems in an answer are cut off here; the rest is seen by verifying on a terminal. */
+const PROBLEMS_SHOWN = 100;
+
+function damaged(report: VerifyReport): BackupError {
+  const first = report.problems[0];
+  const code: ErrorCode = first && first.code in ERROR_CODES
+    ? first.code as ErrorCode
+    : "object_altered";
+  const backups = [...new Set(report.problems.flatMap((problem) => problem.backups))];
+  return new BackupError(
+    code,
+    `Cannot vouch for ${backups.join(", ")}: ${report.problems.length} stored objects are damaged`,
+    {
+      hint: "Restore from another backup or copy, and make a new backup now.",
+      details: { ...report, problems: report.problems.slice(0, PROBLEMS_SHOWN) },
+    },
+  );
+}
