@@ -5,3 +5,10 @@
  * @module
  */
 export type * from "./types.ts";
+export {
+  createRepository,
+  openRepository,
+  repositoryExists,
+  type RepositoryOptions,
+} from "./open_repository.ts";
+export { readKeyInput } from "./key_input.ts";

@@ -1,0 +1,205 @@
+/**
+ * Backups as a whole: committing, listing and opening them.
+ *
+ * @module
+ */
+import { fromUtf8, utf8 } from "../core/bytes.ts";
+import { BackupError, toBackupError } from "../core/errors.ts";
+import { isJobId } from "../core/ids.ts";
+import type { DataPart } from "../core/model.ts";
+import type { ChunkStore } from "./chunk_store.ts";
+import { readLines } from "./lines.ts";
+import { mapConcurrent } from "./map_concurrent.ts";
+import { missingObject } from "./object_store.ts";
+import {
+  backupPath,
+  BACKUPS,
+  baseName,
+  chunkPath,
+  CHUNKS,
+  manifestPath,
+  MANIFESTS,
+} from "./paths.ts";
+import type { BackupFacts, BackupList, BackupRecord, Manifest, OpenedBackup } from "./types.ts";
+
+/** Requests for single objects at once. */
+const CONCURRENCY = 8;
+/** Up to so many chunks are asked for one by one; more are found by listing. */
+const ASK_SINGLY = 64;
+
+/** Everything that a manifest refers to, each name once. */
+export async function* chunksOf(
+  chunks: ChunkStore,
+  manifest: Manifest,
+  signal?: AbortSignal,
+): AsyncIterable<string> {
+  const seen = new Set<string>();
+  for (const ref of [manifest.entries, manifest.tableData, manifest.dataParts]) {
+    for (const { name } of ref.chunks) {
+      if (!seen.has(name)) yield name;
+      seen.add(name);
+    }
+  }
+  for await (const part of readLines<DataPart>(chunks, manifest.dataParts, signal)) {
+    for (const { chunk } of part.pieces) {
+      if (!seen.has(chunk)) yield chunk;
+      seen.add(chunk);
+    }
+  }
+}
+
+/** See `Repository.commitBackup`. */
+export async function commitBackup(
+  chunks: ChunkStore,
+  manifest: Manifest,
+  options: { facts: BackupFacts; signal?: AbortSignal },
+): Promise<BackupRecord> {
+  const { facts, signal } = options;
+  const { objects } = chunks;
+  if (!isJobId(manifest.backupId)) {
+    throw new BackupError("invalid_request", "Cannot commit a backup: its id has another form");
+  }
+  await checkComplete(chunks, manifest, signal);
+  const content = utf8(JSON.stringify(manifest));
+  const name = await objects.cipher.nameOf("manifest", content);
+  await objects.put(content, { kind: "manifest", path: manifestPath(name) }, signal);
+  const { backupId, type, createdAt, source, consistency, totals } = manifest;
+  const record: BackupRecord = {
+    format: 1,
+    backupId,
+    type,
+    createdAt,
+    ...facts,
+    manifest: name,
+    manifestBytes: content.length,
+    source,
+    consistency,
+    totals,
+  };
+  const path = backupPath(backupId);
+  const text = JSON.stringify(record);
+  const { created } = await objects.put(utf8(text), { kind: "backup", path }, signal);
+  if (!created && fromUtf8(await objects.get({ kind: "backup", path }, signal)) !== text) {
+    throw new BackupError("conflict", `Cannot commit ${backupId}: another backup has this id`);
+  }
+  return record;
+}
+
+/** Nothing may be listed that cannot be restored, whatever happened to chunks known from before. */
+async function checkComplete(
+  chunks: ChunkStore,
+  manifest: Manifest,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const missing = new Set<string>();
+  for await (const name of chunksOf(chunks, manifest, signal)) missing.add(name);
+  const { storage } = chunks.objects;
+  if (missing.size <= ASK_SINGLY) {
+    await mapConcurrent([...missing], CONCURRENCY, async (name) => {
+      if (await storage.head(chunkPath(name), signal)) missing.delete(name);
+    });
+  } else {
+    for await (const object of storage.list(CHUNKS, signal)) missing.delete(baseName(object.name));
+  }
+  const [first] = missing;
+  if (first !== undefined) throw missingObject(chunkPath(first));
+}
+
+/** See `Repository.listBackups`. */
+export async function listBackups(
+  chunks: ChunkStore,
+  options: { limit?: number; signal?: AbortSignal } = {},
+): Promise<BackupList> {
+  const { limit = Infinity, signal } = options;
+  const { storage } = chunks.objects;
+  const ids = (await backupIds(chunks, signal)).slice(0, limit);
+  const manifests = new Set<string>();
+  if (ids.length > ASK_SINGLY) {
+    for await (const object of storage.list(MANIFESTS, signal)) {
+      manifests.add(baseName(object.name));
+    }
+  }
+  const list: BackupList = { backups: [], damaged: [] };
+  const found = await mapConcurrent(ids, CONCURRENCY, async (backupId) => {
+    try {
+      const record = await readRecord(chunks, backupId, signal);
+      const path = manifestPath(record.manifest);
+      const there = manifests.has(record.manifest) || await storage.head(path, signal) !== null;
+      if (!there) throw missingObject(path);
+      return record;
+    } catch (error) {
+      const { code, message } = toBackupError(error);
+      // Damage is a finding; a storage that does not answer is not.
+      if (!isDamage(code)) throw error;
+      return { backupId, code, message };
+    }
+  });
+  for (const item of found) {
+    if ("code" in item) list.damaged.push(item);
+    else list.backups.push(item);
+  }
+  return list;
+}
+
+/** See `Repository.readBackup`. */
+export async function readBackup(
+  chunks: ChunkStore,
+  idOrLatest: string,
+  signal?: AbortSignal,
+): Promise<OpenedBackup> {
+  const backupId = idOrLatest === "latest" ? await latestId(chunks, signal) : idOrLatest;
+  if (!isJobId(backupId) || !await chunks.objects.storage.head(backupPath(backupId), signal)) {
+    throw new BackupError("backup_not_found", "Cannot open the backup: there is none of this id", {
+      hint: "List the backups and use one of their ids, or `latest`.",
+      details: { backupId },
+    });
+  }
+  const record = await readRecord(chunks, backupId, signal);
+  const place = { kind: "manifest" as const, path: manifestPath(record.manifest) };
+  const { content } = await chunks.objects.getNamed({ ...place, name: record.manifest }, signal);
+  const manifest = JSON.parse(fromUtf8(content)) as Manifest;
+  if (manifest.format !== 1) throw unknownFormat(place.path);
+  return { record, manifest };
+}
+
+async function readRecord(
+  chunks: ChunkStore,
+  backupId: string,
+  signal: AbortSignal | undefined,
+): Promise<BackupRecord> {
+  const path = backupPath(backupId);
+  const content = await chunks.objects.get({ kind: "backup", path }, signal);
+  const record = JSON.parse(fromUtf8(content)) as BackupRecord;
+  if (record.format !== 1) throw unknownFormat(path);
+  return record;
+}
+
+/** Ids, newest first: the moment follows the prefix. */
+export async function backupIds(chunks: ChunkStore, signal?: AbortSignal): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const { name } of chunks.objects.storage.list(BACKUPS, signal)) {
+    if (isJobId(baseName(name))) ids.push(baseName(name));
+  }
+  const moment = (id: string) => id.slice(id.indexOf("_") + 1);
+  return ids.sort((a, b) => (moment(a) < moment(b) ? 1 : -1));
+}
+
+async function latestId(chunks: ChunkStore, signal: AbortSignal | undefined): Promise<string> {
+  const ids = await backupIds(chunks, signal);
+  const latest = ids.find((id) => !id.startsWith("safety_"));
+  if (latest !== undefined) return latest;
+  throw new BackupError("backup_not_found", "Cannot open the latest backup: there is none yet", {
+    hint: "Make a backup first. Safety backups of restores count only by their id.",
+  });
+}
+
+/** Whether a code speaks of the stored bytes rather than of reaching them. */
+export function isDamage(code: string): boolean {
+  return code.startsWith("object_") || code === "repository_format";
+}
+
+function unknownFormat(path: string): BackupError {
+  return new BackupError("repository_format", `Cannot read ${path}: unknown format`, {
+    hint: "Use a newer release of this software.",
+  });
+}

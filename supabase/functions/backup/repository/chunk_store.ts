@@ -1,0 +1,133 @@
+/**
+ * Chunks: content under the keyed hash of itself, stored once.
+ *
+ * @module
+ */
+import { BackupError } from "../core/errors.ts";
+import type { Piece } from "../core/model.ts";
+import { type ObjectStore } from "./object_store.ts";
+import { chunkPath, isContentName } from "./paths.ts";
+import type { WrittenChunk, WrittenTotals } from "./types.ts";
+
+/** Chunks kept after reading: small pieces of one chunk mostly follow each other. */
+const CACHED_CHUNKS = 3;
+
+/** Content length that the header can state. */
+const MAX_BYTES = 0xffff_ffff;
+
+/** Sums that begin at nothing. */
+export function noTotals(): WrittenTotals {
+  return { chunks: 0, newChunks: 0, rawBytes: 0, newStoredBytes: 0 };
+}
+
+/** Adds a chunk to sums. */
+export function addChunk(totals: WrittenTotals, chunk: WrittenChunk): void {
+  totals.chunks++;
+  totals.rawBytes += chunk.rawBytes;
+  totals.newStoredBytes += chunk.storedBytes;
+  if (chunk.created) totals.newChunks++;
+}
+
+/** Reads and writes chunks. */
+export class ChunkStore {
+  readonly objects: ObjectStore;
+  readonly written = noTotals();
+  readonly #known = new Set<string>();
+  /** Writes under way, so that two writers of one content store it once. */
+  readonly #writing = new Map<string, Promise<{ created: boolean; storedBytes: number }>>();
+  readonly #cache = new Map<string, Promise<Uint8Array>>();
+
+  constructor(objects: ObjectStore) {
+    this.objects = objects;
+  }
+
+  remember(names: Iterable<string>): void {
+    for (const name of names) this.#known.add(name);
+  }
+
+  async write(bytes: Uint8Array, signal?: AbortSignal): Promise<WrittenChunk> {
+    signal?.throwIfAborted();
+    if (bytes.length > MAX_BYTES) {
+      throw new BackupError("internal", `Cannot store a chunk: ${bytes.length} bytes are too many`);
+    }
+    const name = await this.objects.cipher.nameOf("chunk", bytes);
+    const result = await this.#storeOnce(name, bytes, signal);
+    const chunk = { name, rawBytes: bytes.length, ...result };
+    addChunk(this.written, chunk);
+    return chunk;
+  }
+
+  async #storeOnce(name: string, bytes: Uint8Array, signal: AbortSignal | undefined) {
+    const there = { created: false, storedBytes: 0 };
+    if (this.#known.has(name)) return there;
+    const other = this.#writing.get(name);
+    if (other) {
+      await other;
+      return there;
+    }
+    const writing = this.#store(name, bytes, signal);
+    this.#writing.set(name, writing);
+    try {
+      const result = await writing;
+      this.#known.add(name);
+      return result;
+    } finally {
+      this.#writing.delete(name);
+    }
+  }
+
+  async #store(name: string, bytes: Uint8Array, signal: AbortSignal | undefined) {
+    const path = chunkPath(name);
+    // Asking first costs a short request and saves compressing and sending what is there.
+    if (await this.objects.storage.head(path, signal)) return { created: false, storedBytes: 0 };
+    return await this.objects.put(bytes, { kind: "chunk", path }, signal);
+  }
+
+  async read(name: string, signal?: AbortSignal): Promise<Uint8Array> {
+    return (await this.readSized(name, signal)).content;
+  }
+
+  async readSized(name: string, signal?: AbortSignal) {
+    if (!isContentName(name)) {
+      throw new BackupError("object_altered", "Cannot read a chunk: the name has another form");
+    }
+    return await this.objects.getNamed({ kind: "chunk", path: chunkPath(name), name }, signal);
+  }
+
+  /** As {@linkcode ChunkStore.read}, keeping the last few. */
+  async readCached(name: string, signal?: AbortSignal): Promise<Uint8Array> {
+    let reading = this.#cache.get(name);
+    if (reading) {
+      this.#cache.delete(name);
+    } else {
+      reading = this.read(name, signal);
+      // A failed reading must not stay, and must not count as unhandled while it is read ahead.
+      reading.catch(() => this.#cache.delete(name));
+    }
+    this.#cache.set(name, reading);
+    for (const oldest of this.#cache.keys()) {
+      if (this.#cache.size <= CACHED_CHUNKS) break;
+      this.#cache.delete(oldest);
+    }
+    return await reading;
+  }
+
+  async *readPieces(pieces: readonly Piece[], signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    for (const [index, piece] of pieces.entries()) {
+      signal?.throwIfAborted();
+      const chunk = await this.readCached(piece.chunk, signal);
+      const next = pieces[index + 1];
+      if (next && next.chunk !== piece.chunk) {
+        this.readCached(next.chunk, signal).catch(() => {}); // thrown again when it is its turn
+      }
+      const end = piece.offset + piece.length;
+      if (!(piece.offset >= 0 && piece.length >= 0 && end <= chunk.length)) {
+        throw new BackupError(
+          "object_altered",
+          `Cannot read a piece of ${chunkPath(piece.chunk)}: it reaches past the end`,
+        );
+      }
+      yield chunk.subarray(piece.offset, end);
+    }
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Sealed objects over a storage: the layer that turns the storage's faults into the repository's.
+ *
+ * @module
+ */
+import { BackupError } from "../core/errors.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Cipher } from "./cipher.ts";
+import { openObject, sealObject } from "./object.ts";
+import type { Compression, ObjectKind } from "./types.ts";
+
+/** Where an object is and what it is. */
+export interface ObjectPlace {
+  kind: ObjectKind;
+  path: string;
+}
+
+/** Reads and writes sealed objects. */
+export class ObjectStore {
+  readonly storage: Storage;
+  readonly cipher: Cipher;
+  readonly compression: Compression;
+
+  constructor(options: { storage: Storage; cipher: Cipher; compression: Compression }) {
+    this.storage = options.storage;
+    this.cipher = options.cipher;
+    this.compression = options.compression;
+  }
+
+  /** Stores content unless the path is taken; `storedBytes` is 0 then. */
+  async put(
+    content: Uint8Array,
+    place: ObjectPlace,
+    signal?: AbortSignal,
+  ): Promise<{ created: boolean; storedBytes: number }> {
+    const { cipher, compression } = this;
+    const sealed = await sealObject(content, { ...place, cipher, compression });
+    const { created } = await this.storage.put(place.path, sealed, signal);
+    return { created, storedBytes: created ? sealed.length : 0 };
+  }
+
+  /** Content of an object. @throws `object_missing`, `object_truncated`, `object_altered`, `object_swapped` */
+  async get(place: ObjectPlace, signal?: AbortSignal): Promise<Uint8Array> {
+    const { content } = await this.getSized(place, signal);
+    return content;
+  }
+
+  /** As {@linkcode ObjectStore.get}, with the number of bytes that were read from storage. */
+  async getSized(
+    place: ObjectPlace,
+    signal?: AbortSignal,
+  ): Promise<{ content: Uint8Array; storedBytes: number }> {
+    const stored = await this.#read(place.path, signal);
+    const content = await openObject(stored, { ...place, cipher: this.cipher });
+    return { content, storedBytes: stored.length };
+  }
+
+  /** As {@linkcode ObjectStore.get}, for objects named by their content, which is hashed again. */
+  async getNamed(
+    place: ObjectPlace & { name: string },
+    signal?: AbortSignal,
+  ): Promise<{ content: Uint8Array; storedBytes: number }> {
+    const found = await this.getSized(place, signal);
+    if (await this.cipher.nameOf(place.kind, found.content) !== place.name) {
+      throw new BackupError(
+        "object_altered",
+        `Cannot read ${place.path}: its content is not what its name says`,
+        { hint: "Use another backup or copy.", details: { path: place.path } },
+      );
+    }
+    return found;
+  }
+
+  async #read(path: string, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    try {
+      return await this.storage.get(path, signal ? { signal } : {});
+    } catch (error) {
+      if (error instanceof BackupError && error.code === "storage_missing") {
+        throw missingObject(path, error);
+      }
+      throw error;
+    }
+  }
+}
+
+/** The error of an object that should be there. */
+export function missingObject(path: string, cause?: unknown): BackupError {
+  return new BackupError("object_missing", `Cannot read ${path}: it is not in the storage`, {
+    hint: "It was deleted or never copied. Verify the repository; use another backup or copy.",
+    details: { path },
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

@@ -1,0 +1,142 @@
+/**
+ * The repository as one value: each method hands over to the file that does it.
+ *
+ * @module
+ */
+import { BackupError, toBackupError } from "../core/errors.ts";
+import type { Piece } from "../core/model.ts";
+import type { Secret } from "../core/secret.ts";
+import { chunksOf, commitBackup, isDamage, listBackups, readBackup } from "./backups.ts";
+import { ChunkStore } from "./chunk_store.ts";
+import type { KeyRing } from "./key_ring.ts";
+import { readLines, writeLines } from "./lines.ts";
+import type { ObjectStore } from "./object_store.ts";
+import { claimOwner, readOwner } from "./owners.ts";
+import { createPieceWriter } from "./piece_writer.ts";
+import type {
+  BackupFacts,
+  LinesRef,
+  Manifest,
+  Repository,
+  RepositoryOwner,
+  VerifyOptions,
+  WrittenTotals,
+} from "./types.ts";
+import { verifyBackups } from "./verify.ts";
+
+/** Options that every long call takes. */
+interface CallOptions {
+  signal?: AbortSignal;
+}
+
+/** A repository whose objects are named by their content. */
+export class ContentRepository implements Repository {
+  readonly id: string;
+  readonly #chunks: ChunkStore;
+  readonly #keys: KeyRing | null;
+
+  constructor(options: { id: string; objects: ObjectStore; keys: KeyRing | null }) {
+    this.id = options.id;
+    this.#chunks = new ChunkStore(options.objects);
+    this.#keys = options.keys;
+  }
+
+  get location(): string {
+    return this.#chunks.objects.storage.location;
+  }
+
+  get encrypted(): boolean {
+    return this.#chunks.objects.cipher.encrypted;
+  }
+
+  get written(): WrittenTotals {
+    return { ...this.#chunks.written };
+  }
+
+  writeChunk(bytes: Uint8Array, options: CallOptions = {}) {
+    return this.#chunks.write(bytes, options.signal);
+  }
+
+  readChunk(name: string, options: CallOptions = {}) {
+    return this.#chunks.read(name, options.signal);
+  }
+
+  pieceWriter(options: { targetBytes?: number; signal?: AbortSignal } = {}) {
+    return createPieceWriter(this.#chunks, options);
+  }
+
+  readPieces(pieces: readonly Piece[], options: CallOptions = {}) {
+    return this.#chunks.readPieces(pieces, options.signal);
+  }
+
+  writeLines(values: Iterable<unknown> | AsyncIterable<unknown>, options: CallOptions = {}) {
+    return writeLines(this.#chunks, values, options.signal);
+  }
+
+  readLines<T>(ref: LinesRef, options: CallOptions = {}) {
+    return readLines<T>(this.#chunks, ref, options.signal);
+  }
+
+  rememberChunks(names: Iterable<string>): void {
+    this.#chunks.remember(names);
+  }
+
+  async rememberBackup(idOrLatest: string, options: CallOptions = {}): Promise<string | null> {
+    try {
+      const { manifest } = await this.readBackup(idOrLatest, options);
+      const names: string[] = [];
+      for await (const name of chunksOf(this.#chunks, manifest, options.signal)) names.push(name);
+      this.rememberChunks(names);
+      return manifest.backupId;
+    } catch (error) {
+      // Remembering only saves work: a damaged parent is no reason not to make a new backup.
+      const { code } = toBackupError(error);
+      if (isDamage(code) || code === "backup_not_found") return null;
+      throw error;
+    }
+  }
+
+  commitBackup(manifest: Manifest, facts: BackupFacts, options: CallOptions = {}) {
+    return commitBackup(this.#chunks, manifest, { ...options, facts });
+  }
+
+  listBackups(options: { limit?: number; signal?: AbortSignal } = {}) {
+    return listBackups(this.#chunks, options);
+  }
+
+  readBackup(idOrLatest: string, options: CallOptions = {}) {
+    return readBackup(this.#chunks, idOrLatest, options.signal);
+  }
+
+  verify(options: VerifyOptions) {
+    return verifyBackups(this.#chunks, options);
+  }
+
+  async owner(options: CallOptions = {}): Promise<RepositoryOwner | null> {
+    return (await readOwner(this.#chunks.objects, options.signal))?.owner ?? null;
+  }
+
+  claimOwner(
+    writer: RepositoryOwner,
+    options: { takeOver?: boolean; signal?: AbortSignal } = {},
+  ): Promise<void> {
+    return claimOwner(this.#chunks.objects, writer, options);
+  }
+
+  async listKeys() {
+    return await this.#keys?.list() ?? [];
+  }
+
+  async addKey(key: Secret, options: { label?: string } = {}) {
+    return await this.#ring().add(key, options.label ?? null);
+  }
+
+  async removeKey(id: string) {
+    await this.#ring().remove(id);
+  }
+
+  #ring(): KeyRing {
+    if (this.#keys) return this.#keys;
+    throw new BackupError("conflict", "Cannot change keys: the repository is not encrypted");
+  }
+}
