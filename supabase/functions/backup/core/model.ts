@@ -226,6 +226,15 @@ export interface DataPart {
   damaged?: { ctid: string; reason: string }[];
 }
 
+/** What a binary value is made of, so that it can be read without the database's catalog. */
+export type BinaryForm =
+  /** A built-in type by its name in pg_type, or `enum`; domains are what they are over. */
+  | { kind: "base"; name: string }
+  | { kind: "array"; element: BinaryForm; delimiter: string }
+  | { kind: "composite"; attributes: BinaryForm[] }
+  | { kind: "range"; subtype: BinaryForm }
+  | { kind: "multirange"; subtype: BinaryForm };
+
 /** Rows of one table-data entry as a whole: how to load and how to compare them. */
 export interface TableData {
   entry: string;
@@ -237,6 +246,8 @@ export interface TableData {
   encoding: string;
   /** Type names of the columns: binary data may be loaded only into the same ones. */
   columnTypes: string[];
+  /** For binary data: what the values of each column are made of. */
+  columnForms?: BinaryForm[];
   /** Extension versions that binary data relies on. */
   extensionVersions: Record<string, string>;
   /** SQL expression that hashes one row of the table aliased `t`; null when rows are only counted. */

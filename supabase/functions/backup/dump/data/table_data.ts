@@ -3,14 +3,14 @@
  *
  * @module
  */
-import type { ColumnFacts, CopyFormat, Entry, TableData, TableFacts } from "../../core/model.ts";
+import type { BinaryForm, ColumnFacts, Entry, TableData, TableFacts } from "../../core/model.ts";
 import { quoteIdentifier } from "../../postgres/quote.ts";
 import type { Session } from "../../postgres/session.ts";
-import { hashFormOf, isBinarySafe, readTypes, type TypeCatalog } from "./types.ts";
+import { binaryFormOf, hashFormOf, readTypes, type TypeCatalog } from "./types.ts";
 
 /** What {@linkcode describeTableData} needs to know. */
 export interface DescribeOptions {
-  /** `auto`: binary where it is known to be safe. `binary` fails for tables where it is not. */
+  /** `auto`: and `binary`: binary where it is known to be safe, else text. */
   copyFormat: "auto" | "text" | "binary";
 }
 
@@ -26,13 +26,15 @@ export async function describeTableData(
     if (entry.kind === "large-object-data") described.push(largeObjectData(entry, session));
     if (entry.kind !== "table-data" || entry.table === undefined) continue;
     const columns = dataColumns(entry.table);
+    const forms = binaryForms(types, columns, options);
     described.push({
       entry: entry.key,
       columns: columns.map((column) => quoteIdentifier(column.name)),
-      format: formatOf(types, columns, options),
+      format: forms === null ? "text" : "binary",
       serverVersion: session.serverVersion,
       encoding: session.serverEncoding,
       columnTypes: columns.map((column) => column.typeName),
+      ...(forms === null ? {} : { columnForms: forms }),
       extensionVersions: {},
       fingerprintExpression: fingerprintExpression(types, columns),
     });
@@ -45,15 +47,21 @@ export function dataColumns(table: TableFacts): ColumnFacts[] {
   return table.columns.filter((column) => column.generated === "");
 }
 
-function formatOf(
+/** The forms of all columns when every one may be stored in binary, else null. */
+function binaryForms(
   types: TypeCatalog,
   columns: readonly ColumnFacts[],
   options: DescribeOptions,
-): CopyFormat {
+): BinaryForm[] | null {
   // Rows without columns are empty lines in text and need no header.
-  if (options.copyFormat === "text" || columns.length === 0) return "text";
-  const safe = columns.every((column) => isBinarySafe(types, column.typeOid));
-  return safe ? "binary" : "text";
+  if (options.copyFormat === "text" || columns.length === 0) return null;
+  const forms: BinaryForm[] = [];
+  for (const column of columns) {
+    const form = binaryFormOf(types, column.typeOid);
+    if (form === null) return null;
+    forms.push(form);
+  }
+  return forms;
 }
 
 /**

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { BinaryForm } from "../../core/model.ts";
 import type { Session } from "../../postgres/session.ts";
 
 /** A row of pg_type, with what it is made of. */
@@ -24,14 +25,17 @@ export interface TypeFacts {
   attributes: number[];
   /** Whether values may be compressed or stored out of line. */
   toastable: boolean;
+  /** Between values of this type in an array. */
+  delimiter: string;
 }
 
 /** All types of a database that columns can have, by oid. */
 export type TypeCatalog = ReadonlyMap<number, TypeFacts>;
 
 const TYPES = `
-  select t.oid, n.nspname, t.typname, t.typtype, t.typlen, t.typstorage, t.typelem, t.typbasetype,
-         t.typsubscript = 'pg_catalog.array_subscript_handler'::regproc as is_array,
+  select t.oid, n.nspname, t.typname, t.typtype, t.typlen, t.typstorage, t.typdelim, t.typelem, t.typbasetype,
+         t.typsubscript = 'pg_catalog.array_subscript_handler'::regproc
+           and t.typarray = 0 as is_array,
          coalesce(r.rngsubtype, m.rngsubtype, 0::oid) as subtype,
          case when c.oid is not null then
            array(select a.atttypid from pg_catalog.pg_attribute a
@@ -60,6 +64,7 @@ export async function readTypes(session: Session): Promise<TypeCatalog> {
       subtype: row.subtype,
       attributes: row.attributes ?? [],
       toastable: row.typlen === -1 && row.typstorage !== "p",
+      delimiter: row.typdelim,
     });
   }
   return types;
@@ -83,27 +88,41 @@ const BINARY_TYPES: ReadonlySet<string> = new Set([
 /** Oids below this are the same in every database of every version. */
 const FIRST_UNPINNED_OID = 10_000;
 
-/** Whether values of a type may be stored in binary: see {@linkcode BINARY_TYPES}. */
-export function isBinarySafe(types: TypeCatalog, oid: number, depth = 0): boolean {
+/** What binary values of a type are made of; null when they are to be stored as text. */
+export function binaryFormOf(types: TypeCatalog, oid: number, depth = 0): BinaryForm | null {
   const type = types.get(oid);
-  if (type === undefined || depth > 20) return false;
-  const inside = (inner: number) => isBinarySafe(types, inner, depth + 1);
-  if (type.isArray) return inside(type.element);
+  if (type === undefined || depth > 20) return null;
+  const inside = (inner: number) => binaryFormOf(types, inner, depth + 1);
+  if (type.isArray) {
+    const element = inside(type.element);
+    const delimiter = types.get(type.element)?.delimiter ?? ",";
+    return element && { kind: "array", element, delimiter };
+  }
   switch (type.kind) {
     case "b":
-      return type.schema === "pg_catalog" && oid < FIRST_UNPINNED_OID &&
-        BINARY_TYPES.has(type.name);
+      return isBuiltIn(type) && BINARY_TYPES.has(type.name)
+        ? { kind: "base", name: type.name }
+        : null;
     case "e":
-      return true;
+      return { kind: "base", name: "enum" };
     case "d":
       return inside(type.base);
-    case "c":
-      return type.attributes.length > 0 && type.attributes.every(inside);
+    case "c": {
+      const attributes: BinaryForm[] = [];
+      for (const attribute of type.attributes) {
+        const form = inside(attribute);
+        if (form === null) return null;
+        attributes.push(form);
+      }
+      return attributes.length === 0 ? null : { kind: "composite", attributes };
+    }
     case "r":
-    case "m":
-      return inside(type.subtype);
+    case "m": {
+      const subtype = inside(type.subtype);
+      return subtype && { kind: type.kind === "r" ? "range" : "multirange", subtype };
+    }
     default:
-      return false;
+      return null;
   }
 }
 
