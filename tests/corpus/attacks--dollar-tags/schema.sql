@@ -1,0 +1,1 @@
+CREATE FUNCTION dtag() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN ''$_$ $$ $_x$ $function$ $body$''; END'; DO $do$ BEGIN EXECUTE format('CREATE FUNCTION dtag2() RETURNS text LANGUAGE sql AS %L', 'SELECT ''$_$''::text $_'); EXCEPTION WHEN others THEN NULL; END $do$;

@@ -1,0 +1,3 @@
+INSERT INTO "x
+\! touch /tmp/corpus_attack
+--" VALUES (1);

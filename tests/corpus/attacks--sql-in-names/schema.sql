@@ -1,0 +1,1 @@
+CREATE TABLE "a""; DROP TABLE victim; --" (a int, "b'); DROP TABLE victim; --" int); CREATE TABLE victim (a int); CREATE INDEX "i""; DROP TABLE victim; --" ON victim (a); ALTER TABLE victim ADD CONSTRAINT "c) ; DROP TABLE victim; --" CHECK (a > 0); CREATE SEQUENCE "s'); DROP TABLE victim; --";

@@ -1,0 +1,1 @@
+INSERT INTO colt VALUES ('a','b');

@@ -1,0 +1,1 @@
+CREATE COLLATION col_c FROM "C"; CREATE COLLATION col_posix (LOCALE = 'POSIX'); CREATE TABLE colt (a text COLLATE col_c, b text COLLATE "C"); CREATE INDEX colt_i ON colt (a COLLATE "POSIX"); COMMENT ON COLLATION col_c IS 'c';

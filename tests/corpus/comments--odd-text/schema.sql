@@ -1,0 +1,1 @@
+CREATE TABLE cm (a int); COMMENT ON TABLE cm IS E'line\n\\! echo hi\n\\connect other\n''quoted'' $$ -- ; \\'; COMMENT ON COLUMN cm.a IS ' '; COMMENT ON TYPE cm IS 'row type'; CREATE INDEX cmi ON cm(a); COMMENT ON INDEX cmi IS E'\t';

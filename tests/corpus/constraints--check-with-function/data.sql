@@ -1,0 +1,1 @@
+INSERT INTO ckt VALUES (1,2);

@@ -1,0 +1,1 @@
+CREATE FUNCTION ckf(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 0'; CREATE TABLE ckt (a int CHECK (ckf(a)), b int, CHECK (a IS DISTINCT FROM b));

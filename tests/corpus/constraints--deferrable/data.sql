@@ -1,0 +1,1 @@
+INSERT INTO df VALUES (1,2,1),(2,1,2);

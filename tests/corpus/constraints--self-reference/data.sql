@@ -1,0 +1,1 @@
+INSERT INTO tree VALUES (1,2),(2,NULL),(3,1) ;

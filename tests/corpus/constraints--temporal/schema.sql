@@ -1,0 +1,1 @@
+CREATE EXTENSION btree_gist; CREATE TABLE tp (id int, v daterange, PRIMARY KEY (id, v WITHOUT OVERLAPS)); CREATE TABLE tf (id int, v daterange, FOREIGN KEY (id, PERIOD v) REFERENCES tp (id, PERIOD v));

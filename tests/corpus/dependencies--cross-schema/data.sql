@@ -1,0 +1,1 @@
+INSERT INTO aa.t VALUES ('x',1); INSERT INTO zz.u VALUES (1);

@@ -1,0 +1,1 @@
+CREATE TABLE drow (a int, b int); CREATE FUNCTION drow_f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT max(a) FROM drow; END; ALTER TABLE drow ALTER b SET DEFAULT drow_f();

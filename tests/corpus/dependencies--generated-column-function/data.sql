@@ -1,0 +1,1 @@
+INSERT INTO agen VALUES (3);

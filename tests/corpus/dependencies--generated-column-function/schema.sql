@@ -1,0 +1,1 @@
+CREATE FUNCTION zfun(int) RETURNS int LANGUAGE sql IMMUTABLE RETURN $1 * 2; CREATE TABLE agen (a int, b int GENERATED ALWAYS AS (zfun(a)) STORED); CREATE FUNCTION afun(agen) RETURNS int LANGUAGE sql IMMUTABLE RETURN ($1).a; CREATE INDEX agen_i ON agen (afun(agen.*));

@@ -1,0 +1,1 @@
+CREATE TABLE z_base (a int PRIMARY KEY); CREATE VIEW m_view AS SELECT * FROM z_base; CREATE VIEW a_view AS SELECT * FROM m_view; CREATE TABLE b_child () INHERITS (z_base); CREATE DOMAIN z_dom AS int; CREATE TYPE a_comp AS (x z_dom, y z_base); CREATE FUNCTION a_fun(a_comp) RETURNS a_view LANGUAGE sql AS 'SELECT * FROM public.a_view';

@@ -1,0 +1,1 @@
+INSERT INTO own_row VALUES (1);

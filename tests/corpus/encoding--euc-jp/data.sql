@@ -1,0 +1,1 @@
+INSERT INTO "表" VALUES ('日本語'), ('カタカナ');

@@ -1,0 +1,1 @@
+INSERT INTO "tablé" VALUES ('àéîõü ÿ', '\xff00'), ('£', NULL);

@@ -1,0 +1,1 @@
+INSERT INTO raw VALUES (E'\xff\xfe\x80'), (E'caf\xc3\xa9');

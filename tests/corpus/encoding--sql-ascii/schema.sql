@@ -1,0 +1,1 @@
+CREATE TABLE raw (a text); COMMENT ON TABLE raw IS E'\xe9\xff';

@@ -1,0 +1,1 @@
+CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END'; CREATE TABLE before_it (a int); CREATE EVENT TRIGGER refuse_all ON ddl_command_start EXECUTE FUNCTION refuse();

@@ -1,0 +1,1 @@
+INSERT INTO cx VALUES ('Ab@x','{a,B}');

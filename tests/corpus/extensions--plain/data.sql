@@ -1,0 +1,1 @@
+INSERT INTO et VALUES ('a=>1, b=>NULL', 'hello');

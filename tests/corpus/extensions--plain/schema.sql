@@ -1,0 +1,1 @@
+CREATE SCHEMA ext; CREATE EXTENSION hstore SCHEMA ext; CREATE EXTENSION pg_trgm; CREATE TABLE et (h ext.hstore, t text); CREATE INDEX et_i ON et USING gin (t gin_trgm_ops); CREATE INDEX et_h ON et USING gist (h);

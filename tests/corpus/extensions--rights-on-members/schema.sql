@@ -1,0 +1,1 @@
+CREATE EXTENSION pgcrypto; REVOKE ALL ON FUNCTION gen_random_uuid() FROM PUBLIC; GRANT EXECUTE ON FUNCTION gen_random_bytes(int) TO corpus_reader; CREATE EXTENSION pg_stat_statements; REVOKE ALL ON pg_stat_statements FROM PUBLIC; GRANT SELECT ON pg_stat_statements TO corpus_reader; COMMENT ON EXTENSION pgcrypto IS 'changed';

@@ -1,0 +1,1 @@
+CREATE FUNCTION cset() RETURNS int LANGUAGE sql SET "my.custom" = 'a, b''c' SET search_path = '' SET temp_tablespaces TO '' AS 'SELECT 1'; CREATE FUNCTION cset2() RETURNS int LANGUAGE sql SET search_path FROM CURRENT AS 'SELECT 2';

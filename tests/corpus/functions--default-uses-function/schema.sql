@@ -1,0 +1,1 @@
+CREATE FUNCTION base_f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION with_def(a int DEFAULT base_f()) RETURNS int LANGUAGE sql AS 'SELECT $1'; CREATE TABLE tft (a int); CREATE FUNCTION takes_row(tft) RETURNS tft LANGUAGE sql AS 'SELECT $1'; CREATE INDEX tft_i ON tft ((a+1));

@@ -1,0 +1,1 @@
+CREATE FUNCTION broken() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT nope FROM nowhere); END'; SET check_function_bodies = off; CREATE FUNCTION broken_sql() RETURNS int LANGUAGE sql AS 'SELECT nope FROM nowhere';

@@ -1,0 +1,1 @@
+CREATE FUNCTION "f ""q"" $$"(" a" int) RETURNS text LANGUAGE sql AS E'SELECT ''\\\\N $$ $_$ $_x$ \r\n \\. '''; CREATE FUNCTION ends_dollar() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN 1; END --$'; CREATE FUNCTION empty_body() RETURNS void LANGUAGE sql AS '';

@@ -1,0 +1,1 @@
+CREATE FUNCTION poly(anyelement, anyarray, anycompatible, anyrange) RETURNS anyelement LANGUAGE sql AS 'SELECT $1'; CREATE FUNCTION supp(float8) RETURNS float8 LANGUAGE internal IMMUTABLE STRICT SUPPORT generate_series_int4_support AS 'dsqrt'; CREATE FUNCTION win(anyelement) RETURNS bigint LANGUAGE internal WINDOW AS 'window_row_number';

@@ -1,0 +1,1 @@
+CREATE PROCEDURE pr1(IN a int, INOUT b int, OUT c text) LANGUAGE plpgsql AS 'BEGIN b := a; c := ''x''; END'; ALTER PROCEDURE pr1 OWNER TO corpus_owner; COMMENT ON PROCEDURE pr1 IS 'p'; GRANT EXECUTE ON PROCEDURE pr1 TO corpus_reader;

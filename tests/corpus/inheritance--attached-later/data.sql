@@ -1,0 +1,1 @@
+INSERT INTO late_c VALUES ('c',1,2);

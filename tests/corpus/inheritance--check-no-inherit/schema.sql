@@ -1,0 +1,1 @@
+CREATE TABLE cni (a int, CONSTRAINT only_here CHECK (a < 10) NO INHERIT); CREATE TABLE cnic () INHERITS (cni);

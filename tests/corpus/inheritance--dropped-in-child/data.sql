@@ -1,0 +1,1 @@
+INSERT INTO dc VALUES (1,2,3,4);

@@ -1,0 +1,1 @@
+CREATE TABLE dp (a int, b int, c int); CREATE TABLE dc (d int) INHERITS (dp); ALTER TABLE dp DROP COLUMN b; ALTER TABLE dp ADD COLUMN e int DEFAULT 5;

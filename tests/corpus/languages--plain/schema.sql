@@ -1,0 +1,1 @@
+CREATE TRUSTED LANGUAGE lang2 HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler VALIDATOR plpgsql_validator; COMMENT ON LANGUAGE lang2 IS 'l'; CREATE FUNCTION in_lang2() RETURNS int LANGUAGE lang2 AS 'BEGIN RETURN 1; END'; GRANT USAGE ON LANGUAGE lang2 TO corpus_reader;

@@ -1,0 +1,1 @@
+SELECT lo_from_bytea(70001, decode(repeat('00ff10', 5000), 'hex')); SELECT lo_create(70002); COMMENT ON LARGE OBJECT 70001 IS 'lo'; GRANT SELECT ON LARGE OBJECT 70001 TO corpus_reader; ALTER LARGE OBJECT 70002 OWNER TO corpus_owner;

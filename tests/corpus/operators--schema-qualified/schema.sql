@@ -1,0 +1,1 @@
+CREATE SCHEMA ops; CREATE FUNCTION ops.f(text, text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true'; CREATE OPERATOR ops.~~~ (LEFTARG = text, RIGHTARG = text, FUNCTION = ops.f); CREATE TABLE ops.t (a text, b text, CHECK (a OPERATOR(ops.~~~) b)); CREATE VIEW ops.v AS SELECT a OPERATOR(ops.~~~) b AS x FROM ops.t;

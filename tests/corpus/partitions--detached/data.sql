@@ -1,0 +1,1 @@
+INSERT INTO pd1 VALUES (50);

@@ -1,0 +1,1 @@
+INSERT INTO pdo VALUES (1,'b',2);

@@ -1,0 +1,1 @@
+INSERT INTO pec VALUES ('Bee');

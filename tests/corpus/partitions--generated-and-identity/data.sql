@@ -1,0 +1,1 @@
+INSERT INTO pgi (a) VALUES (1),(2);

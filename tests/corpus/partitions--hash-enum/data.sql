@@ -1,0 +1,1 @@
+INSERT INTO phe VALUES ('sad'),('ok'),('happy');

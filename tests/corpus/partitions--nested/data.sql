@@ -1,0 +1,1 @@
+INSERT INTO pn VALUES (2,1),(3,5);

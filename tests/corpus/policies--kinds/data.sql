@@ -1,0 +1,1 @@
+INSERT INTO po VALUES (1,'x');

@@ -1,0 +1,1 @@
+REVOKE EXECUTE ON FUNCTION pg_catalog.pg_sleep(double precision) FROM PUBLIC; GRANT EXECUTE ON FUNCTION pg_catalog.pg_reload_conf() TO corpus_reader; REVOKE SELECT ON pg_catalog.pg_class FROM PUBLIC; GRANT SELECT ON pg_catalog.pg_class TO PUBLIC;

@@ -1,0 +1,1 @@
+CREATE TABLE ri (a int, b int, "C c" text); GRANT SELECT, INSERT ON ri TO corpus_reader; GRANT UPDATE ON ri TO corpus_owner WITH GRANT OPTION; GRANT SELECT ON ri TO PUBLIC; REVOKE DELETE ON ri FROM CURRENT_USER; CREATE TABLE rio (a int); ALTER TABLE rio OWNER TO corpus_owner; REVOKE ALL ON rio FROM corpus_owner; GRANT TRUNCATE, REFERENCES, TRIGGER ON rio TO corpus_reader;

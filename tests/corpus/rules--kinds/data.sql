@@ -1,0 +1,1 @@
+INSERT INTO ru VALUES (1,2);

@@ -1,0 +1,1 @@
+CREATE SCHEMA owned AUTHORIZATION corpus_owner; GRANT USAGE ON SCHEMA owned TO corpus_reader; GRANT CREATE ON SCHEMA owned TO corpus_reader WITH GRANT OPTION;

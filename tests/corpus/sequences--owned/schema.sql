@@ -1,0 +1,1 @@
+CREATE TABLE so (a int, "B c" int); CREATE SEQUENCE so_a OWNED BY so.a; CREATE SEQUENCE "so B" OWNED BY so."B c"; ALTER TABLE so ALTER a SET DEFAULT nextval('so_a'); GRANT USAGE, SELECT ON SEQUENCE so_a TO corpus_reader; COMMENT ON SEQUENCE so_a IS 'seq';

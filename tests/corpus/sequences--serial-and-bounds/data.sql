@@ -1,0 +1,1 @@
+SELECT setval('sb_c_seq', 9223372036854775807);

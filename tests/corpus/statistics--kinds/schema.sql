@@ -1,0 +1,1 @@
+CREATE TABLE st (a int, b int, c text); CREATE STATISTICS st1 ON a, b FROM st; CREATE STATISTICS st2 (ndistinct, dependencies) ON a, b, c FROM st; CREATE STATISTICS st3 (mcv) ON (a+b), lower(c) FROM st; CREATE STATISTICS "st 4" ON (a % 3) FROM st; ALTER STATISTICS st1 SET STATISTICS 44; COMMENT ON STATISTICS st2 IS 's'; ALTER STATISTICS st3 OWNER TO corpus_owner;

@@ -1,0 +1,1 @@
+CREATE SUBSCRIPTION sub_corpus CONNECTION 'host=nowhere.invalid dbname=x' PUBLICATION a, "b b" WITH (connect = false, enabled = false, slot_name = NONE, binary = true, streaming = on, synchronous_commit = 'remote_apply', two_phase = true, disable_on_error = true);

@@ -1,0 +1,1 @@
+INSERT INTO am1 VALUES (3);

@@ -1,0 +1,1 @@
+INSERT INTO cop (a) VALUES (5);

@@ -1,0 +1,1 @@
+CREATE TABLE special (a text, b text);

@@ -1,0 +1,1 @@
+INSERT INTO defaults (a,c) VALUES (1,'2020-01-01');

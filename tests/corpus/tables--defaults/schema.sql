@@ -1,0 +1,1 @@
+CREATE FUNCTION f_def() RETURNS int LANGUAGE sql AS 'SELECT 41+1'; CREATE TABLE defaults (a int DEFAULT f_def(), b text DEFAULT 'it''s \ "x"', c timestamptz DEFAULT now(), d int[] DEFAULT '{1,2}', e text DEFAULT NULL, f text COLLATE "C" DEFAULT 'c'::text, g int NOT NULL DEFAULT (1+2)*3);

@@ -1,0 +1,1 @@
+INSERT INTO holes VALUES ('b','x',1),('',NULL,NULL);

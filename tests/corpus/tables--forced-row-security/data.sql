@@ -1,0 +1,1 @@
+INSERT INTO rf VALUES (1),(2);

@@ -1,0 +1,1 @@
+INSERT INTO genc(a,c) VALUES (1,2); INSERT INTO gend(a) VALUES (5);

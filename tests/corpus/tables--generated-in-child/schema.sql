@@ -1,0 +1,1 @@
+CREATE TABLE genp (a int, b int GENERATED ALWAYS AS (a*2) STORED); CREATE TABLE genc (c int, b int GENERATED ALWAYS AS (a*3) STORED) INHERITS (genp); CREATE TABLE gend () INHERITS (genp);

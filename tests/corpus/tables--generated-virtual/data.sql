@@ -1,0 +1,1 @@
+INSERT INTO vgen VALUES (1),(2);

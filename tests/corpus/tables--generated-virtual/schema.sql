@@ -1,0 +1,1 @@
+CREATE TABLE vgen (a int, b int GENERATED ALWAYS AS (a*2) VIRTUAL, c int GENERATED ALWAYS AS (a+1));

@@ -1,0 +1,1 @@
+INSERT INTO "table"."user" VALUES (1,2,'a',4);

@@ -1,0 +1,1 @@
+CREATE SCHEMA "table"; CREATE TABLE "table"."user" ("order" int PRIMARY KEY, "group" int, "all" text, "end" int, "default" int DEFAULT 3); CREATE VIEW "table"."view" AS SELECT "order", "group" FROM "table"."user"; CREATE FUNCTION "table"."function"("in" int, OUT "out" int) LANGUAGE sql AS 'SELECT $1';

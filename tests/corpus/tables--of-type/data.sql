@@ -1,0 +1,1 @@
+INSERT INTO typed VALUES (1,'x');

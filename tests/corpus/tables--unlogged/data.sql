@@ -1,0 +1,1 @@
+INSERT INTO fast VALUES (1),(2);

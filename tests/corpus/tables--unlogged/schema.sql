@@ -1,0 +1,1 @@
+CREATE UNLOGGED TABLE fast (a int PRIMARY KEY, s serial);

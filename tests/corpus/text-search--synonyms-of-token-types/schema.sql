@@ -1,0 +1,1 @@
+CREATE TEXT SEARCH CONFIGURATION copy_of (COPY = english); ALTER TEXT SEARCH CONFIGURATION copy_of ALTER MAPPING FOR hword, hword_part, word WITH simple; CREATE TEXT SEARCH DICTIONARY "Odd dict" (TEMPLATE = pg_catalog.snowball, LANGUAGE = 'french');

@@ -1,0 +1,1 @@
+INSERT INTO tg VALUES (1,'x');

@@ -1,0 +1,1 @@
+INSERT INTO xs VALUES ('{r}','{q}');

@@ -1,0 +1,1 @@
+INSERT INTO mt VALUES ('1', '{2;3}');

@@ -1,0 +1,1 @@
+INSERT INTO ct VALUES (ROW(ROW(1,'x','{1.5}'), ARRAY[ROW(2,NULL,NULL)::comp]));

@@ -1,0 +1,1 @@
+CREATE TYPE comp AS (a int, "B b" text COLLATE "C", c numeric(5,1)[]); CREATE TYPE comp2 AS (x comp, y comp[]); CREATE TYPE nocols AS (); CREATE TABLE ct (v comp2); COMMENT ON COLUMN comp."B b" IS 'col'; ALTER TYPE comp2 ADD ATTRIBUTE z int; ALTER TYPE comp2 DROP ATTRIBUTE z; GRANT USAGE ON TYPE comp TO corpus_reader; REVOKE USAGE ON TYPE comp2 FROM PUBLIC;

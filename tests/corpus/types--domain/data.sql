@@ -1,0 +1,1 @@
+INSERT INTO dt VALUES (1,2,'x','{1}');

@@ -1,0 +1,1 @@
+CREATE DOMAIN posint AS int DEFAULT 5 NOT NULL CONSTRAINT positive CHECK (VALUE > 0); CREATE DOMAIN nested AS posint CHECK (VALUE < 100); CREATE DOMAIN txt AS varchar(10) COLLATE "C"; CREATE DOMAIN arr AS int[]; CREATE TABLE dt (a posint, b nested, c txt, d arr); COMMENT ON DOMAIN posint IS 'd'; COMMENT ON CONSTRAINT positive ON DOMAIN posint IS 'c';

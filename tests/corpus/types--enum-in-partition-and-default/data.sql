@@ -1,0 +1,1 @@
+INSERT INTO lv (n) VALUES (1); INSERT INTO lv VALUES ('low',2);

@@ -1,0 +1,1 @@
+INSERT INTO ent VALUES ('first', '{a,"with space"}');

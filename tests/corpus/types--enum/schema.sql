@@ -1,0 +1,1 @@
+CREATE TYPE en AS ENUM ('a', 'it''s', 'with space', 'Ünï'); ALTER TYPE en ADD VALUE 'first' BEFORE 'a'; CREATE TYPE empty_en AS ENUM (); CREATE TABLE ent (e en DEFAULT 'it''s', es en[]); COMMENT ON TYPE en IS 'enum';

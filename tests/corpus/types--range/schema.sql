@@ -1,0 +1,1 @@
+CREATE FUNCTION fdiff(float8, float8) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT $1 - $2'; CREATE TYPE fr AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = fdiff, MULTIRANGE_TYPE_NAME = "my multi"); CREATE TYPE tr AS RANGE (SUBTYPE = text, COLLATION = "C"); CREATE TABLE frt (a fr, b "my multi", c tr);

@@ -1,0 +1,1 @@
+CREATE TYPE shelly; COMMENT ON TYPE shelly IS 'to be';

@@ -1,0 +1,1 @@
+CREATE TABLE vdt (a int, b int); CREATE VIEW vd AS SELECT a, b FROM vdt; ALTER VIEW vd ALTER a SET DEFAULT 42;

@@ -1,0 +1,1 @@
+CREATE TABLE ju1 (id int, a int); CREATE TABLE ju2 (id int, b int); CREATE VIEW ju AS SELECT j.id, a, b FROM ju1 FULL JOIN ju2 USING (id) AS j; CREATE VIEW lat AS SELECT x.* FROM ju1, LATERAL (SELECT ju2.b FROM ju2 WHERE ju2.id = ju1.id LIMIT 1) x; ALTER TABLE ju1 RENAME a TO aa;

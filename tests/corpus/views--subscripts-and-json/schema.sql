@@ -1,0 +1,1 @@
+CREATE TABLE vj (j jsonb, a int[]); CREATE VIEW vjv AS SELECT j['x'] AS x, j ->> 'y' AS y, a[1:2] AS s, CASE WHEN j @> '{"a":1}' THEN 1 ELSE 2 END AS c, ARRAY(SELECT generate_series(1,3)) AS g, COALESCE(j #>> '{a,b}', 'n') AS n FROM vj;
