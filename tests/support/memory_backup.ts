@@ -8,7 +8,9 @@ import { describeTableData } from "../../supabase/functions/backup/dump/data/tab
 import { type DumpOptions, readDatabase } from "../../supabase/functions/backup/dump/mod.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { pinSettings } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
-import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import { quoteIdentifier } from "../../supabase/functions/backup/postgres/quote.ts";
+import type { Row, Session } from "../../supabase/functions/backup/postgres/session.ts";
+import type { OpenedBackup, Repository } from "../../supabase/functions/backup/repository/mod.ts";
 import type { BackupFacts } from "../../supabase/functions/backup/restore/mod.ts";
 
 /** Settings that save everything. */
@@ -102,4 +104,53 @@ async function fingerprint(session: Session, entry: Entry, expression: string | 
       `FROM ONLY ${entry.table.sqlName} t ${entry.table.condition ?? ""}`,
   );
   return { rows: row!.rows as string, sum: row!.sum as string };
+}
+
+/** The backup as the part of a repository that a restore reads. */
+export function asRepository(backup: MemoryBackup): Repository {
+  const { facts } = backup;
+  const part: Partial<Repository> = {
+    readBackup: () => Promise.resolve({ manifest: facts } as unknown as OpenedBackup),
+    readLines: async function* <T>(lines: unknown) {
+      yield* lines as T[];
+    },
+    readPieces: (pieces) => backup.readPieces(pieces),
+  };
+  return part as Repository;
+}
+
+/** A database that is dropped when the test ends. */
+export async function scratchDatabase(
+  server: { url(database?: string): string },
+  name: string,
+  options = "",
+): Promise<
+  { url: string; run(sql: string): Promise<Row[]>; [Symbol.asyncDispose](): Promise<void> }
+> {
+  const admin = async (sql: string) => {
+    const session = await connect({ url: server.url() });
+    try {
+      await session.execute(sql);
+    } finally {
+      await session.close();
+    }
+  };
+  await admin(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`);
+  await admin(`CREATE DATABASE ${quoteIdentifier(name)} ${options}`);
+  const url = server.url(name);
+  return {
+    url,
+    async run(sql) {
+      const session = await connect({ url });
+      try {
+        if (/^\s*select/i.test(sql)) return await session.query(sql);
+        await session.execute(sql);
+        return [];
+      } finally {
+        await session.close();
+      }
+    },
+    [Symbol.asyncDispose]: () =>
+      admin(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`),
+  };
 }

@@ -9,9 +9,9 @@ import type { ProgressListener } from "../core/progress.ts";
 import { quoteIdentifier } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
 import { checkForeignKeys } from "./check_foreign_keys.ts";
-import { type Comparison, compareResult } from "./compare_models.ts";
+import { compareResult, type Comparison } from "./compare_models.ts";
 import { compareRows } from "./compare_rows.ts";
-import { EntryIndex } from "./entry_index.ts";
+import { EntryIndex, sqlNameOf } from "./entry_index.ts";
 import { inParallel, listSource } from "./in_parallel.ts";
 import { clearRows, loadPart, type PartLoaded, type ReadPieces } from "./load_rows.ts";
 import { bytesOf } from "./plan_loads.ts";
@@ -72,6 +72,7 @@ export async function applyRestore(input: ApplyInput): Promise<Applied> {
   const comparison = await run.phase("compare", () => run.compare());
   if (plan.beside !== null) await run.phase("back", () => moveBack(session, plan.beside!));
   await run.phase("roles back", () => run.leaveRoles());
+  await run.phase("last sequences", () => run.setLastSequences());
   return {
     leftOut: run.runner.leftOut,
     comparison,
@@ -89,6 +90,7 @@ class Run {
   readonly #optional: ReadonlySet<string>;
   /** Keys of optional entries that no longer fit. */
   readonly #unmade = new Set<string>();
+  readonly #lastSequences: Entry[] = [];
   #phase = "";
   #partsDone = 0;
   #bytesDone = 0;
@@ -204,8 +206,36 @@ class Run {
       await this.#loadPart(worker, item);
     });
     for (const entry of plan.create) {
-      if (entry.kind !== "sequence-set") continue;
-      await this.runner.attempt(session, entry.statements.create, entry.identity, "its value");
+      if (entry.kind === "sequence-set") await this.#setSequence(session, entry);
+    }
+  }
+
+  /**
+   * setval() is not undone by a rollback, except on a sequence that got a new file in the same
+   * transaction. Whoever may not alter the sequence sets it as the very last thing.
+   */
+  async #setSequence(session: Session, entry: Entry): Promise<void> {
+    const identity = entry.identity;
+    if (session.inTransaction) {
+      const restart = [`ALTER SEQUENCE ${sqlNameOf(entry)} RESTART`];
+      const refusal = await tryStatements(session, restart, { identity, tolerated: ["42501"] });
+      if (refusal !== null) {
+        this.#lastSequences.push(entry);
+        return;
+      }
+    }
+    await this.runner.attempt(session, entry.statements.create, identity, "its value");
+  }
+
+  /** What no rollback would undo. */
+  async setLastSequences(): Promise<void> {
+    for (const entry of this.#lastSequences) {
+      await this.runner.attempt(
+        this.#input.session,
+        entry.statements.create,
+        entry.identity,
+        "its value",
+      );
     }
   }
 
@@ -284,7 +314,8 @@ class Run {
   async compare(): Promise<Comparison> {
     const { plan, session, readTarget } = this.#input;
     const actual = plan.beside === null ? await readTarget(session) : [];
-    const comparison = compareResult(plan, actual, this.runner.leftOut);
+    const later = this.#lastSequences.map(({ identity }) => ({ identity, reason: "set last" }));
+    const comparison = compareResult(plan, actual, [...this.runner.leftOut, ...later]);
     await inParallel(this.#sessions(), listSource(plan.load), async (worker, load) => {
       const difference = await compareRows(worker, load);
       if (difference !== null) comparison.differences.push(difference);
@@ -330,8 +361,9 @@ function roleStatements(role: Entry): { plain: string[]; privileged: string[] } 
   const plain: string[] = [];
   const privileged: string[] = [];
   for (const sql of role.statements.create) {
-    const found = /^(ALTER ROLE "(?:[^"]|"")*") WITH ([A-Z ]*?)((?:CONNECTION LIMIT|VALID UNTIL) .*)?$/s
-      .exec(sql);
+    const found =
+      /^(ALTER ROLE "(?:[^"]|"")*") WITH ([A-Z ]*?)((?:CONNECTION LIMIT|VALID UNTIL) .*)?$/s
+        .exec(sql);
     if (found === null) {
       plain.push(sql);
       continue;

@@ -58,7 +58,9 @@ function orphans(key: Row): string {
   const same = parent.map((column, at) => `p.${column} ${operators[at]} c.${child[at]}`);
   const all = child.map((column) => `c.${column} IS NOT NULL`).join(" AND ");
   const some = child.map((column) => `c.${column} IS NOT NULL`).join(" OR ");
-  const missing = `(${all}) AND NOT EXISTS (SELECT FROM ${key.parent} p WHERE ${same.join(" AND ")})`;
+  const missing = `(${all}) AND NOT EXISTS (SELECT FROM ${key.parent} p WHERE ${
+    same.join(" AND ")
+  })`;
   // MATCH FULL also forbids a mix of nulls and values.
   const mixed = key.match === "f" ? ` OR (${some}) AND NOT (${all})` : "";
   return `SELECT FROM ${key.child} c WHERE ${missing}${mixed}`;

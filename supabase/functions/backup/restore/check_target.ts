@@ -7,7 +7,13 @@
 import type { Entry } from "../core/model.ts";
 import { EntryIndex } from "./entry_index.ts";
 import { LeaveOuts } from "./leave_out.ts";
-import type { BackupFacts, HazardName, Missing, RestoreRequest, TargetFacts } from "./plan_types.ts";
+import type {
+  BackupFacts,
+  HazardName,
+  Missing,
+  RestoreRequest,
+  TargetFacts,
+} from "./plan_types.ts";
 
 /** Extensions that only the platform has; `plain` targets do without them. */
 const PLATFORM_EXTENSIONS = [

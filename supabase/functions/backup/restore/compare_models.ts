@@ -51,11 +51,12 @@ export function compareModels(
     }
     const parts = differingStatements(entry, found).filter((part) =>
       // Owner and rights that the restoring role could not give were reported already.
-      part === "create" || !excused.has(entry.identity)
+      (part === "create" && entry.kind !== "sequence-set") || !excused.has(entry.identity)
     );
     if (parts.length === 0) continue;
     const difference = { identity: entry.identity, what: `other ${parts.join(", ")}` };
-    const explained = !options.sameMajor && parts.every((part) => part === "create" || part === "acl");
+    const explained = !options.sameMajor &&
+      parts.every((part) => part === "create" || part === "acl");
     (explained || isOfServer(entry) ? comparison.remarks : comparison.differences).push(difference);
   }
   return comparison;

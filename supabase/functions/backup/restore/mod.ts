@@ -19,4 +19,4 @@ export type {
 } from "./plan_types.ts";
 export { HAZARDS } from "./plan_types.ts";
 export { readTargetFacts } from "./read_target.ts";
-export { summarizePlan, type PlanSummary } from "./summarize_plan.ts";
+export { type PlanSummary, summarizePlan } from "./summarize_plan.ts";

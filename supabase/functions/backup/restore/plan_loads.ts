@@ -110,7 +110,9 @@ function planLoad(input: LoadsInput, entry: Entry, { data, parts, result }: Load
     entry: facts === undefined ? entry : { ...entry, table: facts },
     data,
     parts,
-    clear: !stays ? "none" : ofPlatform || !target.role.superuser && !owns(there, target)
+    clear: !stays
+      ? "none"
+      : ofPlatform || !target.role.superuser && !owns(there, target)
       ? "delete"
       : "truncate",
     checkForeignKeys: stays && ofPlatform,
@@ -136,15 +138,18 @@ function cannotLoad(
   }
   if (entry.managed !== true || plan.target !== "supabase") return null;
   if (there === undefined) {
-    return entry.extension === undefined ? "the target's release of the platform has no such table" : null;
+    return entry.extension === undefined
+      ? "the target's release of the platform has no such table"
+      : null;
   }
   if (!target.role.superuser && !target.role.replicaMode) {
     return "the restoring role may not set session_replication_role, which rows of the platform need";
   }
   const columns = new Set(there.table?.columns.map((column) => column.name) ?? []);
-  const lacking = (entry.table ?? table?.table)?.columns.filter((column) =>
-    column.generated === "" && !columns.has(column.name)
-  ) ?? [];
+  const lacking =
+    (entry.table ?? table?.table)?.columns.filter((column) =>
+      column.generated === "" && !columns.has(column.name)
+    ) ?? [];
   if (columns.size === 0 || lacking.length === 0) return null;
   return `the target's release of the platform lacks the columns ${
     lacking.map((column) => column.name).join(", ")
@@ -159,7 +164,8 @@ function formatProblems(data: TableData, { target, live }: LoadsInput, entry: En
     return [{
       what: "version",
       name: entry.identity,
-      reason: "its rows are stored in binary form, which an older major version may not read" + hint,
+      reason: "its rows are stored in binary form, which an older major version may not read" +
+        hint,
     }];
   }
   if (data.encoding !== target.encoding) {

@@ -23,7 +23,7 @@ import {
   type RestoreRequest,
   type TargetFacts,
 } from "./plan_types.ts";
-import { isOfCluster, type Selection, selectEntries } from "./select_entries.ts";
+import { isOfCluster, selectEntries, type Selection } from "./select_entries.ts";
 
 /** Hazards that a safety backup of the live database undoes. */
 const UNDONE: readonly HazardName[] = ["replaces-data", "replaces-object"];
@@ -66,8 +66,9 @@ export function planRestore(input: PlanInput): RestorePlan {
   });
   const plan = emptyPlan(input, mode, targetKind, check);
   const restored = index.entries.filter((entry) => wanted.has(entry) && !leaveOuts.has(entry));
-  if (mode === "beside") planBeside(plan, { index, live, restored, selection, request, backup, target });
-  else planInPlace(plan, { input, index, live, restored, selection, given, leaveOuts, check });
+  if (mode === "beside") {
+    planBeside(plan, { index, live, restored, selection, request, backup, target });
+  } else planInPlace(plan, { input, index, live, restored, selection, given, leaveOuts, check });
   // What the target keeps in order itself is nothing to report.
   const asked = new Set([...wanted].filter((entry) => !given.has(entry)));
   plan.leftOut.unshift(...leaveOuts.list(asked));
@@ -157,7 +158,8 @@ function planInPlace(plan: RestorePlan, from: InPlaceInput): void {
   plan.missing.push(...loads.missing);
   plan.refresh = refreshes(from);
   plan.expect = restored.filter((entry) =>
-    !given.has(entry) && !selection.needed.has(entry) && entry.kind !== "refresh" && !isRows(entry)
+    !given.has(entry) && !selection.needed.has(entry) && entry.kind !== "refresh" &&
+    (!isRows(entry) || (entry.kind === "sequence-set" && request.schemaOnly !== true))
   );
   plan.lock = plan.mode === "over" ? tablesToLock(plan, live, target) : [];
   addHazard(check.hazards, "replaces-object", diff.replaced.map((entry) => entry.identity));
@@ -186,7 +188,9 @@ function refreshes({ restored, live, index }: InPlaceInput): Entry[] {
   const tables = live.entries.filter((entry) => isTable(entry) && known.has(entry.identity));
   const touched = live.withDependents(tables);
   for (const entry of live.entries) {
-    if (entry.kind === "refresh" && touched.has(entry) && !known.has(entry.identity)) list.push(entry);
+    if (entry.kind === "refresh" && touched.has(entry) && !known.has(entry.identity)) {
+      list.push(entry);
+    }
   }
   return list;
 }
@@ -230,7 +234,8 @@ function checkLocks(plan: RestorePlan, target: TargetFacts): void {
   plan.missing.push({
     what: "locks",
     name: "max_locks_per_transaction",
-    reason: `one transaction would need about ${plan.locksNeeded} locks and the server has room for ` +
+    reason:
+      `one transaction would need about ${plan.locksNeeded} locks and the server has room for ` +
       `${target.lockCapacity}; raise max_locks_per_transaction, restore schema by schema, or restore ` +
       "into an empty database",
   });

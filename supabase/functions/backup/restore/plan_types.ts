@@ -91,9 +91,12 @@ export const HAZARDS = {
   "drops-table-unknown":
     "tables that the backup does not know depend on replaced objects and are dropped with their rows",
   "changes-managed": "objects of the platform depend on replaced ones",
-  "missing-extension": "extensions that the target does not offer are left out with all that needs them",
-  "missing-role": "roles that the target lacks cannot be made: what they own stays with the restoring role",
-  "lossy-role": "objects that the restoring role may not make are left out with all that needs them",
+  "missing-extension":
+    "extensions that the target does not offer are left out with all that needs them",
+  "missing-role":
+    "roles that the target lacks cannot be made: what they own stays with the restoring role",
+  "lossy-role":
+    "objects that the restoring role may not make are left out with all that needs them",
   "older-target": "the target's major version is older than the source's",
   "no-safety-backup": "there is no safety backup to go back to",
   "damaged-backup": "rows that could not be read at backup time are not in the backup",
@@ -120,7 +123,16 @@ export interface LeftOut {
 
 /** Something that the target lacks; a plan with any of these cannot run. */
 export interface Missing {
-  what: "extension" | "role" | "right" | "encoding" | "version" | "access-method" | "tablespace" | "object" | "locks";
+  what:
+    | "extension"
+    | "role"
+    | "right"
+    | "encoding"
+    | "version"
+    | "access-method"
+    | "tablespace"
+    | "object"
+    | "locks";
   name: string;
   reason: string;
 }

@@ -95,6 +95,7 @@ function rolesNamed(index: EntryIndex, entries: readonly Entry[]): Entry[] {
   const owners = new Set(entries.map((entry) => entry.owner));
   const rights = entries.flatMap((entry) => entry.statements.acl).join("\n");
   return index.entries.filter((entry) =>
-    entry.kind === "role" && (owners.has(entry.name) || rights.includes(quoteIdentifier(entry.name)))
+    entry.kind === "role" &&
+    (owners.has(entry.name) || rights.includes(quoteIdentifier(entry.name)))
   );
 }

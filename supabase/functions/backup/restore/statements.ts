@@ -50,7 +50,9 @@ function withoutText(statement: string): string[] {
   let quoted = false;
   for (let at = 0; at < statement.length; at++) {
     if (statement[at] === '"') quoted = !quoted;
-    else if (!quoted && statement.startsWith(" IS ", at)) return [`${statement.slice(0, at)} IS NULL`];
+    else if (!quoted && statement.startsWith(" IS ", at)) {
+      return [`${statement.slice(0, at)} IS NULL`];
+    }
   }
   return [];
 }

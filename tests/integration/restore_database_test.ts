@@ -1,0 +1,314 @@
+/**
+ * Restores into empty databases, over live ones, and beside.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
+import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import type { BackupRecord } from "../../supabase/functions/backup/repository/mod.ts";
+import { compareModels } from "../../supabase/functions/backup/restore/mod.ts";
+import {
+  restoreDatabase,
+  type RestoreDatabaseOptions,
+  type RestoreReport,
+  type RestoreRequest,
+} from "../../supabase/functions/backup/usecases/restore_database.ts";
+import {
+  asRepository,
+  backupInMemory,
+  type MemoryBackup,
+  scratchDatabase,
+} from "../support/memory_backup.ts";
+import { testServer } from "../support/servers.ts";
+
+const SAMPLE = `
+  create schema app;
+  create type app.mood as enum ('calm', 'wild');
+  create domain app.positive as int check (value > 0);
+  create table app.users (
+    id bigint generated always as identity primary key, name text not null unique,
+    mood app.mood default 'calm', score app.positive,
+    loud text generated always as (upper(name)) stored);
+  create table app.orders (
+    id serial primary key, user_id bigint references app.users, note text, body jsonb);
+  create index on app.orders (note);
+  comment on table app.orders is 'it''s "quoted"';
+  create table app.parts (id int, year int) partition by range (year);
+  create table app.parts_old partition of app.parts for values from (0) to (10);
+  create table app.parts_new partition of app.parts for values from (10) to (20);
+  create view app.totals as
+    select u.name, count(*) from app.users u join app.orders o on o.user_id = u.id group by 1;
+  create materialized view app.kept as select * from app.totals;
+  create unique index on app.kept (name);
+  insert into app.users (name, score) select 'user ' || i, i from generate_series(1, 200) i;
+  insert into app.orders (user_id, note, body)
+    select 1 + i % 200, E'line\\n\\\\. ' || i, '{"a": 1}' from generate_series(1, 1000) i;
+  insert into app.parts select i, i % 20 from generate_series(1, 100) i;
+  refresh materialized view app.kept;
+  create function app.refuse() returns trigger language plpgsql as
+    $$ begin raise exception 'a trigger fired'; end $$;
+  create trigger refuse before insert or delete on app.users
+    for each row execute function app.refuse();
+  alter table app.users enable always trigger refuse;
+  create trigger refuse_truncate before truncate on app.orders
+    execute function app.refuse();
+  alter table app.orders enable replica trigger refuse_truncate;
+  alter table app.users enable row level security;
+  alter table app.users force row level security;
+  create policy own on app.users using (name = current_user);
+  grant select (name) on app.users to public;
+  select lo_from_bytea(4711, '\\x00ff10');
+`;
+
+async function restore(
+  backup: MemoryBackup,
+  url: string,
+  request: RestoreRequest = {},
+  more: Partial<RestoreDatabaseOptions> = {},
+): Promise<RestoreReport> {
+  return await restoreDatabase({
+    connect: () => connect({ url }),
+    repository: asRepository(backup),
+    backupId: "latest",
+    request,
+    safetyBackup: () => Promise.resolve({ backupId: "safety" } as BackupRecord),
+    clock: systemClock,
+    writtenBy: "test",
+    ...more,
+  });
+}
+
+/** Fails unless the target holds the same objects and rows as the backup. */
+async function assertSame(backup: MemoryBackup, url: string): Promise<void> {
+  const now = await backupInMemory(url);
+  const comparison = compareModels(backup.facts.entries, now.facts.entries, {
+    sameMajor: true,
+    leftOut: [],
+  });
+  assert.deepEqual(comparison.differences, []);
+  assert.deepEqual(comparison.objects, backup.facts.entries.length);
+  const rows = ({ facts }: MemoryBackup) =>
+    facts.dataParts.map((part) => {
+      const entry = facts.entries.find((each) => each.key === part.entry)!;
+      return `${entry.identity} ${part.rows} ${part.fingerprint?.sum}`;
+    }).sort();
+  assert.deepEqual(rows(now), rows(backup));
+}
+
+async function failure(promise: Promise<unknown>): Promise<BackupError> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.ok(error instanceof BackupError, String(error));
+    return error;
+  }
+  assert.fail("it did not fail");
+}
+
+for (const major of [15, 17, 18] as const) {
+  Deno.test(`restoreDatabase() into an empty PostgreSQL ${major} gives the same database`, async () => {
+    const server = await testServer(major);
+    await using source = await scratchDatabase(server, "gr_empty_a");
+    await using target = await scratchDatabase(server, "gr_empty_b");
+    await source.run(SAMPLE);
+    const backup = await backupInMemory(source.url);
+    const report = await restore(backup, target.url, { jobs: 3 });
+    assert.equal(report.plan.mode, "empty");
+    assert.equal(report.safetyBackupId, null);
+    assert.deepEqual(report.comparison?.differences, []);
+    await assertSame(backup, target.url);
+    const [object] = await target.run("select encode(lo_get(4711), 'hex') as bytes");
+    assert.equal(object?.bytes, "00ff10");
+  });
+
+  Deno.test(`restoreDatabase() over a live PostgreSQL ${major} undoes every change`, async () => {
+    const server = await testServer(major);
+    await using source = await scratchDatabase(server, "gr_over_a");
+    await using target = await scratchDatabase(server, "gr_over_b");
+    await source.run(SAMPLE);
+    const backup = await backupInMemory(source.url);
+    await restore(backup, target.url);
+    await target.run(`
+      set session_replication_role = replica;
+      alter table app.users disable trigger refuse;
+      delete from app.users where id < 50;
+      update app.orders set note = 'lost';
+      alter table app.parts add column extra int;
+      drop view app.totals cascade;
+      comment on table app.orders is null;
+      comment on table app.users is 'new';
+      grant all on app.orders to public;
+      drop policy own on app.users;
+      alter table app.orders drop column body;
+      alter default privileges grant all on tables to public;
+      select lo_unlink(4711)`);
+    const report = await restore(backup, target.url);
+    assert.equal(report.plan.mode, "over");
+    assert.equal(report.safetyBackupId, "safety");
+    await target.run("alter default privileges revoke all on tables from public");
+    await assertSame(backup, target.url);
+  });
+}
+
+Deno.test("restoreDatabase() over a live database keeps what the backup does not know", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "gr_keep");
+  await target.run(SAMPLE);
+  const backup = await backupInMemory(target.url);
+  await target.run(`
+    create table app.later (id int primary key, user_id bigint references app.users);
+    insert into app.later values (1, 7);
+    create view app.later_view as select id from app.later`);
+  await restore(backup, target.url);
+  const [row] = await target.run("select user_id from app.later");
+  assert.equal(row?.user_id, "7");
+  const keys = await target.run(
+    "select conname from pg_constraint where conrelid = 'app.later'::regclass and contype = 'f'",
+  );
+  assert.equal(keys.length, 1, "its foreign key to a replaced table is back");
+});
+
+Deno.test("restoreDatabase() refuses unknown dependents until they are accepted by name", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "gr_dependents");
+  await target.run(SAMPLE);
+  const backup = await backupInMemory(target.url);
+  await target.run(`
+    alter table app.parts add column extra int;
+    create view app.fits as select id from app.parts;
+    create view app.no_longer_fits as select extra from app.parts`);
+  const before = await backupInMemory(target.url);
+  const error = await failure(restore(backup, target.url));
+  assert.equal(error.code, "restore_refused");
+  assert.match(error.message, /drops-dependent-unknown .*app"."fits"/);
+  await assertSame(before, target.url);
+
+  const report = await restore(backup, target.url, { acceptHazards: ["drops-dependent-unknown"] });
+  assert.deepEqual(report.leftOut.map((each) => each.identity), [
+    'view VIEW "app"."no_longer_fits"',
+  ]);
+  assert.equal((await target.run("select * from app.fits")).length, 100);
+});
+
+Deno.test("restoreDatabase() that fails over a live database leaves it as it was", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "gr_failed");
+  await target.run(SAMPLE);
+  const backup = await backupInMemory(target.url);
+  // A row of a table that the backup does not know refers to a row that the backup does not hold.
+  await target.run(`
+    alter table app.users disable trigger refuse;
+    insert into app.users (name) values ('newcomer');
+    create table app.later (user_id bigint references app.users);
+    insert into app.later select max(id) from app.users`);
+  const before = await backupInMemory(target.url);
+  const error = await failure(restore(backup, target.url));
+  assert.equal(error.code, "database_error");
+  assert.match(error.message, /later_user_id_fkey/);
+  await assertSame(before, target.url);
+});
+
+Deno.test("restoreDatabase() makes the safety backup while nobody can write", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "gr_safety");
+  await target.run(SAMPLE);
+  const backup = await backupInMemory(target.url);
+  const seen: string[] = [];
+  await restore(backup, target.url, {}, {
+    safetyBackup: async () => {
+      const error = await failure(
+        target.run("set lock_timeout = '50ms'; update app.orders set note = 'late'"),
+      );
+      seen.push(error.code);
+      assert.equal((await target.run("select * from app.orders")).length, 1000);
+      return { backupId: "safety" } as BackupRecord;
+    },
+  });
+  assert.deepEqual(seen, ["lock_timeout"]);
+  await assertSame(backup, target.url);
+});
+
+Deno.test("restoreDatabase() changes nothing when the safety backup fails", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "gr_no_safety");
+  await target.run(SAMPLE);
+  const backup = await backupInMemory(target.url);
+  await target.run("update app.orders set note = 'newer'");
+  const before = await backupInMemory(target.url);
+  const damaged = () => Promise.reject(new BackupError("damaged_source", "a page is torn"));
+  const error = await failure(restore(backup, target.url, {}, { safetyBackup: damaged }));
+  assert.equal(error.code, "damaged_source");
+  await assertSame(before, target.url);
+
+  const refused = await failure(restore(backup, target.url, { skipSafetyBackup: true }));
+  assert.equal(refused.code, "restore_refused");
+  await restore(backup, target.url, {
+    skipSafetyBackup: true,
+    acceptHazards: ["no-safety-backup"],
+  });
+  await assertSame(backup, target.url);
+});
+
+Deno.test("restoreDatabase() restores one table and leaves the others alone", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "gr_table");
+  await target.run(SAMPLE);
+  const backup = await backupInMemory(target.url);
+  await target.run("update app.orders set note = 'x'; update app.parts set id = -1");
+  await restore(backup, target.url, { tables: ["app.orders"] });
+  const [orders] = await target.run("select count(*)::int as n from app.orders where note = 'x'");
+  const [parts] = await target.run("select count(*)::int as n from app.parts where id = -1");
+  assert.deepEqual([orders?.n, parts?.n], [0, 100]);
+});
+
+Deno.test("restoreDatabase() makes a table that is gone, with what it needs", async () => {
+  const server = await testServer(17);
+  await using source = await scratchDatabase(server, "gr_needs_a");
+  await using target = await scratchDatabase(server, "gr_needs_b");
+  await source.run(SAMPLE);
+  const backup = await backupInMemory(source.url);
+  const report = await restore(backup, target.url, { tables: ["app.users", "app.parts"] });
+  assert.equal(report.rowsLoaded, 300);
+  const [row] = await target.run("select count(*)::int as n from app.users where mood = 'calm'");
+  assert.equal(row?.n, 200);
+  assert.equal((await target.run("select * from app.parts_old")).length, 50);
+});
+
+Deno.test("restoreDatabase() restores a schema beside the live one", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "gr_beside");
+  await target.run(SAMPLE);
+  const backup = await backupInMemory(target.url);
+  await target.run("update app.orders set note = 'x'");
+  const before = await backupInMemory(target.url);
+  const report = await restore(backup, target.url, {
+    tables: ["app.orders", "app.users"],
+    intoSchema: "rescue",
+  });
+  assert.equal(report.plan.mode, "beside");
+  const [old] = await target.run("select count(*)::int as n from rescue.orders where note <> 'x'");
+  assert.equal(old?.n, 1000);
+  const [key] = await target.run(
+    "select confrelid::regclass::text as parent from pg_constraint " +
+      "where conrelid = 'rescue.orders'::regclass and contype = 'f'",
+  );
+  assert.equal(key?.parent, "rescue.users");
+  await target.run("drop schema rescue cascade");
+  await assertSame(before, target.url);
+});
+
+Deno.test("restoreDatabase() only plans with dryRun, and the plan is the one that runs", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "gr_dry");
+  await target.run(SAMPLE);
+  const backup = await backupInMemory(target.url);
+  await target.run("update app.orders set note = 'x'; drop view app.totals cascade");
+  const before = await backupInMemory(target.url);
+  const dry = await restore(backup, target.url, { dryRun: true });
+  await assertSame(before, target.url);
+  assert.equal(dry.comparison, null);
+  const real = await restore(backup, target.url);
+  assert.deepEqual(real.plan, dry.plan);
+});
