@@ -36,8 +36,11 @@ export interface OrderedDraft {
   dependsOn: string[];
 }
 
+/** What sorting asks of the catalog's dependencies. */
+export type NeedsOfDrafts = Pick<Dependencies, "ofDraft" | "draftOf">;
+
 /** Sorts all drafts. Loops that no rule takes apart are broken anywhere, with a remark. */
-export function orderDrafts(context: DumpContext, dependencies: Dependencies): OrderedDraft[] {
+export function orderDrafts(context: DumpContext, dependencies: NeedsOfDrafts): OrderedDraft[] {
   const graph = buildGraph(context, dependencies);
   let sorted = topologicalSort(graph.needs);
   while (sorted.left.length > 0) {
@@ -50,7 +53,7 @@ export function orderDrafts(context: DumpContext, dependencies: Dependencies): O
   return writeOut(graph, sorted.order);
 }
 
-function buildGraph(context: DumpContext, dependencies: Dependencies): OrderGraph {
+function buildGraph(context: DumpContext, dependencies: NeedsOfDrafts): OrderGraph {
   const drafts = [...context.drafts.all()].sort(compareDrafts);
   const nodes: OrderNode[] = [];
   const add = (key: string, draft: Draft | null): OrderNode => {
@@ -78,7 +81,7 @@ function buildGraph(context: DumpContext, dependencies: Dependencies): OrderGrap
   return graph;
 }
 
-function addNeeds(graph: OrderGraph, node: OrderNode, dependencies: Dependencies): void {
+function addNeeds(graph: OrderGraph, node: OrderNode, dependencies: NeedsOfDrafts): void {
   const draft = node.draft;
   if (draft === null) return;
   const need = (from: OrderNode, key: string) => {
@@ -108,6 +111,7 @@ function writeOut(graph: OrderGraph, order: number[]): OrderedDraft[] {
   const needed = new Set<string>();
   for (const { draft, key, separate, number } of graph.nodes) {
     if (draft?.inlineIn !== undefined && !separate) standsIn.set(key, draft.inlineIn);
+    if (draft === null) continue;
     for (const need of graph.needs[number]!) needed.add(graph.nodes[need]!.key);
   }
   const place = new Map(order.map((number, at) => [graph.nodes[number]!.key, at]));

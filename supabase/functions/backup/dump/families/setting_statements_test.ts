@@ -1,25 +1,35 @@
 import assert from "node:assert/strict";
-import { setClause } from "./setting_statements.ts";
+import { forThisDatabase, setClause } from "./setting_statements.ts";
 
-Deno.test("a plain setting is one literal, whatever it holds", () => {
-  assert.equal(setClause("work_mem=64MB"), `SET "work_mem" TO '64MB'`);
-  assert.equal(setClause("DateStyle=ISO, DMY"), `SET "DateStyle" TO 'ISO, DMY'`);
-  assert.equal(setClause("my.var=a=b"), `SET "my"."var" TO 'a=b'`);
-  assert.equal(setClause("my.var=v'\\x"), `SET "my"."var" TO E'v''\\\\x'`);
+Deno.test("a plain setting is one literal", () => {
+  assert.equal(setClause("work_mem=5MB"), `SET "work_mem" TO '5MB'`);
 });
 
-Deno.test("a list of names is a list of literals", () => {
+Deno.test("a value may hold equal signs, quotes and backslashes", () => {
+  assert.equal(setClause("application_name=a=b'c\\d"), `SET "application_name" TO E'a=b''c\\\\d'`);
+});
+
+Deno.test("the names of an extension's setting are quoted one by one", () => {
   assert.equal(
-    setClause('search_path="$user", public, "a ""b, c"'),
+    setClause("pgrst.db_schemas=public, api"),
+    `SET "pgrst"."db_schemas" TO 'public, api'`,
+  );
+});
+
+Deno.test("a search path is taken apart into its names", () => {
+  assert.equal(
+    setClause(`search_path="$user", public, "a ""b, c"`),
     `SET "search_path" TO '$user', 'public', 'a "b, c'`,
   );
 });
 
-Deno.test("an empty search_path stays empty", () => {
-  assert.equal(setClause('search_path=""'), `SET "search_path" TO ''`);
-  assert.equal(setClause("search_path="), `SET "search_path" TO ''`);
+Deno.test("an empty search path stays empty", () => {
+  assert.equal(setClause(`search_path=""`), `SET "search_path" TO ''`);
 });
 
-Deno.test("an empty name inside a list is kept", () => {
-  assert.equal(setClause('temp_tablespaces="", a'), `SET "temp_tablespaces" TO '', 'a'`);
+Deno.test("percent signs of a value do not reach format", () => {
+  assert.equal(
+    forThisDatabase("COMMENT ON DATABASE ", " IS '100%'"),
+    `DO $_$BEGIN EXECUTE format('COMMENT ON DATABASE %I IS ''100%%''', current_database()); END$_$`,
+  );
 });
