@@ -1,0 +1,72 @@
+/**
+ * What an S3 server's refusals mean.
+ *
+ * @module
+ */
+import { BackupError, type ErrorCode } from "../core/errors.ts";
+
+/** HTTP status of an error of the S3 client, 0 when there was no answer. */
+export function statusOf(error: unknown): number {
+  const metadata = (error as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata;
+  return metadata?.httpStatusCode ?? 0;
+}
+
+/** Whether a conditional put found an object of that name. */
+export function isPreconditionFailed(error: unknown): boolean {
+  return statusOf(error) === 412;
+}
+
+/** Whether the server does not know what was asked of it, such as a conditional put. */
+export function isUnsupported(error: unknown): boolean {
+  return statusOf(error) === 501 || nameOf(error) === "NotImplemented";
+}
+
+/** The error as one of ours. */
+export function translateS3Error(
+  error: unknown,
+  { verb, bucket }: { verb: string; bucket: string },
+): BackupError {
+  if (error instanceof BackupError) return error;
+  const [code, why, hint] = classify(statusOf(error), nameOf(error));
+  return new BackupError(code, `Cannot ${verb} in bucket ${bucket}: ${why}`, {
+    ...(hint === undefined ? {} : { hint }),
+    cause: error,
+  });
+}
+
+function classify(status: number, name: string): [ErrorCode, string, string?] {
+  if (name === "NoSuchBucket") {
+    return [
+      "storage_refused",
+      "there is no such bucket",
+      "Create the bucket, or correct its name.",
+    ];
+  }
+  if (name === "NoSuchKey" || name === "NotFound" || status === 404) {
+    return ["storage_missing", "the bucket has no such object"];
+  }
+  if (/Quota|StorageFull|EntityTooLarge|InsufficientStorage/.test(name) || status === 507) {
+    return ["storage_full", `the bucket has no room (${name})`, "Free space or raise the quota."];
+  }
+  if (status === 401 || status === 403) {
+    const hint = "Check the access key, and that it may read, write and list this bucket.";
+    return ["storage_refused", `access denied (${name})`, hint];
+  }
+  if (status === 409 || status === 429 || status >= 500 && status !== 501) {
+    return ["storage_unreachable", `the server is busy or failing (${name}, HTTP ${status})`];
+  }
+  if (/RequestTimeout|SlowDown|Throttl/.test(name)) {
+    return ["storage_unreachable", `the server asks for patience (${name})`];
+  }
+  if (status >= 300) {
+    const hint = "Check endpoint, region and path style of the storage address.";
+    return ["storage_refused", `the server refused (${name}, HTTP ${status})`, hint];
+  }
+  const hint = "Check the endpoint and the network between here and it.";
+  return ["storage_unreachable", `no usable answer (${name})`, hint];
+}
+
+function nameOf(error: unknown): string {
+  const { name, code } = (error ?? {}) as { name?: string; code?: string };
+  return code ?? name ?? "unknown";
+}
