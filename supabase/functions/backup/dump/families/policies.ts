@@ -6,7 +6,7 @@
 import { quoteIdentifier } from "../../postgres/quote.ts";
 import type { Row } from "../../postgres/session.ts";
 import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
-import { oidArray, type Relation, relationsOf } from "./relations.ts";
+import { isSelected, oidArray, type Relation, relationsOf } from "./relations.ts";
 
 const POLICIES = `
   select p.oid, p.polrelid as relation, p.polname as name, p.polcmd as command,
@@ -37,7 +37,8 @@ export const policiesFamily: CatalogFamily = {
     const relations = new Map(
       [...await relationsOf(context)].filter(([, one]) =>
         "rp".includes(one.kind) &&
-        (one.isDefined || (one.extension !== null && one.row.persistence !== "t"))
+        (one.isDefined ||
+          (one.extension !== null && isSelected(context.options, one.schema, one.name)))
       ),
     );
     for (const row of await context.session.query(POLICIES, [oidArray(relations.keys())])) {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { CatalogFamily, DumpContext } from "../context.ts";
-import { type Relation, relationRights, relationsOf } from "./relations.ts";
+import { isSelected, type Relation, relationRights, relationsOf } from "./relations.ts";
 
 /** The family of rights on relations that are made by others. */
 export const relationRightsFamily: CatalogFamily = {
@@ -12,9 +12,10 @@ export const relationRightsFamily: CatalogFamily = {
   catalogs: ["pg_class"],
   async read(context: DumpContext): Promise<void> {
     for (const relation of (await relationsOf(context)).values()) {
-      const schema = [...context.schemas.values()].find((one) => one.name === relation.schema);
+      const schema = context.schemas.get(relation.row.schema_oid);
       const isOthers = relation.extension !== null || schema?.take === "rights";
-      if (isOthers && hasChangedRights(relation)) addRights(context, relation);
+      const isTaken = isSelected(context.options, relation.schema, relation.name);
+      if (isOthers && isTaken && hasChangedRights(relation)) addRights(context, relation);
     }
   },
 };

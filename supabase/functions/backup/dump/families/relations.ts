@@ -6,7 +6,7 @@
  */
 import { quoteQualified } from "../../postgres/quote.ts";
 import type { Row } from "../../postgres/session.ts";
-import type { DumpContext, DumpOptions } from "../context.ts";
+import { Drafts, type DumpContext, type DumpOptions } from "../context.ts";
 import { matchesPattern } from "../selection.ts";
 import { type Column, readColumns } from "./columns.ts";
 
@@ -30,6 +30,8 @@ export interface Relation {
   isDefined: boolean;
   /** Extension that it is a member of. */
   extension: string | null;
+  /** Key of that extension's entry. */
+  extensionKey: string | null;
   isPartition: boolean;
   /** Tables it inherits from, in order; the parent of a partition. */
   parents: { oid: number; sqlName: string }[];
@@ -60,6 +62,7 @@ const RELATIONS = `
          s.spcname as tablespace, am.amname as access_method, c.relrowsecurity as row_security,
          c.relforcerowsecurity as force_row_security, c.relreplident as replica_identity,
          c.relispopulated as is_populated, c.relpages as pages, c.reltuples as tuples,
+         d.refobjid as owner_oid, d.refobjsubid as owner_column, d.deptype as owner_kind,
          exists (select from pg_attribute a where a.attrelid = c.oid and a.attacl is not null
                     and not a.attisdropped)
            or exists (select from pg_init_privs ci where ci.classoid = 'pg_class'::regclass
@@ -69,6 +72,9 @@ const RELATIONS = `
     left join pg_tablespace s on s.oid = c.reltablespace
     left join pg_am am on am.oid = c.relam
     left join pg_class t on t.oid = c.reltoastrelid
+    left join pg_depend d
+      on c.relkind = 'S' and d.classid = 'pg_class'::regclass and d.objid = c.oid
+     and d.objsubid = 0 and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
     left join pg_init_privs i
       on i.classoid = 'pg_class'::regclass and i.objoid = c.oid and i.objsubid = 0
    where c.relkind in ('r', 'p', 'f', 'v', 'm', 'S')
@@ -107,9 +113,9 @@ const DETAILS = `
     left join pg_foreign_table ft on ft.ftrelid = c.oid
     left join pg_foreign_server fs on fs.oid = ft.ftserver`;
 
-const CONFIGURATION_TABLES = `
-  select c.oid, c.condition
-    from pg_extension e, unnest(e.extconfig, e.extcondition) as c(oid, condition)`;
+const EXTENSIONS = `
+  select e.oid, e.extname as name, e.extconfig as tables, e.extcondition as conditions
+    from pg_extension e`;
 
 const readings = new WeakMap<DumpContext, Promise<Map<number, Relation>>>();
 
@@ -167,7 +173,7 @@ export function matchesRelation(patterns: string[], schema: string, name: string
 }
 
 async function readRelations(context: DumpContext): Promise<Map<number, Relation>> {
-  const configuration = await readConfigurationTables(context);
+  const extensions = await context.session.query(EXTENSIONS);
   const schemas = [...context.schemas.values()];
   const rows = await context.session.query(RELATIONS, [
     oidArray(schemas.filter((schema) => schema.take === "all").map((schema) => schema.oid)),
@@ -192,34 +198,51 @@ async function readRelations(context: DumpContext): Promise<Map<number, Relation
       isDefined: schema.take === "all" && extension === null && row.persistence !== "t" &&
         isSelected(context.options, schema.name, row.name),
       extension,
+      extensionKey: extensionKeyOf(extension, extensions),
       isPartition: row.is_partition,
       parents: [],
       columns: [],
-      configuration: configurationOf(row, extension, configuration),
+      configuration: isSelected(context.options, schema.name, row.name)
+        ? configurationOf(row, extension, extensions)
+        : null,
       row,
     });
   }
+  followOwners(relations);
   await addDetails(context, relations);
   return relations;
 }
 
-async function readConfigurationTables(context: DumpContext): Promise<Map<number, string>> {
-  const rows = await context.session.query(CONFIGURATION_TABLES);
-  return new Map(rows.map((row) => [row.oid, row.condition]));
+// A sequence is taken with the table that owns it; an identity's never without it.
+function followOwners(relations: Map<number, Relation>): void {
+  for (const sequence of relations.values()) {
+    const { owner_oid, owner_kind } = sequence.row;
+    if (sequence.kind !== "S" || owner_oid === null || sequence.extension !== null) continue;
+    const isOwnerDefined = relations.get(owner_oid)?.isDefined === true;
+    sequence.isDefined = isOwnerDefined || (sequence.isDefined && owner_kind !== "i");
+  }
+}
+
+function extensionKeyOf(extension: string | null, extensions: Row[]): string | null {
+  const row = extensions.find((one) => one.name === extension);
+  return row === undefined ? null : Drafts.key("pg_extension", row.oid);
 }
 
 // The tables of queues belong to the extension, but their rows are the user's.
 function configurationOf(
   row: Row,
   extension: string | null,
-  configuration: Map<number, string>,
+  extensions: Row[],
 ): string | null {
-  const condition = configuration.get(row.oid);
-  if (condition !== undefined) return condition;
+  for (const { tables, conditions } of extensions) {
+    const at = (tables ?? []).indexOf(row.oid);
+    if (at >= 0) return conditions[at];
+  }
   return extension === "pgmq" && (row.kind === "r" || row.kind === "S") ? "" : null;
 }
 
-function isSelected(options: DumpOptions, schema: string, name: string): boolean {
+/** Whether the operator's patterns take the relation. */
+export function isSelected(options: DumpOptions, schema: string, name: string): boolean {
   if (matchesRelation(options.excludeTables, schema, name)) return false;
   return options.includeTables.length === 0 ||
     matchesRelation(options.includeTables, schema, name);

@@ -6,7 +6,8 @@
 import { BackupError } from "../../core/errors.ts";
 import { quoteIdentifier, quoteLiteral } from "../../postgres/quote.ts";
 import type { Row } from "../../postgres/session.ts";
-import { type CatalogFamily, type Draft, Drafts, type DumpContext } from "../context.ts";
+import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
+import type { Column } from "./columns.ts";
 import {
   matchesRelation,
   oidArray,
@@ -18,14 +19,12 @@ import {
 const SEQUENCES = `
   select s.seqrelid as oid, format_type(s.seqtypid, null) as type, s.seqstart as start,
          s.seqincrement as increment, s.seqmin as minimum, s.seqmax as maximum, s.seqcache as cache,
-         s.seqcycle as cycle, d.deptype as owner_kind, d.refobjid as owner_oid, a.attname as column,
-         a.attidentity as identity
+         s.seqcycle as cycle,
+         has_sequence_privilege(s.seqrelid, 'SELECT')
+           and has_schema_privilege(c.relnamespace, 'USAGE') as is_readable
     from unnest($1::oid[]) wanted(oid)
     join pg_sequence s on s.seqrelid = wanted.oid
-    left join pg_depend d
-      on d.classid = 'pg_class'::regclass and d.objid = s.seqrelid and d.objsubid = 0
-     and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
-    left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+    join pg_class c on c.oid = s.seqrelid
    order by s.seqrelid`;
 
 const VALUES_18 = `
@@ -46,25 +45,28 @@ export const sequencesFamily: CatalogFamily = {
     );
     if (sequences.length === 0) return;
     const oids = oidArray(sequences.map((one) => one.oid));
+    const readable: Relation[] = [];
     for (const row of await context.session.query(SEQUENCES, [oids])) {
       const sequence = relations.get(row.oid)!;
-      if (!sequence.isDefined) continue;
-      const owner = row.owner_oid === null ? undefined : relations.get(row.owner_oid);
-      addSequence(context, sequence, { row, owner });
+      if (sequence.isDefined) addSequence(context, sequence, { row, relations });
+      if (!hasSavedValue(context, sequence)) continue;
+      if (row.is_readable) readable.push(sequence);
+      else refuseOrRemark(context, sequence);
     }
-    await addValues(context, sequences);
+    await addValues(context, readable);
   },
 };
 
-/** The sequence's row and the table that owns it. */
-interface Ownership {
+/** The sequence's row and where to find the table that owns it. */
+interface Details {
   row: Row;
-  owner: Relation | undefined;
+  relations: Map<number, Relation>;
 }
 
-function addSequence(context: DumpContext, sequence: Relation, { row, owner }: Ownership): void {
-  const isIdentity = row.owner_kind === "i";
-  const draft: Draft = {
+function addSequence(context: DumpContext, sequence: Relation, { row, relations }: Details): void {
+  const owner = relations.get(sequence.row.owner_oid);
+  const isIdentity = sequence.row.owner_kind === "i";
+  context.drafts.add({
     catalog: "pg_class",
     oid: sequence.oid,
     part: null,
@@ -73,7 +75,7 @@ function addSequence(context: DumpContext, sequence: Relation, { row, owner }: O
     schema: sequence.schema,
     name: sequence.name,
     create: [
-      isIdentity ? addIdentity(sequence, { row, owner }) : createSequence(sequence, row),
+      isIdentity ? addIdentity(sequence, owner!, row) : createSequence(sequence, row),
     ],
     drop: isIdentity ? [] : [`DROP ${sequence.address}`],
     address: sequence.address,
@@ -81,10 +83,9 @@ function addSequence(context: DumpContext, sequence: Relation, { row, owner }: O
     owner: isIdentity ? null : sequence.owner,
     rights: relationRights(sequence),
     commentable: true,
-    dependsOn: isIdentity ? [Drafts.key("pg_class", row.owner_oid)] : [],
-  };
-  context.drafts.add(draft);
-  if (!isIdentity && owner?.isDefined) addOwnedBy(context, draft, { row, owner });
+    dependsOn: isIdentity ? [Drafts.key("pg_class", owner!.oid)] : [],
+  });
+  if (!isIdentity && owner?.isDefined) addOwnedBy(context, sequence, owner);
 }
 
 function createSequence(sequence: Relation, row: Row): string {
@@ -97,28 +98,32 @@ function options(row: Row): string {
     `MAXVALUE ${row.maximum} CACHE ${row.cache}${row.cycle ? " CYCLE" : ""}`;
 }
 
+function ownerColumn(sequence: Relation, owner: Relation): Column {
+  const column = owner.columns.find((one) => one.number === sequence.row.owner_column);
+  if (column !== undefined) return column;
+  throw new BackupError(
+    "concurrent_ddl",
+    `Cannot save sequence ${sequence.sqlName}: its column of ${owner.sqlName} is gone`,
+    { hint: "It was probably dropped while it was read. Start the backup again." },
+  );
+}
+
 // Not ONLY: partitions of the table share its identity.
-function addIdentity(sequence: Relation, { row, owner }: Ownership): string {
-  if (owner === undefined) {
-    throw new BackupError(
-      "internal",
-      `Cannot save sequence ${sequence.sqlName}: the table of its identity column was not read`,
-    );
-  }
+function addIdentity(sequence: Relation, owner: Relation, row: Row): string {
+  const column = ownerColumn(sequence, owner);
   const persistence = sequence.row.persistence === owner.row.persistence
     ? ""
     : sequence.row.persistence === "u"
     ? " UNLOGGED"
     : " LOGGED";
-  return `${owner.alter} ${owner.sqlName} ALTER COLUMN ${quoteIdentifier(row.column)} ` +
-    `ADD GENERATED ${row.identity === "a" ? "ALWAYS" : "BY DEFAULT"} AS IDENTITY (\n` +
+  return `${owner.alter} ${owner.sqlName} ALTER COLUMN ${quoteIdentifier(column.name)} ` +
+    `ADD GENERATED ${column.identity === "a" ? "ALWAYS" : "BY DEFAULT"} AS IDENTITY (\n` +
     `    SEQUENCE NAME ${sequence.sqlName}${persistence}\n    ${options(row)}\n)`;
 }
 
 // On its own because table and sequence must have the same owner by then.
-function addOwnedBy(context: DumpContext, sequence: Draft, { row, owner }: Ownership): void {
-  const name = sequence.rights!.grantName;
-  const table = owner!;
+function addOwnedBy(context: DumpContext, sequence: Relation, owner: Relation): void {
+  const column = quoteIdentifier(ownerColumn(sequence, owner).name);
   context.drafts.add({
     catalog: "pg_class",
     oid: sequence.oid,
@@ -127,30 +132,46 @@ function addOwnedBy(context: DumpContext, sequence: Draft, { row, owner }: Owner
     section: "pre-data",
     schema: sequence.schema,
     name: sequence.name,
-    create: [`ALTER SEQUENCE ${name} OWNED BY ${table.sqlName}.${quoteIdentifier(row.column)}`],
+    create: [`ALTER ${sequence.address} OWNED BY ${owner.sqlName}.${column}`],
     drop: [],
-    address: `SEQUENCE OWNED BY ${name}`,
+    address: `SEQUENCE OWNED BY ${sequence.sqlName}`,
     owner: null,
     commentable: false,
-    dependsOn: [Drafts.key("pg_class", sequence.oid), Drafts.key("pg_class", table.oid)],
+    dependsOn: [Drafts.key("pg_class", sequence.oid), Drafts.key("pg_class", owner.oid)],
   });
 }
 
-async function addValues(context: DumpContext, sequences: Relation[]): Promise<void> {
-  const wanted = sequences.filter((one) =>
-    !matchesRelation(context.options.excludeTableData, one.schema, one.name)
+function hasSavedValue(context: DumpContext, sequence: Relation): boolean {
+  return !matchesRelation(context.options.excludeTableData, sequence.schema, sequence.name);
+}
+
+// What the platform keeps from the role is the platform's; anything else is missed for good.
+function refuseOrRemark(context: DumpContext, sequence: Relation): void {
+  if (context.schemas.get(sequence.row.schema_oid)?.managed) {
+    context.remarks.push(
+      `The state of sequence ${sequence.sqlName} is left out: the role may not read it`,
+    );
+    return;
+  }
+  throw new BackupError(
+    "insufficient_privilege",
+    `Cannot read sequence ${sequence.sqlName}: the role has no right to`,
+    { hint: `Grant SELECT on ${sequence.sqlName} to the role that makes the backup.` },
   );
+}
+
+async function addValues(context: DumpContext, sequences: Relation[]): Promise<void> {
   const values = context.version >= 180000
-    ? await context.session.query(VALUES_18, [oidArray(wanted.map((one) => one.oid))])
-    : await readValues(context, wanted);
+    ? await context.session.query(VALUES_18, [oidArray(sequences.map((one) => one.oid))])
+    : await readValues(context, sequences);
   const byOid = new Map(values.map((row) => [row.oid, row]));
-  for (const sequence of wanted) {
+  for (const sequence of sequences) {
     const row = byOid.get(sequence.oid);
     if (row === undefined || row.last_value === null || row.is_called === null) {
       throw new BackupError(
-        "insufficient_privilege",
-        `Cannot read sequence ${sequence.sqlName}: the role has no right to, or it was dropped`,
-        { hint: `Grant SELECT on ${sequence.sqlName} to the role that makes the backup.` },
+        "concurrent_ddl",
+        `Cannot read sequence ${sequence.sqlName}: the server has no state of it`,
+        { hint: "It was probably dropped while it was read. Start the backup again." },
       );
     }
     addValue(context, sequence, { lastValue: row.last_value, isCalled: row.is_called });
@@ -190,7 +211,7 @@ function addValue(
     address: `SEQUENCE SET ${sequence.sqlName}`,
     owner: null,
     commentable: false,
-    dependsOn: [Drafts.key("pg_class", sequence.oid)],
+    dependsOn: [sequence.extensionKey ?? Drafts.key("pg_class", sequence.oid)],
     sequence: value,
     ...(sequence.extension === null ? {} : { extension: sequence.extension }),
   });

@@ -62,9 +62,9 @@ function addData(context: DumpContext, table: Relation, referencedTables: string
     address: `TABLE DATA ${table.sqlName}`,
     owner: null,
     commentable: false,
-    // Extensions give no hold on their foreign keys, so their rows are loaded in that order.
+    // The foreign keys of an extension's tables are there before the rows.
     dependsOn: [
-      Drafts.key("pg_class", table.oid),
+      table.extensionKey ?? Drafts.key("pg_class", table.oid),
       ...(table.extension === null ? [] : referencedTables),
     ],
     table: tableFacts(table, referencedTables),

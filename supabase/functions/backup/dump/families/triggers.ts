@@ -7,7 +7,7 @@ import { quoteIdentifier } from "../../postgres/quote.ts";
 import type { Row } from "../../postgres/session.ts";
 import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
 import { firingAction } from "./firing.ts";
-import { oidArray, type Relation, relationsOf } from "./relations.ts";
+import { isSelected, oidArray, type Relation, relationsOf } from "./relations.ts";
 
 const TRIGGERS = `
   select t.oid, t.tgrelid as relation, t.tgname as name, t.tgenabled as enabled,
@@ -27,7 +27,8 @@ export const triggersFamily: CatalogFamily = {
     // Users put triggers on tables of extensions too.
     const relations = new Map(
       [...await relationsOf(context)].filter(([, one]) =>
-        one.isDefined || (one.extension !== null && one.row.persistence !== "t")
+        one.isDefined ||
+        (one.extension !== null && isSelected(context.options, one.schema, one.name))
       ),
     );
     for (const row of await context.session.query(TRIGGERS, [oidArray(relations.keys())])) {
