@@ -107,6 +107,7 @@ function addNeeds(graph: OrderGraph, node: OrderNode, dependencies: NeedsOfDraft
 
 /** Drafts in their final order and form. */
 function writeOut(graph: OrderGraph, order: number[]): OrderedDraft[] {
+  settleInline(graph);
   const standsIn = new Map<string, string>();
   const needed = new Set<string>();
   for (const { draft, key, separate, number } of graph.nodes) {
@@ -121,7 +122,6 @@ function writeOut(graph: OrderGraph, order: number[]): OrderedDraft[] {
     if (node.draft === null || standsIn.has(node.key)) continue;
     // A shell type that no function asks for would be a statement without a use.
     if (node.draft.part === "shell" && !needed.has(node.key)) continue;
-    settleInline(graph, node, standsIn);
     const keys = collectNeeds(graph, node, standsIn)
       .filter((key) => place.get(key)! < place.get(node.key)!);
     ordered.push({ draft: node.draft, dependsOn: keys });
@@ -129,19 +129,18 @@ function writeOut(graph: OrderGraph, order: number[]): OrderedDraft[] {
   return ordered;
 }
 
-/** Tells a host which of its inline drafts stand alone now. */
-function settleInline(
-  graph: OrderGraph,
-  host: OrderNode,
-  standsIn: ReadonlyMap<string, string>,
-): void {
-  const draft = host.draft;
-  if (draft?.withoutInline === undefined) return;
-  const separate = new Set<string>();
-  for (const { draft: part, key } of graph.nodes) {
-    if (part?.inlineIn === host.key && !standsIn.has(key)) separate.add(key);
+/** Tells every host which of its inline drafts stand alone now. */
+function settleInline(graph: OrderGraph): void {
+  const separate = new Map<string, Set<string>>();
+  for (const { draft, key, separate: isSeparate } of graph.nodes) {
+    if (draft?.inlineIn === undefined || !isSeparate) continue;
+    const keys = separate.get(draft.inlineIn) ?? new Set();
+    separate.set(draft.inlineIn, keys.add(key));
   }
-  if (separate.size > 0) Object.assign(draft, draft.withoutInline(separate));
+  for (const [host, keys] of separate) {
+    const draft = graph.byKey.get(host)?.draft;
+    if (draft?.withoutInline !== undefined) Object.assign(draft, draft.withoutInline(keys));
+  }
 }
 
 /** Keys that an entry needs: its own and those of what stands in it, hosts for what stands in them. */
