@@ -9,8 +9,10 @@ import { extensionDependenciesFamily } from "./extension_dependencies.ts";
 import { foreignKeysFamily } from "./foreign_keys.ts";
 import { indexesFamily } from "./indexes.ts";
 import { materializedViewsFamily } from "./materialized_views.ts";
+import { partitionsFamily } from "./partitions.ts";
 import { policiesFamily } from "./policies.ts";
 import { relationRightsFamily } from "./relation_rights.ts";
+import { rowSecurityFamily } from "./row_security.ts";
 import { rulesFamily } from "./rules.ts";
 import { sequencesFamily } from "./sequences.ts";
 import { statisticsFamily } from "./statistics.ts";
@@ -23,6 +25,7 @@ import { viewsFamily } from "./views.ts";
 export const relationFamilies: CatalogFamily[] = [
   sequencesFamily,
   tablesFamily,
+  partitionsFamily,
   viewsFamily,
   materializedViewsFamily,
   defaultsFamily,
@@ -31,6 +34,7 @@ export const relationFamilies: CatalogFamily[] = [
   statisticsFamily,
   rulesFamily,
   triggersFamily,
+  rowSecurityFamily,
   policiesFamily,
   relationRightsFamily,
   tableDataFamily,

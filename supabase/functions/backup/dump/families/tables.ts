@@ -1,8 +1,7 @@
 /**
  * Tables: ordinary, partitioned and foreign ones, with their columns, checks and inheritance.
  *
- * A partition is made as a table of its own and attached by an entry of its own, so that its columns
- * keep their order and their settings.
+ * A partition is made as a table of its own; the family of partitions attaches it.
  *
  * @module
  */
@@ -34,7 +33,7 @@ interface TableParts {
 /** The family of tables. */
 export const tablesFamily: CatalogFamily = {
   name: "tables",
-  catalogs: ["pg_class", "pg_attribute", "pg_inherits", "pg_foreign_table", "pg_partitioned_table"],
+  catalogs: ["pg_class", "pg_attribute", "pg_foreign_table", "pg_partitioned_table"],
   async read(context: DumpContext): Promise<void> {
     const tables = await definedRelations(context, "rpf");
     const relations = await relationsOf(context);
@@ -48,8 +47,6 @@ export const tablesFamily: CatalogFamily = {
       for (const constraint of parts.constraints) {
         context.drafts.add(constraintDraft(table, constraint));
       }
-      if (table.isPartition) addAttach(context, table);
-      if (table.row.row_security || table.row.force_row_security) addRowSecurity(context, table);
     }
   },
 };
@@ -231,50 +228,4 @@ function replicaIdentityActions(table: Relation): string[] {
   if (table.row.replica_identity === "n") return ["REPLICA IDENTITY NOTHING"];
   if (table.row.replica_identity === "f") return ["REPLICA IDENTITY FULL"];
   return [];
-}
-
-function addAttach(context: DumpContext, table: Relation): void {
-  const parent = table.parents[0];
-  if (parent === undefined) return;
-  context.drafts.add({
-    catalog: "pg_class",
-    oid: table.oid,
-    part: "attach",
-    kind: "table-attach",
-    section: "pre-data",
-    schema: table.schema,
-    name: table.name,
-    create: [
-      `ALTER TABLE ONLY ${parent.sqlName} ATTACH PARTITION ${table.sqlName} ` +
-      table.row.partition_bound,
-    ],
-    drop: [],
-    address: `TABLE ATTACH ${table.sqlName}`,
-    owner: null,
-    commentable: false,
-    dependsOn: [Drafts.key("pg_class", table.oid), Drafts.key("pg_class", parent.oid)],
-  });
-}
-
-function addRowSecurity(context: DumpContext, table: Relation): void {
-  const actions = [];
-  if (table.row.row_security) actions.push("ENABLE ROW LEVEL SECURITY");
-  if (table.row.force_row_security) actions.push("FORCE ROW LEVEL SECURITY");
-  context.drafts.add({
-    catalog: "pg_class",
-    oid: table.oid,
-    part: "row-security",
-    kind: "row-security",
-    section: "post-data",
-    schema: table.schema,
-    name: table.name,
-    create: [`ALTER TABLE ONLY ${table.sqlName} ${actions.join(", ")}`],
-    drop: [
-      `ALTER TABLE ONLY ${table.sqlName} NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY`,
-    ],
-    address: `ROW SECURITY ON ${table.sqlName}`,
-    owner: null,
-    commentable: false,
-    dependsOn: [Drafts.key("pg_class", table.oid)],
-  });
 }
