@@ -17,7 +17,7 @@ import { clearRows, loadPart, type PartLoaded, type ReadPieces } from "./load_ro
 import { bytesOf } from "./plan_loads.ts";
 import type { LeftOut, RestorePlan, TableLoad } from "./plan_types.ts";
 import { postDataSource } from "./post_data_order.ts";
-import { EntryRunner, runStatements, tryStatements } from "./run_statements.ts";
+import { EntryRunner, RIGHT_STATES, runStatements, tryStatements } from "./run_statements.ts";
 
 /** What {@linkcode applyRestore} works with. */
 export interface ApplyInput {
@@ -118,10 +118,7 @@ class Run {
   async prepareRoles(): Promise<void> {
     const { plan, session, role } = this.#input;
     for (const entry of plan.cluster) await this.#makeOfCluster(entry);
-    for (const name of plan.borrowRoles) {
-      const grant = `GRANT ${quoteIdentifier(name)} TO ${quoteIdentifier(role.name)}`;
-      await this.runner.attempt(session, [grant], `role ${name}`, "membership for the restore");
-    }
+    this.runner.leftOut.push(...await borrowRoles(session, plan.borrowRoles, role.name));
   }
 
   async #makeOfCluster(entry: Entry): Promise<void> {
@@ -345,6 +342,31 @@ class Run {
       bytesTotal: plan.load.reduce((sum, load) => sum + bytesOf(load), 0),
     });
   }
+}
+
+/**
+ * Makes the restoring role a member of roles, so that it may act on what they own. Harmless for roles
+ * that it is a member of.
+ *
+ * @returns roles that refused
+ */
+export async function borrowRoles(
+  session: Session,
+  roles: readonly string[],
+  to: string,
+): Promise<LeftOut[]> {
+  const refused: LeftOut[] = [];
+  for (const name of roles) {
+    const refusal = await tryStatements(
+      session,
+      [`GRANT ${quoteIdentifier(name)} TO ${quoteIdentifier(to)}`],
+      { identity: `role ${name}`, tolerated: RIGHT_STATES },
+    );
+    if (refusal !== null) {
+      refused.push({ identity: `role ${name}`, reason: `membership for the restore: ${refusal}` });
+    }
+  }
+  return refused;
 }
 
 /** What is made after everything else. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { type Applied, type ApplyInput, applyRestore } from "./apply_restore.ts";
+export { type Applied, type ApplyInput, applyRestore, borrowRoles } from "./apply_restore.ts";
 export { compareModels, type Comparison, type Difference } from "./compare_models.ts";
 export { type PlanInput, planRestore, refuseUnfit } from "./plan_restore.ts";
 export type {

@@ -80,6 +80,9 @@ export function leaveOutGiven(input: GivenInput): Set<Entry> {
     given.add(entry);
   };
   const roles = new Set(target.roles.map((role) => role.name));
+  const memberships = new Set(
+    live.entries.filter((each) => each.kind === "role-membership").map((each) => each.name),
+  );
   const platform = backup.source.profile === "supabase" && targetKind === "supabase";
   for (const entry of wanted) {
     if (entry.managed === true && platform && !isRows(entry)) {
@@ -88,7 +91,7 @@ export function leaveOutGiven(input: GivenInput): Set<Entry> {
       give(entry, "the target has a role of that name, which stays as it is");
     } else if (isOfCluster(entry) && platform && namesPlatformRole(entry)) {
       give(entry, "roles of the platform are never altered");
-    } else if (entry.kind === "role-membership" && live.byIdentity(entry.identity) !== undefined) {
+    } else if (entry.kind === "role-membership" && memberships.has(entry.name)) {
       give(entry, "the target has it");
     } else if (entry.kind === "tablespace" && target.tablespaces.includes(entry.name)) {
       give(entry, "the target has it");

@@ -6,11 +6,12 @@
 import { BackupError } from "../core/errors.ts";
 import type { Entry } from "../core/model.ts";
 import { DatabaseError } from "../postgres/database_error.ts";
+import { quoteIdentifier } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
 import type { LeftOut } from "./plan_types.ts";
 
 /** Refusals that mean "this role may not": right lacking, role unknown, grant without grant option. */
-const RIGHT_STATES = ["42501", "42704", "0LP01", "0P000"];
+export const RIGHT_STATES: readonly string[] = ["42501", "42704", "0LP01", "0P000"];
 
 /**
  * Runs statements in one round trip.
@@ -90,7 +91,21 @@ export class EntryRunner {
     // Comments first: afterwards the object may belong to someone else.
     await runStatements(session, create, entry.identity);
     await this.attempt(session, [...comment, ...label], entry.identity, "its comments and labels");
-    if (!keepsOwner) await this.attempt(session, owner, entry.identity, "its owner");
+    if (!keepsOwner) await this.#give(session, entry);
+  }
+
+  /** A new owner needs CREATE on the schema, for as long as it takes. */
+  async #give(session: Session, entry: Entry): Promise<void> {
+    const { identity, owner, schema } = { ...entry, owner: entry.statements.owner };
+    const options = { identity, tolerated: RIGHT_STATES };
+    let refusal = await tryStatements(session, owner, options);
+    if (refusal !== null && schema !== null && entry.owner !== null) {
+      const what = `CREATE ON SCHEMA ${quoteIdentifier(schema)}`;
+      const role = quoteIdentifier(entry.owner);
+      const statements = [`GRANT ${what} TO ${role}`, ...owner, `REVOKE ${what} FROM ${role}`];
+      refusal = await tryStatements(session, statements, options);
+    }
+    if (refusal !== null) this.leftOut.push({ identity, reason: `its owner: ${refusal}` });
   }
 
   /** Grants and takes the rights of an entry. */

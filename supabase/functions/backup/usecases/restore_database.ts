@@ -15,6 +15,7 @@ import {
   type Applied,
   applyRestore,
   type BackupFacts,
+  borrowRoles,
   type Comparison,
   type LeftOut,
   planRestore,
@@ -100,7 +101,7 @@ export async function restoreDatabase(options: RestoreDatabaseOptions): Promise<
     const work = { options, backup, session, openSession };
     return plan.mode === "empty"
       ? await intoEmpty(work, plan, target)
-      : await allOrNothing(work, plan);
+      : await allOrNothing(work, plan, target);
   } catch (error) {
     throw options.signal?.aborted === true ? cancelled(error) : error;
   } finally {
@@ -137,12 +138,20 @@ async function intoEmpty(
  * Locks first, so that nothing is written any more; then the plan again, because the database may have
  * changed before the locks; then the way back; then everything in the same transaction.
  */
-async function allOrNothing(work: Work, firstPlan: RestorePlan): Promise<RestoreReport> {
+async function allOrNothing(
+  work: Work,
+  firstPlan: RestorePlan,
+  firstTarget: TargetFacts,
+): Promise<RestoreReport> {
   const { options, backup, session } = work;
   await session.execute("BEGIN");
+  const there = new Set(firstTarget.roles.map((role) => role.name));
+  const borrowed = firstPlan.borrowRoles.filter((name) => there.has(name));
+  await borrowRoles(session, borrowed, firstTarget.role.name);
   await lockTables(session, firstPlan);
   const target = await readTarget(session, backup);
   const plan = makePlan(options, backup, target);
+  plan.borrowRoles = [...new Set([...borrowed, ...plan.borrowRoles])];
   refuseUnfit(plan);
   const unlocked = plan.lock.filter((name) => !firstPlan.lock.includes(name));
   if (unlocked.length > 0) {
