@@ -1,1 +1,1 @@
-INSERT INTO cop (a) VALUES (5);
+INSERT INTO cop1 (a) VALUES (5);

@@ -1,1 +1,1 @@
-CREATE TABLE toasty (a text, b text STORAGE EXTERNAL, c bytea COMPRESSION pglz) ; ALTER TABLE toasty ALTER a SET STORAGE PLAIN; ALTER TABLE toasty ALTER a SET STATISTICS 77; ALTER TABLE toasty ALTER b SET (n_distinct=5, n_distinct_inherited=-0.5);
+CREATE TABLE toasty (a text, b text, c bytea COMPRESSION pglz); ALTER TABLE toasty ALTER b SET STORAGE EXTERNAL; ALTER TABLE toasty ALTER a SET STORAGE PLAIN; ALTER TABLE toasty ALTER a SET STATISTICS 77; ALTER TABLE toasty ALTER b SET (n_distinct=5, n_distinct_inherited=-0.5);
