@@ -69,12 +69,15 @@ export async function commitBackup(
     backupId,
     type,
     createdAt,
-    ...facts,
+    completedAt: facts.completedAt,
+    reason: facts.reason,
+    origin: facts.origin,
     manifest: name,
     manifestBytes: content.length,
     source,
     consistency,
     totals,
+    writtenBy: facts.writtenBy,
   };
   const path = backupPath(backupId);
   const text = JSON.stringify(record);

@@ -25,6 +25,7 @@ export function retryStorage(inner: Storage, options: RetryOptions = {}): Storag
 
   async function repeat<T>(run: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     for (let attempt = 1;; attempt++) {
+      signal?.throwIfAborted();
       try {
         return await run();
       } catch (error) {

@@ -1,0 +1,329 @@
+import assert from "node:assert/strict";
+import { bytes, isCode, names } from "../../../../tests/support/storage_suite.ts";
+import {
+  noise,
+  readSampleBackup,
+  SAMPLE_KEY,
+  writeSampleBackup,
+} from "../../../../tests/support/repository_samples.ts";
+import { Secret } from "../core/secret.ts";
+import { type MemoryStorage, memoryStorage } from "../storage/memory.ts";
+import { createRepository, openRepository, type Repository } from "./mod.ts";
+
+const ID = "backup_20260101T000000000Z_0000000001";
+const LATER = "backup_20260102T000000000Z_0000000002";
+
+async function fresh(key: Secret | null = SAMPLE_KEY) {
+  const storage = memoryStorage();
+  const repository = await createRepository({ storage, key });
+  return { storage, repository };
+}
+
+async function linesOf<T>(lines: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const line of lines) all.push(line);
+  return all;
+}
+
+for (const key of [SAMPLE_KEY, null]) {
+  const how = key ? "encrypted" : "unencrypted";
+  for (const algorithm of ["zstd", "gzip", "none"] as const) {
+    Deno.test(`Repository gives back what it was given, ${how}, ${algorithm}`, async () => {
+      const storage = memoryStorage();
+      const compression = { algorithm, level: 3 };
+      const writer = await createRepository({ storage, key, compression });
+      const parts = [bytes(100_000), noise(70_000, 1), new Uint8Array(0), bytes(3)];
+      await writeSampleBackup(writer, { backupId: ID, parts, targetBytes: 4096 });
+      // Reading needs no setting: every object says how it is compressed.
+      const reader = await openRepository({ storage, key });
+      assert.deepEqual(await readSampleBackup(reader, "latest"), parts);
+      const report = await reader.verify({ level: "full" });
+      assert.deepEqual(report.problems, []);
+      assert.ok(report.objectsChecked >= 30);
+    });
+  }
+}
+
+Deno.test("Repository stores content once, known or found", async () => {
+  const { storage, repository } = await fresh();
+  const first = await repository.writeChunk(bytes(5000));
+  assert.equal(first.created, true);
+  assert.ok(first.storedBytes > 0 && first.storedBytes < 5000, "compressed");
+  const again = await (await openRepository({ storage, key: SAMPLE_KEY })).writeChunk(bytes(5000));
+  assert.deepEqual(again, { ...first, created: false, storedBytes: 0 });
+  const both = await Promise.all([1, 2].map(() => repository.writeChunk(noise(9000, 2))));
+  assert.equal(both.filter((chunk) => chunk.created).length, 1);
+});
+
+Deno.test("Repository adds almost nothing for an unchanged database", async () => {
+  const { storage, repository } = await fresh();
+  const parts = Array.from({ length: 20 }, (_, i) => noise(20_000 + i, i));
+  await writeSampleBackup(repository, { backupId: ID, parts, targetBytes: 64_000 });
+  const second = await openRepository({ storage, key: SAMPLE_KEY });
+  assert.equal(await second.rememberBackup("latest"), ID);
+  const before = new Set(storage.objects.keys());
+  await writeSampleBackup(second, { backupId: LATER, parts, targetBytes: 64_000 });
+  const added = [...storage.objects.keys()].filter((name) => !before.has(name));
+  assert.deepEqual(added.map((name) => name.split("/")[0]).toSorted(), ["backups", "manifests"]);
+});
+
+Deno.test("Repository shows nothing of content, keys or names in storage", async () => {
+  const { storage, repository } = await fresh();
+  const secret = new TextEncoder().encode("a very telling row ".repeat(50));
+  await writeSampleBackup(repository, { backupId: ID, parts: [secret] });
+  for (const [name, { body }] of storage.objects) {
+    const text = new TextDecoder("latin1").decode(body);
+    assert.ok(!text.includes("telling"), name);
+    assert.ok(!text.toLowerCase().includes(SAMPLE_KEY.reveal()), name);
+  }
+  const other = await fresh();
+  const chunk = await other.repository.writeChunk(secret);
+  assert.equal(await storage.head(`chunks/${chunk.name.slice(0, 2)}/${chunk.name}`), null);
+});
+
+Deno.test("openRepository() tells no repository, no key, a wrong key and a weak key apart", async () => {
+  const { storage } = await fresh();
+  const open = (key: Secret | null, at = storage) => openRepository({ storage: at, key });
+  await assert.rejects(open(SAMPLE_KEY, memoryStorage()), isCode("repository_missing"));
+  await assert.rejects(open(null), isCode("key_missing"));
+  await assert.rejects(
+    open(new Secret("f0".repeat(16) + SAMPLE_KEY.reveal().slice(32))),
+    isCode("key_wrong"),
+  );
+  await assert.rejects(open(new Secret("a passphrase that is another")), isCode("key_wrong"));
+  await assert.rejects(open(new Secret("your-encryption-key")), isCode("key_weak"));
+  await assert.rejects(createRepository({ storage, key: SAMPLE_KEY }), isCode("repository_exists"));
+  const plain = await fresh(null);
+  await assert.rejects(open(SAMPLE_KEY, plain.storage), isCode("invalid_config"));
+});
+
+Deno.test("openRepository() finds damaged and missing key files", async () => {
+  const { storage } = await fresh();
+  const [path = ""] = await names(storage, "keys/");
+  const file = storage.objects.get(path);
+  assert.ok(file);
+  const open = () => openRepository({ storage, key: SAMPLE_KEY });
+  const text = new TextDecoder().decode(file.body);
+  const replace = (body: string) =>
+    storage.objects.set(path, { ...file, body: new TextEncoder().encode(body) });
+  replace(text.replace('"first"', '"other"'));
+  await assert.rejects(open(), isCode("key_wrong"));
+  replace(text.slice(0, 100));
+  await assert.rejects(open(), isCode("object_altered"));
+  replace(text.replace('"format": 1', '"format": 2'));
+  await assert.rejects(open(), isCode("repository_format"));
+  await storage.delete(path);
+  await assert.rejects(open(), isCode("object_missing"));
+});
+
+Deno.test("Repository is opened by every key that was added and by none that was removed", async () => {
+  const { storage, repository } = await fresh();
+  const chunk = await repository.writeChunk(bytes(100));
+  const phrase = new Secret("correct horse battery staple");
+  const added = await repository.addKey(phrase, { label: "laptop" });
+  assert.deepEqual(added.kind, "passphrase");
+  const second = await openRepository({ storage, key: phrase });
+  assert.deepEqual(await second.readChunk(chunk.name), bytes(100));
+  const first = (await second.listKeys()).find((key) => key.id !== added.id);
+  assert.ok(first);
+  await second.removeKey(first.id);
+  await assert.rejects(openRepository({ storage, key: SAMPLE_KEY }), isCode("key_wrong"));
+  await assert.rejects(second.removeKey(added.id), isCode("conflict"));
+  await assert.rejects(second.removeKey("0000"), isCode("not_found"));
+});
+
+Deno.test("Repository belongs to the first database that writes", async () => {
+  const { storage, repository } = await fresh();
+  const mine = { projectRef: "abc", systemIdentifier: "1", database: "postgres" };
+  assert.equal(await repository.owner(), null);
+  await repository.claimOwner(mine);
+  await repository.claimOwner({ ...mine, systemIdentifier: "2" }); // after a platform upgrade
+  const clone = await openRepository({ storage, key: SAMPLE_KEY });
+  for (const change of [{ projectRef: "xyz" }, { projectRef: null }, { database: "other" }]) {
+    const other = { ...mine, ...change };
+    await assert.rejects(clone.claimOwner(other), isCode("repository_foreign"));
+  }
+  await clone.claimOwner({ ...mine, projectRef: "xyz" }, { takeOver: true });
+  assert.equal((await repository.owner())?.projectRef, "xyz");
+  await assert.rejects(repository.claimOwner(mine), isCode("repository_foreign"));
+});
+
+Deno.test("Repository gives ownership to one of two first writers", async () => {
+  const { repository } = await fresh();
+  const claims = ["1", "2"].map((systemIdentifier) =>
+    repository.claimOwner({ projectRef: null, systemIdentifier, database: "db" })
+  );
+  const results = await Promise.allSettled(claims);
+  assert.deepEqual(results.map((r) => r.status).toSorted(), ["fulfilled", "rejected"]);
+});
+
+Deno.test("Repository lists backups newest first and sets damaged ones apart", async () => {
+  const { storage, repository } = await fresh();
+  const safety = "safety_20260103T000000000Z_0000000003";
+  for (const backupId of [LATER, ID, safety]) {
+    await writeSampleBackup(repository, { backupId, parts: [bytes(10)] });
+  }
+  const list = await repository.listBackups();
+  assert.deepEqual(list.backups.map((record) => record.backupId), [safety, LATER, ID]);
+  assert.equal((await repository.readBackup("latest")).record.backupId, LATER);
+  assert.equal((await repository.listBackups({ limit: 1 })).backups.length, 1);
+  await storage.delete(`manifests/${list.backups[1]?.manifest}`);
+  const after = await repository.listBackups();
+  assert.deepEqual(after.backups.map((record) => record.backupId), [safety, ID]);
+  assert.deepEqual(after.damaged.map(({ backupId, code }) => [backupId, code]), [
+    [LATER, "object_missing"],
+  ]);
+  await assert.rejects(repository.readBackup("latest"), isCode("object_missing"));
+  await assert.rejects(repository.readBackup("backup_x"), isCode("backup_not_found"));
+  await assert.rejects(repository.readBackup("../keys"), isCode("backup_not_found"));
+});
+
+Deno.test("Repository commits a backup again without harm and refuses another of its id", async () => {
+  const { repository } = await fresh();
+  const parts = [bytes(10)];
+  const record = await writeSampleBackup(repository, { backupId: ID, parts });
+  const { manifest } = await repository.readBackup(ID);
+  const facts = { reason: null, origin: "manual" as const, writtenBy: "test" };
+  const again = { ...facts, completedAt: record.completedAt };
+  assert.deepEqual(await repository.commitBackup(manifest, again), record);
+  const other = { ...facts, completedAt: "2027-01-01T00:00:00.000Z" };
+  await assert.rejects(repository.commitBackup(manifest, other), isCode("conflict"));
+});
+
+Deno.test("Repository does not commit a backup whose remembered chunks are gone", async () => {
+  const { storage, repository } = await fresh();
+  await writeSampleBackup(repository, { backupId: ID, parts: [noise(5000, 1)] });
+  const second = await openRepository({ storage, key: SAMPLE_KEY });
+  await second.rememberBackup("latest");
+  const largest = [...storage.objects].filter(([name]) => name.startsWith("chunks/"))
+    .toSorted((a, b) => b[1].body.length - a[1].body.length)[0]?.[0] ?? "";
+  await storage.delete(largest);
+  const write = writeSampleBackup(second, { backupId: LATER, parts: [noise(5000, 1)] });
+  await assert.rejects(write, isCode("object_missing"));
+  assert.equal((await repository.listBackups()).backups.length, 1);
+});
+
+Deno.test("Repository reads lines back and cuts them where a change stays local", async () => {
+  const { repository } = await fresh();
+  const values = Array.from({ length: 6000 }, (_, i) => ({ i, text: `line ${i} `.repeat(20) }));
+  const ref = await repository.writeLines(values);
+  assert.equal(ref.lines, 6000);
+  assert.ok(ref.chunks.length >= 4, `${ref.chunks.length} chunks`);
+  assert.deepEqual(await linesOf(repository.readLines(ref)), values);
+  const changed = await repository.writeLines([{ i: -1 }, ...values]);
+  const old = new Set(ref.chunks.map((chunk) => chunk.name));
+  const fresher = changed.chunks.filter((chunk) => !old.has(chunk.name));
+  assert.ok(fresher.length <= 2, `${fresher.length} of ${changed.chunks.length} chunks are new`);
+  const short = { ...ref, chunks: ref.chunks.slice(1) };
+  await assert.rejects(linesOf(repository.readLines(short)), isCode("object_altered"));
+});
+
+/** Every way to damage the object at `path`; the code that reading must give. */
+function damages(storage: MemoryStorage, path: string, other: string) {
+  const object = storage.objects.get(path);
+  const swapped = storage.objects.get(other);
+  assert.ok(object && swapped);
+  const set = (body: Uint8Array) => storage.objects.set(path, { ...object, body });
+  const flip = (at: number) => {
+    const body = object.body.slice();
+    body[at] = (body[at] ?? 0) ^ 1;
+    set(body);
+  };
+  const last = object.body.length - 1;
+  const ways: [string, () => void, string][] = [
+    ["missing", () => storage.objects.delete(path), "object_missing"],
+    ["empty", () => set(new Uint8Array(0)), "object_truncated"],
+    ["cut in the header", () => set(object.body.slice(0, 40)), "object_truncated"],
+    ["cut by a byte", () => set(object.body.slice(0, -1)), "object_truncated"],
+    ["longer", () => set(new Uint8Array([...object.body, 0])), "object_altered"],
+    ["swapped", () => set(swapped.body), "object_swapped"],
+    ["another magic", () => flip(0), "object_altered"],
+    ["another format", () => flip(4), "repository_format"],
+    ["another tag", () => flip(last), "object_altered"],
+    ["another payload", () => flip(68), "object_altered"],
+  ];
+  // Every other byte of the header: kind, compression, cipher, key id, nonce, lengths, path digest.
+  for (const at of [5, 6, 7, 8, 15, 16, 27, 28, 31, 36, 67]) {
+    ways.push([`header byte ${at}`, () => flip(at), "object_altered"]);
+  }
+  return ways.map(([what, damage, code]) => ({
+    what,
+    damage,
+    code,
+    repair: () => storage.objects.set(path, object),
+  }));
+}
+
+for (const key of [SAMPLE_KEY, null]) {
+  const how = key ? "encrypted" : "unencrypted";
+  Deno.test(`Repository names each damage of a chunk and never gives bad data, ${how}`, async () => {
+    const { storage, repository } = await fresh(key);
+    const chunk = await repository.writeChunk(noise(300, 1));
+    const other = await repository.writeChunk(noise(300, 2));
+    const path = (name: string) => `chunks/${name.slice(0, 2)}/${name}`;
+    for (
+      const { what, damage, code, repair } of damages(storage, path(chunk.name), path(other.name))
+    ) {
+      damage();
+      await assert.rejects(repository.readChunk(chunk.name), isCode(code), what);
+      repair();
+      assert.deepEqual(await repository.readChunk(chunk.name), noise(300, 1));
+    }
+  });
+
+  Deno.test(`verify() finds each damage and the backups that it touches, ${how}`, async () => {
+    const { storage, repository } = await fresh(key);
+    const parts = [noise(3000, 1), noise(3000, 2)];
+    for (const backupId of [ID, LATER]) {
+      await writeSampleBackup(repository, { backupId, parts, targetBytes: 3000 });
+    }
+    const [path = "", other = ""] = [...storage.objects.keys()]
+      .filter((name) =>
+        name.startsWith("chunks/") && (storage.objects.get(name)?.body.length ?? 0) > 3000
+      );
+    for (const { what, damage, code, repair } of damages(storage, path, other)) {
+      damage();
+      const { problems } = await repository.verify({ level: "full" });
+      assert.deepEqual(problems.map((p) => [p.object, p.code]), [[path, code]], what);
+      assert.deepEqual(problems[0]?.backups.toSorted(), [ID, LATER]);
+      repair();
+    }
+    await storage.delete(path);
+    const quick = await repository.verify({ level: "quick" });
+    assert.deepEqual(quick.problems.map((p) => p.code), ["object_missing"]);
+  });
+}
+
+Deno.test("pieceWriter() gives the same chunks for the same parts however they are appended", async () => {
+  const { repository } = await fresh();
+  const part = noise(50_000, 3);
+  const run = async (step: number): Promise<string[]> => {
+    const writer = repository.pieceWriter({ targetBytes: 8192 });
+    for (let at = 0; at < part.length; at += step) {
+      await writer.append(part.subarray(at, at + step));
+    }
+    const pieces = writer.endPart();
+    await writer.finish();
+    return (await pieces).map((piece) => piece.chunk);
+  };
+  const whole = await run(part.length);
+  assert.equal(whole.length, 7);
+  assert.deepEqual(await run(777), whole);
+  assert.deepEqual(await run(8192), whole);
+});
+
+Deno.test("pieceWriter() shows a failure to every later call and to the parts it hit", async () => {
+  const storage = memoryStorage();
+  const repository: Repository = await createRepository({ storage, key: SAMPLE_KEY });
+  const put = storage.put.bind(storage);
+  const broken = new Error("broken");
+  storage.put = (name, ...rest) =>
+    name.startsWith("chunks/") ? Promise.reject(broken) : put(name, ...rest);
+  const writer = repository.pieceWriter({ targetBytes: 10 });
+  const isBroken = (error: unknown) => error === broken;
+  await writer.append(bytes(10));
+  const pieces = writer.endPart();
+  await assert.rejects(writer.finish(), isBroken);
+  await assert.rejects(pieces, isBroken);
+  await assert.rejects(writer.append(bytes(1)), isBroken);
+});
