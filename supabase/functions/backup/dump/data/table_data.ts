@@ -99,6 +99,7 @@ function largeObjectData(entry: Entry, session: Session): TableData {
     serverVersion: session.serverVersion,
     encoding: session.serverEncoding,
     columnTypes: ["oid", "integer", "bytea"],
+    columnForms: ["oid", "int4", "bytea"].map((name) => ({ kind: "base", name })),
     extensionVersions: {},
     fingerprintExpression: null,
   };

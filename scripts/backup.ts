@@ -1,0 +1,94 @@
+/**
+ * Backs a database up into a repository, without the service: `deno task backup --help`.
+ *
+ * @module
+ */
+import { systemClock } from "../supabase/functions/backup/core/clock.ts";
+import { RELEASE } from "../supabase/functions/backup/core/release.ts";
+import { Secret } from "../supabase/functions/backup/core/secret.ts";
+import type { DumpOptions } from "../supabase/functions/backup/dump/mod.ts";
+import { connect } from "../supabase/functions/backup/postgres/connect.ts";
+import { backupDatabase } from "../supabase/functions/backup/usecases/backup_database.ts";
+import { type CommandValues, runCommand, UsageError } from "./cli/command.ts";
+import { openCommandRepository, parseCompression, REPOSITORY_OPTIONS } from "./cli/repository.ts";
+import { formatBytes, showProgress } from "./cli/show_progress.ts";
+
+await runCommand({
+  name: "deno task backup",
+  summary: "saves a database in a repository, which is made if there is none",
+  options: {
+    "database-url": { type: "string", help: "postgres://…, else SUPABASE_DB_URL" },
+    ...REPOSITORY_OPTIONS,
+    jobs: { type: "string", default: "2", help: "connections that read rows at a time" },
+    compression: { type: "string", default: "zstd:1", help: "zstd, gzip or none, with a level" },
+    profile: { type: "string", default: "plain", help: "plain or supabase" },
+    include: { type: "string", multiple: true, help: "schema, or schema.table; * and ? match" },
+    exclude: { type: "string", multiple: true, help: "schema, or schema.table" },
+    "exclude-data": {
+      type: "string",
+      multiple: true,
+      help: "schema.table whose rows are left out",
+    },
+    format: { type: "string", default: "auto", help: "of rows: auto, or text for other versions" },
+    "on-damage": {
+      type: "string",
+      default: "fail",
+      help: "fail, or skip rows that cannot be read",
+    },
+    "lock-timeout": { type: "string", default: "60", help: "seconds to wait for a table's lock" },
+    reason: { type: "string", help: "kept with the backup" },
+  },
+  async run(values, { signal, json }) {
+    const url = new Secret(values.text("database-url") ?? Deno.env.get("SUPABASE_DB_URL") ?? "");
+    if (url.reveal() === "") throw new UsageError("--database-url is missing");
+    const dump = dumpOptions(values);
+    const onDamage = oneOf(values, "on-damage", ["fail", "skip"] as const);
+    const compression = parseCompression(values.required("compression"));
+    const repository = await openCommandRepository(values, { create: true, compression });
+    const progress = showProgress(json);
+    const record = await backupDatabase({
+      connect: () => connect({ url, signal }),
+      repository,
+      clock: systemClock,
+      request: {
+        origin: "manual",
+        reason: values.text("reason") ?? null,
+        dump,
+        onDamage,
+        jobs: values.count("jobs") ?? 2,
+        lockTimeoutMs: (values.count("lock-timeout") ?? 60) * 1000,
+      },
+      writtenBy: RELEASE,
+      signal,
+      onProgress: progress.listener,
+    }).finally(progress.end);
+    const { totals } = record;
+    const text = [
+      `${record.backupId}: ${totals.tables} tables, ${totals.rows} rows, ` +
+      `${formatBytes(totals.rawBytes)}, ${formatBytes(totals.newStoredBytes)} new in storage`,
+      ...record.consistency.remarks.map((remark) => `  note: ${remark}`),
+    ].join("\n");
+    return { json: record, text };
+  },
+});
+
+function dumpOptions(values: CommandValues): DumpOptions {
+  const tables = (patterns: string[]) => patterns.filter((pattern) => pattern.includes("."));
+  const schemas = (patterns: string[]) => patterns.filter((pattern) => !pattern.includes("."));
+  return {
+    profile: oneOf(values, "profile", ["plain", "supabase"] as const),
+    includeSchemas: schemas(values.list("include")),
+    includeTables: tables(values.list("include")),
+    excludeSchemas: schemas(values.list("exclude")),
+    excludeTables: tables(values.list("exclude")),
+    excludeTableData: values.list("exclude-data"),
+    copyFormat: oneOf(values, "format", ["auto", "text"] as const),
+  };
+}
+
+function oneOf<T extends string>(values: CommandValues, name: string, allowed: readonly T[]): T {
+  const value = values.required(name);
+  const found = allowed.find((each) => each === value);
+  if (found === undefined) throw new UsageError(`--${name} must be ${allowed.join(" or ")}`);
+  return found;
+}

@@ -1,0 +1,64 @@
+/**
+ * The repository that a command line program works on.
+ *
+ * @module
+ */
+import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import {
+  type Compression,
+  createRepository,
+  openRepository,
+  type Repository,
+  repositoryExists,
+} from "../../supabase/functions/backup/repository/mod.ts";
+import { openStorage } from "../../supabase/functions/backup/storage/open.ts";
+import { type CommandOptions, type CommandValues, UsageError } from "./command.ts";
+
+/** Options that name a repository. */
+export const REPOSITORY_OPTIONS: CommandOptions = {
+  repository: {
+    type: "string",
+    help: "file:///directory or s3://bucket/prefix?endpoint=…&region=…",
+  },
+  "no-encryption": {
+    type: "boolean",
+    help: "the repository has no key; else BACKUP_ENCRYPTION_KEY holds it",
+  },
+};
+
+/** Opens it; with `create` it is made where there is none. */
+export async function openCommandRepository(
+  values: CommandValues,
+  options: { create?: boolean; compression?: Compression } = {},
+): Promise<Repository> {
+  const storage = openStorage(values.required("repository"), (name) => Deno.env.get(name));
+  const { compression } = options;
+  const settings = {
+    storage,
+    key: keyOf(values),
+    ...(compression === undefined ? {} : { compression }),
+  };
+  if (options.create === true && !await repositoryExists(storage)) {
+    return await createRepository(settings);
+  }
+  return await openRepository(settings);
+}
+
+function keyOf(values: CommandValues): Secret | null {
+  if (values.flag("no-encryption")) return null;
+  const key = Deno.env.get("BACKUP_ENCRYPTION_KEY");
+  if (key !== undefined && key !== "") return new Secret(key);
+  throw new BackupError("key_missing", "Cannot open the repository: no key was given", {
+    hint: "Set BACKUP_ENCRYPTION_KEY, or say --no-encryption for a repository without a key.",
+  });
+}
+
+/** `zstd:3`, `gzip`, `none`. @throws {UsageError} */
+export function parseCompression(text: string): Compression {
+  const [, algorithm, level] = /^(zstd|gzip|none)(?::(\d{1,2}))?$/.exec(text) ?? [];
+  if (algorithm !== "zstd" && algorithm !== "gzip" && algorithm !== "none") {
+    throw new UsageError("--compression must be zstd, gzip or none, with a level as in zstd:3");
+  }
+  return { algorithm, level: level === undefined ? (algorithm === "gzip" ? 6 : 1) : Number(level) };
+}
