@@ -14,6 +14,7 @@ import { FAMILIES } from "./families/index.ts";
 import { markManaged } from "./managed.ts";
 import { orderDrafts, type OrderedDraft } from "./order.ts";
 import { noteRowVersions, type RowVersion } from "./recheck.ts";
+import { draftRights } from "./rights.ts";
 import { readSourceFacts } from "./source_facts.ts";
 
 /** A model with what the backup needs besides it. */
@@ -34,6 +35,16 @@ export async function readDatabase(
   session: Session,
   options: DumpOptions,
 ): Promise<DatabaseReading> {
+  // Names in quotes need no server's list of keywords. For the reading only: what a session with this
+  // setting makes can keep the quotes, such as the options of a text search dictionary.
+  const [before] = await session.query("select current_setting('quote_all_identifiers') as quotes");
+  await session.execute("set quote_all_identifiers = on");
+  const reading = await readCatalogs(session, options);
+  await session.execute(`set quote_all_identifiers = ${before!.quotes}`);
+  return reading;
+}
+
+async function readCatalogs(session: Session, options: DumpOptions): Promise<DatabaseReading> {
   const source = await readSourceFacts(session, options);
   const context: DumpContext = {
     session,
@@ -48,6 +59,7 @@ export async function readDatabase(
     remarks: [],
   };
   for (const family of FAMILIES) await family.read(context);
+  removeIdleRights(context);
   const dependencies = await Dependencies.read(context);
   const decorations = await decorate(context, dependencies);
   await takeCensus(context, dependencies);
@@ -60,6 +72,15 @@ export async function readDatabase(
     rowVersions: await noteRowVersions(context),
     remarks: context.remarks,
   };
+}
+
+/** Rights of built-in objects and of extensions' members are entries only where somebody changed them. */
+function removeIdleRights(context: DumpContext): void {
+  for (const draft of [...context.drafts.all()]) {
+    if (draft.kind === "acl" && draftRights(draft).length === 0) {
+      context.drafts.remove(keyOf(draft));
+    }
+  }
 }
 
 function toEntries(
@@ -76,9 +97,9 @@ function toEntries(
     host?.comment.push(...decorations.get(key)!.comment);
     host?.label.push(...decorations.get(key)!.label);
   }
-  return ordered
-    .map(({ draft, dependsOn }) => toEntry(draft, dependsOn, decorations.get(keyOf(draft))!))
-    .filter((entry) => entry.kind !== "acl" || entry.statements.acl.length > 0);
+  return ordered.map(({ draft, dependsOn }) =>
+    toEntry(draft, dependsOn, decorations.get(keyOf(draft))!)
+  );
 }
 
 function toEntry(draft: Draft, dependsOn: string[], around: EntryStatements): Entry {

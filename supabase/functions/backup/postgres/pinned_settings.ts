@@ -8,7 +8,6 @@ import type { Session } from "./session.ts";
 /** What a text form of a value, or a definition that the server prints, may depend on. */
 const SETTINGS: readonly [name: string, value: string, sinceVersion?: number][] = [
   ["search_path", ""],
-  ["quote_all_identifiers", "on"],
   ["DateStyle", "ISO"],
   ["IntervalStyle", "postgres"],
   ["TimeZone", "UTC"],

@@ -49,8 +49,9 @@ export const textSearchDictionariesFamily: CatalogFamily = {
     for (const row of await context.session.query(DICTIONARIES)) {
       if (!isTaken(context, row.schema_oid)) continue;
       const address = `TEXT SEARCH DICTIONARY ${quoteQualified(row.nspname, row.dictname)}`;
-      // The server keeps the options as SQL.
-      const options = row.dictinitoption === null ? "" : `,\n    ${row.dictinitoption}`;
+      const options = row.dictinitoption === null
+        ? ""
+        : `,\n    ${quoteOptionNames(row.dictinitoption)}`;
       define(context, {
         catalog: "pg_ts_dict",
         oid: row.oid,
@@ -95,6 +96,22 @@ export const textSearchConfigurationsFamily: CatalogFamily = {
     }
   },
 };
+
+/**
+ * The server keeps the options as SQL, with names quoted as the session had it that wrote them. They
+ * are always quoted here, so that equal dictionaries look equal.
+ */
+export function quoteOptionNames(options: string): string {
+  const option = /(?:"((?:[^"]|"")+)"|([^\s"'=,]+)) = (E?'(?:[^']|'')*'|[^\s"',]+)(?:, |$)/gy;
+  const quoted: string[] = [];
+  let end = 0;
+  for (const match of options.matchAll(option)) {
+    const name = match[1]?.replaceAll('""', '"') ?? match[2]!;
+    quoted.push(`${quoteIdentifier(name)} = ${match[3]}`);
+    end = match.index + match[0].length;
+  }
+  return end === options.length ? quoted.join(", ") : options;
+}
 
 function addMapping(mapping: Row, address: string): string {
   const token = quoteIdentifier(given(mapping.token, `a token type of ${address}`));
