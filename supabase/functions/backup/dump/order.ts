@@ -88,9 +88,15 @@ function addNeeds(graph: OrderGraph, node: OrderNode, dependencies: NeedsOfDraft
     const needed = graph.byKey.get(key);
     if (needed !== undefined && needed !== from) graph.needs[from.number]!.add(needed.number);
   };
+  // What has no draft, such as an extension's table, stands for what it depends on itself.
+  const needObject = (key: string) => {
+    const held = graph.byKey.has(key) ? key : dependencies.draftOf(key);
+    if (held !== undefined) need(node, held);
+    else dependencies.ofDraft(key).forEach((other) => need(node, other));
+  };
   if (draft.part === null) dependencies.ofDraft(node.key).forEach((key) => need(node, key));
-  else if (draft.part !== "shell") need(node, Drafts.key(draft.catalog, draft.oid));
-  for (const key of draft.dependsOn) need(node, dependencies.draftOf(key) ?? key);
+  else if (draft.part !== "shell") needObject(Drafts.key(draft.catalog, draft.oid));
+  for (const key of draft.dependsOn) needObject(key);
 
   const host = draft.inlineIn === undefined ? undefined : graph.byKey.get(draft.inlineIn);
   if (host !== undefined) {
