@@ -14,9 +14,7 @@ import { createRepository, openRepository, type Repository } from "./repository/
 import { State } from "./state/state.ts";
 import { isStateUnavailable } from "./state/state_error.ts";
 import { localStorage } from "./storage/local.ts";
-const openStorage = (_url: string, _env: (name: string) => string | undefined): Storage => {
-  throw new BackupError("invalid_config", "Cannot use S3 yet");
-};
+import { openStorage } from "./storage/open.ts";
 import type { Storage } from "./storage/storage.ts";
 import type { Deps } from "./usecases/deps.ts";
 
@@ -125,14 +123,24 @@ async function openSettingsStorage(
   const url = new URL(`s3://${config.bucket}/${config.prefix ?? ""}`);
   url.searchParams.set("region", config.region ?? "us-east-1");
   if (config.endpoint !== undefined) url.searchParams.set("endpoint", config.endpoint);
-  const credentials: Record<string, string> = {};
-  if (config.accessKey !== undefined) {
-    credentials.AWS_ACCESS_KEY_ID = (await secret(config.accessKey)).reveal();
-  }
-  if (config.secretKey !== undefined) {
-    credentials.AWS_SECRET_ACCESS_KEY = (await secret(config.secretKey)).reveal();
-  }
+  const credentials: Record<string, string> = {
+    AWS_ACCESS_KEY_ID: await storageCredential(config.accessKey, "ACCESS_KEY", secret),
+    AWS_SECRET_ACCESS_KEY: await storageCredential(config.secretKey, "SECRET_KEY", secret),
+  };
   return openStorage(url.href, (name) => credentials[name]);
+}
+
+async function storageCredential(
+  reference: string | undefined,
+  variable: string,
+  secret: Resolve,
+): Promise<string> {
+  const value = reference === undefined ? "" : (await secret(reference)).reveal();
+  if (value !== "" && !/^your-/i.test(value)) return value;
+  const why = value === "" ? "is not set" : "is a placeholder";
+  throw new BackupError("invalid_config", `Cannot use the S3 storage: its ${variable} ${why}`, {
+    hint: `supabase secrets set BACKUP_STORAGE_${variable}=…`,
+  });
 }
 
 async function openSettingsRepository(

@@ -59,6 +59,7 @@ export class StateDatabase {
       max: 2,
       idle_timeout: 20,
       connect_timeout: 5,
+      backoff: () => 0.1, // seconds; the driver's own would make each answer wait while the database is down
       prepare: false, // poolers in transaction mode have no prepared statements
       onnotice: () => {},
       connection: { application_name: "supabase-backup" },
