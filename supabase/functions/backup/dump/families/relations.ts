@@ -99,12 +99,16 @@ export function relationRights(relation: Relation) {
  * ```
  */
 export function matchesRelation(patterns: string[], schema: string, name: string): boolean {
-  return patterns.some((pattern) => {
-    const dot = pattern.indexOf(".");
-    if (dot < 0) return matchesPattern(pattern, name);
-    return matchesPattern(pattern.slice(0, dot), schema) &&
-      matchesPattern(pattern.slice(dot + 1), name);
-  });
+  return patterns.some((pattern) => matchesPattern(pattern, name) || matchesQualified(pattern));
+
+  // Names may hold dots themselves: each may be the one between schema and name.
+  function matchesQualified(pattern: string): boolean {
+    for (let dot = pattern.indexOf("."); dot >= 0; dot = pattern.indexOf(".", dot + 1)) {
+      const isSchema = matchesPattern(pattern.slice(0, dot), schema);
+      if (isSchema && matchesPattern(pattern.slice(dot + 1), name)) return true;
+    }
+    return false;
+  }
 }
 
 async function readRelations(context: DumpContext): Promise<Map<number, Relation>> {
