@@ -142,7 +142,9 @@ async function writeSql(
   const statements = async (entry: Entry, list: readonly string[]) => {
     if (list.length > 0) await output.text(psqlComment(entry.identity));
     for (const sql of list) {
-      await output.text(psqlStatement(isShared(entry) ? unlessThere(sql) : sql));
+      // A place on a disk of another machine: whoever loads this makes it where it fits.
+      if (entry.kind === "tablespace") await output.text(psqlComment(`If needed: ${sql}`));
+      else await output.text(psqlStatement(entry.kind === "role" ? unlessThere(sql) : sql));
     }
   };
   // The passes of a restore: definitions, rows, what needs rows, rights, and what must come last.
@@ -165,11 +167,7 @@ async function writeSql(
   for (const entry of entries.filter(isLast)) await statements(entry, definition(entry.statements));
 }
 
-/** Objects of the cluster, which may be there already. */
-function isShared(entry: Entry): boolean {
-  return entry.kind === "role" || entry.kind === "tablespace";
-}
-
+/** Roles belong to the cluster and may be there already. */
 function unlessThere(sql: string): string {
   if (!/^CREATE ROLE/.test(sql)) return sql;
   return `DO ${quoteDollar(`BEGIN ${sql}; EXCEPTION WHEN duplicate_object THEN NULL; END`)}`;
