@@ -70,6 +70,8 @@ function takePartOut(
   graph.needs[host.number]!.delete(part.number);
   graph.needs[part.number]!.add(host.number);
   part.separate = true;
+  // No constraint can be added to a domain once a table holds arrays of it: it comes before tables.
+  if (part.draft!.kind === "domain-constraint") part.draft!.section = "pre-data";
   const section = part.draft!.section;
   if (section === "post-data") graph.needs[part.number]!.add(graph.postData.number);
   else if (section === "pre-data") graph.needs[graph.preData.number]!.add(part.number);

@@ -8,7 +8,7 @@ import type { Section } from "../core/model.ts";
 import { type Draft, Drafts, type DumpContext } from "./context.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { breakLoop } from "./loops.ts";
-import { compareDrafts } from "./sort_priorities.ts";
+import { compareDrafts, sectionOf } from "./sort_priorities.ts";
 import { findLoops, topologicalSort } from "./topological_sort.ts";
 
 /** A draft or a boundary between sections, with its number in the order before dependencies. */
@@ -61,8 +61,6 @@ function buildGraph(context: DumpContext, dependencies: NeedsOfDrafts): OrderGra
     nodes.push(node);
     return node;
   };
-  // An inline draft sorts with what is before the data, as its host does.
-  const sectionOf = (draft: Draft) => draft.inlineIn === undefined ? draft.section : "pre-data";
   const addSection = (section: Section) =>
     drafts.filter((draft) => sectionOf(draft) === section).forEach((draft) =>
       add(keyOf(draft), draft)

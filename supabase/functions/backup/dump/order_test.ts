@@ -128,3 +128,21 @@ Deno.test("every key that an entry needs stands before it", () => {
   });
   assert.deepEqual(ordered.at(-1)!.dependsOn, ["pg_class:1"]);
 });
+
+Deno.test("a domain's check that needs a function of the domain stands before the tables", () => {
+  const { keys } = order([
+    draft("pg_type", 1, { kind: "type" }),
+    draft("pg_proc", 2, { kind: "function" }),
+    draft("pg_constraint", 3, {
+      kind: "domain-constraint",
+      section: "post-data",
+      inlineIn: "pg_type:1",
+    }),
+    draft("pg_class", 4, { kind: "table" }),
+  ], {
+    "pg_proc:2": ["pg_type:1"],
+    "pg_constraint:3": ["pg_type:1", "pg_proc:2"],
+    "pg_class:4": ["pg_type:1"],
+  });
+  assert.deepEqual(keys, ["pg_type:1", "pg_proc:2", "pg_constraint:3", "pg_class:4"]);
+});

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { EntryKind } from "../core/model.ts";
+import type { EntryKind, Section } from "../core/model.ts";
 import type { Draft } from "./context.ts";
 
 /** Kinds in the order of a restore; kinds of one line are sorted together, by name. */
@@ -21,6 +21,7 @@ const PRIORITIES: readonly (readonly EntryKind[])[] = [
   ["type", "shell-type"],
   ["cast"],
   ["function"],
+  ["domain-constraint"],
   ["aggregate"],
   ["access-method"],
   ["operator"],
@@ -40,7 +41,7 @@ const PRIORITIES: readonly (readonly EntryKind[])[] = [
   ["table-data"],
   ["sequence-set"],
   ["large-object-data"],
-  ["constraint", "check-constraint", "domain-constraint"],
+  ["constraint", "check-constraint"],
   ["index"],
   ["index-attach"],
   ["statistics"],
@@ -69,9 +70,14 @@ const PRIORITY = new Map<EntryKind, number>(
 
 const SECTIONS = ["pre-data", "data", "post-data"];
 
+/** Where a draft sorts: an inline one with what is before the data, as its host does. */
+export function sectionOf(draft: Draft): Section {
+  return draft.inlineIn === undefined ? draft.section : "pre-data";
+}
+
 /** Compares two drafts for the order before dependencies: section, priority, schema, name, address. */
 export function compareDrafts(a: Draft, b: Draft): number {
-  return SECTIONS.indexOf(a.section) - SECTIONS.indexOf(b.section) ||
+  return SECTIONS.indexOf(sectionOf(a)) - SECTIONS.indexOf(sectionOf(b)) ||
     (PRIORITY.get(a.kind) ?? 0) - (PRIORITY.get(b.kind) ?? 0) ||
     compareSchemas(a.schema, b.schema) ||
     compareText(a.name, b.name) ||
