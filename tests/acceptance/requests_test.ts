@@ -73,7 +73,7 @@ Deno.test("BACKUP_ALLOWED_KEYS limits which keys may call", shared, async () => 
 
 Deno.test("BACKUP_ALLOW_LEGACY_KEY=false switches the service-role key off", shared, async () => {
   await using service = (await start()).variant({ BACKUP_ALLOW_LEGACY_KEY: "false" });
-  assert.equal((await call(service, "openapi", { key: KEYS.serviceRole })).status, 401);
+  assert.equal((await call(service, "openapi", { key: KEYS.serviceRole })).status, 403);
 });
 
 Deno.test(

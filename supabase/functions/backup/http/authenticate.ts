@@ -19,7 +19,7 @@ export const SERVICE_ROLE = "service_role";
 export async function authenticate(
   headers: Headers,
   environment: Environment,
-  options: { legacyKeyAllowed: boolean },
+  options: { legacyKeyAllowed: () => Promise<boolean> },
 ): Promise<string> {
   const presented = [headers.get("apikey"), bearer(headers.get("authorization"))]
     .filter((value): value is string => value !== null && value !== "");
@@ -30,7 +30,7 @@ export async function authenticate(
     });
   }
   const keys = environment.secretKeys.map(({ name, key }) => ({ name, key }));
-  if (environment.serviceRoleKey !== null && options.legacyKeyAllowed) {
+  if (environment.serviceRoleKey !== null) {
     keys.push({ name: SERVICE_ROLE, key: environment.serviceRoleKey });
   }
   let found: string | null = null;
@@ -48,6 +48,12 @@ export async function authenticate(
     }
     throw new BackupError("unauthorized", "Cannot serve this: the key is not known", {
       hint: "Use a secret key of the project; tokens of users are not accepted.",
+    });
+  }
+  // Asked only for a right key, so that strangers cause no work.
+  if (found === SERVICE_ROLE && !await options.legacyKeyAllowed()) {
+    throw new BackupError("forbidden", "Cannot serve this: the service-role key is switched off", {
+      hint: "Use a secret key of the project, or set allowLegacyServiceRoleKey.",
     });
   }
   if (environment.allowedKeys !== null && !environment.allowedKeys.includes(found)) {

@@ -38,7 +38,7 @@ async function serve(deps: Deps, request: Request): Promise<Response> {
   try {
     // The key comes first: a stranger learns nothing, not even which actions there are.
     const caller = await authenticate(request.headers, deps.environment, {
-      legacyKeyAllowed: deps.environment.settings.allowLegacyServiceRoleKey ?? true,
+      legacyKeyAllowed: async () => (await deps.settings()).settings.allowLegacyServiceRoleKey,
     });
     const action = findAction(request);
     const { fields, waitSeconds } = await readInput(request, action);

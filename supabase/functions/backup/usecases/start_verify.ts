@@ -9,6 +9,7 @@ import type { Job } from "../core/job.ts";
 import type { VerifyReport } from "../repository/mod.ts";
 import type { Caller, Deps } from "./deps.ts";
 import { startJob } from "./start_job.ts";
+import { verifyBackups } from "./verify_backup.ts";
 
 /** @throws `backup_not_found`, `conflict`, `key_wrong`; what is found later is the job's result or error */
 export async function startVerify(
@@ -33,9 +34,10 @@ export async function startVerify(
     },
     details: { ...request },
   }, async ({ signal, onProgress }) => {
-    const report = await repository.verify({
+    const report = await verifyBackups({
+      repository,
       level: request.level,
-      ...(backupId === null ? {} : { backups: [backupId] }),
+      backups: backupId === null ? [] : [backupId],
       signal,
       onProgress,
     });
