@@ -26,6 +26,8 @@ const SETTINGS: readonly [name: string, value: string, sinceVersion?: number][] 
   ["client_min_messages", "warning"],
   ["check_function_bodies", "off"],
   ["lc_monetary", "C"],
+  // Catalog queries look costly to the planner and are short: compiling them takes longer than running.
+  ["jit", "off"],
 ];
 
 /** Sets them for the rest of the session. */
