@@ -8,12 +8,18 @@ import type { Wire } from "./wire.ts";
 
 const FRAME_BYTES = 128 * 1024;
 const HEADER_BYTES = 5;
+/**
+ * After so many messages the event loop gets its turn. Writes that the kernel takes at once never
+ * leave it one, and then the server's error would be read only at the end of the data.
+ */
+const MESSAGES_A_TURN = 16;
 
 /** Gathers slices of any size into messages of 128 KiB, whatever the rows in them are. */
 export class CopyInFramer {
   readonly #wire: Wire;
   readonly #message = new Uint8Array(HEADER_BYTES + FRAME_BYTES);
   #filled = 0;
+  #sent = 0;
   /** Bytes of COPY data taken so far. */
   bytes = 0;
 
@@ -49,5 +55,7 @@ export class CopyInFramer {
     writeInt32(this.#message, 1, this.#filled + 4);
     await this.#wire.write(this.#message.subarray(0, HEADER_BYTES + this.#filled));
     this.#filled = 0;
+    this.#sent++;
+    if (this.#sent % MESSAGES_A_TURN === 0) await new Promise((resolve) => setTimeout(resolve, 0));
   }
 }
