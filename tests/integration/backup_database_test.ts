@@ -13,6 +13,7 @@ import {
   joinSnapshot,
   openSnapshot,
   planUnits,
+  readBinaryRows,
   readDatabase,
 } from "../../supabase/functions/backup/dump/mod.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
@@ -342,6 +343,53 @@ Deno.test("backupDatabase() refuses tables that it would not see whole", async (
         code: "insufficient_privilege",
         message: /"public"\."open_one".*row level security/,
       });
+    } finally {
+      await session.execute(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`);
+    }
+  });
+});
+
+Deno.test("backupDatabase() saves large objects in parts, also for a role that may not read the catalog", async () => {
+  await scratch(async (database) => {
+    const session = await database.open();
+    const role = `fd_writer_${crypto.randomUUID().slice(0, 8)}`;
+    await session.execute(
+      `CREATE ROLE "${role}" LOGIN; SET SESSION AUTHORIZATION "${role}";
+       SELECT lo_from_bytea(100, decode(repeat('ab', 5000), 'hex'));
+       SELECT lo_from_bytea(101, decode(repeat('cd', 50000), 'hex'));
+       SELECT lo_from_bytea(102, ''); SELECT lo_from_bytea(103, 'x');
+       RESET SESSION AUTHORIZATION`,
+    );
+    try {
+      const asWriter = {
+        open: async () => {
+          const writer = await database.open();
+          await writer.execute(`SET SESSION AUTHORIZATION "${role}"`);
+          return writer;
+        },
+      };
+      const limits = { partBytes: 16_384, maxPartBytes: 16_384 };
+      const found: string[][] = [];
+      for (const opener of [database, asWriter]) {
+        const repository = await newRepository();
+        const { rows } = await backup(opener, repository, { limits });
+        const objects = rows["large objects"]!;
+        assert.ok(objects.parts.length >= 5);
+        assert.equal(objects.rows, 3 + 25 + 1);
+        const pages: string[] = [];
+        for (const part of objects.parts) {
+          const data = readBinaryRows(
+            repository.readPieces(part.pieces),
+            objects.data!.columnForms!,
+          );
+          for await (const [oid, page, bytes] of data) {
+            pages.push(`${oid} ${page} ${bytes?.length} ${bytes?.slice(0, 8)}`);
+          }
+        }
+        found.push(pages);
+      }
+      assert.deepEqual(found[0], found[1]);
+      assert.ok(found[0]!.includes("103 0 4 \\x78"));
     } finally {
       await session.execute(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`);
     }

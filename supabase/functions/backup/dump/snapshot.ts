@@ -13,6 +13,7 @@ import { DatabaseError } from "../postgres/database_error.ts";
 import { quoteLiteral, quoteQualified } from "../postgres/quote.ts";
 import type { Row, Session } from "../postgres/session.ts";
 import type { DumpOptions } from "./context.ts";
+import { isSelected } from "./families/relations.ts";
 import { takeOfSchema } from "./selection.ts";
 
 /** How a snapshot is opened. */
@@ -52,7 +53,10 @@ interface FoundTable {
 const TABLES = `
   select c.oid, n.nspname, c.relname, c.relfilenode,
          pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-           and pg_catalog.has_table_privilege(c.oid, 'SELECT') as readable
+           and pg_catalog.has_table_privilege(c.oid, 'SELECT') as readable,
+         exists (select from pg_catalog.pg_depend d
+                  where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid
+                    and d.deptype = 'e') as of_extension
     from pg_catalog.pg_class c
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
    where c.relkind in ('r', 'p') and c.relpersistence <> 't'
@@ -149,7 +153,11 @@ async function leave(session: Session): Promise<void> {
 
 async function findTables(session: Session, dump: DumpOptions): Promise<FoundTable[]> {
   const rows = await session.query(TABLES);
-  return rows.filter((row: Row) => takeOfSchema(dump, row.nspname) === "all").map((row: Row) => ({
+  // Rows of an extension's tables are saved wherever these are, when the extension says so.
+  const wanted = (row: Row) =>
+    row.of_extension ||
+    takeOfSchema(dump, row.nspname) === "all" && isSelected(dump, row.nspname, row.relname);
+  return rows.filter(wanted).map((row: Row) => ({
     oid: row.oid,
     sqlName: quoteQualified(row.nspname, row.relname),
     relfilenode: row.relfilenode,

@@ -6,7 +6,7 @@
 import type { DataPart, Piece, RowsFingerprint, TableData, TableFacts } from "../../core/model.ts";
 import { DatabaseError } from "../../postgres/database_error.ts";
 import type { Session } from "../../postgres/session.ts";
-import { copyLargeObjects, copyRange, fromRange } from "./range_sql.ts";
+import { copyRange, fromRange } from "./range_sql.ts";
 import type { DataRange } from "./ranges.ts";
 
 /** Where COPY data goes. */
@@ -50,18 +50,9 @@ export async function copyTablePart(
   options: CopyPartOptions,
 ): Promise<CopiedPart> {
   const sql = copyRange(table, data, range);
-  const { part, pieces } = await copy(session, { range, data, sql }, options);
+  const { part, pieces } = await copyAs(session, { range, data, sql }, options);
   const taken = await fingerprint(session, { table, data, range }, options);
   return { part: { ...part, fingerprint: taken }, pieces };
-}
-
-/** Copies the pages of one large object, or of all. */
-export function copyLargeObjectPart(
-  session: Session,
-  { data, range, loid }: { data: TableData; range: DataRange; loid: number | null },
-  options: CopyPartOptions,
-): Promise<CopiedPart> {
-  return copy(session, { range, data, sql: copyLargeObjects(loid) }, options);
 }
 
 /** A part without rows, to carry the marks of rows that cannot be read. */
@@ -80,7 +71,8 @@ export function emptyPart(range: DataRange, data: TableData): CopiedPart {
   };
 }
 
-async function copy(
+/** Hands what a COPY statement gives to the sink, as one part without a fingerprint. */
+export async function copyAs(
   session: Session,
   { range, data, sql }: { range: DataRange; data: TableData; sql: string },
   options: CopyPartOptions,

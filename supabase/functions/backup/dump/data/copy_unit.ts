@@ -13,12 +13,12 @@ import { DatabaseError } from "../../postgres/database_error.ts";
 import type { Session } from "../../postgres/session.ts";
 import {
   type CopiedPart,
-  copyLargeObjectPart,
   type CopyPartOptions,
   copyTablePart,
   emptyPart,
   type TableRange,
 } from "./copy_part.ts";
+import { copyLargeObjects } from "./copy_large_objects.ts";
 import { type Damage, findDamage, isDamage } from "./find_damage.ts";
 import { measureRange } from "./measure_range.ts";
 import { type DataLimits, type DataRange, type DataUnit, DEFAULT_LIMITS } from "./ranges.ts";
@@ -78,8 +78,8 @@ async function copyEntryRange(
   }
   const { table } = entry;
   if (table === undefined) {
-    const loid = entry.largeObject?.oid ?? null;
-    return [await copyLargeObjectPart(session, { data, range, loid }, options)];
+    const limits = options.limits ?? DEFAULT_LIMITS;
+    return await copyLargeObjects(session, { data, range, limits }, options);
   }
   try {
     return await copyTableRange(session, { table, data, range }, options);

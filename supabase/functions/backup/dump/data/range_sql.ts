@@ -10,7 +10,7 @@ import type { DataRange } from "./ranges.ts";
 export function fromRange(table: TableFacts, range: DataRange): string {
   const conditions = ctidConditions(range);
   // The newline ends a comment that the extension's author may have put behind the condition.
-  if (table.condition !== null) {
+  if (table.condition !== null && table.condition.trim() !== "") {
     conditions.unshift(`(${table.condition.replace(/^\s*where\b/i, "")}\n)`);
   }
   const where = conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
@@ -41,13 +41,6 @@ export function copyRange(table: TableFacts, data: TableData, range: DataRange):
   return `COPY (SELECT ${columns} ${fromRange(table, range)}) TO STDOUT ${
     formatOption(data.format)
   }`;
-}
-
-/** COPY of the rows of large objects: pages of one object, or of all. */
-export function copyLargeObjects(oid: number | null): string {
-  const where = oid === null ? "" : `WHERE loid = ${Math.trunc(oid)}`;
-  return `COPY (SELECT loid, pageno, data FROM pg_catalog.pg_largeobject ${where} ` +
-    "ORDER BY loid, pageno) TO STDOUT (FORMAT binary)";
 }
 
 function formatOption(format: CopyFormat): string {
