@@ -68,8 +68,7 @@ async function readVersions(
 ): Promise<RowVersion[]> {
   const versions: RowVersion[] = [];
   for (const [catalog, oids] of wanted) {
-    const name = WATCHED[catalog];
-    if (name === undefined) throw new TypeError(`Cannot recheck ${catalog}: it is not watched`);
+    const name = WATCHED[catalog] ?? "oid";
     const rows = await session.query(
       `select oid, xmin, ${name}::text as name from pg_catalog.${catalog}
         where oid = any ($1::oid[])`,
