@@ -69,9 +69,7 @@ export function diffLive(input: DiffInput): Diff {
     }
   }
   const suspended = suspendedEntries(input);
-  const dropped = new Set(
-    [...live.withDependents([...changed, ...suspended])].filter((entry) => !isRows(entry)),
-  );
+  const dropped = withParts(live, [...changed, ...suspended]);
   const unknown = [...dropped].filter((entry) => !known.has(entry.identity));
   const lost = unknown.filter((entry) => entry.kind === "table");
   const goneWithLost = live.withDependents(lost);
@@ -95,6 +93,26 @@ export function diffLive(input: DiffInput): Diff {
   };
 }
 
+/** What falls with the given entries: all that depends on them, and the parts of partitioned indexes. */
+function withParts(live: EntryIndex, start: readonly Entry[]): Set<Entry> {
+  const found = live.withDependents(start);
+  for (const entry of found) {
+    if (entry.kind !== "index-attach") continue;
+    const indexes = live.dependencies(entry).filter((each) =>
+      each.kind === "index" || each.kind === "constraint"
+    );
+    // An index that goes with its whole table leaves those of the partitions standing.
+    const parentGoes = indexes.some((index) => {
+      const table = live.tableOf(index);
+      return found.has(index) && table !== undefined && !found.has(table) &&
+        dropOf(index).length > 0;
+    });
+    if (!parentGoes) continue;
+    for (const index of live.withDependents(indexes)) found.add(index);
+  }
+  return new Set([...found].filter((entry) => !isRows(entry)));
+}
+
 /** Live entries that would act or stand in the way while rows are loaded: dropped, then made again. */
 function suspendedEntries(input: DiffInput): Set<Entry> {
   const { live, replacedRows, role } = input;
@@ -111,6 +129,11 @@ function suspendedEntries(input: DiffInput): Set<Entry> {
       if (table === undefined || !replacedRows.has(table.identity)) continue;
       // Tables of the platform are loaded in replica mode, in which ordinary triggers do not fire.
       if (table.managed !== true || firesInReplicaMode(entry)) suspended.add(entry);
+    } else if (entry.kind === "index") {
+      // Building an index once is faster than keeping it up row by row.
+      const table = live.tableOf(entry);
+      const isReplaced = table?.kind === "table" && replacedRows.has(table.identity);
+      if (isReplaced && table.managed !== true && dropOf(entry).length > 0) suspended.add(entry);
     } else if (entry.kind === "foreign-key") {
       const tables = live.dependencies(entry).filter(isTable);
       if (tables.some((table) => replacedRows.has(table.identity))) suspended.add(entry);
