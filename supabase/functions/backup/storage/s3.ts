@@ -68,8 +68,13 @@ class S3Storage implements Storage {
       // Servers other than Amazon's refuse the newer checksum headers.
       requestChecksumCalculation: "WHEN_REQUIRED",
       responseChecksumValidation: "WHEN_REQUIRED",
-      requestHandler: { connectionTimeout: 10_000, requestTimeout: 120_000 },
+      requestHandler: {
+        connectionTimeout: 10_000,
+        requestTimeout: 120_000,
+        throwOnRequestTimeout: true,
+      },
     });
+    askForBytesAsTheyAre(this.#client);
   }
 
   async put(name: string, body: Uint8Array, signal?: AbortSignal): Promise<{ created: boolean }> {
@@ -220,6 +225,21 @@ class S3Storage implements Storage {
       throw translateS3Error(error, { verb, bucket: this.#options.bucket });
     }
   }
+}
+
+/**
+ * The runtime would ask for compressed answers and undo them: useless for encrypted objects, and it
+ * fails on the answer to HEAD. Set after signing, since proxies may change this header.
+ */
+function askForBytesAsTheyAre(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const { request } = args as { request: { headers: Record<string, string> } };
+      request.headers["accept-encoding"] = "identity";
+      return next(args);
+    },
+    { step: "finalizeRequest", priority: "low", name: "askForBytesAsTheyAre" },
+  );
 }
 
 function abort(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
