@@ -6,6 +6,7 @@
 import { quoteIdentifier } from "../../postgres/quote.ts";
 import type { DumpContext } from "../context.ts";
 import { optionList } from "./options.ts";
+import { presentDefinition } from "./present_definition.ts";
 
 /** A live column. */
 export interface Column {
@@ -100,6 +101,7 @@ export async function readColumns(
     if (list === undefined) columns.set(relation, [column as Column]);
     else list.push(column as Column);
     if (row.defaultOid !== null) {
+      presentDefinition(row.defaultExpression, `DEFAULT ${quoteIdentifier(row.name)}`);
       context.readByFunction.push({ catalog: "pg_attrdef", oid: row.defaultOid });
     }
   }

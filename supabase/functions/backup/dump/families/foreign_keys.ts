@@ -5,6 +5,7 @@
  */
 import { quoteIdentifier } from "../../postgres/quote.ts";
 import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
+import { presentDefinition } from "./present_definition.ts";
 import { definedRelations, oidArray } from "./relations.ts";
 
 const FOREIGN_KEYS = `
@@ -36,6 +37,8 @@ export const foreignKeysFamily: CatalogFamily = {
       const name = quoteIdentifier(row.name);
       // ONLY, except for partitioned tables, whose keys always reach the partitions.
       const alter = `${table.alter} ${table.kind === "p" ? "" : "ONLY "}${table.sqlName}`;
+      const address = `CONSTRAINT ${name} ON ${table.sqlName}`;
+      const definition = presentDefinition(row.definition, address);
       context.readByFunction.push({ catalog: "pg_constraint", oid: row.oid });
       context.drafts.add({
         catalog: "pg_constraint",
@@ -45,9 +48,9 @@ export const foreignKeysFamily: CatalogFamily = {
         section: "post-data",
         schema: table.schema,
         name: `${table.name} ${row.name}`,
-        create: [`${alter} ADD CONSTRAINT ${name} ${row.definition}`],
+        create: [`${alter} ADD CONSTRAINT ${name} ${definition}`],
         drop: [`${alter} DROP CONSTRAINT ${name}`],
-        address: `CONSTRAINT ${name} ON ${table.sqlName}`,
+        address,
         owner: null,
         commentable: true,
         // A partitioned table's key counts only when every partition's index is attached.

@@ -9,6 +9,7 @@ import { quoteIdentifier, quoteQualified } from "../../postgres/quote.ts";
 import type { Row } from "../../postgres/session.ts";
 import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
 import { keyConstraintDefinition } from "./key_constraints.ts";
+import { presentDefinition } from "./present_definition.ts";
 import { definedRelations, oidArray, type Relation } from "./relations.ts";
 
 function indexesQuery(version: number): string {
@@ -61,6 +62,7 @@ export const indexesFamily: CatalogFamily = {
         sqlName: quoteQualified(table.schema, row.name),
         key: Drafts.key("pg_class", row.oid),
       };
+      presentDefinition(row.definition, `INDEX ${index.sqlName}`);
       indexes.set(row.oid, index);
       context.readByFunction.push({ catalog: "pg_class", oid: row.oid });
       if (row.constraint_oid === null) addIndex(context, index);

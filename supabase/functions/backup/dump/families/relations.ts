@@ -9,6 +9,7 @@ import type { Row } from "../../postgres/session.ts";
 import { Drafts, type DumpContext, type DumpOptions } from "../context.ts";
 import { matchesPattern } from "../selection.ts";
 import { type Column, readColumns } from "./columns.ts";
+import { presentDefinition } from "./present_definition.ts";
 import { DETAILS, EXTENSIONS, RELATIONS } from "./relation_queries.ts";
 
 /** A relation, with what only its own kind has in `row` (columns of the queries below). */
@@ -199,6 +200,8 @@ async function addDetails(context: DumpContext, relations: Map<number, Relation>
       oid,
       sqlName: row.parent_names[at],
     }));
+    if (relation.kind === "p") presentDefinition(row.partition_key, relation.address);
+    if (relation.isPartition) presentDefinition(row.partition_bound, relation.address);
     if (row.partition_key !== null || row.partition_bound !== null) {
       context.readByFunction.push({ catalog: "pg_class", oid: row.oid });
     }

@@ -6,6 +6,7 @@
 import { quoteIdentifier } from "../../postgres/quote.ts";
 import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
 import { firingAction } from "./firing.ts";
+import { presentDefinition } from "./present_definition.ts";
 import { definedRelations, oidArray } from "./relations.ts";
 
 const RULES = `
@@ -28,7 +29,8 @@ export const rulesFamily: CatalogFamily = {
     for (const row of await context.session.query(RULES, [oidArray(relations.keys())])) {
       const relation = relations.get(row.relation)!;
       const name = quoteIdentifier(row.name);
-      const create = [row.definition.replace(/;\s*$/, "")];
+      const address = `RULE ${name} ON ${relation.sqlName}`;
+      const create = [presentDefinition(row.definition, address).replace(/;\s*$/, "")];
       if (row.enabled !== "O") {
         create.push(`ALTER TABLE ${relation.sqlName} ${firingAction(row.enabled, "RULE", name)}`);
       }
@@ -42,8 +44,8 @@ export const rulesFamily: CatalogFamily = {
         schema: relation.schema,
         name: `${relation.name} ${row.name}`,
         create,
-        drop: [`DROP RULE ${name} ON ${relation.sqlName}`],
-        address: `RULE ${name} ON ${relation.sqlName}`,
+        drop: [`DROP ${address}`],
+        address,
         owner: null,
         commentable: true,
         dependsOn: [Drafts.key("pg_class", relation.oid)],

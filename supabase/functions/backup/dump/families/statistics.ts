@@ -5,6 +5,7 @@
  */
 import { quoteQualified } from "../../postgres/quote.ts";
 import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
+import { presentDefinition } from "./present_definition.ts";
 import { definedRelations, oidArray } from "./relations.ts";
 
 const STATISTICS = `
@@ -27,7 +28,7 @@ export const statisticsFamily: CatalogFamily = {
       if (schema?.take !== "all") continue;
       if (context.extensionMembers.has(`pg_statistic_ext:${row.oid}`)) continue;
       const sqlName = quoteQualified(schema.name, row.name);
-      const create = [row.definition];
+      const create = [presentDefinition(row.definition, `STATISTICS ${sqlName}`)];
       if (row.target !== null) {
         create.push(`ALTER STATISTICS ${sqlName} SET STATISTICS ${row.target}`);
       }

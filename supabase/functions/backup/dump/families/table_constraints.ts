@@ -8,6 +8,7 @@
  */
 import { quoteIdentifier } from "../../postgres/quote.ts";
 import { type Draft, Drafts, type DumpContext } from "../context.ts";
+import { presentDefinition } from "./present_definition.ts";
 import { oidArray, type Relation } from "./relations.ts";
 
 /** A CHECK or NOT NULL constraint of a table. */
@@ -58,6 +59,7 @@ export async function readTableConstraints(
     const list = constraints.get(relation);
     if (list === undefined) constraints.set(relation, [constraint as TableConstraint]);
     else list.push(constraint as TableConstraint);
+    presentDefinition(row.definition, `CONSTRAINT ${quoteIdentifier(row.name)}`);
     context.readByFunction.push({ catalog: "pg_constraint", oid: row.oid });
   }
   return constraints;

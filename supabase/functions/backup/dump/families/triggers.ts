@@ -7,6 +7,7 @@ import { quoteIdentifier } from "../../postgres/quote.ts";
 import type { Row } from "../../postgres/session.ts";
 import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
 import { firingAction } from "./firing.ts";
+import { presentDefinition } from "./present_definition.ts";
 import { isSelected, oidArray, type Relation, relationsOf } from "./relations.ts";
 
 const TRIGGERS = `
@@ -49,7 +50,8 @@ function addTrigger(context: DumpContext, relation: Relation, row: Row): void {
   const isCopy = row.parent !== 0;
   const firing = `${relation.alter} ${relation.sqlName} ` +
     firingAction(row.enabled, "TRIGGER", name);
-  const create = isCopy ? [firing] : [row.definition];
+  const address = `TRIGGER ${name} ON ${relation.sqlName}`;
+  const create = [isCopy ? firing : presentDefinition(row.definition, address)];
   if (!isCopy && row.enabled !== "O") create.push(firing);
   context.readByFunction.push({ catalog: "pg_trigger", oid: row.oid });
   context.drafts.add({
@@ -61,8 +63,8 @@ function addTrigger(context: DumpContext, relation: Relation, row: Row): void {
     schema: relation.schema,
     name: `${relation.name} ${row.name}`,
     create,
-    drop: isCopy ? [] : [`DROP TRIGGER ${name} ON ${relation.sqlName}`],
-    address: `TRIGGER ${name} ON ${relation.sqlName}`,
+    drop: isCopy ? [] : [`DROP ${address}`],
+    address,
     owner: null,
     commentable: true,
     dependsOn: [

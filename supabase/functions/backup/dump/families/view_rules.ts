@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { BackupError } from "../../core/errors.ts";
 import type { DumpContext } from "../context.ts";
+import { presentDefinition } from "./present_definition.ts";
 import { oidArray, type Relation } from "./relations.ts";
 
 /** The rule that defines a view. */
@@ -33,21 +33,13 @@ export async function readViewRules(
   if (views.length === 0) return rules;
   const oids = oidArray(views.map((view) => view.oid));
   for (const row of await context.session.query(RULES, [oids])) {
-    if (row.query === null) continue;
     rules.set(row.relation, {
       oid: row.oid,
       name: row.name,
-      query: row.query.replace(/;\s*$/, ""),
+      query: (row.query ?? "").replace(/;\s*$/, ""),
     });
     context.readByFunction.push({ catalog: "pg_rewrite", oid: row.oid });
   }
-  const lost = views.find((view) => !rules.get(view.oid)?.query);
-  if (lost !== undefined) {
-    throw new BackupError(
-      "concurrent_ddl",
-      `Cannot read the definition of ${lost.address}: the server has none`,
-      { hint: "It was probably dropped while it was read. Start the backup again." },
-    );
-  }
+  for (const view of views) presentDefinition(rules.get(view.oid)?.query ?? null, view.address);
   return rules;
 }
