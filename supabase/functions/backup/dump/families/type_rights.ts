@@ -5,7 +5,7 @@
  */
 import { quoteQualified } from "../../postgres/quote.ts";
 import type { CatalogFamily, DumpContext } from "../context.ts";
-import { defineRights, initialRightsSql, isNoMemberSql } from "./define.ts";
+import { defineRights, FIRST_USER_OID, initialRightsSql, isNoMemberSql } from "./define.ts";
 import { TYPE_COLUMNS, TYPE_FROM } from "./define_type.ts";
 
 const TYPES = `
@@ -14,7 +14,7 @@ const TYPES = `
    where (t.typacl is not null or t.oid in (
            select objoid from pg_init_privs where classoid = 'pg_type'::regclass))
      and t.typacl is distinct from ${initialRightsSql("pg_type", "t.oid")}
-     and (n.nspname in ('pg_catalog', 'information_schema')
+     and ((n.nspname in ('pg_catalog', 'information_schema') and t.oid < ${FIRST_USER_OID})
           or not ${isNoMemberSql("pg_type", "t.oid")})
    order by n.nspname, t.typname`;
 
