@@ -15,6 +15,7 @@ import {
   S3Client,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
+import { FetchHttpHandler } from "@smithy/fetch-http-handler";
 import { BackupError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import { checkName } from "./names.ts";
@@ -68,11 +69,8 @@ class S3Storage implements Storage {
       // Servers other than Amazon's refuse the newer checksum headers.
       requestChecksumCalculation: "WHEN_REQUIRED",
       responseChecksumValidation: "WHEN_REQUIRED",
-      requestHandler: {
-        connectionTimeout: 10_000,
-        requestTimeout: 120_000,
-        throwOnRequestTimeout: true,
-      },
+      // The runtime's own fetch: its copy of node:http stalls on bodies of megabytes.
+      requestHandler: new FetchHttpHandler({ requestTimeout: 120_000 }),
     });
     askForBytesAsTheyAre(this.#client);
   }
