@@ -159,6 +159,23 @@ for (const major of [15, 17, 18] as const) {
   });
 }
 
+for (const [from, to] of [[15, 17], [17, 18]] as const) {
+  Deno.test(`restoreDatabase() takes a backup of PostgreSQL ${from} into PostgreSQL ${to}`, async () => {
+    await using source = await scratchDatabase(await testServer(from), "gr_major_a");
+    await using target = await scratchDatabase(await testServer(to), "gr_major_b");
+    await source.run(SAMPLE);
+    const backup = await take(source.url);
+    const empty = await restore(backup, target.url);
+    assert.deepEqual(empty.comparison?.differences, []);
+    await target.run("update app.orders set note = 'x'");
+    const over = await restore(backup, target.url);
+    assert.equal(over.plan.mode, "over");
+    assert.deepEqual(over.comparison?.differences, []);
+    const [row] = await target.run("select count(*)::int as n from app.orders where note = 'x'");
+    assert.equal(row?.n, 0);
+  });
+}
+
 Deno.test("restoreDatabase() over a live database keeps what the backup does not know", async () => {
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "gr_keep");

@@ -129,6 +129,11 @@ function checkExtensions(input: CheckInput, check: TargetCheck): void {
       continue;
     }
     const out = leaveOuts.withDependents(entry, "which the target does not offer");
+    if (entry.name === "pg_cron") {
+      for (const job of index.entries) {
+        if (job.kind === "cron-job") leaveOuts.withDependents(job, "the target has no pg_cron");
+      }
+    }
     const tables = out.filter((each) => each.kind === "table" && each.managed !== true);
     if (accepted) addHazard(check.hazards, "missing-extension", [entry.identity]);
     // A table of the user that falls with a platform extension is a loss that needs a word.

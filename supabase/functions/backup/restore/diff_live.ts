@@ -110,7 +110,7 @@ function withParts(live: EntryIndex, start: readonly Entry[]): Set<Entry> {
     if (!parentGoes) continue;
     for (const index of live.withDependents(indexes)) found.add(index);
   }
-  return new Set([...found].filter((entry) => !isRows(entry)));
+  return new Set([...found].filter((entry) => !isRows(entry) && entry.kind !== "refresh"));
 }
 
 /** Live entries that would act or stand in the way while rows are loaded: dropped, then made again. */

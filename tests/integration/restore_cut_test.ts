@@ -1,0 +1,93 @@
+/**
+ * Connections that are cut in the middle of a restore over a live database.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
+import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import type { BackupRecord } from "../../supabase/functions/backup/repository/mod.ts";
+import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore_database.ts";
+import { asRepository, backupInMemory, scratchDatabase } from "../support/memory_backup.ts";
+import { testServer } from "../support/servers.ts";
+
+const SAMPLE = `
+  create table owners (id int primary key, name text);
+  create table things (id int primary key, owner int references owners, note text);
+  create index on things (note);
+  create sequence counter; select setval('counter', 5);
+  insert into owners select i, 'o' || i from generate_series(1, 20) i;
+  insert into things select i, 1 + i % 20, 'n' || i from generate_series(1, 200) i;
+`;
+
+const STATE = `
+  select (select md5(string_agg(t::text, ',' order by t.id)) from things t) as things,
+         (select md5(string_agg(o::text, ',' order by o.id)) from owners o) as owners,
+         (select count(*)::int from pg_constraint where conrelid = 'things'::regclass) as keys,
+         (select count(*)::int from pg_index where indrelid = 'things'::regclass) as indexes,
+         (select last_value::text from counter) as counter`;
+
+/** A session that cuts its own connection before its statement number `at`. */
+function cutAt(session: Session, at: number, reached: () => void): Session {
+  let count = 0;
+  return new Proxy(session, {
+    get(inner, name) {
+      const value = Reflect.get(inner, name, inner);
+      if (typeof value !== "function") return value;
+      if (name !== "execute" && name !== "copyIn") return value.bind(inner);
+      return async (...parameters: unknown[]) => {
+        if (++count === at) {
+          reached();
+          await inner.close();
+        }
+        return await value.apply(inner, parameters);
+      };
+    },
+  });
+}
+
+Deno.test("a restore over a live database that is cut anywhere leaves the old one or the new one", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "gr_cut");
+  await target.run(SAMPLE);
+  const state = async () => (await target.run(STATE))[0];
+  const after = await state();
+  const backup = await backupInMemory(target.url);
+  await target.run("delete from things where id > 5; update owners set name = 'x'");
+  await target.run(
+    "alter table things drop constraint things_owner_fkey; select setval('counter', 9)",
+  );
+  const before = await state();
+  assert.notDeepEqual(before, after);
+  const restore = (wrap: (session: Session) => Session) =>
+    restoreDatabase({
+      connect: async () => wrap(await connect({ url: target.url })),
+      repository: asRepository(backup),
+      backupId: "latest",
+      request: { schemas: ["public"] },
+      safetyBackup: () => Promise.resolve({ backupId: "safety" } as BackupRecord),
+      clock: systemClock,
+      writtenBy: "test",
+    });
+  let cuts = 0;
+  for (let at = 2;; at += 3) {
+    let cut = false;
+    try {
+      await restore((session) => cutAt(session, at, () => cut = true));
+    } catch (error) {
+      assert.ok(error instanceof BackupError && cut, String(error));
+    }
+    if (!cut) break;
+    cuts++;
+    const now = await state();
+    const isWhole = JSON.stringify(now) === JSON.stringify(after);
+    // Once committed it is the new one, and the cut came too late to test more.
+    if (isWhole) break;
+    assert.deepEqual(now, before, `cut before statement ${at}`);
+  }
+  assert.ok(cuts >= 5, `${cuts} cuts`);
+  await restore((session) => session);
+  assert.deepEqual(await state(), after);
+});
