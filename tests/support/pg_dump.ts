@@ -38,6 +38,32 @@ export async function pgDump(url: string, options: PgDumpOptions = {}): Promise<
   return new TextDecoder("latin1").decode(output.stdout);
 }
 
+/**
+ * Loads a dump by psql as pg_dump's own users do: a restore may lose what this loses, and nothing more.
+ *
+ * @returns whether psql is there to do it
+ */
+export async function loadByPsql(url: string, dump: string): Promise<boolean> {
+  let process: Deno.ChildProcess;
+  try {
+    process = new Deno.Command(Deno.env.get("PSQL") ?? "psql", {
+      args: ["--no-psqlrc", "--quiet", "--output=/dev/null", "--dbname", url],
+      stdin: "piped",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+  const writer = process.stdin.getWriter();
+  const plain = dump.replace(/^\\(?:un)?restrict .*$/gm, "");
+  await writer.write(Uint8Array.from(plain, (character) => character.charCodeAt(0)));
+  await writer.close();
+  await process.status;
+  return true;
+}
+
 /** Cuts a dump into statements, rows of one COPY sorted, and drops what differs in every run. */
 export function statementsOf(dump: string, database: string): DumpedStatements {
   const statements: DumpedStatements = new Map();
