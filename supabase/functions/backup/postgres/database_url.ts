@@ -39,8 +39,9 @@ export function parseDatabaseUrl(url: string): ConnectTarget {
   const scheme = /^postgres(?:ql)?:\/\//i.exec(url);
   if (scheme === null) throw invalid("it does not begin with postgres://");
   const rest = url.slice(scheme[0].length);
-  const parts = /^(?:([^/?]*)@)?([^/?@]*)(?:\/([^?]*))?(?:\?(.*))?$/s.exec(rest) ??
-    /^(?:(.*)@)?([^/?@]*)(?:\/([^?@]*))?(?:\?([^@]*))?$/s.exec(rest);
+  const parts =
+    /^(?:([^/?]*)@)?((?:\[[^\]]*\]|[^/?@:,]*)(?::\d*)?)(?:\/([^?]*))?(?:\?(.*))?$/s.exec(rest) ??
+      /^(?:(.*)@)?([^/?@]*)(?:\/([^?@]*))?(?:\?([^@]*))?$/s.exec(rest);
   if (parts === null) throw invalid("it has no host");
   const [, userInfo = "", hostAndPort = "", path = "", search = ""] = parts;
   const parameters = new URLSearchParams(search);
