@@ -164,6 +164,29 @@ Deno.test("rows of an extension's configuration table are saved under its condit
   });
 });
 
+Deno.test("queues of pgmq are saved whole, although the extension counts them as its own", async () => {
+  await withDatabases(17, async ({ source }) => {
+    // The extension's files are not on the server: another one plays it.
+    await source.execute(`
+      create extension hstore with schema public;
+      create schema pgmq;
+      create table pgmq.q_mail (id bigint primary key generated always as identity, message jsonb);
+      alter extension hstore add table pgmq.q_mail;
+      alter extension hstore add sequence pgmq.q_mail_id_seq;
+      update pg_extension set extname = 'pgmq' where extname = 'hstore'`);
+    const { entries } = await readModel(source, { includeSchemas: ["pgmq"] });
+    const own = entries.filter((one) => one.schema === "pgmq");
+    assert.deepEqual(own.map((one) => one.kind), [
+      "table",
+      "sequence",
+      "table-data",
+      "sequence-set",
+      "constraint",
+    ]);
+    assert.ok(own.every((one) => one.extension === undefined));
+  });
+});
+
 Deno.test("a sequence that the role may not read fails the backup by name", async () => {
   await withDatabases(17, async ({ source }) => {
     await source.execute("set role pg_monitor");

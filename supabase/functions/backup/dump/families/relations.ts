@@ -122,7 +122,7 @@ async function readRelations(context: DumpContext): Promise<Map<number, Relation
   const relations = new Map<number, Relation>();
   for (const row of rows) {
     const schema = context.schemas.get(row.schema_oid)!;
-    const extension = context.extensionMembers.get(`pg_class:${row.oid}`) ?? null;
+    const extension = adoptedExtension(context, row);
     const keyword = KEYWORDS[row.kind]!;
     const sqlName = quoteQualified(schema.name, row.name);
     relations.set(row.oid, {
@@ -143,7 +143,7 @@ async function readRelations(context: DumpContext): Promise<Map<number, Relation
       parents: [],
       columns: [],
       configuration: isSelected(context.options, schema.name, row.name)
-        ? configurationOf(row, extension, extensions)
+        ? configurationOf(row, extensions)
         : null,
       row,
     });
@@ -168,17 +168,26 @@ function extensionKeyOf(extension: string | null, extensions: Row[]): string | n
   return row === undefined ? null : Drafts.key("pg_extension", row.oid);
 }
 
-// The tables of queues belong to the extension, but their rows are the user's.
+// pgmq makes a user's queue a member of itself and forgets how: CREATE EXTENSION does not bring it
+// back. So queues are taken as tables of the user's own, which pgmq accepts as well.
+function adoptedExtension(context: DumpContext, row: Row): string | null {
+  const key = Drafts.key("pg_class", row.oid);
+  const extension = context.extensionMembers.get(key) ?? null;
+  if (extension !== "pgmq" || !/^[qa]_/.test(row.name)) return extension;
+  context.extensionMembers.delete(key);
+  row.initial = null;
+  return null;
+}
+
 function configurationOf(
   row: Row,
-  extension: string | null,
   extensions: Row[],
 ): string | null {
   for (const { tables, conditions } of extensions) {
     const at = (tables ?? []).indexOf(row.oid);
     if (at >= 0) return conditions[at];
   }
-  return extension === "pgmq" && (row.kind === "r" || row.kind === "S") ? "" : null;
+  return null;
 }
 
 /** Whether the operator's patterns take the relation. */
