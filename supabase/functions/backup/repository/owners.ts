@@ -17,7 +17,7 @@ export async function readOwner(
 ): Promise<{ owner: RepositoryOwner; number: number } | null> {
   let number = 0;
   for await (const { name } of objects.storage.list(OWNERS, signal)) {
-    if (/^\d{6}$/.test(baseName(name))) number = Number(baseName(name));
+    if (/^\d{6}$/.test(baseName(name))) number = Math.max(number, Number(baseName(name)));
   }
   if (number === 0) return null;
   const content = await objects.get({ kind: "owner", path: ownerPath(number) }, signal);

@@ -45,10 +45,11 @@ export function retryStorage(inner: Storage, options: RetryOptions = {}): Storag
     async *list(prefix, signal) {
       // A listing that breaks off begins again and leaves out what was already told.
       let last: string | null = null;
+      let resumeAfter: string | null = null;
       for (let attempt = 1;; attempt++) {
         try {
           for await (const object of inner.list(prefix, signal)) {
-            if (last !== null && object.name <= last) continue;
+            if (resumeAfter !== null && object.name <= resumeAfter) continue;
             last = object.name;
             attempt = 1;
             yield object;
@@ -56,6 +57,7 @@ export function retryStorage(inner: Storage, options: RetryOptions = {}): Storag
           return;
         } catch (error) {
           if (!mayRetry(error) || attempt >= tries || signal?.aborted) throw error;
+          resumeAfter = last;
           await clock.sleep(firstDelayMs * 2 ** (attempt - 1), signal);
         }
       }

@@ -1,0 +1,34 @@
+/**
+ * An S3 server of its own for a test, with its files in a temporary directory.
+ *
+ * @module
+ */
+import S3rver from "s3rver";
+
+/** A running server and its empty bucket `backups`. */
+export interface S3Server {
+  endpoint: string;
+  credentials: { AWS_ACCESS_KEY_ID: string; AWS_SECRET_ACCESS_KEY: string };
+  close(): Promise<void>;
+}
+
+/** Starts a server on a free port of this machine. */
+export async function startS3Server(): Promise<S3Server> {
+  const directory = await Deno.makeTempDir({ prefix: "backup_s3_" });
+  const server = new S3rver({
+    address: "127.0.0.1",
+    port: 0,
+    silent: true,
+    directory,
+    configureBuckets: [{ name: "backups", configs: [] }],
+  });
+  const { port } = await server.run();
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    credentials: { AWS_ACCESS_KEY_ID: "S3RVER", AWS_SECRET_ACCESS_KEY: "S3RVER" },
+    async close() {
+      await server.close();
+      await Deno.remove(directory, { recursive: true });
+    },
+  };
+}
