@@ -22,6 +22,13 @@ interface DemoJob {
   result: any;
 }
 
+/** A hazard of a plan. */
+interface DemoHazard {
+  name: string;
+  objects: string[];
+  undoneBySafetyBackup: boolean;
+}
+
 async function main(): Promise<boolean> {
   const folder = await Deno.makeTempDir({ prefix: "supabase-backup-demo-" });
   const started = Date.now();
@@ -86,13 +93,15 @@ async function tell(project: Project, service: RunningService, key: string): Pro
     "POST ?action=restore, dryRun",
     () => job(call, "restore", { ...restore, dryRun: true }),
   );
-  const hazards = (plan.result?.plan?.hazards ?? []) as { name: string; objects: string[] }[];
+  const hazards = (plan.result?.plan?.hazards ?? []) as DemoHazard[];
   for (const { name, objects } of hazards) {
     console.log(`  hazard ${name}: ${objects.length} objects`);
   }
+  // What the safety backup can undo needs no further word.
+  const acceptHazards = hazards.filter((one) => !one.undoneBySafetyBackup).map((one) => one.name);
   const restored = await timed(
     "POST ?action=restore",
-    () => job(call, "restore", { ...restore, acceptHazards: hazards.map((hazard) => hazard.name) }),
+    () => job(call, "restore", { ...restore, acceptHazards }),
   );
   console.log(`  ${restored.jobId} ${restored.status}`);
   const left = differences(before, await timed("look again", () => inspect(project)));
