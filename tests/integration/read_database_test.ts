@@ -90,6 +90,7 @@ async function inDatabase(
     }
   } finally {
     await admin.execute(`drop database if exists ${name} with (force)`);
+    await admin.execute(`drop role "read_db_o'wner"; drop role read_db_other`);
     await admin.close();
   }
 }
