@@ -179,13 +179,12 @@ async function writeRows(
   { entry, data, parts, sqlEncoding }: StoredRows & { entry: Entry; sqlEncoding: string },
 ): Promise<void> {
   await output.text(psqlComment(entry.identity));
-  if (data.encoding !== sqlEncoding) {
-    await output.text(psqlStatement(`SET client_encoding = '${data.encoding}'`));
-  }
   const isLargeObjects = entry.table === undefined;
   if (!isLargeObjects) {
     const columns = data.columns.length === 0 ? "" : ` (${data.columns.join(", ")})`;
-    await output.text(psqlCopy(`COPY ${entry.table?.sqlName}${columns} FROM stdin`));
+    // The SQL around keeps its own encoding: that of the rows holds for the rows alone.
+    const encoding = data.encoding === sqlEncoding ? "" : ` WITH (ENCODING '${data.encoding}')`;
+    await output.text(psqlCopy(`COPY ${entry.table?.sqlName}${columns} FROM stdin${encoding}`));
   }
   for (const part of parts) {
     if (part.rawBytes === 0) continue;
@@ -204,9 +203,6 @@ async function writeRows(
     }
   }
   if (!isLargeObjects) await output.text("\\.\n\n");
-  if (data.encoding !== sqlEncoding) {
-    await output.text(psqlStatement(`SET client_encoding = '${sqlEncoding}'`));
-  }
 }
 
 /** COPY must end on its own line, directly before the rows. */
