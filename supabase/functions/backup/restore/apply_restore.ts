@@ -17,7 +17,9 @@ import { clearRows, loadPart, type PartLoaded, type ReadPieces } from "./load_ro
 import { bytesOf } from "./plan_loads.ts";
 import type { LeftOut, RestorePlan, TableLoad } from "./plan_types.ts";
 import { postDataSource } from "./post_data_order.ts";
-import { EntryRunner, RIGHT_STATES, runStatements, tryStatements } from "./run_statements.ts";
+import { borrowRoles, roleStatements } from "./role_rights.ts";
+import { EntryRunner, runStatements, tryStatements } from "./run_statements.ts";
+import { moveAside, moveBack } from "./schema_aside.ts";
 
 /** What {@linkcode applyRestore} works with. */
 export interface ApplyInput {
@@ -344,60 +346,9 @@ class Run {
   }
 }
 
-/**
- * Makes the restoring role a member of roles, so that it may act on what they own. Harmless for roles
- * that it is a member of.
- *
- * @returns roles that refused
- */
-export async function borrowRoles(
-  session: Session,
-  roles: readonly string[],
-  to: string,
-): Promise<LeftOut[]> {
-  const refused: LeftOut[] = [];
-  for (const name of roles) {
-    const refusal = await tryStatements(
-      session,
-      [`GRANT ${quoteIdentifier(name)} TO ${quoteIdentifier(to)}`],
-      { identity: `role ${name}`, tolerated: RIGHT_STATES },
-    );
-    if (refusal !== null) {
-      refused.push({ identity: `role ${name}`, reason: `membership for the restore: ${refusal}` });
-    }
-  }
-  return refused;
-}
-
 /** What is made after everything else. */
 function isLast(entry: Entry): boolean {
   return ["event-trigger", "default-acl", "refresh", "cron-job"].includes(entry.kind);
-}
-
-/**
- * A role's statements for a role that is no superuser: naming an attribute that only a superuser may
- * change is refused even where nothing changes, so those stand apart, and the ones a new role has
- * anyhow are not named.
- */
-function roleStatements(role: Entry): { plain: string[]; privileged: string[] } {
-  const plain: string[] = [];
-  const privileged: string[] = [];
-  for (const sql of role.statements.create) {
-    const found =
-      /^(ALTER ROLE "(?:[^"]|"")*") WITH ([A-Z ]*?)((?:CONNECTION LIMIT|VALID UNTIL) .*)?$/s
-        .exec(sql);
-    if (found === null) {
-      plain.push(sql);
-      continue;
-    }
-    const [, alter, words = "", rest = ""] = found;
-    const wanted = words.trim().split(" ").filter((word) => word !== "");
-    const usual = wanted.filter((word) => ["INHERIT", "NOINHERIT", "LOGIN"].includes(word));
-    const special = wanted.filter((word) => !word.startsWith("NO") && !usual.includes(word));
-    plain.push(`${alter} WITH ${[...usual, rest].join(" ").trim()}`);
-    for (const word of special) privileged.push(`${alter} WITH ${word}`);
-  }
-  return { plain, privileged };
 }
 
 function mismatch(plan: RestorePlan, comparison: Comparison): BackupError {
@@ -414,25 +365,4 @@ function mismatch(plan: RestorePlan, comparison: Comparison): BackupError {
       details: { differences: comparison.differences },
     },
   );
-}
-
-const ASIDE = "supabase_backup_live";
-
-async function moveAside(session: Session, beside: { schema: string; schemaIsLive: boolean }) {
-  const schema = quoteIdentifier(beside.schema);
-  if (beside.schemaIsLive) {
-    await session.execute(`ALTER SCHEMA ${schema} RENAME TO ${quoteIdentifier(ASIDE)}`);
-  }
-  await session.execute(`CREATE SCHEMA ${schema}`);
-}
-
-async function moveBack(
-  session: Session,
-  beside: { schema: string; intoSchema: string; schemaIsLive: boolean },
-) {
-  const schema = quoteIdentifier(beside.schema);
-  await session.execute(`ALTER SCHEMA ${schema} RENAME TO ${quoteIdentifier(beside.intoSchema)}`);
-  if (beside.schemaIsLive) {
-    await session.execute(`ALTER SCHEMA ${quoteIdentifier(ASIDE)} RENAME TO ${schema}`);
-  }
 }

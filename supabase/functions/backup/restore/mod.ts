@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { type Applied, type ApplyInput, applyRestore, borrowRoles } from "./apply_restore.ts";
+export { type Applied, type ApplyInput, applyRestore } from "./apply_restore.ts";
 export { compareModels, type Comparison, type Difference } from "./compare_models.ts";
 export { type PlanInput, planRestore, refuseUnfit } from "./plan_restore.ts";
 export type {
@@ -18,5 +18,6 @@ export type {
   TargetFacts,
 } from "./plan_types.ts";
 export { HAZARDS } from "./plan_types.ts";
+export { borrowRoles } from "./role_rights.ts";
 export { readTargetFacts } from "./read_target.ts";
 export { type PlanSummary, summarizePlan } from "./summarize_plan.ts";

@@ -1,0 +1,62 @@
+/**
+ * What a restoring role without superuser rights does about roles: joins them for a while, makes them
+ * as far as it may.
+ *
+ * @module
+ */
+import type { Entry } from "../core/model.ts";
+import { quoteIdentifier } from "../postgres/quote.ts";
+import type { Session } from "../postgres/session.ts";
+import type { LeftOut } from "./plan_types.ts";
+import { RIGHT_STATES, tryStatements } from "./run_statements.ts";
+
+/**
+ * Makes the restoring role a member of roles, so that it may act on what they own. Harmless for roles
+ * that it is a member of.
+ *
+ * @returns roles that refused
+ */
+export async function borrowRoles(
+  session: Session,
+  roles: readonly string[],
+  to: string,
+): Promise<LeftOut[]> {
+  const refused: LeftOut[] = [];
+  for (const name of roles) {
+    const refusal = await tryStatements(
+      session,
+      [`GRANT ${quoteIdentifier(name)} TO ${quoteIdentifier(to)}`],
+      { identity: `role ${name}`, tolerated: RIGHT_STATES },
+    );
+    if (refusal !== null) {
+      refused.push({ identity: `role ${name}`, reason: `membership for the restore: ${refusal}` });
+    }
+  }
+  return refused;
+}
+
+/**
+ * A role's statements for a role that is no superuser: naming an attribute that only a superuser may
+ * change is refused even where nothing changes, so those stand apart, and the ones a new role has
+ * anyhow are not named.
+ */
+export function roleStatements(role: Entry): { plain: string[]; privileged: string[] } {
+  const plain: string[] = [];
+  const privileged: string[] = [];
+  for (const sql of role.statements.create) {
+    const found =
+      /^(ALTER ROLE "(?:[^"]|"")*") WITH ([A-Z ]*?)((?:CONNECTION LIMIT|VALID UNTIL) .*)?$/s
+        .exec(sql);
+    if (found === null) {
+      plain.push(sql);
+      continue;
+    }
+    const [, alter, words = "", rest = ""] = found;
+    const wanted = words.trim().split(" ").filter((word) => word !== "");
+    const usual = wanted.filter((word) => ["INHERIT", "NOINHERIT", "LOGIN"].includes(word));
+    const special = wanted.filter((word) => !word.startsWith("NO") && !usual.includes(word));
+    plain.push(`${alter} WITH ${[...usual, rest].join(" ").trim()}`);
+    for (const word of special) privileged.push(`${alter} WITH ${word}`);
+  }
+  return { plain, privileged };
+}
