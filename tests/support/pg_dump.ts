@@ -70,7 +70,7 @@ export function statementsOf(dump: string, database: string): DumpedStatements {
   const text = dump.replace(/^\\(?:un)?restrict .*$/gm, "")
     .replaceAll(`"${database}"`, "DATABASE").replaceAll(database, "DATABASE");
   for (const block of text.split(/\n--\n-- (?=(?:Data for )?Name: )/)) {
-    const statement = sortRows(block).replace(/-- (Started|Completed) on .*$/gm, "").trim();
+    const statement = sortRows(block).replace(/^-- (?:Started|Completed|Dumped) .*$/gm, "").trim();
     statements.set(statement, (statements.get(statement) ?? 0) + 1);
   }
   return statements;
