@@ -152,7 +152,7 @@ for (const encoding of ["UTF8", "LATIN1", "SQL_ASCII"]) {
         await contentOf(repository),
       );
       assert.deepEqual(
-        Array.from(Deno.readDirSync(directory)).map(({ name }) => name),
+        (await Array.fromAsync(Deno.readDir(directory))).map(({ name }) => name),
         ["export.sql"],
       );
       await Deno.remove(directory, { recursive: true });
