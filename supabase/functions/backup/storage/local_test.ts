@@ -30,7 +30,7 @@ Deno.test("localStorage() lets only its owner in and leaves nothing unfinished",
     assert.equal(await mode(`${directory}/r`), 0o700);
     assert.equal(await mode(`${directory}/r/a`), 0o700);
     assert.equal(await mode(`${directory}/r/a/b`), 0o600);
-    const left = [...Deno.readDirSync(`${directory}/r/.unfinished`)];
+    const left = await Array.fromAsync(Deno.readDir(`${directory}/r/.unfinished`));
     assert.deepEqual(left, []);
   }));
 
