@@ -184,7 +184,9 @@ function invalidSettings(layer: string, error: z.ZodError): BackupError {
   const issues = describeIssues(error);
   return new BackupError(
     "invalid_config",
-    `Cannot use the settings of ${layer}: ${issues.map((i) => `${i.path}: ${i.message}`).join("; ")}`,
+    `Cannot use the settings of ${layer}: ${
+      issues.map((i) => `${i.path}: ${i.message}`).join("; ")
+    }`,
     { hint: "Correct or remove these settings.", details: { issues } },
   );
 }

@@ -148,7 +148,8 @@ async function attemptBackup(options: BackupDatabaseOptions): Promise<BackupReco
     signal?.throwIfAborted();
     const manifest: Manifest = {
       format: 1,
-      backupId: request.backupId ?? newJobId(request.origin === "safety" ? "safety" : "backup", clock.now()),
+      backupId: request.backupId ??
+        newJobId(request.origin === "safety" ? "safety" : "backup", clock.now()),
       type: "database",
       createdAt,
       parent,
