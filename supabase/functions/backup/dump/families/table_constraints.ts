@@ -24,6 +24,8 @@ export interface TableConstraint {
   noInherit: boolean;
   /** Number of the column of a NOT NULL. */
   column: number | null;
+  /** A parent's constraint of the same name gives it to this table. */
+  isNamedByParent: boolean;
   /** The same constraint in the tables that this one inherits from. */
   inheritedFrom: number[];
 }
@@ -33,6 +35,10 @@ const CONSTRAINTS = `
          pg_get_constraintdef(c.oid) as definition, c.conislocal as "isLocal",
          c.convalidated as "isValidated", c.connoinherit as "noInherit",
          case when c.contype = 'n' then c.conkey[1] end as column,
+         exists (select from pg_inherits h
+                   join pg_constraint pc on pc.conrelid = h.inhparent and pc.contype = c.contype
+                  where h.inhrelid = c.conrelid and pc.conname = c.conname
+                    and (pc.convalidated or not c.convalidated)) as "isNamedByParent",
          array(select pc.oid
                  from pg_inherits h
                  join pg_constraint pc on pc.conrelid = h.inhparent and pc.contype = c.contype
@@ -74,7 +80,8 @@ export function isCarried(table: Relation, constraint: TableConstraint): boolean
 export function constraintDraft(table: Relation, constraint: TableConstraint): Draft {
   const name = quoteIdentifier(constraint.name);
   const host = Drafts.key("pg_class", table.oid);
-  const isInherited = !constraint.isLocal && !isCarried(table, constraint);
+  const isInherited = !constraint.isLocal && !isCarried(table, constraint) &&
+    (constraint.type === "c" || constraint.isNamedByParent);
   const isStatement = !isInherited && (constraint.type === "c" || !constraint.isValidated);
   return {
     catalog: "pg_constraint",
@@ -97,4 +104,22 @@ export function constraintDraft(table: Relation, constraint: TableConstraint): D
       : [host],
     ...(constraint.isValidated ? { inlineIn: host } : {}),
   };
+}
+
+/**
+ * Puts the NOT NULL constraints that children add by a name of their own before those of their
+ * parents, which would give them another name. Needs the drafts of all tables.
+ */
+export function orderNamedConstraints(
+  context: DumpContext,
+  constraints: Iterable<TableConstraint[]>,
+): void {
+  for (const constraint of [...constraints].flat()) {
+    if (constraint.type === "c" || constraint.isValidated || constraint.isNamedByParent) continue;
+    for (const oid of constraint.inheritedFrom) {
+      const parent = context.drafts.get("pg_constraint", oid);
+      if (parent?.inlineIn !== undefined) continue;
+      parent?.dependsOn.push(Drafts.key("pg_constraint", constraint.oid));
+    }
+  }
 }

@@ -13,6 +13,7 @@ import { definedRelations, type Relation, relationRights, relationsOf } from "./
 import {
   constraintDraft,
   isCarried,
+  orderNamedConstraints,
   readTableConstraints,
   type TableConstraint,
 } from "./table_constraints.ts";
@@ -48,6 +49,7 @@ export const tablesFamily: CatalogFamily = {
         context.drafts.add(constraintDraft(table, constraint));
       }
     }
+    orderNamedConstraints(context, constraints.values());
   },
 };
 
@@ -171,15 +173,14 @@ function defaultOf(
 }
 
 function notNullClause(parts: TableParts, column: Column): string {
-  const { table, constraints, version, isStandalone } = parts;
+  const { constraints, version, isStandalone } = parts;
   if (version < 180000) {
     const isOwn = column.isNotNull && (isStandalone || !column.inheritsNotNull);
     return isOwn ? " NOT NULL" : "";
   }
   const constraint = constraints.find((one) => one.type === "n" && one.column === column.number);
   if (constraint === undefined || !constraint.isValidated) return "";
-  const isOwn = constraint.isLocal || isStandalone ||
-    (table.parents.length > 0 && !column.inheritsNotNull);
+  const isOwn = constraint.isLocal || isStandalone || !constraint.isNamedByParent;
   if (!isOwn) return "";
   const noInherit = constraint.noInherit ? " NO INHERIT" : "";
   return ` CONSTRAINT ${quoteIdentifier(constraint.name)} NOT NULL${noInherit}`;
