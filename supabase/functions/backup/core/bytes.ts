@@ -68,6 +68,14 @@ export function fromBase64(text: string): Uint8Array {
   }
 }
 
+/**
+ * The same bytes for Web Crypto, whose types in newer compilers leave out shared memory. None of our
+ * arrays is shared.
+ */
+export function cryptoBytes(bytes: Uint8Array): BufferSource {
+  return bytes as BufferSource;
+}
+
 /** Compares in a time that depends on the lengths only. */
 export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
   let difference = a.length ^ b.length;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { equalConstantTime, utf8 } from "../core/bytes.ts";
+import { cryptoBytes, equalConstantTime, utf8 } from "../core/bytes.ts";
 import type { Environment } from "../core/environment.ts";
 import { BackupError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
@@ -85,5 +85,5 @@ async function equalSecret(presented: string, key: Secret): Promise<boolean> {
 }
 
 async function digest(text: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(text)));
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", cryptoBytes(utf8(text))));
 }

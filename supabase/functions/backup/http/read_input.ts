@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import type { Action } from "../actions/action.ts";
-import { fromUtf8 } from "../core/bytes.ts";
+import { concat, fromUtf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import { describeIssues } from "../core/settings.ts";
 
@@ -81,7 +81,7 @@ async function readLimited(request: Request): Promise<Uint8Array> {
     }
     parts.push(part);
   }
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
+  return concat(parts);
 }
 
 function depthOf(root: unknown): number {

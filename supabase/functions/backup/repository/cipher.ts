@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { concat, equalConstantTime, fromHex, toHex, utf8 } from "../core/bytes.ts";
+import { concat, cryptoBytes, equalConstantTime, fromHex, toHex, utf8 } from "../core/bytes.ts";
 import type { RepositorySecrets } from "./key_file.ts";
 import type { ObjectKind } from "./types.ts";
 
@@ -30,7 +30,7 @@ export async function encryptingCipher(
   repositoryId: string,
 ): Promise<Cipher> {
   const salt = fromHex(repositoryId);
-  const key = await crypto.subtle.importKey("raw", secrets.dataKey, "AES-GCM", false, [
+  const key = await crypto.subtle.importKey("raw", cryptoBytes(secrets.dataKey), "AES-GCM", false, [
     "encrypt",
     "decrypt",
   ]);
@@ -39,13 +39,13 @@ export async function encryptingCipher(
     dataKeyId: toHex((await derive(secrets.dataKey, salt, "data key id")).slice(0, 8)),
     nameOf: await namer(secrets.hashKey, salt),
     async seal(payload, nonce, associated) {
-      const options = { name: "AES-GCM", iv: nonce, additionalData: associated };
-      return new Uint8Array(await crypto.subtle.encrypt(options, key, payload));
+      const options = gcm(nonce, associated);
+      return new Uint8Array(await crypto.subtle.encrypt(options, key, cryptoBytes(payload)));
     },
     async open(sealed, nonce, associated) {
       try {
-        const options = { name: "AES-GCM", iv: nonce, additionalData: associated };
-        return new Uint8Array(await crypto.subtle.decrypt(options, key, sealed));
+        const options = gcm(nonce, associated);
+        return new Uint8Array(await crypto.subtle.decrypt(options, key, cryptoBytes(sealed)));
       } catch (error) {
         if (error instanceof DOMException && error.name === "OperationError") return null;
         throw error;
@@ -54,14 +54,21 @@ export async function encryptingCipher(
   };
 }
 
+function gcm(nonce: Uint8Array, associated: Uint8Array): AesGcmParams {
+  return { name: "AES-GCM", iv: cryptoBytes(nonce), additionalData: cryptoBytes(associated) };
+}
+
 /** No encryption: names and tags by a public salt, which find damage but stop no attacker. */
 export async function plainCipher(publicSalt: Uint8Array, repositoryId: string): Promise<Cipher> {
   const salt = fromHex(repositoryId);
   const key = await hmacKey(await derive(publicSalt, salt, "tag"));
   const tag = async (payload: Uint8Array, nonce: Uint8Array, associated: Uint8Array) => {
-    const digest = await crypto.subtle.digest("SHA-256", payload);
+    const digest = await crypto.subtle.digest("SHA-256", cryptoBytes(payload));
     const all = concat([nonce, associated, new Uint8Array(digest)]);
-    return new Uint8Array(await crypto.subtle.sign("HMAC", key, all)).slice(0, TAG_BYTES);
+    return new Uint8Array(await crypto.subtle.sign("HMAC", key, cryptoBytes(all))).slice(
+      0,
+      TAG_BYTES,
+    );
   };
   return {
     encrypted: false,
@@ -87,20 +94,22 @@ async function namer(secret: Uint8Array, salt: Uint8Array): Promise<Cipher["name
   return async (kind, content) => {
     const key = keys.get(kind);
     if (!key) throw new TypeError(`Cannot name a ${kind} by its content: it has a name of its own`);
-    return toHex(new Uint8Array(await crypto.subtle.sign("HMAC", key, content)));
+    return toHex(new Uint8Array(await crypto.subtle.sign("HMAC", key, cryptoBytes(content))));
   };
 }
 
 async function hmacKey(bytes: Uint8Array): Promise<CryptoKey> {
   const algorithm = { name: "HMAC", hash: "SHA-256" };
-  return await crypto.subtle.importKey("raw", bytes, algorithm, false, ["sign"]);
+  return await crypto.subtle.importKey("raw", cryptoBytes(bytes), algorithm, false, ["sign"]);
 }
 
 async function derive(secret: Uint8Array, salt: Uint8Array, purpose: string): Promise<Uint8Array> {
-  const base = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveBits"]);
+  const base = await crypto.subtle.importKey("raw", cryptoBytes(secret), "HKDF", false, [
+    "deriveBits",
+  ]);
   const info = utf8(`supabase-backup ${purpose} 1`);
   const bits = await crypto.subtle.deriveBits(
-    { name: "HKDF", hash: "SHA-256", salt, info },
+    { name: "HKDF", hash: "SHA-256", salt: cryptoBytes(salt), info: cryptoBytes(info) },
     base,
     256,
   );

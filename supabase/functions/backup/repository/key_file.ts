@@ -4,7 +4,7 @@
  * @module
  */
 import { scrypt } from "node:crypto";
-import { concat, fromBase64, fromUtf8, toBase64, toHex, utf8 } from "../core/bytes.ts";
+import { concat, cryptoBytes, fromBase64, fromUtf8, toBase64, toHex, utf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import type { KeyInput } from "./key_input.ts";
 
@@ -58,9 +58,9 @@ export async function wrapSecrets(
   };
   const nonce = crypto.getRandomValues(new Uint8Array(12));
   const sealed = await crypto.subtle.encrypt(
-    { name: "AES-GCM", iv: nonce, additionalData: associatedData(file) },
+    { name: "AES-GCM", iv: nonce, additionalData: cryptoBytes(associatedData(file)) },
     await wrappingKey(key, derivation),
-    concat([secrets.dataKey, secrets.hashKey]),
+    cryptoBytes(concat([secrets.dataKey, secrets.hashKey])),
   );
   return { ...file, wrapped: toBase64(concat([nonce, new Uint8Array(sealed)])) };
 }
@@ -74,9 +74,13 @@ export async function unwrapSecrets(
   const wrapped = fromBase64(file.wrapped);
   try {
     const opened = await crypto.subtle.decrypt(
-      { name: "AES-GCM", iv: wrapped.slice(0, 12), additionalData: associatedData(file) },
+      {
+        name: "AES-GCM",
+        iv: cryptoBytes(wrapped.slice(0, 12)),
+        additionalData: cryptoBytes(associatedData(file)),
+      },
       await wrappingKey(key, file.derivation),
-      wrapped.slice(12),
+      cryptoBytes(wrapped.slice(12)),
     );
     const bytes = new Uint8Array(opened);
     return bytes.length === 64 ? { dataKey: bytes.slice(0, 32), hashKey: bytes.slice(32) } : null;
@@ -124,12 +128,19 @@ function associatedData(file: KeyFile): Uint8Array {
 async function wrappingKey(key: KeyInput, derivation: Derivation): Promise<CryptoKey> {
   const salt = fromBase64(derivation.salt);
   if (derivation.name === "scrypt") {
-    const bytes = await scryptBytes(key.bytes, salt, derivation);
+    const bytes = cryptoBytes(await scryptBytes(key.bytes, salt, derivation));
     return await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
   }
-  const base = await crypto.subtle.importKey("raw", key.bytes, "HKDF", false, ["deriveKey"]);
+  const base = await crypto.subtle.importKey("raw", cryptoBytes(key.bytes), "HKDF", false, [
+    "deriveKey",
+  ]);
   return await crypto.subtle.deriveKey(
-    { name: "HKDF", hash: "SHA-256", salt, info: utf8("supabase-backup key wrapping 1") },
+    {
+      name: "HKDF",
+      hash: "SHA-256",
+      salt: cryptoBytes(salt),
+      info: cryptoBytes(utf8("supabase-backup key wrapping 1")),
+    },
     base,
     { name: "AES-GCM", length: 256 },
     false,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { concat, equalConstantTime, fromHex, toHex, utf8 } from "../core/bytes.ts";
+import { concat, cryptoBytes, equalConstantTime, fromHex, toHex, utf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import { type Cipher, TAG_BYTES } from "./cipher.ts";
 import { type Algorithm, compress, decompress } from "./compress.ts";
@@ -99,5 +99,5 @@ const HINTS = {
 };
 
 async function pathDigest(path: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(path)));
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", cryptoBytes(utf8(path))));
 }
