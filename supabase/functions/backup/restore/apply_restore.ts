@@ -12,14 +12,16 @@ import { checkForeignKeys } from "./check_foreign_keys.ts";
 import { compareResult, type Comparison } from "./compare_models.ts";
 import { compareRows } from "./compare_rows.ts";
 import { EntryIndex, sqlNameOf } from "./entry_index.ts";
+import { concernsOneObject, Failures } from "./failures.ts";
 import { inParallel, listSource } from "./in_parallel.ts";
 import { clearRows, loadPart, type PartLoaded, type ReadPieces } from "./load_rows.ts";
 import { bytesOf } from "./plan_loads.ts";
 import type { LeftOut, RestorePlan, TableLoad } from "./plan_types.ts";
 import { postDataSource } from "./post_data_order.ts";
 import { borrowRoles, roleStatements } from "./role_rights.ts";
-import { EntryRunner, runStatements, tryStatements } from "./run_statements.ts";
+import { EntryRunner, runStatements, stepsOf, tryStatements } from "./run_statements.ts";
 import { moveAside, moveBack } from "./schema_aside.ts";
+import { restoreMismatch } from "./restore_mismatch.ts";
 
 /** What {@linkcode applyRestore} works with. */
 export interface ApplyInput {
@@ -54,7 +56,8 @@ export interface Applied {
 }
 
 /**
- * Executes the plan.
+ * Executes the plan. Into an empty database a statement that fails stops only what needs it: the rest
+ * is made, and the failures are thrown at the end.
  *
  * @throws {BackupError} `restore_mismatch` when the result differs from the backup, `cancelled`, and what
  * the server reports
@@ -75,6 +78,13 @@ export async function applyRestore(input: ApplyInput): Promise<Applied> {
   if (plan.beside !== null) await run.phase("back", () => moveBack(session, plan.beside!));
   await run.phase("roles back", () => run.leaveRoles());
   await run.phase("last sequences", () => run.setLastSequences());
+  if (run.failures.failed.length > 0 || comparison.differences.length > 0) {
+    throw restoreMismatch(plan, {
+      comparison,
+      failures: run.failures,
+      leftOut: run.runner.leftOut,
+    });
+  }
   return {
     leftOut: run.runner.leftOut,
     comparison,
@@ -86,6 +96,7 @@ export async function applyRestore(input: ApplyInput): Promise<Applied> {
 /** The state of one execution. */
 class Run {
   readonly runner: EntryRunner;
+  readonly failures: Failures;
   readonly seconds: Record<string, number> = {};
   rowsLoaded = 0;
   readonly #input: ApplyInput;
@@ -100,6 +111,7 @@ class Run {
   constructor(input: ApplyInput) {
     this.#input = input;
     this.#optional = new Set(input.plan.optional);
+    this.failures = new Failures({ goOn: input.plan.mode === "empty" });
     this.runner = new EntryRunner({
       lenient: !input.role.superuser || input.plan.unusableRoles.length > 0,
       unusableRoles: input.plan.unusableRoles,
@@ -119,7 +131,10 @@ class Run {
 
   async prepareRoles(): Promise<void> {
     const { plan, session, role } = this.#input;
-    for (const entry of plan.cluster) await this.#makeOfCluster(entry);
+    for (const entry of plan.cluster) {
+      if (this.failures.blocks(entry)) continue;
+      await this.failures.makes(entry, () => this.#makeOfCluster(entry));
+    }
     this.runner.leftOut.push(...await borrowRoles(session, plan.borrowRoles, role.name));
   }
 
@@ -150,7 +165,10 @@ class Run {
     const { plan, session } = this.#input;
     for (const entry of plan.drop) {
       this.#stopIfCancelled();
-      await runStatements(session, entry.statements.drop, entry.identity);
+      await this.failures.attempt(
+        entry.identity,
+        () => runStatements(session, entry.statements.drop, entry.identity),
+      );
     }
   }
 
@@ -158,7 +176,10 @@ class Run {
   async makeDefinitions(): Promise<void> {
     const { plan, session } = this.#input;
     for (const { identity, statements } of plan.adjust) {
-      await this.runner.attempt(session, statements, identity, "its owner, comments or rights");
+      await this.failures.attempt(
+        identity,
+        () => this.runner.attempt(session, statements, identity, "its owner, comments or rights"),
+      );
     }
     const entries = plan.create.filter((entry) =>
       entry.section === "pre-data" && entry.kind !== "sequence-set" && !isLast(entry)
@@ -167,17 +188,40 @@ class Run {
   }
 
   async #makeInBatches(session: Session, entries: readonly Entry[]): Promise<void> {
-    const alone = session.inTransaction;
     for (let at = 0; at < entries.length; at += 100) {
       this.#stopIfCancelled();
-      if (!alone) await session.execute("BEGIN");
-      try {
-        for (const entry of entries.slice(at, at + 100)) await this.#make(session, entry);
-        if (!alone) await session.execute("COMMIT");
-      } catch (error) {
-        if (!alone && session.inTransaction) await session.execute("ROLLBACK");
-        throw error;
-      }
+      const batch = entries.slice(at, at + 100).filter((entry) => !this.failures.blocks(entry));
+      if (await this.#makeBatch(session, batch)) continue;
+      for (const entry of batch) await this.#makeOrReport(session, entry);
+    }
+  }
+
+  /** Makes entries in one transaction, which is quicker; false when one of them has to fail alone. */
+  async #makeBatch(session: Session, entries: readonly Entry[]): Promise<boolean> {
+    const own = !session.inTransaction;
+    const leftOut = this.runner.leftOut.length;
+    if (own) await session.execute("BEGIN");
+    try {
+      for (const entry of entries) await this.#make(session, entry);
+      if (own) await session.execute("COMMIT");
+      return true;
+    } catch (error) {
+      if (own && session.inTransaction) await session.execute("ROLLBACK");
+      if (!this.failures.goesOn || !concernsOneObject(error)) throw error;
+      this.runner.leftOut.length = leftOut;
+      return false;
+    }
+  }
+
+  /** An object whose comment or owner fails is still there. */
+  async #makeOrReport(session: Session, entry: Entry): Promise<void> {
+    if (!this.failures.goesOn) return await this.#make(session, entry);
+    if (this.failures.blocks(entry)) return;
+    for (const step of stepsOf(entry)) {
+      const work = () => this.#make(session, step);
+      const isCreate = step.statements.create.length > 0;
+      if (!isCreate) await this.failures.attempt(entry.identity, work);
+      else if (!await this.failures.makes(entry, work)) return;
     }
   }
 
@@ -198,14 +242,16 @@ class Run {
   /** Rows, then the state of sequences. */
   async loadRows(): Promise<void> {
     const { plan, session } = this.#input;
-    await this.#clear();
-    const work = plan.load.flatMap((load) => load.parts.map((part) => ({ load, part })));
+    const loads = plan.load.filter((load) => !this.failures.blocks(load.entry));
+    await this.#clear(loads);
+    const work = loads.flatMap((load) => load.parts.map((part) => ({ load, part })));
     await inParallel(this.#sessions(), listSource(work), async (worker, item) => {
       this.#stopIfCancelled();
-      await this.#loadPart(worker, item);
+      await this.failures.makes(item.load.entry, () => this.#loadPart(worker, item));
     });
     for (const entry of plan.create) {
-      if (entry.kind === "sequence-set") await this.#setSequence(session, entry);
+      if (entry.kind !== "sequence-set" || this.failures.blocks(entry)) continue;
+      await this.failures.makes(entry, () => this.#setSequence(session, entry));
     }
   }
 
@@ -238,9 +284,9 @@ class Run {
     }
   }
 
-  async #clear(): Promise<void> {
+  async #clear(loads: readonly TableLoad[]): Promise<void> {
     const { plan, session } = this.#input;
-    const truncated = plan.load.filter((load) =>
+    const truncated = loads.filter((load) =>
       load.clear === "truncate" && load.entry.table !== undefined &&
       (load.entry.table.condition ?? "") === ""
     );
@@ -249,7 +295,7 @@ class Run {
       const names = truncated.map((load) => load.entry.table!.sqlName);
       await session.execute(`TRUNCATE ONLY ${names.join(", ONLY ")}`);
     }
-    for (const load of plan.load) if (!truncated.includes(load)) await clearRows(session, load);
+    for (const load of loads) if (!truncated.includes(load)) await clearRows(session, load);
     for (const name of plan.clearOnly) await session.execute(`DELETE FROM ONLY ${name}`);
   }
 
@@ -277,7 +323,7 @@ class Run {
     const index = new EntryIndex([...entries, ...plan.create.filter((e) => !entries.includes(e))]);
     await inParallel(this.#sessions(), postDataSource(later, index), async (session, entry) => {
       this.#stopIfCancelled();
-      await this.#make(session, entry);
+      await this.#makeOrReport(session, entry);
     });
   }
 
@@ -288,7 +334,8 @@ class Run {
     const objects = plan.create.filter((entry) => entry.kind !== "default-acl");
     for (const entry of [...objects, ...defaults]) {
       if (this.#unmade.has(entry.key) || entry.statements.acl.length === 0) continue;
-      await this.runner.grant(session, entry);
+      if (this.failures.blocks(entry)) continue;
+      await this.failures.attempt(entry.identity, () => this.runner.grant(session, entry));
     }
   }
 
@@ -296,10 +343,15 @@ class Run {
   async finish(): Promise<void> {
     const { plan, session } = this.#input;
     for (const entry of plan.refresh) {
-      await this.runner.attempt(session, entry.statements.create, entry.identity, "its rows");
+      if (this.failures.blocks(entry)) continue;
+      const { create } = entry.statements;
+      await this.failures.makes(
+        entry,
+        () => this.runner.attempt(session, create, entry.identity, "its rows"),
+      );
     }
     for (const entry of plan.create) {
-      if (isLast(entry) && entry.kind !== "default-acl") await this.#make(session, entry);
+      if (isLast(entry) && entry.kind !== "default-acl") await this.#makeOrReport(session, entry);
     }
   }
 
@@ -307,19 +359,33 @@ class Run {
     const { plan, session } = this.#input;
     const tables = plan.load.filter((load) => load.checkForeignKeys)
       .flatMap((load) => load.entry.table?.sqlName ?? []);
-    await checkForeignKeys(session, [...tables, ...plan.clearOnly]);
+    await this.failures.attempt(
+      "foreign keys",
+      () => checkForeignKeys(session, [...tables, ...plan.clearOnly]),
+    );
   }
 
   async compare(): Promise<Comparison> {
     const { plan, session, readTarget } = this.#input;
     const actual = plan.beside === null ? await readTarget(session) : [];
     const later = this.#lastSequences.map(({ identity }) => ({ identity, reason: "set last" }));
-    const comparison = compareResult(plan, actual, [...this.runner.leftOut, ...later]);
-    await inParallel(this.#sessions(), listSource(plan.load), async (worker, load) => {
+    const { failed, skipped } = this.failures;
+    const known = failed.map(({ identity, message }) => ({ identity, reason: message }));
+    const comparison = compareResult(plan, actual, [
+      ...this.runner.leftOut,
+      ...later,
+      ...known,
+      ...skipped,
+    ]);
+    const loaded = plan.load.filter((load) => !this.failures.names(load.entry.identity));
+    await inParallel(this.#sessions(), listSource(loaded), async (worker, load) => {
       const difference = await compareRows(worker, load);
       if (difference !== null) comparison.differences.push(difference);
     });
-    if (comparison.differences.length > 0) throw mismatch(plan, comparison);
+    // Everything is taken back at once; into an empty database there is nothing to take back.
+    if (comparison.differences.length > 0 && plan.mode !== "empty") {
+      throw restoreMismatch(plan, { comparison, failures: this.failures, leftOut: [] });
+    }
     return comparison;
   }
 
@@ -349,20 +415,4 @@ class Run {
 /** What is made after everything else. */
 function isLast(entry: Entry): boolean {
   return ["event-trigger", "default-acl", "refresh", "cron-job"].includes(entry.kind);
-}
-
-function mismatch(plan: RestorePlan, comparison: Comparison): BackupError {
-  const shown = comparison.differences.slice(0, 5).map((each) => `${each.identity}: ${each.what}`);
-  const more = comparison.differences.length - shown.length;
-  return new BackupError(
-    "restore_mismatch",
-    `Cannot vouch for the restore of ${plan.backupId}: ${shown.join("; ")}` +
-      (more > 0 ? `; and ${more} more` : ""),
-    {
-      hint: plan.mode === "empty"
-        ? "The target holds the restored objects with these differences."
-        : "The target was left as it was.",
-      details: { differences: comparison.differences },
-    },
-  );
 }

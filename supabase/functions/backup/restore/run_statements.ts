@@ -123,6 +123,14 @@ export class EntryRunner {
   }
 }
 
+/** An entry in steps that can fail one by one: made, given to its owner, described. */
+export function stepsOf(entry: Entry): Entry[] {
+  const none = { create: [], drop: [], owner: [], comment: [], label: [], acl: [] };
+  return (["create", "owner", "comment", "label"] as const)
+    .filter((list) => entry.statements[list].length > 0)
+    .map((list) => ({ ...entry, statements: { ...none, [list]: entry.statements[list] } }));
+}
+
 function named(error: unknown, identity: string): unknown {
   if (!(error instanceof BackupError)) return error;
   return new BackupError(error.code, `Cannot restore ${identity}: ${error.message}`, {
