@@ -19,13 +19,8 @@ export {
 } from "./data/ranges.ts";
 export { describeTableData } from "./data/table_data.ts";
 export { joinSnapshot, type OpenSnapshot, openSnapshot } from "./snapshot.ts";
-export {
-  readBinaryRows,
-  readLines,
-  readTextRows,
-  type RowValues,
-  textRow,
-} from "./data/binary_rows.ts";
-export { byteString } from "./data/binary_text.ts";
+export { readBinaryRows, readTextRows, type RowValues } from "./data/binary_rows.ts";
+export { bytesOf, byteString } from "./data/binary_text.ts";
+export { binaryAsTextLines, checkedTextLines } from "./data/text_lines.ts";
 export { psqlComment, psqlStatement } from "./export/psql_text.ts";
 export { matchesPattern } from "./selection.ts";

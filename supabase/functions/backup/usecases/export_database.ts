@@ -5,17 +5,17 @@
  */
 import { utf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
-import type { DataPart, Entry, SourceFacts, TableData } from "../core/model.ts";
+import type { BinaryForm, DataPart, Entry, SourceFacts, TableData } from "../core/model.ts";
 import {
-  byteString,
+  binaryAsTextLines,
+  bytesOf,
+  checkedTextLines,
   matchesPattern,
   psqlComment,
   psqlStatement,
   readBinaryRows,
-  readLines,
   readTextRows,
   type RowValues,
-  textRow,
 } from "../dump/mod.ts";
 import { quoteDollar } from "../postgres/quote.ts";
 import type { Repository } from "../repository/mod.ts";
@@ -134,7 +134,7 @@ async function writeSql(
   { entries, rows, source, backupId }: SqlExport,
 ): Promise<void> {
   const sqlEncoding = source.sqlText === "bytes" ? source.encoding : "UTF8";
-  output.encode = source.sqlText === "bytes" ? latin1 : utf8;
+  output.encode = source.sqlText === "bytes" ? bytesOf : utf8;
   await output.text(psqlComment(`Backup ${backupId}, PostgreSQL ${source.serverVersionText}`));
   for (const setting of [`SET client_encoding = '${sqlEncoding}'`, ...SETTINGS]) {
     await output.text(psqlStatement(setting));
@@ -188,19 +188,18 @@ async function writeRows(
   }
   for (const part of parts) {
     if (part.rawBytes === 0) continue;
-    if (part.format === "text") {
-      for await (const line of readLines(repository.readPieces(part.pieces))) {
-        await output.row(`${line}\n`);
-      }
-    } else if (isLargeObjects) {
+    if (isLargeObjects) {
       for await (const values of binaryRows(repository, data, part)) {
-        await output.row(psqlStatement(largeObjectPage(values)));
+        await output.text(psqlStatement(largeObjectPage(values)));
       }
     } else {
-      for await (const values of binaryRows(repository, data, part)) {
-        await output.row(`${textRow(values)}\n`);
-      }
+      const stored = repository.readPieces(part.pieces);
+      const lines = part.format === "text"
+        ? checkedTextLines(stored)
+        : binaryAsTextLines(stored, formsOf(data));
+      for await (const slice of lines) await output.bytes(slice);
     }
+    output.rows += part.rows;
   }
   if (!isLargeObjects) await output.text("\\.\n\n");
 }
@@ -222,10 +221,12 @@ function binaryRows(
   data: TableData,
   part: DataPart,
 ): AsyncIterable<RowValues> {
-  if (data.columnForms === undefined) {
-    throw new BackupError("unsupported_object", `Cannot export ${data.entry}: its form is unknown`);
-  }
-  return readBinaryRows(repository.readPieces(part.pieces), data.columnForms);
+  return readBinaryRows(repository.readPieces(part.pieces), formsOf(data));
+}
+
+function formsOf(data: TableData): readonly BinaryForm[] {
+  if (data.columnForms !== undefined) return data.columnForms;
+  throw new BackupError("unsupported_object", `Cannot export ${data.entry}: its form is unknown`);
 }
 
 /** One object per row: the table and its values by column, all as PostgreSQL's text. */
@@ -247,8 +248,9 @@ async function writeJson(
         const value = values[index] ?? null;
         return [name, value === null ? null : decode(value)];
       }));
-      await output.row(byteString(utf8(`${JSON.stringify({ table, row })}\n`)));
+      await output.bytes(utf8(`${JSON.stringify({ table, row })}\n`));
     }
+    output.rows += part.rows;
   }
 }
 
@@ -283,19 +285,12 @@ function decoderOf(encoding: string, table: string): (bytes: string) => string {
   }
   // Bytes that are no text of the encoding show as the replacement character; SQL keeps them.
   const decoder = new TextDecoder(label);
-  return (bytes) => decoder.decode(latin1(bytes));
-}
-
-/** Bytes of a byte string. */
-function latin1(text: string): Uint8Array {
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  return bytes;
+  return (bytes) => decoder.decode(bytesOf(bytes));
 }
 
 const FLUSH_BYTES = 1 << 18;
 
-/** Gathers small writes. Rows are byte strings, SQL text is encoded as the backup holds it. */
+/** Gathers small writes. SQL text is encoded as the backup holds it; rows come as bytes. */
 class Output {
   rows = 0;
   encode: (text: string) => Uint8Array = utf8;
@@ -305,12 +300,15 @@ class Output {
   constructor(readonly write: ExportWriter, readonly signal: AbortSignal | undefined) {}
 
   async text(text: string): Promise<void> {
-    await this.#add(this.encode(text));
+    await this.bytes(this.encode(text));
   }
 
-  async row(bytes: string): Promise<void> {
-    this.rows++;
-    await this.#add(latin1(bytes));
+  /** Takes bytes, which stay as they are until they are written. */
+  async bytes(bytes: Uint8Array): Promise<void> {
+    this.signal?.throwIfAborted();
+    this.#waiting.push(bytes);
+    this.#bytes += bytes.length;
+    if (this.#bytes >= FLUSH_BYTES) await this.flush();
   }
 
   async flush(): Promise<void> {
@@ -323,12 +321,5 @@ class Output {
     this.#waiting = [];
     this.#bytes = 0;
     if (all.length > 0) await this.write(all);
-  }
-
-  async #add(bytes: Uint8Array): Promise<void> {
-    this.signal?.throwIfAborted();
-    this.#waiting.push(bytes);
-    this.#bytes += bytes.length;
-    if (this.#bytes >= FLUSH_BYTES) await this.flush();
   }
 }

@@ -65,6 +65,13 @@ export function byteString(bytes: Uint8Array): string {
   return text;
 }
 
+/** Bytes of a byte string. */
+export function bytesOf(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
 function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -76,7 +83,8 @@ function afterVersion(bytes: Uint8Array): string {
   return byteString(bytes.subarray(1));
 }
 
-function hex(bytes: Uint8Array): string {
+/** Bytes in hexadecimal digits. */
+export function hex(bytes: Uint8Array): string {
   const digits: string[] = [];
   for (const byte of bytes) digits.push(byte.toString(16).padStart(2, "0"));
   return digits.join("");
