@@ -24,8 +24,9 @@ export interface TableConstraint {
   noInherit: boolean;
   /** Number of the column of a NOT NULL. */
   column: number | null;
-  /** A parent's constraint of the same name gives it to this table. */
+  /** A parent has a constraint of this name that becomes this one by inheritance. */
   isNamedByParent: boolean;
+  hasComment: boolean;
   /** The same constraint in the tables that this one inherits from. */
   inheritedFrom: number[];
 }
@@ -39,6 +40,9 @@ const CONSTRAINTS = `
                    join pg_constraint pc on pc.conrelid = h.inhparent and pc.contype = c.contype
                   where h.inhrelid = c.conrelid and pc.conname = c.conname
                     and (pc.convalidated or not c.convalidated)) as "isNamedByParent",
+         exists (select from pg_description d
+                  where d.classoid = 'pg_constraint'::regclass and d.objoid = c.oid)
+           as "hasComment",
          array(select pc.oid
                  from pg_inherits h
                  join pg_constraint pc on pc.conrelid = h.inhparent and pc.contype = c.contype
@@ -76,12 +80,28 @@ export function isCarried(table: Relation, constraint: TableConstraint): boolean
   return constraint.isValidated && (constraint.isLocal || table.isPartition);
 }
 
+/**
+ * Whether an inherited NOT NULL has to be written for its name, which no parent gives: a comment says
+ * it. Without one it comes back by the parent's name.
+ */
+export function needsName(constraint: TableConstraint): boolean {
+  return constraint.type === "n" && !constraint.isLocal && constraint.hasComment &&
+    !constraint.isNamedByParent;
+}
+
+/** Whether the parents make the constraint, by whatever name, and nothing has to be said of it. */
+export function comesUnnoticed(constraint: TableConstraint): boolean {
+  return constraint.type === "n" && !constraint.isLocal && !constraint.isValidated &&
+    !constraint.hasComment;
+}
+
 /** The draft of a constraint, wherever it is written. */
 export function constraintDraft(table: Relation, constraint: TableConstraint): Draft {
   const name = quoteIdentifier(constraint.name);
   const host = Drafts.key("pg_class", table.oid);
   const isInherited = !constraint.isLocal && !isCarried(table, constraint) &&
-    (constraint.type === "c" || constraint.isNamedByParent);
+    !needsName(constraint);
+  const waitsForParents = isInherited && (constraint.type === "c" || !constraint.isValidated);
   const isStatement = !isInherited && (constraint.type === "c" || !constraint.isValidated);
   return {
     catalog: "pg_constraint",
@@ -99,7 +119,7 @@ export function constraintDraft(table: Relation, constraint: TableConstraint): D
     address: `CONSTRAINT ${name} ON ${table.sqlName}`,
     owner: null,
     commentable: true,
-    dependsOn: isInherited
+    dependsOn: waitsForParents
       ? [host, ...constraint.inheritedFrom.map((oid) => Drafts.key("pg_constraint", oid))]
       : [host],
     ...(constraint.isValidated ? { inlineIn: host } : {}),
@@ -115,7 +135,8 @@ export function orderNamedConstraints(
   constraints: Iterable<TableConstraint[]>,
 ): void {
   for (const constraint of [...constraints].flat()) {
-    if (constraint.type === "c" || constraint.isValidated || constraint.isNamedByParent) continue;
+    if (constraint.type === "c" || constraint.isValidated) continue;
+    if (!constraint.isLocal && !needsName(constraint)) continue;
     for (const oid of constraint.inheritedFrom) {
       const parent = context.drafts.get("pg_constraint", oid);
       if (parent?.inlineIn !== undefined) continue;

@@ -11,8 +11,10 @@ import { type Column, columnActions, defaultClause } from "./columns.ts";
 import { tablespaceClause, withClause } from "./options.ts";
 import { definedRelations, type Relation, relationRights, relationsOf } from "./relations.ts";
 import {
+  comesUnnoticed,
   constraintDraft,
   isCarried,
+  needsName,
   orderNamedConstraints,
   readTableConstraints,
   type TableConstraint,
@@ -46,6 +48,7 @@ export const tablesFamily: CatalogFamily = {
       const parts = { table, constraints: own, version: context.version, isStandalone };
       addTable(context, parts);
       for (const constraint of parts.constraints) {
+        if (comesUnnoticed(constraint)) continue;
         context.drafts.add(constraintDraft(table, constraint));
       }
     }
@@ -173,14 +176,15 @@ function defaultOf(
 }
 
 function notNullClause(parts: TableParts, column: Column): string {
-  const { constraints, version, isStandalone } = parts;
+  const { table, constraints, version, isStandalone } = parts;
   if (version < 180000) {
     const isOwn = column.isNotNull && (isStandalone || !column.inheritsNotNull);
     return isOwn ? " NOT NULL" : "";
   }
   const constraint = constraints.find((one) => one.type === "n" && one.column === column.number);
   if (constraint === undefined || !constraint.isValidated) return "";
-  const isOwn = constraint.isLocal || isStandalone || !constraint.isNamedByParent;
+  const isOwn = constraint.isLocal || isStandalone || needsName(constraint) ||
+    (table.parents.length > 0 && !column.inheritsNotNull);
   if (!isOwn) return "";
   const noInherit = constraint.noInherit ? " NO INHERIT" : "";
   return ` CONSTRAINT ${quoteIdentifier(constraint.name)} NOT NULL${noInherit}`;
