@@ -46,9 +46,10 @@ export function topologicalSort(needs: Needs): SortResult {
 export function findLoops(needs: Needs, among: readonly number[]): number[][] {
   const done = new Uint8Array(needs.length);
   const loops: number[][] = [];
+  const knots = findKnots(needs, among);
   for (const start of among) {
     if (done[start] === 1) continue;
-    const loop = findLoop(needs, start, done);
+    const loop = findLoop(needs, start, { done, knots });
     if (loop === null) continue;
     for (const node of loop) done[node] = 1;
     loops.push(loop);
@@ -56,8 +57,17 @@ export function findLoops(needs: Needs, among: readonly number[]): number[][] {
   return loops;
 }
 
-/** The path from `start` back to itself, by depth; a node's direct way back is taken at once. */
-function findLoop(needs: Needs, start: number, done: Uint8Array): number[] | null {
+/**
+ * The path from `start` back to itself, by depth; a node's direct way back is taken at once. A loop
+ * never leaves its knot, so neither does the search: without that it would walk everything a node
+ * needs, for every node.
+ */
+function findLoop(
+  needs: Needs,
+  start: number,
+  { done, knots }: { done: Uint8Array; knots: Int32Array },
+): number[] | null {
+  const skip = (node: number) => done[node] === 1 || knots[node] !== knots[start];
   const tried = new Set<number>([start]);
   const path: { node: number; rest: Iterator<number> }[] = [];
   const enter = (node: number) => path.push({ node, rest: needs[node]!.values() });
@@ -66,7 +76,7 @@ function findLoop(needs: Needs, start: number, done: Uint8Array): number[] | nul
     const top = path[path.length - 1]!;
     if (needs[top.node]!.has(start)) return path.map((step) => step.node);
     let next = top.rest.next();
-    while (!next.done && (tried.has(next.value) || done[next.value] === 1)) next = top.rest.next();
+    while (!next.done && (tried.has(next.value) || skip(next.value))) next = top.rest.next();
     if (next.done) path.pop();
     else {
       tried.add(next.value);
@@ -74,6 +84,49 @@ function findLoop(needs: Needs, start: number, done: Uint8Array): number[] | nul
     }
   }
   return null;
+}
+
+/**
+ * Numbers the strongly connected components: nodes that reach each other have the same number.
+ * Tarjan, "Depth-first search and linear graph algorithms", 1972; without recursion.
+ */
+function findKnots(needs: Needs, among: readonly number[]): Int32Array {
+  const knots = new Int32Array(needs.length).fill(-1);
+  const seenAt = new Int32Array(needs.length).fill(-1);
+  const lowest = new Int32Array(needs.length);
+  const open: number[] = [];
+  const path: { node: number; rest: Iterator<number> }[] = [];
+  let seen = 0;
+  const enter = (node: number) => {
+    seenAt[node] = lowest[node] = seen++;
+    open.push(node);
+    path.push({ node, rest: needs[node]!.values() });
+  };
+  const leave = (node: number) => {
+    path.pop();
+    const above = path[path.length - 1];
+    if (above !== undefined) lowest[above.node] = Math.min(lowest[above.node]!, lowest[node]!);
+    if (lowest[node] !== seenAt[node]) return;
+    let member: number;
+    do {
+      member = open.pop()!;
+      knots[member] = node;
+    } while (member !== node);
+  };
+  for (const start of among) {
+    if (seenAt[start] !== -1) continue;
+    enter(start);
+    while (path.length > 0) {
+      const { node, rest } = path[path.length - 1]!;
+      const next = rest.next();
+      if (next.done) leave(node);
+      else if (seenAt[next.value] === -1) enter(next.value);
+      else if (knots[next.value] === -1) {
+        lowest[node] = Math.min(lowest[node]!, seenAt[next.value]!);
+      }
+    }
+  }
+  return knots;
 }
 
 /** A binary heap with the greatest number on top. */
