@@ -83,8 +83,7 @@ function afterVersion(bytes: Uint8Array): string {
   return byteString(bytes.subarray(1));
 }
 
-/** Bytes in hexadecimal digits. */
-export function hex(bytes: Uint8Array): string {
+function hex(bytes: Uint8Array): string {
   const digits: string[] = [];
   for (const byte of bytes) digits.push(byte.toString(16).padStart(2, "0"));
   return digits.join("");

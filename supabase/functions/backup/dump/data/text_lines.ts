@@ -6,7 +6,7 @@
 import type { BinaryForm } from "../../core/model.ts";
 import { BackupError } from "../../core/errors.ts";
 import { escapeText } from "./binary_rows.ts";
-import { bytesOf, byteString, hex, textOf } from "./binary_text.ts";
+import { bytesOf, byteString, textOf } from "./binary_text.ts";
 import { malformed, openBinaryRows } from "./byte_reader.ts";
 
 /** Values above this are written slice by slice where their form allows it. */
@@ -20,12 +20,12 @@ interface Slices {
   start: string;
   /** Bytes before them that are no text. */
   skip: number;
-  textOf: (slice: Uint8Array) => string;
+  textOf: (slice: Uint8Array) => Uint8Array;
 }
 
-const PLAIN: Slices = { start: "", skip: 0, textOf: (slice) => escapeText(byteString(slice)) };
+const PLAIN: Slices = { start: "", skip: 0, textOf: escaped };
 const SLICED: Readonly<Record<string, Slices>> = {
-  bytea: { start: "\\\\x", skip: 0, textOf: hex },
+  bytea: { start: "\\\\x", skip: 0, textOf: hexDigits },
   text: PLAIN,
   varchar: PLAIN,
   bpchar: PLAIN,
@@ -57,14 +57,14 @@ export async function* binaryAsTextLines(
       } else if (length <= SLICE_BYTES || slices === undefined) {
         text += escapeText(decode(await input.take(length)));
       } else {
-        if (slices.textOf === hex && 2 * length >= LONGEST_LINE) throw tooLong(length);
+        if (slices.textOf === hexDigits && 2 * length >= LONGEST_LINE) throw tooLong(length);
         yield bytesOf(text + slices.start);
         text = "";
         await input.take(slices.skip);
         for (let left = length - slices.skip; left > 0;) {
           const slice = await input.takeSome(Math.min(left, SLICE_BYTES));
           left -= slice.length;
-          yield bytesOf(slices.textOf(slice));
+          yield slices.textOf(slice);
         }
       }
     }
@@ -96,6 +96,36 @@ export async function* checkedTextLines(
     if (slice.length > 0) yield slice;
   }
   if (line !== "") throw malformed("the last row has no end");
+}
+
+/** Letters that stand for control characters after a backslash, by their code from 8 to 13. */
+const LETTERS = bytesOf("btnvfr");
+const BACKSLASH = 0x5c;
+
+/** What `escapeText` does, on bytes: most slices need no change and cost next to nothing. */
+function escaped(slice: Uint8Array): Uint8Array {
+  const isSpecial = (byte: number) => byte === BACKSLASH || (byte >= 8 && byte <= 13);
+  let count = 0;
+  for (const byte of slice) if (isSpecial(byte)) count++;
+  if (count === 0) return slice;
+  const text = new Uint8Array(slice.length + count);
+  let at = 0;
+  for (const byte of slice) {
+    if (isSpecial(byte)) text[at++] = BACKSLASH;
+    text[at++] = byte >= 8 && byte <= 13 ? LETTERS[byte - 8]! : byte;
+  }
+  return text;
+}
+
+const DIGITS = bytesOf("0123456789abcdef");
+
+function hexDigits(slice: Uint8Array): Uint8Array {
+  const text = new Uint8Array(2 * slice.length);
+  for (let i = 0; i < slice.length; i++) {
+    text[2 * i] = DIGITS[slice[i]! >> 4]!;
+    text[2 * i + 1] = DIGITS[slice[i]! & 15]!;
+  }
+  return text;
 }
 
 function tooLong(length: number): BackupError {

@@ -37,14 +37,15 @@ function binaryCopy(rows: readonly (Uint8Array | null)[][]): Uint8Array {
 }
 
 Deno.test("binaryAsTextLines() writes a large value in slices as it writes a small one", async () => {
-  const long = bytesOf("a\tb\\c\nd\x00\xff".repeat(40_000));
+  const long = bytesOf("a\tb\\c\nd\b\f\r\v\x00\xff".repeat(40_000));
   const forms = ["bytea", "text", "jsonb", "int4"].map(base);
   const json = concat([bytesOf("\x01"), bytesOf(`"${"x".repeat(300_000)}"`)]);
   const data = binaryCopy([[long, long, json, int(4, 7)], [null, bytesOf(""), null, null]]);
   const { text, largest } = await gather(binaryAsTextLines(cut(data, 65_537), forms));
   const hex = [...long].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const escaped = byteString(long).replaceAll("\\", "\\\\").replaceAll("\t", "\\t")
-    .replaceAll("\n", "\\n");
+    .replaceAll("\n", "\\n").replaceAll("\b", "\\b").replaceAll("\f", "\\f")
+    .replaceAll("\r", "\\r").replaceAll("\v", "\\v");
   const first = [`\\\\x${hex}`, escaped, byteString(json.subarray(1)), "7"].join("\t");
   assert.ok(text === `${first}\n\\N\t\t\\N\t\\N\n`, "every byte");
   assert.ok(largest < 1_000_000, `a slice of ${largest} bytes`);
