@@ -30,7 +30,7 @@ export const rulesFamily: CatalogFamily = {
       const relation = relations.get(row.relation)!;
       const name = quoteIdentifier(row.name);
       const address = `RULE ${name} ON ${relation.sqlName}`;
-      const create = [presentDefinition(row.definition, address).replace(/;\s*$/, "")];
+      const create = createRule(presentDefinition(row.definition, address), relation.sqlName);
       if (row.enabled !== "O") {
         create.push(`ALTER TABLE ${relation.sqlName} ${firingAction(row.enabled, "RULE", name)}`);
       }
@@ -53,3 +53,17 @@ export const rulesFamily: CatalogFamily = {
     }
   },
 };
+
+/**
+ * A rule that is no view's own can be called "_RETURN" only by renaming it, and where the server still
+ * allows that.
+ */
+function createRule(definition: string, table: string): string[] {
+  const statement = definition.replace(/;\s*$/, "");
+  const reserved = 'CREATE RULE "_RETURN" ';
+  if (!statement.startsWith(reserved)) return [statement];
+  return [
+    `CREATE RULE "_RETURN_" ${statement.slice(reserved.length)}`,
+    `ALTER RULE "_RETURN_" ON ${table} RENAME TO "_RETURN"`,
+  ];
+}

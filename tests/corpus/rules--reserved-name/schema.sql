@@ -1,0 +1,5 @@
+-- The name of the views' own rules, which other rules can only get by a new name.
+CREATE TABLE plain (a int);
+CREATE RULE mine AS ON INSERT TO plain DO ALSO NOTIFY plain_changed;
+ALTER RULE mine ON plain RENAME TO "_RETURN";
+COMMENT ON RULE "_RETURN" ON plain IS 'not a view';
