@@ -2,16 +2,23 @@
  * Every case of the corpus goes through a backup into an empty database; a real pg_dump must not be able
  * to tell the two apart, except where pg_dump's own round trip of the same database loses the same.
  *
- * `CORPUS_PAIRS` (such as `15:15,17:18`) chooses servers, `CORPUS_CASES` a part of the cases' names.
+ * `CORPUS_PAIRS` (such as `15:15,17:18:4`) chooses servers and, with a third number, that what is restored
+ * is a backup in parts of a few kilobytes by so many workers, which must hold the same as one by one
+ * worker. `CORPUS=all` takes all servers; `CORPUS_CASES` is a part of the cases' names.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import type { PostgresMajor } from "../../scripts/embedded_postgres.ts";
 import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
+import type { DataPart, Entry } from "../../supabase/functions/backup/core/model.ts";
+import type { DataLimits } from "../../supabase/functions/backup/dump/mod.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
-import { createRepository } from "../../supabase/functions/backup/repository/mod.ts";
+import {
+  createRepository,
+  type Repository,
+} from "../../supabase/functions/backup/repository/mod.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
 import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
 import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore_database.ts";
@@ -23,37 +30,44 @@ import {
   readCorpus,
 } from "../support/corpus.ts";
 import { DUMP_OPTIONS } from "../support/memory_backup.ts";
-import {
-  differences,
-  loadByPsql,
-  pgDump,
-  pgDumpAvailable,
-  statementsOf,
-} from "../support/pg_dump.ts";
+import { loadDump } from "../support/load_dump.ts";
+import { differences, pgDump, statementsOf } from "../support/pg_dump.ts";
 import { testServer } from "../support/servers.ts";
 
-const PAIRS = (Deno.env.get("CORPUS_PAIRS") ?? "15:15,17:17").split(",").map((pair) => {
-  const [from, to] = pair.split(":").map(Number);
-  return { from: from as PostgresMajor, to: to as PostgresMajor };
+/** What a round trip is made between and how. */
+interface Pair {
+  from: PostgresMajor;
+  to: PostgresMajor;
+  /** Workers that make and load small parts; 1 means parts of the usual size. */
+  workers: number;
+}
+
+const ALL = "15:15,15:15:4,16:16:4,17:17,17:17:4,18:18:4,15:17:4,17:18";
+const DEFAULT = Deno.env.get("CORPUS") === "all" ? ALL : "15:15,17:17:4";
+const PAIRS = (Deno.env.get("CORPUS_PAIRS") ?? DEFAULT).split(",").map((pair): Pair => {
+  const [from, to, workers = 1] = pair.split(":").map(Number);
+  return { from: from as PostgresMajor, to: to as PostgresMajor, workers };
 });
+const SMALL_PARTS = { partBytes: 4096, maxPartBytes: 4096 };
 const RUN = crypto.randomUUID().slice(0, 8);
 const SOURCE = `corpus_source_${RUN}`;
 const TARGET = `corpus_target_${RUN}`;
 const NATIVE = `corpus_native_${RUN}`;
 
-for (const { from, to } of PAIRS) {
-  const judged = await pgDumpAvailable(Math.max(from, to));
-  const why = judged ? "" : ` (left out: no pg_dump ${Math.max(from, to)} here)`;
+const by = ({ workers }: Pair) => workers === 1 ? "" : ` by ${workers} workers`;
+
+for (const pair of PAIRS) {
+  const { from, to } = pair;
   for (const each of readCorpus(Deno.env.get("CORPUS_CASES"))) {
     Deno.test({
-      name: `corpus ${each.name} from PostgreSQL ${from} to ${to}${why}`,
-      ignore: !judged || !fits(each.meta, from) || !fits(each.meta, to),
-      fn: () => roundTrip(each, from, to),
+      name: `corpus ${each.name} from PostgreSQL ${from} to ${to}${by(pair)}`,
+      ignore: !fits(each.meta, from) || !fits(each.meta, to),
+      fn: () => roundTrip(each, pair),
     });
   }
 }
 
-async function roundTrip(each: CorpusCase, from: PostgresMajor, to: PostgresMajor): Promise<void> {
+async function roundTrip(each: CorpusCase, { from, to, workers }: Pair): Promise<void> {
   const sourceServer = await testServer(from);
   const targetServer = await testServer(to);
   const sourceUrl = sourceServer.url(SOURCE);
@@ -67,18 +81,18 @@ async function roundTrip(each: CorpusCase, from: PostgresMajor, to: PostgresMajo
     for (const sql of [each.schema, each.data]) if (sql !== "") await load.execute(sql);
     await load.close();
 
-    await backUpAndRestore(sourceUrl, targetUrl);
+    await backUpAndRestore(sourceUrl, targetUrl, workers);
 
     const create = each.name.startsWith("database--");
-    const dump = await pgDump(sourceUrl, { create });
+    const options = { create, major: Math.max(from, to) };
+    const dump = await pgDump(sourceUrl, options);
     const source = statementsOf(dump, SOURCE);
-    const lost = differences(source, statementsOf(await pgDump(targetUrl, { create }), TARGET));
+    const lost = differences(source, statementsOf(await pgDump(targetUrl, options), TARGET));
     if (lost !== "" && !create) {
       await make(targetAdmin, NATIVE, each);
-      if (await loadByPsql(targetServer.url(NATIVE), dump)) {
-        const native = statementsOf(await pgDump(targetServer.url(NATIVE)), NATIVE);
-        if (differences(source, native) === lost) return; // pg_dump's own round trip loses the same
-      }
+      await loadDump(targetServer.url(NATIVE), dump);
+      const native = statementsOf(await pgDump(targetServer.url(NATIVE), options), NATIVE);
+      if (differences(source, native) === lost) return; // pg_dump's own round trip loses the same
     }
     assert.equal(lost, "");
   } finally {
@@ -96,15 +110,16 @@ const chinook = await Deno.readTextFile(CHINOOK).catch((error) => {
   throw error;
 });
 
-for (const { from, to } of PAIRS) {
+for (const pair of PAIRS) {
+  const { from, to } = pair;
   const why = chinook === null ? " (left out: ../shared/data/chinook.sql is not there)" : "";
   Deno.test({
-    name: `chinook from PostgreSQL ${from} to ${to}${why}`,
-    ignore: chinook === null || !await pgDumpAvailable(Math.max(from, to)),
+    name: `chinook from PostgreSQL ${from} to ${to}${by(pair)}${why}`,
+    ignore: chinook === null,
     fn: () => {
       // The file makes a database of its own and goes there by psql.
       const data = chinook!.replace(/^(?:\\c|DROP DATABASE|CREATE DATABASE)\b.*$/gm, "");
-      return roundTrip({ name: "chinook", schema: "", data, meta: {} }, from, to);
+      return roundTrip({ name: "chinook", schema: "", data, meta: {} }, pair);
     },
   });
 }
@@ -117,25 +132,59 @@ async function make(admin: Session, database: string, each: CorpusCase): Promise
   );
 }
 
-async function backUpAndRestore(sourceUrl: string, targetUrl: string): Promise<void> {
+async function backUpAndRestore(
+  sourceUrl: string,
+  targetUrl: string,
+  workers: number,
+): Promise<void> {
   const repository = await createRepository({
     storage: memoryStorage(),
     key: null,
     compression: { algorithm: "none", level: 0 },
   });
-  await backupDatabase({
-    connect: () => connect({ url: sourceUrl }),
-    repository,
-    clock: systemClock,
-    request: { origin: "manual", dump: DUMP_OPTIONS },
-    writtenBy: "test",
-  });
+  const backUp = async (limits?: DataLimits) => {
+    const { backupId } = await backupDatabase({
+      connect: () => connect({ url: sourceUrl }),
+      repository,
+      clock: systemClock,
+      request: {
+        origin: "manual",
+        dump: DUMP_OPTIONS,
+        jobs: limits === undefined ? 1 : workers,
+        ...(limits === undefined ? {} : { limits }),
+      },
+      writtenBy: "test",
+    });
+    return backupId;
+  };
+  let backupId = await backUp();
+  if (workers > 1) {
+    const whole = await contentsOf(repository, backupId);
+    backupId = await backUp(SMALL_PARTS);
+    assert.deepEqual(await contentsOf(repository, backupId), whole);
+  }
   await restoreDatabase({
     connect: () => connect({ url: targetUrl }),
     repository,
-    backupId: "latest",
-    request: { mode: "empty" },
+    backupId,
+    request: { mode: "empty", jobs: workers },
     clock: systemClock,
     writtenBy: "test",
   });
+}
+
+/** What a backup holds, whatever the parts: definitions, and rows by number and fingerprint. */
+async function contentsOf(repository: Repository, backupId: string) {
+  const { manifest } = await repository.readBackup(backupId);
+  const rows = new Map<string, { rows: number; sum: bigint }>();
+  for await (const part of repository.readLines<DataPart>(manifest.dataParts)) {
+    const before = rows.get(part.entry) ?? { rows: 0, sum: 0n };
+    rows.set(part.entry, {
+      rows: before.rows + part.rows,
+      sum: before.sum + BigInt(part.fingerprint?.sum ?? 0),
+    });
+  }
+  const entries: Entry[] = [];
+  for await (const entry of repository.readLines<Entry>(manifest.entries)) entries.push(entry);
+  return { entries, rows };
 }

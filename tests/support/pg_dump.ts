@@ -3,68 +3,45 @@
  *
  * @module
  */
+import { textOfBytes } from "./bytes_as_text.ts";
+import { wasmPgDump } from "./wasm_pg_dump.ts";
 
 /** What pg_dump prints of a database, as a multiset of statements: order means nothing. */
 export type DumpedStatements = Map<string, number>;
 
 /** How to run pg_dump. */
 export interface PgDumpOptions {
+  /** Major version of the newer one of the servers that are compared. */
+  major: number;
   /** Also the database's own properties: settings, comment, rights. @default false */
   create?: boolean;
 }
 
-/** Whether a pg_dump that is at least of this major version can be run. */
-export async function pgDumpAvailable(major: number): Promise<boolean> {
-  return await nativeMajor() >= major;
-}
-
 /**
- * Dumps definitions and rows.
+ * Dumps definitions and rows, rows as INSERT statements. The program `pg_dump` (or what `PG_DUMP` names)
+ * does it where it is not older than the servers, else the one from npm.
  *
+ * @param options.major of the newest server that takes part: both sides need one and the same pg_dump
+ * @returns the dump, each byte as the character of its number: what is compared is bytes
  * @throws {Error} with what pg_dump says
  */
-export async function pgDump(url: string, options: PgDumpOptions = {}): Promise<string> {
+export async function pgDump(url: string, options: PgDumpOptions): Promise<string> {
+  const args = ["--no-sync", ...(options.create ? ["--create"] : [])];
+  if (await nativeMajor() < options.major) return await wasmPgDump(url, args);
   const output = await new Deno.Command(program(), {
-    args: ["--dbname", url, "--no-sync", ...(options.create ? ["--create"] : [])],
+    args: [...args, "--inserts", "--dbname", url],
     stdin: "null",
-    // Bytes are compared, not characters: the database's encoding is kept.
-    env: { PGCLIENTENCODING: "" },
+    env: { PGCLIENTENCODING: "" }, // the database's own
   }).output();
   if (!output.success) {
     throw new Error(
       `pg_dump ended with ${output.code}: ${new TextDecoder().decode(output.stderr)}`,
     );
   }
-  return new TextDecoder("latin1").decode(output.stdout);
+  return textOfBytes(output.stdout);
 }
 
-/**
- * Loads a dump by psql as pg_dump's own users do: a restore may lose what this loses, and nothing more.
- *
- * @returns whether psql is there to do it
- */
-export async function loadByPsql(url: string, dump: string): Promise<boolean> {
-  let process: Deno.ChildProcess;
-  try {
-    process = new Deno.Command(Deno.env.get("PSQL") ?? "psql", {
-      args: ["--no-psqlrc", "--quiet", "--output=/dev/null", "--dbname", url],
-      stdin: "piped",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-  const writer = process.stdin.getWriter();
-  const plain = dump.replace(/^\\(?:un)?restrict .*$/gm, "");
-  await writer.write(Uint8Array.from(plain, (character) => character.charCodeAt(0)));
-  await writer.close();
-  await process.status;
-  return true;
-}
-
-/** Cuts a dump into statements, rows of one COPY sorted, and drops what differs in every run. */
+/** Cuts a dump into statements, rows of one table sorted, and drops what differs in every run. */
 export function statementsOf(dump: string, database: string): DumpedStatements {
   const statements: DumpedStatements = new Map();
   const text = dump.replace(/^\\(?:un)?restrict .*$/gm, "")
@@ -92,13 +69,9 @@ export function differences(source: DumpedStatements, target: DumpedStatements):
 }
 
 function sortRows(block: string): string {
-  const copy = /^COPY .* FROM stdin;\n/m.exec(block);
-  if (copy === null) return block;
-  const start = copy.index + copy[0].length;
-  const end = block.indexOf("\n\\.\n", start - 1);
-  if (end < start) return block;
-  const rows = block.slice(start, end).split("\n").sort();
-  return `${block.slice(0, start)}${rows.join("\n")}${block.slice(end)}`;
+  const start = block.indexOf("\nINSERT INTO ");
+  if (start < 0) return block;
+  return block.slice(0, start) + block.slice(start).split(/(?=\nINSERT INTO )/).sort().join("");
 }
 
 function program(): string {
