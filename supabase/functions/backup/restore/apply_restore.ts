@@ -14,12 +14,13 @@ import { compareRows } from "./compare_rows.ts";
 import { EntryIndex, sqlNameOf } from "./entry_index.ts";
 import { concernsOneObject, Failures } from "./failures.ts";
 import { inParallel, listSource } from "./in_parallel.ts";
-import { clearRows, loadPart, type PartLoaded, type ReadPieces } from "./load_rows.ts";
+import { clearTables, loadPart, type PartLoaded, type ReadPieces } from "./load_rows.ts";
 import { bytesOf } from "./plan_loads.ts";
 import type { LeftOut, RestorePlan, TableLoad } from "./plan_types.ts";
 import { postDataSource } from "./post_data_order.ts";
-import { borrowRoles, roleStatements } from "./role_rights.ts";
+import { borrowRoles, makeOfCluster } from "./role_rights.ts";
 import { EntryRunner, runStatements, stepsOf, tryStatements } from "./run_statements.ts";
+import { rightSteps } from "./statements.ts";
 import { moveAside, moveBack } from "./schema_aside.ts";
 import { restoreMismatch } from "./restore_mismatch.ts";
 
@@ -133,23 +134,12 @@ class Run {
     const { plan, session, role } = this.#input;
     for (const entry of plan.cluster) {
       if (this.failures.blocks(entry)) continue;
-      await this.failures.makes(entry, () => this.#makeOfCluster(entry));
+      await this.failures.makes(
+        entry,
+        () => makeOfCluster(entry, { session, role, runner: this.runner }),
+      );
     }
     this.runner.leftOut.push(...await borrowRoles(session, plan.borrowRoles, role.name));
-  }
-
-  async #makeOfCluster(entry: Entry): Promise<void> {
-    const { session, role } = this.#input;
-    const { create, comment, label } = entry.statements;
-    if (entry.kind !== "role" || role.superuser) {
-      // Memberships and settings of roles that this role does not govern are reported.
-      const statements = [...create, ...comment, ...label];
-      return await this.runner.attempt(session, statements, entry.identity, "it");
-    }
-    const { plain, privileged } = roleStatements(entry);
-    await runStatements(session, plain, entry.identity);
-    await this.runner.attempt(session, privileged, entry.identity, "its attributes");
-    await this.runner.attempt(session, [...comment, ...label], entry.identity, "its comment");
   }
 
   /** Memberships that were taken for the restore only end with it. */
@@ -243,7 +233,8 @@ class Run {
   async loadRows(): Promise<void> {
     const { plan, session } = this.#input;
     const loads = plan.load.filter((load) => !this.failures.blocks(load.entry));
-    await this.#clear(loads);
+    await clearTables(session, loads);
+    for (const name of plan.clearOnly) await session.execute(`DELETE FROM ONLY ${name}`);
     const work = loads.flatMap((load) => load.parts.map((part) => ({ load, part })));
     await inParallel(this.#sessions(), listSource(work), async (worker, item) => {
       this.#stopIfCancelled();
@@ -284,21 +275,6 @@ class Run {
     }
   }
 
-  async #clear(loads: readonly TableLoad[]): Promise<void> {
-    const { plan, session } = this.#input;
-    const truncated = loads.filter((load) =>
-      load.clear === "truncate" && load.entry.table !== undefined &&
-      (load.entry.table.condition ?? "") === ""
-    );
-    // Together, because foreign keys among them may have stayed.
-    if (truncated.length > 0) {
-      const names = truncated.map((load) => load.entry.table!.sqlName);
-      await session.execute(`TRUNCATE ONLY ${names.join(", ONLY ")}`);
-    }
-    for (const load of loads) if (!truncated.includes(load)) await clearRows(session, load);
-    for (const name of plan.clearOnly) await session.execute(`DELETE FROM ONLY ${name}`);
-  }
-
   async #loadPart(session: Session, item: { load: TableLoad; part: DataPart }): Promise<void> {
     const { readPieces, onPartLoaded } = this.#input;
     const own = !session.inTransaction;
@@ -335,7 +311,11 @@ class Run {
     for (const entry of [...objects, ...defaults]) {
       if (this.#unmade.has(entry.key) || entry.statements.acl.length === 0) continue;
       if (this.failures.blocks(entry)) continue;
-      await this.failures.attempt(entry.identity, () => this.runner.grant(session, entry));
+      await this.failures.attemptInSteps(entry.identity, {
+        whole: entry,
+        steps: rightSteps(entry),
+        run: (step) => this.runner.grant(session, step),
+      });
     }
   }
 
@@ -371,12 +351,10 @@ class Run {
     const later = this.#lastSequences.map(({ identity }) => ({ identity, reason: "set last" }));
     const { failed, skipped } = this.failures;
     const known = failed.map(({ identity, message }) => ({ identity, reason: message }));
-    const comparison = compareResult(plan, actual, [
-      ...this.runner.leftOut,
-      ...later,
-      ...known,
-      ...skipped,
-    ]);
+    const comparison = compareResult(plan, actual, {
+      leftOut: [...this.runner.leftOut, ...later, ...known, ...skipped],
+      otherGrantors: !this.#input.role.superuser,
+    });
     const loaded = plan.load.filter((load) => !this.failures.names(load.entry.identity));
     await inParallel(this.#sessions(), listSource(loaded), async (worker, load) => {
       const difference = await compareRows(worker, load);

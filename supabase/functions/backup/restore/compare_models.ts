@@ -6,7 +6,7 @@
 import type { Entry } from "../core/model.ts";
 import { EntryIndex } from "./entry_index.ts";
 import type { LeftOut, RestorePlan } from "./plan_types.ts";
-import { differingStatements } from "./statements.ts";
+import { differingStatements, sameList } from "./statements.ts";
 
 /** One object that is not as it should be. */
 export interface Difference {
@@ -29,6 +29,11 @@ export interface CompareOptions {
   sameMajor: boolean;
   /** What was knowingly not restored, or only in part. */
   leftOut: readonly LeftOut[];
+  /**
+   * Whether rights may have come from another grantor: a role that is a member of several possible
+   * grantors does not choose among them, the server does.
+   */
+  otherGrantors?: boolean;
 }
 
 /** Compares entries by identity and statements. Objects that only the target has are no difference. */
@@ -60,9 +65,18 @@ export function compareModels(
     const difference = { identity: entry.identity, what: `other ${parts.join(", ")}` };
     const explained = !options.sameMajor &&
       parts.every((part) => part === "create" || part === "acl");
-    (explained || isOfServer(entry) ? comparison.remarks : comparison.differences).push(difference);
+    const regranted = options.otherGrantors === true && parts.every((part) => part === "acl") &&
+      sameList(grantsOf(entry), grantsOf(found));
+    if (regranted) difference.what = "the same rights, granted by another role";
+    const isRemark = explained || regranted || isOfServer(entry);
+    (isRemark ? comparison.remarks : comparison.differences).push(difference);
   }
   return comparison;
+}
+
+/** Who gets which rights, whoever grants them. */
+function grantsOf(entry: Entry): string[] {
+  return entry.statements.acl.filter((sql) => !/^(SET|RESET) ROLE/.test(sql)).sort();
 }
 
 /** Entries whose definition depends on the server as well: the installed extension, the database. */
@@ -75,10 +89,11 @@ function isOfServer(entry: Entry): boolean {
 export function compareResult(
   plan: RestorePlan,
   actual: readonly Entry[],
-  leftOut: readonly LeftOut[],
+  options: Pick<CompareOptions, "leftOut" | "otherGrantors">,
 ): Comparison {
   return compareModels(plan.expect, actual, {
+    ...options,
     sameMajor: plan.sameMajor,
-    leftOut: [...plan.leftOut, ...leftOut],
+    leftOut: [...plan.leftOut, ...options.leftOut],
   });
 }

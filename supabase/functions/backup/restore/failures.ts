@@ -63,6 +63,20 @@ export class Failures {
     return made;
   }
 
+  /** Does at once what nothing else needs; when that fails, step by step. */
+  async attemptInSteps<T>(
+    identity: string,
+    work: { whole: T; steps: readonly T[]; run: (step: T) => Promise<void> },
+  ): Promise<void> {
+    if (!this.#goOn) return await work.run(work.whole);
+    try {
+      return await work.run(work.whole);
+    } catch (error) {
+      if (!concernsOneObject(error)) throw error;
+    }
+    for (const step of work.steps) await this.attempt(identity, () => work.run(step));
+  }
+
   /**
    * Does something that nothing else needs.
    *

@@ -15,14 +15,19 @@ export type ReadPieces = (pieces: readonly Piece[]) => AsyncIterable<Uint8Array>
 /** Called in the transaction that loaded a part, so that a mark commits with its rows. */
 export type PartLoaded = (session: Session, part: DataPart) => Promise<void>;
 
-/** Removes what is there. */
-export async function clearRows(session: Session, load: TableLoad): Promise<void> {
-  const name = load.entry.table?.sqlName;
-  if (load.clear === "none" || name === undefined) return;
-  const condition = load.entry.table?.condition ?? "";
-  // A condition means that part of the rows belongs to the extension and stays.
-  if (load.clear === "truncate" && condition === "") await session.execute(`TRUNCATE ONLY ${name}`);
-  else await session.execute(`DELETE FROM ONLY ${name} ${condition}`);
+/** Removes the rows that are there. A condition means that a part of them stays: the extension's. */
+export async function clearTables(session: Session, loads: readonly TableLoad[]): Promise<void> {
+  const truncated: string[] = [];
+  const deleted: string[] = [];
+  for (const { entry: { table }, clear } of loads) {
+    if (clear === "none" || table === undefined) continue;
+    const condition = table.condition ?? "";
+    if (clear === "truncate" && condition === "") truncated.push(table.sqlName);
+    else deleted.push(`DELETE FROM ONLY ${table.sqlName} ${condition}`);
+  }
+  // Together, because foreign keys among them may have stayed.
+  if (truncated.length > 0) await session.execute(`TRUNCATE ONLY ${truncated.join(", ONLY ")}`);
+  for (const statement of deleted) await session.execute(statement);
 }
 
 /**
@@ -49,7 +54,7 @@ function copyStatement(load: TableLoad, data: TableData, part: DataPart): string
   const options = part.format === "binary"
     ? "FORMAT binary"
     : `FORMAT text, ENCODING ${quoteLiteral(part.encoding)}`;
-  return `COPY ${load.entry.table?.sqlName}${columns} FROM STDIN (${options})`;
+  return `COPY ${load.root ?? load.entry.table?.sqlName}${columns} FROM STDIN (${options})`;
 }
 
 const PAGE_BYTES = 2048;

@@ -5,6 +5,7 @@
  */
 export { type Applied, type ApplyInput, applyRestore } from "./apply_restore.ts";
 export { compareModels, type Comparison, type Difference } from "./compare_models.ts";
+export type { Failure } from "./failures.ts";
 export { type PlanInput, planRestore, refuseUnfit } from "./plan_restore.ts";
 export type {
   BackupFacts,

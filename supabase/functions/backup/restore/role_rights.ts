@@ -8,7 +8,7 @@ import type { Entry } from "../core/model.ts";
 import { quoteIdentifier } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
 import type { LeftOut } from "./plan_types.ts";
-import { RIGHT_STATES, tryStatements } from "./run_statements.ts";
+import { type EntryRunner, RIGHT_STATES, runStatements, tryStatements } from "./run_statements.ts";
 
 /**
  * Makes the restoring role a member of roles, so that it may act on what they own. Harmless for roles
@@ -33,6 +33,27 @@ export async function borrowRoles(
     }
   }
   return refused;
+}
+
+/** Makes a role, a membership or a setting of a role as far as the restoring role may. */
+export async function makeOfCluster(
+  entry: Entry,
+  { session, role, runner }: {
+    session: Session;
+    role: { superuser: boolean };
+    runner: EntryRunner;
+  },
+): Promise<void> {
+  const { create, comment, label } = entry.statements;
+  if (entry.kind !== "role" || role.superuser) {
+    // Memberships and settings of roles that this role does not govern are reported.
+    const statements = [...create, ...comment, ...label];
+    return await runner.attempt(session, statements, entry.identity, "it");
+  }
+  const { plain, privileged } = roleStatements(entry);
+  await runStatements(session, plain, entry.identity);
+  await runner.attempt(session, privileged, entry.identity, "its attributes");
+  await runner.attempt(session, [...comment, ...label], entry.identity, "its comment");
 }
 
 /**

@@ -9,6 +9,7 @@ import { DatabaseError } from "../postgres/database_error.ts";
 import { quoteIdentifier } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
 import type { LeftOut } from "./plan_types.ts";
+import { rightSteps } from "./statements.ts";
 
 /** Refusals that mean "this role may not": right lacking, role unknown, grant without grant option. */
 export const RIGHT_STATES: readonly string[] = ["42501", "42704", "0LP01", "0P000"];
@@ -111,8 +112,13 @@ export class EntryRunner {
   /** Grants and takes the rights of an entry. */
   async grant(session: Session, entry: Entry): Promise<void> {
     const { acl } = entry.statements;
-    if (!this.#lenient) await runStatements(session, acl, entry.identity);
-    else await this.attempt(session, acl, entry.identity, "its rights");
+    if (!this.#lenient) return await runStatements(session, acl, entry.identity);
+    const options = { identity: entry.identity, tolerated: RIGHT_STATES };
+    if (await tryStatements(session, acl, options) === null) return;
+    // One by one: what takes rights away must not be lost with what cannot be given.
+    for (const step of rightSteps(entry)) {
+      await this.attempt(session, step.statements.acl, entry.identity, "its rights");
+    }
   }
 
   /** Makes something that is reported when the role lacks the right to it. */

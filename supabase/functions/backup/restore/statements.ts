@@ -18,7 +18,8 @@ export function differingStatements(a: Entry, b: Entry): (keyof EntryStatements)
   return names.filter((name) => !sameList(a.statements[name], b.statements[name]));
 }
 
-function sameList(a: readonly string[], b: readonly string[]): boolean {
+/** Whether two lists hold the same strings in the same order. */
+export function sameList(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((statement, index) => statement === b[index]);
 }
 
@@ -59,17 +60,31 @@ function withoutText(statement: string): string[] {
 
 /** Takes back what a list of GRANT and REVOKE statements did, last one first. */
 export function invertRights(statements: readonly string[]): string[] {
+  const groups = rightGroups(statements).filter((group) => /^(GRANT|REVOKE) /.test(group.at(-1)!));
+  return groups.reverse().flatMap((group) => {
+    const inverse = group.map((each) => each.startsWith("SET ROLE ") ? each : invertRight(each));
+    return group.length > 1 ? [...inverse, "RESET ROLE"] : inverse;
+  });
+}
+
+/** The statements of rights one by one, each behind the SET ROLE that it runs under. */
+export function rightGroups(statements: readonly string[]): string[][] {
   const groups: string[][] = [];
   let role: string[] | null = null;
   for (const statement of statements) {
     if (statement.startsWith("SET ROLE ")) role = [statement];
     else if (statement === "RESET ROLE") role = null;
-    else if (/^(GRANT|REVOKE) /.test(statement)) groups.push([...(role ?? []), statement]);
+    else groups.push([...(role ?? []), statement]);
   }
-  return groups.reverse().flatMap((group) => {
-    const inverse = group.map((each) => each.startsWith("SET ROLE ") ? each : invertRight(each));
-    return group.length > 1 ? [...inverse, "RESET ROLE"] : inverse;
-  });
+  return groups;
+}
+
+/** The same entry many times, each with one right of it. */
+export function rightSteps(entry: Entry): Entry[] {
+  return rightGroups(entry.statements.acl).map((group) => ({
+    ...entry,
+    statements: { ...entry.statements, acl: group.length > 1 ? [...group, "RESET ROLE"] : group },
+  }));
 }
 
 function invertRight(statement: string): string {

@@ -1,0 +1,283 @@
+/**
+ * Restores on a bad day: statements that fail in an empty database, and live databases that changed in
+ * ways that the backup does not know.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
+import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import type { BackupRecord } from "../../supabase/functions/backup/repository/mod.ts";
+import {
+  compareModels,
+  type Failure,
+  type LeftOut,
+} from "../../supabase/functions/backup/restore/mod.ts";
+import {
+  restoreDatabase,
+  type RestoreReport,
+  type RestoreRequest,
+} from "../../supabase/functions/backup/usecases/restore_database.ts";
+import {
+  asRepository,
+  backupInMemory,
+  type MemoryBackup,
+  scratchDatabase,
+} from "../support/memory_backup.ts";
+import { testServer } from "../support/servers.ts";
+
+const SAMPLE = `
+  create table public.users (id int primary key, name text not null);
+  create table public.orders (id int primary key, user_id int references public.users);
+  create index orders_user on public.orders (user_id);
+  create view public.names as select name from public.users;
+  insert into public.users select i, 'user ' || i from generate_series(1, 20) i;
+  insert into public.orders select i, i from generate_series(1, 20) i;
+`;
+
+/** A backup without roles: those of a shared server come and go while the tests run. */
+async function take(url: string): Promise<MemoryBackup> {
+  const backup = await backupInMemory(url);
+  const entries = backup.facts.entries.filter((entry) => !entry.kind.startsWith("role"));
+  return { ...backup, facts: { ...backup.facts, entries } };
+}
+
+async function restore(
+  backup: MemoryBackup,
+  url: string,
+  request: RestoreRequest = {},
+): Promise<RestoreReport> {
+  return await restoreDatabase({
+    connect: () => connect({ url }),
+    repository: asRepository(backup),
+    backupId: "latest",
+    request,
+    safetyBackup: () => Promise.resolve({ backupId: "safety" } as BackupRecord),
+    clock: systemClock,
+    writtenBy: "test",
+  });
+}
+
+async function failure(promise: Promise<unknown>): Promise<BackupError> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.ok(error instanceof BackupError, String(error));
+    return error;
+  }
+  assert.fail("it did not fail");
+}
+
+/** Fails unless the database is what it was when the backup was taken, rows included. */
+async function assertUnchanged(before: MemoryBackup, url: string): Promise<void> {
+  const now = await take(url);
+  const options = { sameMajor: true, leftOut: [] };
+  const forth = compareModels(before.facts.entries, now.facts.entries, options);
+  const back = compareModels(now.facts.entries, before.facts.entries, options);
+  assert.deepEqual([...forth.differences, ...back.differences], []);
+  const rows = ({ facts }: MemoryBackup) =>
+    facts.dataParts.map((part) => `${part.entry} ${part.rows} ${part.fingerprint?.sum}`).sort();
+  assert.deepEqual(rows(now), rows(before));
+}
+
+function failed(error: BackupError): Failure[] {
+  return error.details?.failed as Failure[];
+}
+
+Deno.test("a restore into an empty database goes on past what fails and names it", async () => {
+  const server = await testServer(17);
+  await using source = await scratchDatabase(server, "rc_fails_a");
+  await using target = await scratchDatabase(server, "rc_fails_b");
+  await source.run(`${SAMPLE}
+    create type public.mood as enum ('calm');
+    create table public.moods (mood public.mood);
+    insert into public.moods values ('calm');
+    create view public.seen as select * from public.moods;
+    comment on view public.names is 'names';
+    grant select on public.names to public;
+    create materialized view public.ratio as select 1 / id as one from public.users`);
+  const backup = await take(source.url);
+  // As if this server understood some statements no more.
+  const spoil = (
+    identity: RegExp,
+    change: (sql: string) => string,
+    list: "create" | "comment" | "acl",
+  ) => {
+    const entry = backup.facts.entries.find((each) => identity.test(each.identity));
+    assert.ok(entry, String(identity));
+    entry.statements[list] = entry.statements[list].map(change);
+    assert.ok(entry.statements[list].length > 0);
+  };
+  spoil(/^type .*"mood"/, () => "CREATE TYPE nonsense", "create");
+  spoil(/"orders_user"/, (sql) => sql.replace('"user_id"', '"no_such_column"'), "create");
+  spoil(/^view .*"names"/, () => "COMMENT ON nonsense", "comment");
+  spoil(/^view .*"names"/, (sql) => `${sql}, "no such role"`, "acl");
+  spoil(/^refresh /, () => "SELECT 1 / 0", "create");
+
+  const error = await failure(restore(backup, target.url, { jobs: 2 }));
+  assert.equal(error.code, "restore_mismatch");
+  assert.match(
+    error.message,
+    /^Cannot vouch for the restore of \S+: 4 failed: type .*SQLSTATE 3F000/,
+  );
+  assert.deepEqual(failed(error).map(({ identity, sqlState }) => [identity, sqlState]), [
+    ['type TYPE "public"."mood"', "3F000"],
+    ['view VIEW "public"."names"', "42601"],
+    ['index INDEX "public"."orders_user"', "42703"],
+    ['refresh REFRESH MATERIALIZED VIEW "public"."ratio"', "22012"],
+  ]);
+  const skipped = (error.details?.skipped as LeftOut[]).map(({ identity }) => identity);
+  assert.ok(skipped.includes('table TABLE "public"."moods"'), skipped.join());
+  assert.ok(skipped.includes('view VIEW "public"."seen"'), skipped.join());
+  assert.deepEqual(error.details?.differences, []);
+
+  const [found] = await target.run(`
+    select (select count(*)::int from public.users) as users,
+           (select count(*)::int from public.orders) as orders,
+           (select count(*)::int from public.names) as names,
+           (select count(*)::int from pg_constraint
+             where contype in ('p', 'f') and connamespace = 'public'::regnamespace) as constraints,
+           to_regclass('public.moods') is null as unmade`);
+  assert.deepEqual(found, { users: 20, orders: 20, names: 20, constraints: 3, unmade: true });
+});
+
+Deno.test("rows that do not fit an empty database fail by table, and the other tables are whole", async () => {
+  const server = await testServer(17);
+  await using source = await scratchDatabase(server, "rc_rows_a");
+  await using target = await scratchDatabase(server, "rc_rows_b");
+  await source.run(SAMPLE);
+  const backup = await take(source.url);
+  const users = backup.facts.entries.find((each) =>
+    each.identity === 'table TABLE "public"."users"'
+  )!;
+  users.statements.create = users.statements.create.map((sql) =>
+    sql.replace('"name" "text"', '"name" "text" CHECK ("id" < 10)').replace(
+      '"name" text',
+      '"name" text CHECK ("id" < 10)',
+    )
+  );
+  assert.match(users.statements.create.join(), /CHECK/);
+  const error = await failure(restore(backup, target.url));
+  assert.deepEqual(failed(error).map(({ identity, sqlState }) => [identity, sqlState]), [
+    ['table-data TABLE DATA "public"."users"', "23514"],
+    ['foreign-key CONSTRAINT "orders_user_id_fkey" ON "public"."orders"', "23503"],
+  ]);
+  assert.equal((await target.run("select from public.orders")).length, 20);
+  assert.equal((await target.run("select from public.users")).length, 0);
+});
+
+Deno.test("a lost connection ends a restore into an empty database at once", async () => {
+  const server = await testServer(17);
+  await using source = await scratchDatabase(server, "rc_lost_a");
+  await using target = await scratchDatabase(server, "rc_lost_b");
+  await source.run(SAMPLE);
+  const backup = await take(source.url);
+  const index = backup.facts.entries.find((each) => /"orders_user"/.test(each.identity))!;
+  index.statements.create = ["SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())"];
+  const error = await failure(restore(backup, target.url, { jobs: 1 }));
+  assert.equal(error.code, "database_unreachable");
+});
+
+Deno.test("a restore over a live database brings back what was dropped and takes away what was added", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "rc_over");
+  await target.run(SAMPLE);
+  const backup = await take(target.url);
+  await target.run(`
+    drop table public.orders;
+    alter table public.users add column extra int default 7;
+    update public.users set name = 'x'`);
+  await restore(backup, target.url);
+  const now = await take(target.url);
+  const { differences } = compareModels(backup.facts.entries, now.facts.entries, {
+    sameMajor: true,
+    leftOut: [],
+  });
+  assert.deepEqual(differences, []);
+  const [found] = await target.run(`
+    select (select count(*)::int from public.users where name like 'user %') as users,
+           (select count(*)::int from public.orders) as orders`);
+  assert.deepEqual(found, { users: 20, orders: 20 });
+});
+
+Deno.test("a table that somebody holds makes a restore give up by name and change nothing", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "rc_locked");
+  await target.run(SAMPLE);
+  const backup = await take(target.url);
+  await target.run("update public.orders set user_id = 1");
+  const before = await take(target.url);
+  const holder = await connect({ url: target.url });
+  try {
+    await holder.execute("begin; lock table public.orders in row exclusive mode");
+    const error = await failure(restore(backup, target.url, { lockTimeoutMs: 50 }));
+    assert.equal(error.code, "lock_timeout");
+    assert.match(error.message, /the lock of table "public"\."orders"/);
+  } finally {
+    await holder.close();
+  }
+  await assertUnchanged(before, target.url);
+});
+
+Deno.test("a constraint that the backup's rows violate takes a restore over a live database back", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "rc_violating");
+  await target.run(SAMPLE);
+  const backup = await take(target.url);
+  const check = {
+    ...backup.facts.entries.find((each) => /"orders_user"/.test(each.identity))!,
+    kind: "check-constraint" as const,
+    key: "pg_constraint:1",
+    identity: 'check-constraint CONSTRAINT "few" ON "public"."users"',
+    name: "users few",
+  };
+  check.statements = {
+    ...check.statements,
+    create: ['ALTER TABLE "public"."users" ADD CONSTRAINT "few" CHECK ("id" < 10)'],
+  };
+  backup.facts.entries.push(check);
+  await target.run("update public.users set name = 'newer'");
+  const before = await take(target.url);
+  const error = await failure(restore(backup, target.url));
+  assert.equal(error.code, "database_error");
+  assert.match(error.message, /check-constraint CONSTRAINT "few" .*SQLSTATE 23514/);
+  await assertUnchanged(before, target.url);
+});
+
+Deno.test("tables that the backup does not know are lost only when that is accepted by name", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "rc_unknown");
+  await target.run(SAMPLE);
+  const backup = await take(target.url);
+  await target.run(`
+    alter table public.users add column extra int;
+    create table public.heirs (more int) inherits (public.users)`);
+  const before = await take(target.url);
+  const error = await failure(restore(backup, target.url));
+  assert.equal(error.code, "restore_refused");
+  assert.match(error.message, /drops-table-unknown \(table TABLE "public"\."heirs"\)/);
+  await assertUnchanged(before, target.url);
+});
+
+Deno.test("a restore that needs more locks than the server has is refused before anything changes", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "rc_locks");
+  await target.run(SAMPLE);
+  const backup = await take(target.url);
+  const like = backup.facts.entries.find((each) =>
+    each.identity === 'table TABLE "public"."users"'
+  )!;
+  for (let at = 0; at < 20_000; at++) {
+    const name = `many_${at}`;
+    backup.facts.entries.push({
+      ...like,
+      key: `pg_class:many_${at}`,
+      name,
+      identity: `table TABLE "public"."${name}"`,
+    });
+  }
+  const error = await failure(restore(backup, target.url));
+  assert.equal(error.code, "target_unfit");
+  assert.match(error.message, /max_locks_per_transaction/);
+});
