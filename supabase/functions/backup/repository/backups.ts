@@ -17,6 +17,7 @@ import {
   baseName,
   chunkPath,
   CHUNKS,
+  isContentName,
   manifestPath,
   MANIFESTS,
 } from "./paths.ts";
@@ -160,8 +161,8 @@ export async function readBackup(
   const record = await readRecord(chunks, backupId, signal);
   const place = { kind: "manifest" as const, path: manifestPath(record.manifest) };
   const { content } = await chunks.objects.getNamed({ ...place, name: record.manifest }, signal);
-  const manifest = JSON.parse(fromUtf8(content)) as Manifest;
-  if (manifest.format !== 1) throw unknownFormat(place.path);
+  const manifest = parse<Manifest>(content, place.path);
+  if (manifest.backupId !== backupId) throw altered(place.path, "it is another backup's");
   return { record, manifest };
 }
 
@@ -172,9 +173,22 @@ async function readRecord(
 ): Promise<BackupRecord> {
   const path = backupPath(backupId);
   const content = await chunks.objects.get({ kind: "backup", path }, signal);
-  const record = JSON.parse(fromUtf8(content)) as BackupRecord;
-  if (record.format !== 1) throw unknownFormat(path);
+  const record = parse<BackupRecord>(content, path);
+  // Without encryption anybody can write a record; its words become paths and answers.
+  if (record.backupId !== backupId) throw altered(path, "it is another backup's");
+  if (!isContentName(record.manifest)) throw altered(path, "its manifest's name has another form");
   return record;
+}
+
+function parse<T extends { format: 1 }>(content: Uint8Array, path: string): T {
+  let value: T | null;
+  try {
+    value = JSON.parse(fromUtf8(content));
+  } catch (cause) {
+    throw altered(path, "it is not JSON", cause);
+  }
+  if (value?.format !== 1) throw unknownFormat(path);
+  return value;
 }
 
 /** Ids, newest first: the moment follows the prefix. */
@@ -199,6 +213,13 @@ async function latestId(chunks: ChunkStore, signal: AbortSignal | undefined): Pr
 /** Whether a code speaks of the stored bytes rather than of reaching them. */
 export function isDamage(code: string): boolean {
   return code.startsWith("object_") || code === "repository_format";
+}
+
+function altered(path: string, why: string, cause?: unknown): BackupError {
+  return new BackupError("object_altered", `Cannot read ${path}: ${why}`, {
+    hint: "Verify the repository; use another backup or copy.",
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 function unknownFormat(path: string): BackupError {

@@ -58,7 +58,7 @@ export async function decompress(
     case "none":
       return bytes;
     case "zstd":
-      return await decompressZstd(bytes);
+      return await decompressZstd(bytes, options.rawBytes);
     case "gzip":
       return plain(await gunzipAsync(bytes, { maxOutputLength: Math.max(1, options.rawBytes) }));
   }

@@ -44,12 +44,22 @@ export class KeyRing {
     clock: Clock;
   }): Promise<KeyRing> {
     const { files, unreadable } = await readKeyFiles(options.storage, options.repositoryId);
+    let damage = unreadable;
     for (const file of files) {
-      const secrets = await unwrapSecrets(file, options.key);
-      if (secrets) return new KeyRing(secrets, options);
+      try {
+        const secrets = await unwrapSecrets(file, options.key);
+        if (secrets) return new KeyRing(secrets, options);
+      } catch (cause) {
+        // One file that holds nonsense must not keep the others from opening.
+        damage ??= new BackupError(
+          "object_altered",
+          `Cannot use ${keyPath(file.keyId)}: what it says of itself is impossible`,
+          { hint: "Bring it back from another copy of the repository.", cause },
+        );
+      }
     }
     // A damaged key file may be the very one: then the key cannot be called wrong.
-    if (unreadable) throw unreadable;
+    if (damage) throw damage;
     const at = options.storage.location;
     if (files.length === 0) {
       throw new BackupError("object_missing", `Cannot open ${at}: its key files are missing`, {

@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { bytes, isCode, names } from "../../../../tests/support/storage_suite.ts";
+import {
+  readSampleBackup,
+  SAMPLE_KEY,
+  writeSampleBackup,
+} from "../../../../tests/support/repository_samples.ts";
+import { fromBase64, fromUtf8, utf8 } from "../core/bytes.ts";
+import { type MemoryStorage, memoryStorage } from "../storage/memory.ts";
+import { plainCipher } from "./cipher.ts";
+import { createRepository, openRepository, type Repository } from "./mod.ts";
+import { sealObject } from "./object.ts";
+import { ObjectStore } from "./object_store.ts";
+import { compressZstd, decompressZstd } from "./zstd.ts";
+
+const FIRST = "backup_20260101T000000000Z_0000000001";
+const SECOND = "backup_20260102T000000000Z_0000000002";
+
+async function twoBackups(
+  encrypted = true,
+): Promise<{ storage: MemoryStorage; repository: Repository }> {
+  const storage = memoryStorage();
+  const repository = await createRepository({ storage, key: encrypted ? SAMPLE_KEY : null });
+  await writeSampleBackup(repository, { backupId: FIRST, parts: [bytes(9000)] });
+  await writeSampleBackup(repository, { backupId: SECOND, parts: [bytes(5000)] });
+  return { storage, repository };
+}
+
+async function replace(storage: MemoryStorage, path: string, content: Uint8Array): Promise<void> {
+  await storage.delete(path);
+  await storage.put(path, content);
+}
+
+/** What anybody who writes to the bucket of an unencrypted repository can do. */
+async function forge(storage: MemoryStorage, content: unknown): Promise<void> {
+  const file = JSON.parse(fromUtf8(await storage.get("repository.json")));
+  const cipher = await plainCipher(fromBase64(file.publicSalt), file.repositoryId);
+  const path = `backups/${SECOND}`;
+  const compression = { algorithm: "none" as const, level: 0 };
+  const text = typeof content === "string" ? content : JSON.stringify(content);
+  await replace(
+    storage,
+    path,
+    await sealObject(utf8(text), { cipher, kind: "backup", path, compression }),
+  );
+}
+
+Deno.test("a record put in another's place is told apart and the other still opens", async () => {
+  const { storage, repository } = await twoBackups();
+  await replace(storage, `backups/${SECOND}`, await storage.get(`backups/${FIRST}`));
+  await assert.rejects(repository.readBackup(SECOND), isCode("object_swapped"));
+  const list = await repository.listBackups();
+  assert.deepEqual(list.backups.map((one) => one.backupId), [FIRST]);
+  assert.deepEqual(list.damaged.map((one) => one.code), ["object_swapped"]);
+});
+
+Deno.test("manifests that are swapped, cut or exchanged for a chunk give no data", async () => {
+  const { storage, repository } = await twoBackups();
+  const { record: first } = await repository.readBackup(FIRST);
+  const { record: second } = await repository.readBackup(SECOND);
+  const path = `manifests/${second.manifest}`;
+  const original = await storage.get(path);
+  const [chunk] = await names(storage, "chunks/");
+  const cases: [string, Uint8Array][] = [
+    ["object_swapped", await storage.get(`manifests/${first.manifest}`)],
+    ["object_swapped", await storage.get(chunk as string)],
+    ["object_truncated", original.slice(0, -1)],
+    ["object_altered", original.with(original.length - 1, (original.at(-1) as number) ^ 1)],
+  ];
+  for (const [code, content] of cases) {
+    await replace(storage, path, content);
+    await assert.rejects(readSampleBackup(repository, SECOND), isCode(code));
+  }
+});
+
+Deno.test("objects of another repository with the same key do not open", async () => {
+  const { storage, repository } = await twoBackups();
+  const other = await twoBackups();
+  await replace(storage, `backups/${SECOND}`, await other.storage.get(`backups/${SECOND}`));
+  await assert.rejects(repository.readBackup(SECOND), isCode("object_altered"));
+});
+
+Deno.test("a key file of nonsense beside ours does not lock us out", async () => {
+  const { storage } = await twoBackups();
+  const [own] = await names(storage, "keys/");
+  const file = JSON.parse(fromUtf8(await storage.get(own as string)));
+  const nonsense = [
+    { wrapped: "!" },
+    { derivation: { ...file.derivation, salt: "?" } },
+    { derivation: { name: "scrypt", N: 3, r: 8, p: 1, salt: file.derivation.salt } },
+    { derivation: { name: "scrypt", N: 2 ** 40, r: 8, p: 1, salt: file.derivation.salt } },
+  ];
+  for (const [index, change] of nonsense.entries()) {
+    const keyId = `000000000000000${index}`; // listed before ours
+    await storage.put(`keys/${keyId}`, utf8(JSON.stringify({ ...file, keyId, ...change })));
+  }
+  const opened = await openRepository({ storage, key: SAMPLE_KEY });
+  assert.equal((await readSampleBackup(opened, FIRST)).length, 1);
+  await storage.delete(own as string);
+  await assert.rejects(openRepository({ storage, key: SAMPLE_KEY }), isCode("object_altered"));
+});
+
+Deno.test("a forged record leads to no other path and does not break the list", async () => {
+  const { storage, repository } = await twoBackups(false);
+  const { record } = await repository.readBackup(SECOND);
+  const forged = [
+    { ...record, manifest: "../../etc/passwd" },
+    { ...record, manifest: undefined },
+    { ...record, backupId: FIRST },
+    "not JSON",
+    "null",
+  ];
+  for (const content of forged) {
+    await forge(storage, content);
+    const list = await repository.listBackups();
+    assert.deepEqual(list.backups.map((one) => one.backupId), [FIRST]);
+    assert.deepEqual(list.damaged.map((one) => one.backupId), [SECOND]);
+    await assert.rejects(repository.readBackup(SECOND), isCode(list.damaged[0]?.code as string));
+  }
+});
+
+Deno.test("a backup id that is a path is no backup", async () => {
+  const { repository } = await twoBackups();
+  for (const id of ["../repository.json", `${FIRST}/../${SECOND}`, "", "latest ", "__proto__"]) {
+    await assert.rejects(repository.readBackup(id), isCode("backup_not_found"));
+  }
+});
+
+Deno.test("decompressZstd() takes no memory for a frame that promises another length", async () => {
+  for (const length of [1, 200, 300, 70_000, 200_000]) {
+    const frame = await compressZstd(new Uint8Array(length), 1);
+    assert.equal((await decompressZstd(frame, length)).length, length);
+    await assert.rejects(decompressZstd(frame, length + 1), /another length/);
+  }
+  // Eight bytes that promise an exabyte.
+  const bomb = new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 0, 0, 0x10, 1, 0, 0]);
+  await assert.rejects(decompressZstd(bomb, 16), /another length/);
+  await assert.rejects(decompressZstd(new Uint8Array([0x28, 0xb5]), 16), /another length/);
+});
+
+Deno.test("a gzip object that unpacks to more than it says is refused", async () => {
+  const storage = memoryStorage();
+  const compression = { algorithm: "gzip" as const, level: 9 };
+  const cipher = await plainCipher(new Uint8Array(32), "00".repeat(16));
+  const place = { kind: "chunk" as const, path: "chunks/00/bomb" };
+  const sealed = await sealObject(new Uint8Array(1 << 20), { ...place, cipher, compression });
+  // The header's own length is a lie; without encryption a forger can seal that too.
+  const header = sealed.slice(0, 68);
+  new DataView(header.buffer).setUint32(28, 100);
+  const payload = sealed.slice(68, -16);
+  await storage.put(
+    place.path,
+    new Uint8Array([...header, ...await cipher.seal(payload, header.slice(16, 28), header)]),
+  );
+  const objects = new ObjectStore({ storage, cipher, compression });
+  await assert.rejects(objects.get(place), isCode("object_altered"));
+});
