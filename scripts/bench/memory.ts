@@ -1,0 +1,103 @@
+/**
+ * Shows how much memory a backup, an export and a restore of one huge value need, each a process of its
+ * own: `deno run -A scripts/bench/memory.ts [megabytes of text] [megabytes of bytea]`, else 200 and 900.
+ *
+ * @module
+ */
+// deno-lint-ignore-file no-console -- a program for a terminal
+import { toBase64 } from "../../supabase/functions/backup/core/bytes.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import { type EmbeddedPostgres, ROOT, startPostgres } from "../embedded_postgres.ts";
+import { join } from "../paths.ts";
+
+/** Limits the heap to what a hosted function has; bytes outside of it are measured. */
+const V8_FLAGS = "--v8-flags=--max-old-space-size=200";
+const KEY = toBase64(crypto.getRandomValues(new Uint8Array(32)));
+
+/** Runs a program of this project; its peak of resident memory in megabytes, and its seconds. */
+async function measure(script: string, args: string[]): Promise<{ peak: number; seconds: number }> {
+  const begun = Date.now();
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", V8_FLAGS, join(ROOT, script), ...args],
+    cwd: ROOT,
+    env: { BACKUP_ENCRYPTION_KEY: KEY },
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  let peak = 0;
+  const look = () => {
+    try {
+      const status = Deno.readTextFileSync(`/proc/${child.pid}/status`);
+      peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1000);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // it has ended
+    }
+  };
+  const looking = setInterval(look, 20);
+  try {
+    const { success, stderr } = await child.output();
+    if (!success) throw new Error(`${script} failed: ${new TextDecoder().decode(stderr)}`);
+  } finally {
+    clearInterval(looking);
+  }
+  return { peak, seconds: (Date.now() - begun) / 1000 };
+}
+
+async function run(server: EmbeddedPostgres, sql: string, database?: string): Promise<void> {
+  const session = await connect({ url: server.url(database) });
+  await session.execute(sql).finally(() => session.close());
+}
+
+function print(what: string, { peak, seconds }: { peak: number; seconds: number }, idle: number) {
+  const above = (peak - idle).toFixed(0);
+  console.log(
+    `${what.padEnd(24)} ${peak.toFixed(0).padStart(5)} MB, ${above.padStart(4)} MB above idle, ` +
+      `${seconds.toFixed(1)} s`,
+  );
+}
+
+async function main(): Promise<void> {
+  const [text = 200, bytea = 900] = Deno.args.map(Number);
+  const folder = await Deno.makeTempDir({ prefix: "supabase-backup-memory-" });
+  await using server = await startPostgres({ major: 17, settings: { max_wal_size: "8GB" } });
+  try {
+    const help = await measure("scripts/backup.ts", ["--help"]);
+    print("idle", help, help.peak);
+    const values = [
+      { name: "text", megabytes: text, bytes: 32, value: "string_agg(md5(i::text), '')" },
+      { name: "bytea", megabytes: bytea, bytes: 64, value: "string_agg(sha512(int4send(i)), '')" },
+    ];
+    for (const { name, megabytes, bytes, value } of values) {
+      const target = `${name}_target`;
+      const repository = ["--repository", `file://${join(folder, name)}`];
+      const title = `of ${megabytes} MB ${name}`;
+      await run(server, `CREATE DATABASE ${name}_source`);
+      await run(server, `CREATE DATABASE ${target}`);
+      const pieces = Math.floor(megabytes * 1_000_000 / bytes);
+      await run(
+        server,
+        `CREATE TABLE huge (value ${name}); ALTER TABLE huge ALTER value SET STORAGE EXTERNAL; ` +
+          `INSERT INTO huge SELECT ${value} FROM generate_series(1, ${pieces}) i`,
+        `${name}_source`,
+      );
+      const from = ["--database-url", server.url(`${name}_source`)];
+      const to = ["--database-url", server.url(target)];
+      const one = ["--jobs", "1"];
+      const backup = await measure("scripts/backup.ts", [...repository, ...from, ...one]);
+      print(`backup ${title}`, backup, help.peak);
+      const restore = await measure("scripts/restore.ts", [...repository, ...to, ...one]);
+      print(`restore ${title}`, restore, help.peak);
+      if (name === "bytea" && megabytes > 500) continue; // no server loads it as text
+      const output = ["--output", join(folder, "export.sql")];
+      print(
+        `export ${title}`,
+        await measure("scripts/export.ts", [...repository, ...output]),
+        help.peak,
+      );
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+if (import.meta.main) await main();
