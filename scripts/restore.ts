@@ -4,11 +4,13 @@
  * @module
  */
 import { systemClock } from "../supabase/functions/backup/core/clock.ts";
+import type { BackupError } from "../supabase/functions/backup/core/errors.ts";
 import { RELEASE } from "../supabase/functions/backup/core/release.ts";
 import { Secret } from "../supabase/functions/backup/core/secret.ts";
 import type { DumpOptions } from "../supabase/functions/backup/dump/mod.ts";
 import { connect } from "../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../supabase/functions/backup/postgres/session.ts";
+import type { Failure, LeftOut } from "../supabase/functions/backup/restore/mod.ts";
 import { backupDatabase } from "../supabase/functions/backup/usecases/backup_database.ts";
 import {
   restoreDatabase,
@@ -43,6 +45,7 @@ await runCommand({
     jobs: { type: "string", default: "2", help: "connections into an empty database" },
     "lock-timeout": { type: "string", default: "60", help: "seconds to wait for a table's lock" },
   },
+  explain: failureText,
   async run(values, { signal, json }) {
     const url = new Secret(values.text("database-url") ?? Deno.env.get("SUPABASE_DB_URL") ?? "");
     if (url.reveal() === "") throw new UsageError("--database-url is missing");
@@ -153,6 +156,18 @@ function resultText(report: RestoreReport): string {
     ...leftOutText(report.leftOut),
     ...Object.entries(report.seconds).map(([phase, seconds]) => `  ${phase}: ${seconds} s`),
   ].join("\n");
+}
+
+/** All that a restore into an empty database could not make; the error's message names only some. */
+function failureText(error: BackupError): string[] {
+  const { failed = [], skipped = [] } = (error.details ?? {}) as {
+    failed?: Failure[];
+    skipped?: LeftOut[];
+  };
+  return [
+    ...failed.map(({ identity, message }) => `  failed: ${identity}: ${message}`),
+    ...skipped.map(({ identity, reason }) => `  not tried: ${identity}: ${reason}`),
+  ];
 }
 
 function leftOutText(leftOut: RestoreReport["leftOut"]): string[] {

@@ -50,6 +50,8 @@ export interface Command {
   summary: string;
   options: CommandOptions;
   run(values: CommandValues, context: CommandContext): Promise<CommandResult | null>;
+  /** Lines to print above an error's message: what its details list. */
+  explain?: (error: BackupError) => string[];
 }
 
 /** What a running program is given. */
@@ -85,8 +87,15 @@ async function execute(command: Command, args: readonly string[]): Promise<numbe
       if (!json) console.error(`\n${helpOf(command)}`);
       return 2;
     }
-    const { code, message, hint } = toBackupError(error);
-    report(json, { code, message, ...(hint === undefined ? {} : { hint }) });
+    const failure = toBackupError(error);
+    const { code, message, hint, details } = failure;
+    if (!json) command.explain?.(failure).forEach((line) => console.error(line));
+    report(json, {
+      code,
+      message,
+      ...(hint === undefined ? {} : { hint }),
+      ...(details === undefined ? {} : { details }),
+    });
     return stop.signal.aborted ? 130 : 1;
   } finally {
     Deno.removeSignalListener("SIGINT", onSignal);
@@ -94,7 +103,15 @@ async function execute(command: Command, args: readonly string[]): Promise<numbe
   }
 }
 
-function report(json: boolean, error: { code: string; message: string; hint?: string }): void {
+interface ReportedError {
+  code: string;
+  message: string;
+  hint?: string;
+  /** For machines only: lists that are too long to read. */
+  details?: Record<string, unknown>;
+}
+
+function report(json: boolean, error: ReportedError): void {
   if (json) console.error(JSON.stringify({ error }));
   else console.error(`${error.message}${error.hint === undefined ? "" : `\n${error.hint}`}`);
 }
@@ -110,7 +127,7 @@ function parse(command: Command, args: readonly string[]): CommandValues {
   try {
     given = parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(usageMessage(error));
   }
   const text = (name: string) => {
     const value = given[name] ?? command.options[name]?.default;
@@ -134,6 +151,15 @@ function parse(command: Command, args: readonly string[]): CommandValues {
       return Number(value);
     },
   };
+}
+
+/** The parser's words, but never an argument that lost its option's name: it may hold a password. */
+function usageMessage(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : "";
+  if (code === "ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL") {
+    return "every argument needs the name of its option before it";
+  }
+  return error instanceof Error ? error.message : String(error);
 }
 
 const COMMON: CommandOptions = {
