@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { freePort, startPostgres } from "../../scripts/embedded_postgres.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { call, post, type ServiceUnderTest, startServiceUnderTest } from "../support/service.ts";
 
 // One service for the file; the tests follow each other as an operator's day does.
@@ -177,25 +178,34 @@ Deno.test(
   },
 );
 
-Deno.test("a waited-for job that fails is 500 with the job's error", shared, async () => {
-  const { service, variant, variables } = await start();
-  assert.ok(service);
-  const old = await startPostgres({ major: 15 });
-  try {
-    await using other = variant({ OLD_TARGET: old.url("postgres") });
-    assert.ok(variables.SUPABASE_DB_URL);
-    const { status, body } = await post(other, "restore&wait=60", {
-      backupId,
-      type: "database",
-      targetDatabaseUrl: "env:OLD_TARGET",
-    });
-    assert.equal(status, 500);
-    assert.equal(body.error.code, "target_unfit", JSON.stringify(body.error));
-    assert.equal(body.data.status, "failed");
-  } finally {
-    await old[Symbol.asyncDispose]();
-  }
-});
+Deno.test(
+  "a target that is too old is refused untouched; a waited-for job that fails is 500 with its error",
+  shared,
+  async () => {
+    const { variant } = await start();
+    const old = await startPostgres({ major: 15 });
+    try {
+      await using service = variant({ OLD_TARGET: old.url("postgres") });
+      const { status, body } = await post(service, "restore&wait=60", {
+        backupId,
+        type: "database",
+        targetDatabaseUrl: "env:OLD_TARGET",
+      });
+      assert.equal(status, 500);
+      assert.equal(body.error.code, "target_unfit", JSON.stringify(body.error));
+      assert.match(body.error.message, /older major version/);
+      assert.equal(body.data.status, "failed");
+      const target = await connect({ url: old.url("postgres") });
+      const relations = await target.query(
+        "select relname from pg_class where oid >= 16384 and relkind in ('r', 'p', 'v')",
+      );
+      await target.close();
+      assert.deepEqual(relations, []);
+    } finally {
+      await old[Symbol.asyncDispose]();
+    }
+  },
+);
 
 Deno.test(
   "a wrong, a missing and a placeholder key each have their own error",
@@ -215,7 +225,9 @@ Deno.test(
 );
 
 Deno.test("unreachable storage is an error of its own and leaves no backup", shared, async () => {
-  const { variant } = await start();
+  const { variant, service: usual } = await start();
+  const listed = async () => (await call(usual, "jobs&status=completed")).body.data.total;
+  const before = await listed();
   await using service = variant({
     BACKUP_STORAGE_TYPE: "s3",
     BACKUP_STORAGE_BUCKET: "backups",
@@ -226,6 +238,10 @@ Deno.test("unreachable storage is an error of its own and leaves no backup", sha
   const { status, body } = await post(service, "verify", {});
   assert.equal(status, 503, JSON.stringify(body));
   assert.equal(body.error.code, "storage_unreachable");
+  const backup = await post(service, "backup-database&wait=60");
+  assert.ok(backup.status >= 500, JSON.stringify(backup.body));
+  assert.equal(backup.body.error.code, "storage_unreachable");
+  assert.equal(await listed(), before);
 });
 
 Deno.test("the hosted runtime refuses local storage and says what to set", shared, async () => {
