@@ -127,6 +127,8 @@ export class ChunkStore {
           `Cannot read a piece of ${chunkPath(piece.chunk)}: it reaches past the end`,
         );
       }
+      // A whole chunk has no other reader: kept, a large value would need the more memory for nothing.
+      if (piece.length === chunk.length) this.#cache.delete(piece.chunk);
       yield chunk.subarray(piece.offset, end);
     }
   }
