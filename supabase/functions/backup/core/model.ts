@@ -151,6 +151,11 @@ export interface TableFacts {
   columns: ColumnFacts[];
   /** Restricts the rows (configuration tables of extensions): `WHERE …`, else null. */
   condition: string | null;
+  /**
+   * The root of its partition tree, for a partition whose rows may belong into another one elsewhere:
+   * hashes of enum values follow their OIDs. Rows are loaded through the root.
+   */
+  loadRoot?: { oid: number; sqlName: string };
   /** Entry keys of tables whose rows must be there first (foreign keys), for ordered loading. */
   referencedTables: string[];
 }

@@ -10,7 +10,7 @@ import { quoteIdentifier } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
 import { checkForeignKeys } from "./check_foreign_keys.ts";
 import { compareResult, type Comparison } from "./compare_models.ts";
-import { compareRows } from "./compare_rows.ts";
+import { compareRows, groupLoads } from "./compare_rows.ts";
 import { EntryIndex, sqlNameOf } from "./entry_index.ts";
 import { concernsOneObject, Failures } from "./failures.ts";
 import { inParallel, listSource } from "./in_parallel.ts";
@@ -356,8 +356,8 @@ class Run {
       otherGrantors: !this.#input.role.superuser,
     });
     const loaded = plan.load.filter((load) => !this.failures.names(load.entry.identity));
-    await inParallel(this.#sessions(), listSource(loaded), async (worker, load) => {
-      const difference = await compareRows(worker, load);
+    await inParallel(this.#sessions(), listSource(groupLoads(loaded)), async (worker, loads) => {
+      const difference = await compareRows(worker, loads);
       if (difference !== null) comparison.differences.push(difference);
     });
     // Everything is taken back at once; into an empty database there is nothing to take back.

@@ -8,17 +8,35 @@ import type { Session } from "../postgres/session.ts";
 import type { Difference } from "./compare_models.ts";
 import type { TableLoad } from "./plan_types.ts";
 
-/** What one table's rows should be; `sum` is null when only their number is known. */
+/** What the rows of some tables should be together; `sum` is null when only their number is known. */
 export interface ExpectedRows {
   rows: bigint;
   sum: bigint | null;
 }
 
-/** Adds up the parts of a table. */
-export function expectedRows(load: TableLoad): ExpectedRows {
+/** Loads whose rows are compared together: alone, or all that went through one partitioned table. */
+export type ComparedLoads = readonly [TableLoad, ...TableLoad[]];
+
+/** Puts together what can only be compared together. */
+export function groupLoads(loads: readonly TableLoad[]): ComparedLoads[] {
+  const groups = new Map<string, [TableLoad, ...TableLoad[]]>();
+  for (const load of loads) {
+    if (load.entry.kind !== "table-data" || load.entry.table === undefined) continue;
+    const name = load.root ?? load.entry.key;
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [load]);
+    else group.push(load);
+  }
+  return [...groups.values()];
+}
+
+/** Adds up the parts of tables. */
+export function expectedRows(loads: ComparedLoads): ExpectedRows {
   let rows = 0n;
-  let sum: bigint | null = load.data?.fingerprintExpression == null ? null : 0n;
-  for (const part of load.parts) {
+  // Partitions with columns in another order hash otherwise than the whole.
+  const expressions = new Set(loads.map((load) => load.data?.fingerprintExpression ?? null));
+  let sum: bigint | null = expressions.size > 1 || expressions.has(null) ? null : 0n;
+  for (const part of loads.flatMap((load) => load.parts)) {
     rows += BigInt(part.rows);
     if (part.fingerprint === null) sum = null;
     else if (sum !== null) sum += BigInt(part.fingerprint.sum);
@@ -26,17 +44,18 @@ export function expectedRows(load: TableLoad): ExpectedRows {
   return { rows, sum };
 }
 
-/** Reads one table's rows and compares; null when they are the same. */
-export async function compareRows(session: Session, load: TableLoad): Promise<Difference | null> {
-  const table = load.entry.table;
-  if (load.entry.kind !== "table-data" || table === undefined) return null;
-  const expected = expectedRows(load);
-  const found = await readRows(session, load, expected.sum !== null);
-  const identity = load.entry.identity;
-  if (BigInt(found.rows) !== expected.rows) {
+/** Reads the rows and compares; null when they are the same. */
+export async function compareRows(
+  session: Session,
+  loads: ComparedLoads,
+): Promise<Difference | null> {
+  const expected = expectedRows(loads);
+  const found = await readRows(session, loads, expected.sum !== null);
+  const identity = loads[0].entry.identity;
+  if (found.rows !== expected.rows) {
     return { identity, what: `${found.rows} rows, not ${expected.rows}` };
   }
-  if (expected.sum !== null && BigInt(found.sum) !== expected.sum) {
+  if (expected.sum !== null && found.sum !== expected.sum) {
     return { identity, what: "other rows by their fingerprint" };
   }
   return null;
@@ -44,17 +63,25 @@ export async function compareRows(session: Session, load: TableLoad): Promise<Di
 
 async function readRows(
   session: Session,
-  load: TableLoad,
+  loads: ComparedLoads,
   withSum: boolean,
-): Promise<RowsFingerprint> {
-  const table = load.entry.table!;
+): Promise<{ rows: bigint; sum: bigint }> {
   const sum = withSum
-    ? `coalesce(sum((${load.data!.fingerprintExpression})::pg_catalog.numeric), 0)::text`
+    ? `coalesce(sum((${loads[0].data!.fingerprintExpression})::pg_catalog.numeric), 0)::text`
     : "'0'";
-  const [row] = await session.query<{ rows: string; sum: string }>(
-    `SELECT count(*)::text AS rows, ${sum} AS sum FROM ONLY ${table.sqlName} t ${
-      table.condition ?? ""
-    }`,
-  );
-  return row!;
+  let found = { rows: 0n, sum: 0n };
+  for (const from of sourcesOf(loads)) {
+    const [row] = await session.query<RowsFingerprint>(
+      `SELECT count(*)::text AS rows, ${sum} AS sum FROM ${from}`,
+    );
+    found = { rows: found.rows + BigInt(row!.rows), sum: found.sum + BigInt(row!.sum) };
+  }
+  return found;
+}
+
+/** What stands behind FROM: a new partitioned table as a whole, else exactly what was loaded. */
+function sourcesOf(loads: ComparedLoads): string[] {
+  const [{ root }] = loads;
+  if (root !== undefined && loads.every((load) => load.clear === "none")) return [`${root} t`];
+  return loads.map(({ entry: { table } }) => `ONLY ${table!.sqlName} t ${table!.condition ?? ""}`);
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DataPart, Entry, TableData } from "../core/model.ts";
+import type { DataPart, Entry, TableData, TableFacts } from "../core/model.ts";
 import { major } from "./check_target.ts";
 import { EntryIndex } from "./entry_index.ts";
 import { LeaveOuts } from "./leave_out.ts";
@@ -106,10 +106,12 @@ function planLoad(input: LoadsInput, entry: Entry, { data, parts, result }: Load
     return;
   }
   if (data !== null) result.missing.push(...formatProblems(data, input, entry));
+  const root = rootOf(input, facts?.loadRoot);
   result.load.push({
     entry: facts === undefined ? entry : { ...entry, table: facts },
     data,
     parts,
+    ...(root === null ? {} : { root }),
     clear: !stays
       ? "none"
       : ofPlatform || !target.role.superuser && !owns(there, target)
@@ -117,6 +119,16 @@ function planLoad(input: LoadsInput, entry: Entry, { data, parts, result }: Load
       : "truncate",
     checkForeignKeys: stays && ofPlatform,
   });
+}
+
+/** The table to load through, when it will be there: a copy of one partition may stand alone. */
+function rootOf(input: LoadsInput, loadRoot: TableFacts["loadRoot"]): string | null {
+  const { index, live, dropped, plan } = input;
+  const root = loadRoot === undefined ? undefined : index.byKey(`pg_class:${loadRoot.oid}`);
+  if (loadRoot === undefined || root === undefined) return null;
+  const there = plan.create.some((entry) => entry.key === root.key) ||
+    (live.byIdentity(root.identity) !== undefined && !dropped.has(root.identity));
+  return there ? loadRoot.sqlName : null;
 }
 
 function owns(entry: Entry, target: TargetFacts): boolean {

@@ -143,6 +143,8 @@ export interface TableLoad {
   /** Null for data of large objects. */
   data: TableData | null;
   parts: DataPart[];
+  /** Quoted name of the partitioned table that the rows go through, so that each finds its place. */
+  root?: string;
   /** How rows that are there are removed first. */
   clear: "none" | "truncate" | "delete";
   /** Whether foreign keys that stay in place are checked afterwards by a query. */

@@ -159,7 +159,10 @@ async function writeSql(
     await statements(entry, definition(entry.statements));
     const stored = rows.get(entry.key);
     if (stored !== undefined) {
-      await writeRows(output, repository, { entry, ...stored, sqlEncoding });
+      const root = entry.table?.loadRoot;
+      const hasRoot = entries.some((each) => each.key === `pg_class:${root?.oid}`);
+      const table = (hasRoot ? root : entry.table)?.sqlName ?? null;
+      await writeRows(output, repository, { entry, ...stored, table, sqlEncoding });
     }
   }
   for (const entry of of("post-data")) await statements(entry, definition(entry.statements));
@@ -176,15 +179,20 @@ function unlessThere(sql: string): string {
 async function writeRows(
   output: Output,
   repository: Repository,
-  { entry, data, parts, sqlEncoding }: StoredRows & { entry: Entry; sqlEncoding: string },
+  { entry, data, parts, table, sqlEncoding }: StoredRows & {
+    entry: Entry;
+    /** Where the rows go; null for large objects. */
+    table: string | null;
+    sqlEncoding: string;
+  },
 ): Promise<void> {
   await output.text(psqlComment(entry.identity));
-  const isLargeObjects = entry.table === undefined;
+  const isLargeObjects = table === null;
   if (!isLargeObjects) {
     const columns = data.columns.length === 0 ? "" : ` (${data.columns.join(", ")})`;
     // The SQL around keeps its own encoding: that of the rows holds for the rows alone.
     const encoding = data.encoding === sqlEncoding ? "" : ` WITH (ENCODING '${data.encoding}')`;
-    await output.text(psqlCopy(`COPY ${entry.table?.sqlName}${columns} FROM stdin${encoding}`));
+    await output.text(psqlCopy(`COPY ${table}${columns} FROM stdin${encoding}`));
   }
   for (const part of parts) {
     if (part.rawBytes === 0) continue;

@@ -21,6 +21,19 @@ const REFERENCES = `
   select relation, referenced from reference where relation <> referenced
    order by relation, referenced`;
 
+// Partitions under a table that is cut by the hashes of an enum's values.
+const LOAD_ROOTS = `
+  select leaf.oid, r.oid as root_oid, format('%I.%I', n.nspname, r.relname) as root_name
+    from unnest($1::oid[]) leaf(oid)
+    join pg_class r on r.oid = pg_partition_root(leaf.oid)
+    join pg_namespace n on n.oid = r.relnamespace
+   where exists (select from pg_partition_ancestors(leaf.oid) ancestor(oid)
+                   join pg_partitioned_table p on p.partrelid = ancestor.oid
+                   join pg_opclass o on o.oid = any (p.partclass)
+                   join pg_am m on m.oid = o.opcmethod
+                  where m.amname = 'hash' and o.opcname = 'enum_ops'
+                    and o.opcnamespace = 'pg_catalog'::regnamespace)`;
+
 /** The family of rows. */
 export const tableDataFamily: CatalogFamily = {
   name: "table data",
@@ -38,7 +51,11 @@ export const tableDataFamily: CatalogFamily = {
       if (list === undefined) references.set(row.relation, [key]);
       else list.push(key);
     }
-    for (const table of tables) addData(context, table, references.get(table.oid) ?? []);
+    const roots = await readLoadRoots(context, tables);
+    for (const table of tables) {
+      const referencedTables = references.get(table.oid) ?? [];
+      addData(context, table, { referencedTables, loadRoot: roots.get(table.oid) });
+    }
   },
 };
 
@@ -48,7 +65,23 @@ function hasSavedRows(context: DumpContext, table: Relation): boolean {
     !matchesRelation(context.options.excludeTableData, table.schema, table.name);
 }
 
-function addData(context: DumpContext, table: Relation, referencedTables: string[]): void {
+async function readLoadRoots(
+  context: DumpContext,
+  tables: readonly Relation[],
+): Promise<Map<number, TableFacts["loadRoot"]>> {
+  const partitions = tables.filter((table) => table.isPartition).map((table) => table.oid);
+  if (partitions.length === 0) return new Map();
+  const rows = await context.session.query(LOAD_ROOTS, [oidArray(partitions)]);
+  return new Map(rows.map((row) => [row.oid, { oid: row.root_oid, sqlName: row.root_name }]));
+}
+
+/** What other tables mean for the rows of one. */
+interface RowsContext {
+  referencedTables: string[];
+  loadRoot: TableFacts["loadRoot"];
+}
+
+function addData(context: DumpContext, table: Relation, rows: RowsContext): void {
   context.drafts.add({
     catalog: "pg_class",
     oid: table.oid,
@@ -65,14 +98,14 @@ function addData(context: DumpContext, table: Relation, referencedTables: string
     // The foreign keys of an extension's tables are there before the rows.
     dependsOn: [
       table.extensionKey ?? Drafts.key("pg_class", table.oid),
-      ...(table.extension === null ? [] : referencedTables),
+      ...(table.extension === null ? [] : rows.referencedTables),
     ],
-    table: tableFacts(table, referencedTables),
+    table: tableFacts(table, rows),
     ...(table.extension === null ? {} : { extension: table.extension }),
   });
 }
 
-function tableFacts(table: Relation, referencedTables: string[]): TableFacts {
+function tableFacts(table: Relation, { referencedTables, loadRoot }: RowsContext): TableFacts {
   const { row } = table;
   return {
     oid: table.oid,
@@ -97,6 +130,7 @@ function tableFacts(table: Relation, referencedTables: string[]): TableFacts {
       identity: column.identity,
     })),
     condition: table.configuration || null,
+    ...(loadRoot === undefined ? {} : { loadRoot }),
     referencedTables,
   };
 }
