@@ -8,7 +8,7 @@ import { systemClock } from "./core/clock.ts";
 import type { Environment } from "./core/environment.ts";
 import { BackupError, toBackupError } from "./core/errors.ts";
 import { Secret } from "./core/secret.ts";
-import { mergeSettings, type Settings } from "./core/settings.ts";
+import { mergeSettings, type Settings, underEnvironment } from "./core/settings.ts";
 import { JobRunner } from "./jobs/job_runner.ts";
 import { createRepository, openRepository, type Repository } from "./repository/mod.ts";
 import { State } from "./state/state.ts";
@@ -59,7 +59,8 @@ async function readSettings(
   const layers = [{ name: "the environment", patch: environment.settings as unknown }];
   let fromTables = true;
   try {
-    layers.push({ name: "backup_config", patch: await state.config.read() });
+    const rows = underEnvironment(await state.config.read(), environment.settings);
+    layers.push({ name: "backup_config", patch: rows });
   } catch (error) {
     const failure = toBackupError(error);
     if (!isStateUnavailable(failure) && failure.code !== "invalid_config") throw failure;

@@ -34,7 +34,8 @@ export const restore = defineLongAction({
     includeAuthSessions: z.boolean().default(false),
     reason: z.string().min(1).max(500).optional(),
   }),
-  needsAdmin: ({ dryRun, targetDatabaseUrl }) => !dryRun && targetDatabaseUrl === undefined,
+  // Also with another target: a reference may lead back to the live database.
+  needsAdmin: ({ dryRun }) => !dryRun,
   run: (deps, { type: _, reason = null, targetDatabaseUrl = null, ...request }, caller) =>
     startRestore(deps, caller, { ...defined(request), reason, targetDatabaseUrl }),
 });

@@ -97,6 +97,13 @@ export class BackupError extends Error {
   }
 }
 
+/** What an answer may say of an error: a defect's own message may quote anything, so it stays in the log. */
+export function outwardMessage(error: BackupError): string {
+  return error.code === "internal"
+    ? "Cannot go on: an unexpected error, written to the function's log"
+    : error.message;
+}
+
 /** The error itself if it is a {@linkcode BackupError}, else an `internal` one that keeps it as cause. */
 export function toBackupError(error: unknown): BackupError {
   if (error instanceof BackupError) return error;

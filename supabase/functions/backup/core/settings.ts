@@ -13,6 +13,15 @@ export const secretReference = z.string().regex(
   "must be a reference: env:NAME or vault://name, never the value itself",
 );
 
+/**
+ * A reference to a credential of storage. Its value is sent to the address that the settings name, so a
+ * change of settings must not be able to send another secret of the function there.
+ */
+const storageCredential = secretReference.regex(
+  /^(env:(BACKUP_STORAGE_|AWS_)|vault:\/\/backup)/,
+  "must be env:BACKUP_STORAGE_…, env:AWS_… or vault://backup…",
+);
+
 const hours = z.number().positive().max(8784);
 const days = z.number().int().min(1).max(3660);
 const pattern = z.string().min(1).max(130);
@@ -21,8 +30,8 @@ const pattern = z.string().min(1).max(130);
 export const storageConfigSchema = z.strictObject({
   bucket: z.string().min(1).max(255).optional(),
   region: z.string().min(1).max(64).optional(),
-  accessKey: secretReference.optional(),
-  secretKey: secretReference.optional(),
+  accessKey: storageCredential.optional(),
+  secretKey: storageCredential.optional(),
   endpoint: z.url().optional(),
   prefix: z.string().max(200).optional(),
   path: z.string().min(1).max(1000).optional(),
@@ -178,6 +187,24 @@ export function checkAgainstEnvironment(patch: SettingsPatch, environment: Setti
       details: { keys },
     },
   );
+}
+
+/**
+ * Rows without what the environment has fixed: a row can be written by other ways than a checked change,
+ * and the environment may have been set after it.
+ */
+export function underEnvironment(
+  rows: Record<string, unknown>,
+  environment: SettingsPatch,
+): Record<string, unknown> {
+  const kept = Object.entries(rows).filter(([key, value]) => {
+    const fixed = environment[key as keyof Settings];
+    if (fixed === undefined) return true;
+    const shortened = (ENVIRONMENT_MINIMUM as readonly string[]).includes(key) &&
+      typeof value === "number" && value < Number(fixed);
+    return !shortened && !(ENVIRONMENT_BOUND as readonly string[]).includes(key);
+  });
+  return Object.fromEntries(kept);
 }
 
 function invalidSettings(layer: string, error: z.ZodError): BackupError {

@@ -37,8 +37,13 @@ export async function authenticate(
   let isPublic = false;
   for (const value of presented) {
     // Every key is compared, also after a hit, so that the time tells nothing.
-    for (const { name, key } of keys) if (await equalSecret(value, key)) found = name;
-    for (const key of environment.publicKeys) if (await equalSecret(value, key)) isPublic = true;
+    let name: string | null = null;
+    let known = false;
+    for (const each of keys) if (await equalSecret(value, each.key)) name = each.name;
+    for (const key of environment.publicKeys) if (await equalSecret(value, key)) known = true;
+    // A key that is listed as public opens nothing, whatever else it is listed as by mistake.
+    if (known) isPublic = true;
+    else found = name ?? found;
   }
   if (found === null) {
     if (isPublic) {

@@ -33,7 +33,11 @@ export async function readInput(request: Request, action: Action): Promise<Reque
 }
 
 function readQuery(url: URL): Record<string, string> {
-  const query: Record<string, string> = {};
+  const query: Record<string, string> = Object.create(null); // so that no name is there beforehand
+  if (url.searchParams.getAll("action").length > 1) {
+    // What stands before the service may have looked at the other one.
+    throw new BackupError("invalid_request", "Cannot read the query: action is there twice");
+  }
   for (const [name, value] of url.searchParams) {
     if (name === "action") continue;
     if (name in query) {

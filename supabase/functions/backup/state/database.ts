@@ -6,6 +6,7 @@
 import postgres from "postgres";
 import { BackupError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
+import { parseDatabaseUrl } from "../postgres/database_url.ts";
 import { toStateError } from "./state_error.ts";
 
 /** What runs statements: the pool, or a transaction on it. */
@@ -55,7 +56,7 @@ export class StateDatabase {
         hint: "Set SUPABASE_DB_URL.",
       });
     }
-    this.#pool = postgres(this.#url.reveal(), {
+    this.#pool = postgres(driverUrl(this.#url.reveal()), {
       max: 2,
       idle_timeout: 20,
       connect_timeout: 5,
@@ -66,4 +67,16 @@ export class StateDatabase {
     });
     return this.#pool;
   }
+}
+
+/** The driver reads only proper URLs; ours may hold a password that was pasted as it is. */
+function driverUrl(url: string): string {
+  const proper = URL.canParse(url) && (new URL(url).username !== "" || !url.includes("@"));
+  if (proper) return url;
+  const { user, password, host, port, database, sslMode } = parseDatabaseUrl(url);
+  const secret = password === undefined ? "" : `:${encodeURIComponent(password)}`;
+  const tls = sslMode === "prefer" ? "" : `?sslmode=${sslMode}`;
+  return `postgres://${encodeURIComponent(user)}${secret}@${host}:${port}/${
+    encodeURIComponent(database)
+  }${tls}`;
 }

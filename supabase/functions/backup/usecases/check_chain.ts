@@ -5,7 +5,7 @@
  * @module
  */
 import { utf8 } from "../core/bytes.ts";
-import { BackupError, toBackupError } from "../core/errors.ts";
+import { BackupError, outwardMessage, toBackupError } from "../core/errors.ts";
 import { randomId } from "../core/ids.ts";
 import type { Settings } from "../core/settings.ts";
 import { connect } from "../postgres/connect.ts";
@@ -31,8 +31,10 @@ export async function checkChain(deps: Deps): Promise<{ ok: boolean; checks: Che
     try {
       found = await work();
     } catch (thrown) {
-      const { code, message, hint } = toBackupError(thrown);
-      error = { code, message, ...(hint === undefined ? {} : { hint }) };
+      const failure = toBackupError(thrown);
+      if (failure.code === "internal") deps.reportError(failure, `test: ${name}`);
+      const { code, hint } = failure;
+      error = { code, message: outwardMessage(failure), ...(hint === undefined ? {} : { hint }) };
     }
     checks.push({
       name,

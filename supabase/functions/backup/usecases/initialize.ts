@@ -4,7 +4,7 @@
  * @module
  */
 import { toBase64 } from "../core/bytes.ts";
-import { type BackupError, toBackupError } from "../core/errors.ts";
+import { type BackupError, outwardMessage, toBackupError } from "../core/errors.ts";
 import type { SettingsPatch } from "../core/settings.ts";
 import type { Caller, Deps } from "./deps.ts";
 import { recordAudit } from "./record_audit.ts";
@@ -48,7 +48,7 @@ export async function initialize(
     } catch (thrown) {
       const error = toBackupError(thrown);
       if (error.code === "internal") deps.reportError(error, `init: ${name}`);
-      steps.push({ step: name, done: false, found: error.message, next: onError(error) });
+      steps.push({ step: name, done: false, found: outwardMessage(error), next: onError(error) });
     }
   };
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { toBackupError } from "../core/errors.ts";
+import { outwardMessage, toBackupError } from "../core/errors.ts";
 import type { Job } from "../core/job.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Deps } from "./deps.ts";
@@ -39,13 +39,13 @@ export interface Status {
 
 export async function readStatus(deps: Deps): Promise<Status> {
   const { settings, fromTables } = await deps.settings();
-  const database = await condition(async () => {
+  const database = await condition(deps, async () => {
     await deps.state.jobs.failInterrupted();
     return "reachable, tables there";
   });
   let backups: StoredBackup[] = [];
   let location: string | null = null;
-  const storage = await condition(async () => {
+  const storage = await condition(deps, async () => {
     location = (await deps.openStorage(settings)).location;
     try {
       backups = await readStoredBackups(deps, settings);
@@ -68,12 +68,17 @@ export async function readStatus(deps: Deps): Promise<Status> {
   };
 }
 
-async function condition(look: () => Promise<string>): Promise<Condition> {
+async function condition(deps: Deps, look: () => Promise<string>): Promise<Condition> {
   try {
     return { ok: true, found: await look() };
   } catch (error) {
-    const { code, message, hint } = toBackupError(error);
-    return { ok: false, found: `${code}: ${message}${hint === undefined ? "" : ` ${hint}`}` };
+    const failure = toBackupError(error);
+    if (failure.code === "internal") deps.reportError(failure, "status");
+    const { code, hint } = failure;
+    return {
+      ok: false,
+      found: `${code}: ${outwardMessage(failure)}${hint === undefined ? "" : ` ${hint}`}`,
+    };
   }
 }
 

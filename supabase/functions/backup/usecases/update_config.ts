@@ -8,6 +8,7 @@ import {
   mergeSettings,
   type Settings,
   type SettingsPatch,
+  underEnvironment,
 } from "../core/settings.ts";
 import type { Caller, Deps } from "./deps.ts";
 import { recordAudit } from "./record_audit.ts";
@@ -38,10 +39,10 @@ export async function updateConfig(
     ? null
     : await deps.state.config.version(change.rollbackTo);
   checkAgainstEnvironment(target ?? change.updates ?? {}, environment);
-  const merged = (rows: unknown) =>
+  const merged = (rows: Record<string, unknown>) =>
     mergeSettings([
       { name: "the environment", patch: environment },
-      { name: "backup_config", patch: rows },
+      { name: "backup_config", patch: underEnvironment(rows, environment) },
     ]);
   let after: Settings = mergeSettings([]);
   let changed: string[] = [];

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import { State } from "../../supabase/functions/backup/state/state.ts";
+import { startProject } from "../../scripts/demo/start_project.ts";
+
+const READABLE = ["backup_audit_log", "backup_config", "backup_jobs", "restore_jobs"];
+
+/** What service_role may call, by name: functions that only read. */
+const CALLABLE: string[] = [];
+
+Deno.test("anon and authenticated reach nothing of ours, and service_role only reads", async () => {
+  // A project grants everything in public by default, which is what the migration must take back.
+  await using project = await startProject();
+  const state = new State(new Secret(project.databaseUrl));
+  const session = await connect({ url: project.adminUrl });
+  try {
+    await state.migrate();
+    const tables = await session.query(`
+      select c.oid::regclass::text as name, n.nspname as schema, c.relname as table, c.relrowsecurity as secured,
+        (select string_agg(quote_ident(a.attname), ', ') from pg_attribute a
+          where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p', 'v', 'm', 'S') and (n.nspname = 'backup_internal'
+        or n.nspname = 'public' and c.relname ~ '^(backup|restore|recovery|disaster)_')
+      order by 2, 3`);
+    assert.deepEqual(
+      tables.filter((one) => one.schema === "public").map((one) => one.table),
+      READABLE,
+    );
+    assert.ok(tables.some((one) => one.schema === "backup_internal"));
+    const functions = await session.query(`
+      select p.oid::regprocedure::text as name, p.proname, p.prosecdef as definer, p.oid::text as oid from pg_proc p
+      where p.pronamespace = 'backup_internal'::regnamespace
+        or p.pronamespace = 'public'::regnamespace and p.proname ~ '(backup|restore|recovery|disaster)'`);
+
+    for (const role of ["anon", "authenticated", "service_role"]) {
+      const allowed = async (statement: string) => {
+        await session.execute("begin");
+        try {
+          await session.execute(`set local role ${role}`);
+          await session.execute(statement);
+          return true;
+        } catch (error) {
+          assert.equal((error as { sqlState?: string }).sqlState, "42501", `${role}: ${statement}`);
+          return false;
+        } finally {
+          await session.execute("rollback");
+        }
+      };
+      for (const { name, schema, columns, secured } of tables) {
+        assert.equal(secured, true, `${name} has row level security`);
+        const reads = role === "service_role" && schema === "public";
+        const column = String(columns).split(", ")[0];
+        const tries: [string, boolean][] = [
+          [`select * from ${name}`, reads],
+          [`select ${column} from ${name} limit 0`, reads],
+          [`select count(*) from ${name}`, reads],
+          [`insert into ${name} default values`, false],
+          [`insert into ${name} (${columns}) select ${columns} from ${name}`, false],
+          [`update ${name} set ${column} = ${column}`, false],
+          [`delete from ${name}`, false],
+          [`truncate ${name}`, false],
+          [`lock table ${name} in access exclusive mode`, false],
+          [`alter table ${name} disable row level security`, false],
+          [`create policy p on ${name} using (true)`, false],
+          [`drop table ${name} cascade`, false],
+        ];
+        const [right] = await session.query(
+          "select has_table_privilege($1, $2, 'select with grant option') as granted",
+          [role, name],
+        );
+        assert.equal(right?.granted, false, `${role} may not pass on ${name}`);
+        for (const [statement, expected] of tries) {
+          assert.equal(await allowed(statement), expected, `${role}: ${statement}`);
+        }
+      }
+      assert.equal(await allowed("create table backup_internal.mine ()"), false);
+      for (const { name, proname, definer, oid } of functions) {
+        assert.equal(definer, false, `${name} runs with its caller's rights`);
+        const [right] = await session.query(
+          "select has_function_privilege($1, $2::oid, 'execute') as granted",
+          [role, oid],
+        );
+        const expected = role === "service_role" && CALLABLE.includes(String(proname));
+        assert.equal(right?.granted, expected, `${role}: ${name}`);
+      }
+    }
+  } finally {
+    await session.close();
+    await state.close();
+  }
+});
