@@ -281,3 +281,33 @@ Deno.test("a restore that needs more locks than the server has is refused before
   assert.equal(error.code, "target_unfit");
   assert.match(error.message, /max_locks_per_transaction/);
 });
+
+Deno.test("a damaged part of a backup costs an empty database that table, and a live one nothing", async () => {
+  const server = await testServer(17);
+  await using source = await scratchDatabase(server, "rc_damaged_a");
+  await using target = await scratchDatabase(server, "rc_damaged_b");
+  await source.run(SAMPLE);
+  const whole = await take(source.url);
+  const users = whole.facts.entries.find((each) => /^table-data .*"users"/.test(each.identity))!;
+  const backup: MemoryBackup = {
+    ...whole,
+    async *readPieces(pieces) {
+      if (pieces.some((piece) => piece.chunk === users.key)) {
+        throw new BackupError("object_altered", "Cannot read chunk 1: it does not authenticate");
+      }
+      yield* whole.readPieces(pieces);
+    },
+  };
+  const error = await failure(restore(backup, target.url));
+  assert.equal(error.code, "object_altered");
+  assert.deepEqual(failed(error).map(({ identity, code }) => [identity, code]), [
+    ['table-data TABLE DATA "public"."users"', "object_altered"],
+    ['foreign-key CONSTRAINT "orders_user_id_fkey" ON "public"."orders"', "database_error"],
+  ]);
+  assert.equal((await target.run("select from public.orders")).length, 20);
+
+  await source.run("update public.orders set user_id = 1; update public.users set name = 'newer'");
+  const before = await take(source.url);
+  assert.equal((await failure(restore(backup, source.url))).code, "object_altered");
+  await assertUnchanged(before, source.url);
+});
