@@ -48,6 +48,51 @@ function cutAt(session: Session, at: number, reached: () => void): Session {
   });
 }
 
+/** A session that cuts its own connection before a statement that begins so, or after it. */
+function cutAround(session: Session, start: string, when: "before" | "after"): Session {
+  return new Proxy(session, {
+    get(inner, name) {
+      const value = Reflect.get(inner, name, inner);
+      if (name !== "execute") return typeof value === "function" ? value.bind(inner) : value;
+      return async (sql: string) => {
+        if (!sql.startsWith(start)) return await inner.execute(sql);
+        if (when === "after") await inner.execute(sql);
+        await inner.close();
+        await inner.execute(sql);
+      };
+    },
+  });
+}
+
+Deno.test("a restore whose answer to COMMIT is lost says that it cannot tell", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "rb2_commit");
+  await target.run(SAMPLE);
+  const backup = await backupInMemory(target.url);
+  const rows = async () => (await target.run("select count(*)::int as n from things"))[0]?.n;
+  const restore = (start: string, when: "before" | "after") =>
+    restoreDatabase({
+      connect: async () => cutAround(await connect({ url: target.url }), start, when),
+      repository: asRepository(backup),
+      backupId: "latest",
+      request: { schemas: ["public"] },
+      safetyBackup: () => Promise.resolve({ backupId: "safety" } as BackupRecord),
+      clock: systemClock,
+      writtenBy: "test",
+    });
+  for (const [when, expected] of [["before", 5], ["after", 200]] as const) {
+    await target.run("delete from things where id > 5");
+    await assert.rejects(restore("COMMIT", when), {
+      message: /Cannot tell whether memory was restored/,
+    });
+    assert.equal(await rows(), expected, when);
+  }
+  await target.run("delete from things where id > 5");
+  const report = await restore("ANALYZE", "before");
+  assert.match(report.leftOut.map((each) => each.identity).join(), /statistics for the planner/);
+  assert.equal(await rows(), 200);
+});
+
 Deno.test("a restore over a live database that is cut anywhere leaves the old one or the new one", async () => {
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "gr_cut");

@@ -8,6 +8,7 @@ import { BackupError } from "../core/errors.ts";
 import type { DataPart, Entry, TableData } from "../core/model.ts";
 import type { ProgressListener } from "../core/progress.ts";
 import { type DumpOptions, readDatabase } from "../dump/mod.ts";
+import { DatabaseError } from "../postgres/database_error.ts";
 import { pinSettings } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
 import type { BackupRecord, Repository } from "../repository/mod.ts";
@@ -80,7 +81,8 @@ export interface RestoreReport {
  *
  * @throws {BackupError} `backup_not_found`, `invalid_request`, `target_unfit`, `target_not_empty` and
  * `restore_refused` before anything is changed; `restore_mismatch`, `lock_timeout`, `database_*`,
- * `object_*`, `storage_*` and `cancelled` later. Over a live database every failure leaves it as it was.
+ * `object_*`, `storage_*` and `cancelled` later. Over a live database every failure leaves it as it was,
+ * but for one that says that it cannot tell: the answer to COMMIT was lost.
  */
 export async function restoreDatabase(options: RestoreDatabaseOptions): Promise<RestoreReport> {
   const backup = await readBackupFacts(options);
@@ -103,7 +105,7 @@ export async function restoreDatabase(options: RestoreDatabaseOptions): Promise<
       ? await intoEmpty(work, plan, target)
       : await allOrNothing(work, plan, target);
   } catch (error) {
-    throw options.signal?.aborted === true ? cancelled(error) : error;
+    throw options.signal?.aborted === true && !isOutcomeUnknown(error) ? cancelled(error) : error;
   } finally {
     await Promise.all(sessions.map((session) => session.close()));
   }
@@ -130,7 +132,7 @@ async function intoEmpty(
     workers.push(worker);
   }
   const applied = await apply(work, { plan, target, workers });
-  await analyze(session, plan);
+  applied.leftOut.push(...await analyze(session, plan));
   return reportOf(plan, { applied });
 }
 
@@ -165,8 +167,8 @@ async function allOrNothing(
     ? await makeSafetyBackup(options, backup)
     : null;
   const applied = await apply(work, { plan, target, workers: [] });
-  await session.execute("COMMIT");
-  await analyze(session, plan);
+  await commit(session, plan);
+  applied.leftOut.push(...await analyze(session, plan));
   return reportOf(plan, { applied, safetyBackupId: safety?.backupId ?? null });
 }
 
@@ -306,17 +308,51 @@ async function makeSafetyBackup(
   }
 }
 
-/** Statistics for the planner; tables of others are passed over by the server. */
-async function analyze(session: Session, plan: RestorePlan): Promise<void> {
-  if (plan.beside !== null) return;
+/** @throws what the server refused, or that its answer was lost: then it has committed or it has not */
+async function commit(session: Session, plan: RestorePlan): Promise<void> {
+  try {
+    await session.execute("COMMIT");
+  } catch (error) {
+    const isRefused = error instanceof DatabaseError && !error.fatal;
+    if (isRefused || !(error instanceof BackupError)) throw error;
+    throw new BackupError(
+      error.code,
+      `Cannot tell whether ${plan.backupId} was restored: the connection was lost during COMMIT`,
+      {
+        hint:
+          "The database is either wholly the old one or wholly the restored one. Look at it, or " +
+          "restore again.",
+        details: { outcome: "unknown" },
+        cause: error,
+      },
+    );
+  }
+}
+
+function isOutcomeUnknown(error: unknown): boolean {
+  return error instanceof BackupError && error.details?.outcome === "unknown";
+}
+
+/**
+ * Statistics for the planner; tables of others are passed over by the server. The rows are committed:
+ * what goes wrong here is told in the report and does not make the restore a failed one.
+ */
+async function analyze(session: Session, plan: RestorePlan): Promise<LeftOut[]> {
+  if (plan.beside !== null) return [];
   const names = plan.load.flatMap((load) => load.entry.table?.sqlName ?? []);
   const views = plan.refresh.map((entry) =>
     entry.identity.replace(/^refresh REFRESH MATERIALIZED VIEW /, "")
   );
   const all = [...names, ...views];
-  for (let at = 0; at < all.length; at += 50) {
-    await session.execute(`ANALYZE ${all.slice(at, at + 50).join(", ")}`);
+  try {
+    for (let at = 0; at < all.length; at += 50) {
+      await session.execute(`ANALYZE ${all.slice(at, at + 50).join(", ")}`);
+    }
+  } catch (error) {
+    if (!(error instanceof BackupError)) throw error;
+    return [{ identity: "statistics for the planner", reason: `${error.message}; run ANALYZE` }];
   }
+  return [];
 }
 
 function reportOf(
