@@ -37,9 +37,10 @@ export const CATALOGS: Readonly<Record<string, CatalogCensus>> = {
   pg_attrdef: { saved: "adrelid adnum adbin", derived: "oid" },
   pg_attribute: {
     saved: "attrelid attname atttypid attstattarget atttypmod attstorage attcompression " +
-      "attnotnull attidentity attgenerated attislocal attinhcount attcollation attacl attoptions " +
+      "attnotnull attidentity attgenerated attislocal attcollation attacl attoptions " +
       "attfdwoptions",
-    derived: "attnum attlen attndims attbyval attalign atthasdef atthasmissing attmissingval",
+    derived:
+      "attnum attlen attinhcount attndims attbyval attalign atthasdef atthasmissing attmissingval",
     ignored: {
       "a cache of the server": "attcacheoff",
       "dropped columns are not made again": "attisdropped",
@@ -69,17 +70,16 @@ export const CATALOGS: Readonly<Record<string, CatalogCensus>> = {
     },
   },
   pg_collation: {
-    saved: "collname collnamespace collowner collprovider collisdeterministic collencoding " +
+    saved: "collname collnamespace collowner collprovider collisdeterministic " +
       "collcollate collctype colliculocale collicurules colllocale",
-    derived: "oid",
+    derived: "oid collencoding",
     ignored: { "the version of the target's own library counts": "collversion" },
   },
   pg_constraint: {
-    saved:
-      "conname connamespace contype condeferrable condeferred convalidated conrelid contypid " +
-      "conindid confrelid confupdtype confdeltype confmatchtype conislocal coninhcount " +
+    saved: "conname contype condeferrable condeferred convalidated conrelid contypid " +
+      "confrelid confupdtype confdeltype confmatchtype conislocal " +
       "connoinherit conkey confkey confdelsetcols conexclop conbin conenforced conperiod",
-    derived: "oid conparentid conpfeqop conppeqop conffeqop",
+    derived: "oid connamespace conindid coninhcount conparentid conpfeqop conppeqop conffeqop",
   },
   pg_conversion: {
     saved: "conname connamespace conowner conforencoding contoencoding conproc condefault",
@@ -128,9 +128,9 @@ export const CATALOGS: Readonly<Record<string, CatalogCensus>> = {
   pg_foreign_table: { saved: "ftrelid ftserver ftoptions" },
   pg_index: {
     saved: "indexrelid indrelid indisunique indnullsnotdistinct indisprimary indisexclusion " +
-      "indimmediate indisclustered indisreplident indkey indcollation indclass indoption " +
+      "indisclustered indisreplident indkey indcollation indclass indoption " +
       "indexprs indpred",
-    derived: "indnatts indnkeyatts",
+    derived: "indnatts indnkeyatts indimmediate",
     ignored: {
       "an index that is not valid is not made again": "indisvalid",
       "the state of building an index": "indcheckxmin indisready indislive",
