@@ -10,6 +10,7 @@ import { planBeside } from "./beside.ts";
 import { addHazard, checkTarget, major, type TargetCheck } from "./check_target.ts";
 import { diffLive } from "./diff_live.ts";
 import { EntryIndex, isRows, isTable, sqlNameOf } from "./entry_index.ts";
+import { expectedRoles, isOfRoles } from "./expected_roles.ts";
 import { LeaveOuts } from "./leave_out.ts";
 import { isOfDatabaseDefaults, leaveOutGiven } from "./platform_rules.ts";
 import { planLoads } from "./plan_loads.ts";
@@ -157,9 +158,15 @@ function planInPlace(plan: RestorePlan, from: InPlaceInput): void {
   plan.leftOut.push(...loads.leftOut);
   plan.missing.push(...loads.missing);
   plan.refresh = refreshes(from);
+  const adjusted = new Set(plan.adjust.map((each) => each.identity));
+  const roles = expectedRoles(
+    restored,
+    new Set([...plan.cluster, ...restored.filter((entry) => adjusted.has(entry.identity))]),
+  );
   plan.expect = restored.filter((entry) =>
     !given.has(entry) && !selection.needed.has(entry) && entry.kind !== "refresh" &&
-    (!isRows(entry) || (entry.kind === "sequence-set" && request.schemaOnly !== true))
+    (!isRows(entry) || (entry.kind === "sequence-set" && request.schemaOnly !== true)) &&
+    (!isOfRoles(entry) || roles.has(entry))
   );
   plan.lock = plan.mode === "over" ? tablesToLock(plan, live, target) : [];
   addHazard(check.hazards, "replaces-object", diff.replaced.map((entry) => entry.identity));
