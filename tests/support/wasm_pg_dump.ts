@@ -10,6 +10,9 @@ export const WASM_PG_DUMP_MAJOR = 18;
 
 const DATA_BYTES = 256 * 1024;
 
+/** Workers that have the module compiled; they end with the process. */
+const idle: Worker[] = [];
+
 /**
  * Dumps definitions and rows, rows as INSERT statements.
  *
@@ -20,11 +23,11 @@ const DATA_BYTES = 256 * 1024;
 export async function wasmPgDump(url: string, args: readonly string[]): Promise<string> {
   const { hostname, port, pathname } = new URL(url);
   const connection = await Deno.connect({ hostname, port: Number(port || 5432) });
-  const worker = new Worker(new URL("./wasm_pg_dump_worker.ts", import.meta.url), {
+  const worker = idle.pop() ?? new Worker(new URL("./wasm_pg_dump_worker.ts", import.meta.url), {
     type: "module",
   });
   try {
-    return await new Promise((resolve, reject) => {
+    const dump = await new Promise<string>((resolve, reject) => {
       const database = decodeURIComponent(pathname.slice(1));
       const shared = new SharedArrayBuffer(HEADER_BYTES + DATA_BYTES);
       const relay = new Relay(connection, shared);
@@ -39,8 +42,12 @@ export async function wasmPgDump(url: string, args: readonly string[]): Promise<
       };
       worker.postMessage({ args: [...args, "--dbname", database], shared });
     });
-  } finally {
+    idle.push(worker);
+    return dump;
+  } catch (error) {
     worker.terminate();
+    throw error;
+  } finally {
     connection.close();
   }
 }

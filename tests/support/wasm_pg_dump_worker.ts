@@ -33,6 +33,15 @@ const scope = globalThis as unknown as {
   postMessage(word: DumpWord): void;
 };
 
+// Every dump makes the module anew; it is compiled once for all dumps of this worker.
+const instantiate = WebAssembly.instantiate;
+let compiled: Promise<WebAssembly.Module> | undefined;
+WebAssembly.instantiate = (async (bytes: BufferSource, imports?: WebAssembly.Imports) => {
+  compiled ??= WebAssembly.compile(bytes);
+  const module = await compiled;
+  return { module, instance: await instantiate(module, imports) };
+}) as typeof WebAssembly.instantiate;
+
 scope.onmessage = async ({ data }) => {
   try {
     scope.postMessage({ kind: "done", dump: await dump(data) });
