@@ -18,7 +18,7 @@ import {
 } from "../../supabase/functions/backup/repository/mod.ts";
 import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
 import { COMMAND_KEY, type RunningCommand, startCommand } from "../support/command.ts";
-import { backupState, type DatabaseState, databaseState } from "../support/database_state.ts";
+import { backupState, databaseState } from "../support/database_state.ts";
 
 const ROUNDS = Number(Deno.env.get("KILL_TEST_ROUNDS") ?? 6);
 
@@ -60,6 +60,8 @@ class Place {
   readonly #server: EmbeddedPostgres;
   readonly directory: string;
   readonly url: string;
+  /** What is restored: not the safety backups that come later. */
+  backupId = "latest";
 
   private constructor(server: EmbeddedPostgres, directory: string) {
     this.#server = server;
@@ -85,13 +87,8 @@ class Place {
 
   start(program: "backup" | "restore", url = this.url): RunningCommand {
     const common = ["--database-url", url, "--repository", `file://${this.directory}`];
-    return startCommand(program, [...common, ...(program === "restore" ? this.#which() : [])]);
-  }
-
-  /** The first backup, not the safety backups that came later. */
-  backupId = "latest";
-  #which(): string[] {
-    return ["--mode", "over", "--backup", this.backupId];
+    const over = ["--mode", "over", "--backup", this.backupId];
+    return startCommand(program, [...common, ...(program === "restore" ? over : [])]);
   }
 
   /** Runs a program to its end; how long it took from its first step on, in ms. */
@@ -107,7 +104,7 @@ class Place {
   /** Waits until the server has noticed that its clients are gone. */
   async settle(): Promise<void> {
     await using session = await opened(this.url);
-    await waitFor(
+    await waitUntil(
       session,
       `not exists (select from pg_stat_activity where datname = 'live' and pid <> pg_backend_pid())`,
     );
@@ -139,122 +136,90 @@ async function opened(url: string): Promise<Session & AsyncDisposable> {
 }
 
 /** Asks the server until the condition holds; the pause is the server's, to leave it some air. */
-async function waitFor(session: Session, condition: string, hasEnded = () => false) {
+async function waitUntil(session: Session, condition: string, command?: RunningCommand) {
+  let said: string | undefined;
+  command?.ended.then((end) => said = end.said);
   for (;;) {
     const [row] = await session.query(`select ${condition} as yes, pg_sleep(0.01)`);
     if (row?.yes) return;
-    assert.ok(!hasEnded(), `the program ended before ${condition}`);
+    assert.equal(said, undefined, `the program ended before ${condition}`);
   }
 }
 
-/** Every listed backup is whole to the last byte, and holds this state if one is given. */
-async function expectWhole(repository: Repository | null, state?: DatabaseState): Promise<number> {
+/** Every listed backup is whole; how many there are. */
+async function expectWhole(place: Place, level: "quick" | "full" = "quick"): Promise<number> {
+  const repository = await place.repository();
   if (repository === null) return 0;
   const { backups, damaged } = await repository.listBackups();
   assert.deepEqual(damaged, []);
-  assert.deepEqual((await repository.verify({ level: "full" })).problems, []);
-  if (state !== undefined) {
-    for (const { backupId } of backups) {
-      assert.deepEqual(await backupState(repository, backupId), state);
-    }
-  }
+  assert.deepEqual((await repository.verify({ level })).problems, []);
   return backups.length;
 }
 
-/** A random moment has to be waited for: nothing else tells it. */
-async function after(milliseconds: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+/** The newest backup holds the database as it is. */
+async function expectSaved(place: Place): Promise<void> {
+  const repository = await place.repository();
+  assert.ok(repository !== null);
+  assert.deepEqual(await backupState(repository, "latest"), await databaseState(place.url));
 }
 
-Deno.test("backups killed at random moments leave nothing that is listed and incomplete", async () => {
+/** Kills a program at a random moment between its first step and its usual end. */
+async function killSomewhere(place: Place, program: "backup" | "restore", took: number) {
+  const command = place.start(program);
+  await command.begun;
+  await new Promise((resolve) => setTimeout(resolve, Math.random() * took));
+  command.kill();
+  const { code, killed, said } = await command.ended;
+  assert.ok(code === 0 || killed, said);
+  return { finished: code === 0, said };
+}
+
+Deno.test("backups that are cut leave nothing that is listed and incomplete", async (test) => {
   await using place = await Place.make();
-  const state = await databaseState(place.url);
-  const took = await place.complete("backup");
-  let complete = await expectWhole(await place.repository(), state);
-  assert.equal(complete, 1);
-  for (let round = 0; round < ROUNDS; round++) {
-    // Something new to store each time, so that there is something to cut.
-    await place.run("update things set note = reverse(note) || id");
+  let listed = 0;
+  await test.step("the server crashed while the backup waited for a lock", async () => {
+    const holder = await connect({ url: place.url });
+    await holder.execute("begin; lock table things in access exclusive mode");
     const command = place.start("backup");
-    await command.begun;
-    await after(Math.random() * took);
-    command.kill();
-    const { code, killed, said } = await command.ended;
-    assert.ok(code === 0 || killed, said);
-    const listed = await expectWhole(await place.repository());
-    // Killed after the record was stored, it is complete and could not say so.
-    assert.ok(listed === complete + 1 || code !== 0 && listed === complete, said);
-    complete = listed;
+    await waitUntil(holder, "exists (select from pg_locks where not granted)", command);
+    await place.crash();
+    const { code, said } = await command.ended;
+    await holder.close();
+    assert.equal(code, 1, said);
+    assert.match(said, /Cannot .*connection/);
+    await place.recover();
+    assert.equal(await expectWhole(place), 0);
+  });
+  const took = await place.complete("backup");
+  await expectSaved(place);
+  listed = await expectWhole(place, "full");
+  assert.equal(listed, 1);
+  for (let round = 1; round <= ROUNDS; round++) {
+    await test.step(`killed at a random moment, ${round} of ${ROUNDS}`, async () => {
+      // Something new to store each time, so that there is something to cut.
+      await place.run("update things set note = reverse(note) || id");
+      const { finished, said } = await killSomewhere(place, "backup", took);
+      const now = await expectWhole(place);
+      // Killed after its record was stored, it is complete and could not say so.
+      assert.ok(now === listed + 1 || !finished && now === listed, said);
+      listed = now;
+    });
   }
   await place.complete("backup");
-  assert.equal(await expectWhole(await place.repository()), complete + 1);
+  await expectSaved(place);
+  assert.equal(await expectWhole(place, "full"), listed + 1);
 });
 
-Deno.test("a backup whose server crashes fails by name, and the next one succeeds", async () => {
-  await using place = await Place.make();
-  const holder = await connect({ url: place.url });
-  await holder.execute("begin; lock table things in access exclusive mode");
-  const command = place.start("backup");
-  let hasEnded = false;
-  command.ended.finally(() => hasEnded = true);
-  await waitFor(holder, "exists (select from pg_locks where not granted)", () => hasEnded);
-  await place.crash();
-  const { code, said } = await command.ended;
-  assert.equal(code, 1, said);
-  await holder.close();
-  await place.recover();
-  assert.equal(await expectWhole(await place.repository()), 0);
-  await place.complete("backup");
-  assert.equal(await expectWhole(await place.repository(), await databaseState(place.url)), 1);
-});
-
-/** A live database that differs from its backup, and both states. */
-async function damagedPlace() {
-  const place = await Place.make();
-  const restored = await databaseState(place.url);
-  await place.complete("backup");
-  const { backups } = await (await place.repository())!.listBackups();
-  place.backupId = backups[0]!.backupId;
-  await place.run(DAMAGE);
-  const damaged = await databaseState(place.url);
-  assert.notDeepEqual(damaged, restored);
-  return { place, restored, damaged };
-}
-
-Deno.test("restores killed at random moments leave the old database or the new one", async () => {
-  const { place, restored, damaged } = await damagedPlace();
-  await using _ = place;
-  const took = await place.complete("restore");
-  assert.deepEqual(await databaseState(place.url), restored);
-  for (let round = 0; round < ROUNDS; round++) {
-    if (isDeepStrictEqual(await databaseState(place.url), restored)) await place.run(DAMAGE);
-    const command = place.start("restore");
-    await command.begun;
-    await after(Math.random() * took);
-    command.kill();
-    const { code, killed, said } = await command.ended;
-    assert.ok(code === 0 || killed, said);
-    await place.settle();
-    const now = await databaseState(place.url);
-    if (code === 0 || !isDeepStrictEqual(now, damaged)) assert.deepEqual(now, restored, said);
-    await expectWhole(await place.repository());
-  }
-  await place.complete("restore");
-  assert.deepEqual(await databaseState(place.url), restored);
-});
-
-/** Starts a restore and comes back when it stands at the point; `release` lets the server go on. */
+/** Starts a restore and comes back when it stands at the gate; `release` lets the server go on. */
 async function catchRestore(place: Place, gate: number | null) {
   const holder = await connect({ url: place.url });
   if (gate !== null) await holder.execute(`select pg_advisory_lock(7001, ${gate})`);
   const url = gate === null ? `${place.url}?options=-c%20synchronous_commit%3Don` : place.url;
   const command = place.start("restore", url);
-  let hasEnded = false;
-  command.ended.finally(() => hasEnded = true);
   const caught = gate === null
     ? "exists (select from pg_stat_activity where wait_event = 'SyncRep')"
-    : `exists (select from pg_locks where locktype = 'advisory' and not granted)`;
-  await waitFor(holder, caught, () => hasEnded);
+    : "exists (select from pg_locks where locktype = 'advisory' and not granted)";
+  await waitUntil(holder, caught, command);
   const release = async () => {
     if (gate === null) {
       await holder.query(
@@ -266,9 +231,15 @@ async function catchRestore(place: Place, gate: number | null) {
   return { command, release, holder };
 }
 
-Deno.test("restores killed or crashed at named points leave the old database or the new one", async (test) => {
-  const { place, restored, damaged } = await damagedPlace();
-  await using _ = place;
+Deno.test("restores that are cut leave the old database or the new one", async (test) => {
+  await using place = await Place.make();
+  const restored = await databaseState(place.url);
+  await place.complete("backup");
+  place.backupId = (await (await place.repository())!.listBackups()).backups[0]!.backupId;
+  await place.run(DAMAGE);
+  const damaged = await databaseState(place.url);
+  assert.notDeepEqual(damaged, restored);
+
   for (const { point, gate, outcome } of POINTS) {
     const expected = outcome === "new" ? restored : damaged;
     await test.step(`killed ${point}: the ${outcome} one`, async () => {
@@ -278,7 +249,6 @@ Deno.test("restores killed or crashed at named points leave the old database or 
       await release();
       await place.settle();
       assert.deepEqual(await databaseState(place.url), expected);
-      await expectWhole(await place.repository());
     });
     if (outcome === "new") await place.run(DAMAGE);
     await test.step(`the server crashed ${point}: the ${outcome} one`, async () => {
@@ -290,10 +260,22 @@ Deno.test("restores killed or crashed at named points leave the old database or 
       assert.match(said, gate === null ? /Cannot tell whether/ : /Cannot .*connection/);
       await place.recover();
       assert.deepEqual(await databaseState(place.url), expected);
-      await expectWhole(await place.repository());
     });
   }
   await place.run(DAMAGE);
+  const took = await place.complete("restore");
+  let now = await databaseState(place.url);
+  assert.deepEqual(now, restored);
+  for (let round = 1; round <= ROUNDS; round++) {
+    await test.step(`killed at a random moment, ${round} of ${ROUNDS}`, async () => {
+      if (isDeepStrictEqual(now, restored)) await place.run(DAMAGE);
+      const { finished, said } = await killSomewhere(place, "restore", took);
+      await place.settle();
+      now = await databaseState(place.url);
+      if (finished || !isDeepStrictEqual(now, damaged)) assert.deepEqual(now, restored, said);
+    });
+  }
   await place.complete("restore");
   assert.deepEqual(await databaseState(place.url), restored);
+  await expectWhole(place, "full");
 });
