@@ -36,3 +36,15 @@ export async function pinSettings(session: Session): Promise<void> {
     .map(([name, value]) => `pg_catalog.set_config('${name}', '${value}', false)`);
   await session.execute(`SELECT ${list.join(", ")}`);
 }
+
+/**
+ * Makes the server refuse to read views and foreign tables of users for the rest of the session, where it
+ * can. Sequences cannot be locked: an owner who puts a view of the same name in one's place while it is
+ * read would otherwise have their functions run with the rights of the reader (CVE-2024-7348).
+ */
+export async function refuseViewsOfUsers(session: Session): Promise<void> {
+  // Minor releases before August 2024 lack the setting.
+  await session.execute(`
+    SELECT pg_catalog.set_config(s.name, 'view, foreign-table', false)
+      FROM pg_catalog.pg_settings s WHERE s.name = 'restrict_nonsystem_relation_kind'`);
+}

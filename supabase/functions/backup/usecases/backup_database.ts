@@ -20,7 +20,7 @@ import {
   readDatabase,
   recheck,
 } from "../dump/mod.ts";
-import { pinSettings } from "../postgres/pinned_settings.ts";
+import { pinSettings, refuseViewsOfUsers } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
 import type {
   BackupRecord,
@@ -95,6 +95,7 @@ async function attemptBackup(options: BackupDatabaseOptions): Promise<BackupReco
     const session = await options.connect();
     sessions.push(session);
     await pinSettings(session);
+    await refuseViewsOfUsers(session);
     return session;
   };
   try {
