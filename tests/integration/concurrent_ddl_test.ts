@@ -44,6 +44,8 @@ const CHANGES: Record<string, string> = {
   drop_and_create: "begin; drop table other; create table other (id text); " +
     "insert into other values ('x'); commit",
   replace_function: "create or replace function price(int) returns int language sql as 'select 2'",
+  rename_function: "alter function price(int) rename to cost",
+  replace_view: "create or replace view cheap as select id, price(id) + 1 as price from things",
   reindex: "reindex table things",
   attach: "alter table whole attach partition late_half for values from (10) to (20)",
   add_objects: "begin; create table added as select 1 as a; create index on things (amount); " +
