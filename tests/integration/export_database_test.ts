@@ -15,6 +15,7 @@ import {
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
 import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
 import { exportDatabase } from "../../supabase/functions/backup/usecases/export_database.ts";
+import { fits, makeCorpusRoles, readCorpus } from "../support/corpus.ts";
 import { testServer } from "../support/servers.ts";
 
 const ATTACK = "\n\\! touch PWNED\n";
@@ -155,6 +156,30 @@ for (const encoding of ["UTF8", "LATIN1", "SQL_ASCII"]) {
         (await Array.fromAsync(Deno.readDir(directory))).map(({ name }) => name),
         ["export.sql"],
       );
+      await Deno.remove(directory, { recursive: true });
+    },
+  });
+}
+
+for (const attack of readCorpus("attacks--")) {
+  Deno.test({
+    name: `exportDatabase() writes ${attack.name} so that psql loads it and does nothing else` +
+      (psqlMissing ? " (left out: there is no psql)" : ""),
+    ignore: psqlMissing || !fits(attack.meta, 17),
+    fn: async () => {
+      const directory = await Deno.makeTempDir();
+      await using source = await scratch("attack", attack.meta.encoding);
+      await using target = await scratch("attacked", attack.meta.encoding);
+      const session = await connect({ url: source.url });
+      await makeCorpusRoles(session);
+      for (const sql of [attack.schema, attack.data]) if (sql !== "") await session.execute(sql);
+      await session.close();
+      const repository = await backup(source.url);
+      const { bytes } = await exported(repository, { format: "sql" });
+      assert.equal(await psql(target.url, bytes, directory), "");
+      assert.deepEqual(await contentOf(await backup(target.url)), await contentOf(repository));
+      const files = (await Array.fromAsync(Deno.readDir(directory))).map(({ name }) => name);
+      assert.deepEqual(files, ["export.sql"]);
       await Deno.remove(directory, { recursive: true });
     },
   });
