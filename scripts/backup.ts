@@ -9,6 +9,7 @@ import { Secret } from "../supabase/functions/backup/core/secret.ts";
 import type { DumpOptions } from "../supabase/functions/backup/dump/mod.ts";
 import { connect } from "../supabase/functions/backup/postgres/connect.ts";
 import { backupDatabase } from "../supabase/functions/backup/usecases/backup_database.ts";
+import { ownObjects } from "../supabase/functions/backup/usecases/database_access.ts";
 import { type CommandValues, runCommand, UsageError } from "./cli/command.ts";
 import { openCommandRepository, parseCompression, REPOSITORY_OPTIONS } from "./cli/repository.ts";
 import { formatBytes, showProgress } from "./cli/show_progress.ts";
@@ -45,9 +46,14 @@ await runCommand({
     const onDamage = oneOf(values, "on-damage", ["fail", "skip"] as const);
     const compression = parseCompression(values.required("compression"));
     const repository = await openCommandRepository(values, { create: true, compression });
+    const open = () => connect({ url, signal });
+    const session = await open();
+    const own = await ownObjects(session).finally(() => session.close());
+    dump.excludeSchemas.push(...own.schemas);
+    dump.excludeTables.push(...own.tables);
     const progress = showProgress(json);
     const record = await backupDatabase({
-      connect: () => connect({ url, signal }),
+      connect: open,
       repository,
       clock: systemClock,
       request: {

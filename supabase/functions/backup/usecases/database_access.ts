@@ -37,14 +37,11 @@ export async function dumpOptions(
   try {
     const [found] = await session.query(`
       select exists (select from pg_catalog.pg_roles where rolname = 'supabase_admin')
-          and exists (select from pg_catalog.pg_namespace where nspname = 'auth') as is_supabase,
-        exists (select from pg_catalog.pg_namespace where nspname = '${OWN_SCHEMA}') as has_own`);
+          and exists (select from pg_catalog.pg_namespace where nspname = 'auth') as is_supabase`);
     const profile = settings.databaseProfile === "auto"
       ? (found?.is_supabase ? "supabase" : "plain")
       : settings.databaseProfile;
-    const own = found?.has_own
-      ? { schemas: [OWN_SCHEMA], tables: OWN_TABLES.map((table) => `public.${table}`) }
-      : { schemas: [], tables: [] };
+    const own = await ownObjects(session);
     return {
       profile,
       includeSchemas: [],
@@ -57,4 +54,16 @@ export async function dumpOptions(
   } finally {
     await session.close();
   }
+}
+
+/** The service's own schema and tables, as patterns to exclude; none where the service was never set up. */
+export async function ownObjects(
+  session: Session,
+): Promise<{ schemas: string[]; tables: string[] }> {
+  const [found] = await session.query(
+    `select from pg_catalog.pg_namespace where nspname = '${OWN_SCHEMA}'`,
+  );
+  return found === undefined
+    ? { schemas: [], tables: [] }
+    : { schemas: [OWN_SCHEMA], tables: OWN_TABLES.map((table) => `public.${table}`) };
 }
