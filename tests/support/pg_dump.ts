@@ -26,10 +26,11 @@ export interface PgDumpOptions {
  * @throws {Error} with what pg_dump says
  */
 export async function pgDump(url: string, options: PgDumpOptions): Promise<string> {
-  const args = ["--no-sync", ...(options.create ? ["--create"] : [])];
+  // With names: rows must reach their columns also where a dump puts these in another order.
+  const args = ["--no-sync", "--column-inserts", ...(options.create ? ["--create"] : [])];
   if (await nativeMajor() < options.major) return await wasmPgDump(url, args);
   const output = await new Deno.Command(program(), {
-    args: [...args, "--inserts", "--dbname", url],
+    args: [...args, "--dbname", url],
     stdin: "null",
     env: { PGCLIENTENCODING: "" }, // the database's own
   }).output();
