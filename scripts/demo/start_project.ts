@@ -36,8 +36,12 @@ export async function startProject(
   }
 }
 
-/** Loads the sample application: a shop with some hundred thousand rows. */
+/** Loads the sample application, a shop with some hundred thousand rows, unless it is there already. */
 export async function loadSampleApplication(project: Project): Promise<void> {
+  const session = await connect({ url: project.adminUrl });
+  const there = await session.query("select from pg_catalog.pg_namespace where nspname = 'shop'")
+    .finally(() => session.close());
+  if (there.length > 0) return;
   await runScript(project.databaseUrl, "sample_application.sql");
   await runScript(project.adminUrl, "sample_platform.sql");
   await runScript(project.databaseUrl, "sample_rows.sql");
