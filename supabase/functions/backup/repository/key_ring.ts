@@ -112,7 +112,8 @@ async function readKeyFiles(
   const files: KeyFile[] = [];
   let unreadable: unknown;
   for await (const { name } of storage.list(KEYS)) {
-    const bytes = await storage.get(name);
+    const bytes = await getListed(storage, name);
+    if (bytes === null) continue;
     try {
       const file = readKeyFile(bytes, name);
       if (file.repositoryId === repositoryId && file.keyId === baseName(name)) files.push(file);
@@ -125,4 +126,14 @@ async function readKeyFiles(
 
 function factsOf({ keyId, kind, label, createdAt }: KeyFile): KeyFacts {
   return { id: keyId, kind, label, createdAt };
+}
+
+/** An object that was listed; null when it went since: a creator that lost the race takes its key away. */
+async function getListed(storage: Storage, name: string): Promise<Uint8Array | null> {
+  try {
+    return await storage.get(name);
+  } catch (error) {
+    if (error instanceof BackupError && error.code === "storage_missing") return null;
+    throw error;
+  }
 }
