@@ -1,0 +1,34 @@
+/**
+ * What a job does, told once for all places where it may run: a hosted function that is killed after
+ * two seconds of CPU, a server without limits, a terminal.
+ *
+ * @module
+ */
+import type { Progress } from "../core/progress.ts";
+import type { DonePart, Lease, NewPart, PartOutcome } from "./part.ts";
+
+/** What a part is done with. */
+export interface PartContext {
+  /** Aborted when the lease is lost, the job cancelled or the worker's budget at its very end. */
+  signal: AbortSignal;
+  /** Tells raw bytes done and, for a part that takes long, what it does now. */
+  onProgress: (progress: Partial<Pick<Progress, "phase" | "bytesDone">>) => void;
+  /** Results of parts of earlier steps. */
+  results: (name: string) => AsyncIterable<DonePart>;
+}
+
+/** One kind of job. */
+export interface JobDefinition {
+  /** The first parts of every round. */
+  first(): NewPart[];
+  /**
+   * Does one part. It may be killed at any moment and done again by another worker: what it leaves
+   * outside must bear being done twice.
+   *
+   * @throws anything; `concurrent_ddl` and `snapshot_lost` make the job begin again, errors of the
+   * network and of locks are tried again, all else ends the job
+   */
+  run(lease: Lease, context: PartContext): Promise<PartOutcome>;
+  /** Frees what the job holds outside (a keeper, connections), once it has ended in whatever way. */
+  end?(how: "completed" | "failed" | "cancelled" | "begins-again"): Promise<void>;
+}
