@@ -6,6 +6,7 @@
 export { type Applied, type ApplyInput, applyRestore } from "./apply_restore.ts";
 export { compareModels, type Comparison, type Difference } from "./compare_models.ts";
 export type { Failure } from "./failures.ts";
+export { inWordsOf } from "./in_words_of.ts";
 export { type PlanInput, planRestore, refuseUnfit } from "./plan_restore.ts";
 export type {
   BackupFacts,

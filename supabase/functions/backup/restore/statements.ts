@@ -4,31 +4,18 @@
  * @module
  */
 import type { Entry, EntryStatements } from "../core/model.ts";
-import { asPrintedAgain } from "./as_printed_again.ts";
 
 /** Whether two entries make the object in the same words. */
 export function sameDefinition(a: Entry, b: Entry): boolean {
   // Default privileges are nothing but GRANTs and REVOKEs.
   if (a.kind === "default-acl" && !sameList(a.statements.acl, b.statements.acl)) return false;
-  return sameCreate(a, b);
-}
-
-function sameCreate(a: Entry, b: Entry): boolean {
-  if (sameList(a.statements.create, b.statements.create)) return true;
-  // Bodies of functions are text, which a server gives back as it is.
-  if (a.kind === "function") return false;
-  return sameList(
-    a.statements.create.map(asPrintedAgain),
-    b.statements.create.map(asPrintedAgain),
-  );
+  return sameList(a.statements.create, b.statements.create);
 }
 
 /** Names of the statement lists in which two entries differ. */
 export function differingStatements(a: Entry, b: Entry): (keyof EntryStatements)[] {
   const names: (keyof EntryStatements)[] = ["create", "owner", "comment", "label", "acl"];
-  return names.filter((name) =>
-    name === "create" ? !sameCreate(a, b) : !sameList(a.statements[name], b.statements[name])
-  );
+  return names.filter((name) => !sameList(a.statements[name], b.statements[name]));
 }
 
 /** Whether two lists hold the same strings in the same order. */

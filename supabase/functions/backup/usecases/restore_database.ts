@@ -18,6 +18,7 @@ import {
   type BackupFacts,
   borrowRoles,
   type Comparison,
+  inWordsOf,
   type LeftOut,
   planRestore,
   type PlanSummary,
@@ -184,7 +185,7 @@ async function apply(
     workers: run.workers,
     role: run.target.role,
     readPieces: (pieces) => repository.readPieces(pieces),
-    readTarget: async (reader) => (await readLive(reader, backup)).entries,
+    readTarget: (reader) => readLive(reader, backup),
     signal,
     onProgress,
   });
@@ -212,13 +213,19 @@ async function readBackupFacts(options: RestoreDatabaseOptions): Promise<BackupF
 }
 
 async function readTarget(session: Session, backup: BackupFacts): Promise<TargetFacts> {
-  const { entries } = await readLive(session, backup);
-  return await readTargetFacts(session, entries);
+  return await readTargetFacts(session, await readLive(session, backup));
 }
 
-/** The whole target, read as the backup's source was. */
-function readLive(session: Session, backup: BackupFacts) {
-  return readDatabase(session, wholeDatabase(backup));
+/** The whole target, read as the backup's source was and told in the backup's words. */
+async function readLive(session: Session, backup: BackupFacts): Promise<Entry[]> {
+  const whole = wholeDatabase(backup);
+  return await inWordsOf({
+    backup: backup.entries,
+    actual: (await readDatabase(session, whole)).entries,
+    session,
+    readSchemas: async (reader, includeSchemas) =>
+      (await readDatabase(reader, { ...whole, includeSchemas: [...includeSchemas] })).entries,
+  });
 }
 
 function wholeDatabase(backup: BackupFacts): DumpOptions {

@@ -1,0 +1,197 @@
+/**
+ * Tells what a server only prints otherwise from what is different.
+ *
+ * PostgreSQL does not always print of a definition what it was given: of `code IN ('a', 'b')` over a
+ * varchar column it first prints a cast of the whole list, and once that was run, a cast of every element.
+ * So the backup's statement is run on the target, beside the live object and taken back at once; when the
+ * server then prints what it prints of the live object, the two are the same.
+ *
+ * @module
+ */
+import type { Entry, EntryKind } from "../core/model.ts";
+import { quoteIdentifier, quoteQualified } from "../postgres/quote.ts";
+import type { Session } from "../postgres/session.ts";
+import { EntryIndex, isTable } from "./entry_index.ts";
+import { tryStatements } from "./run_statements.ts";
+import { sameList } from "./statements.ts";
+
+/** Kinds whose statements hold expressions, queries or bodies that the server prints. */
+const PRINTED: readonly EntryKind[] = [
+  "check-constraint",
+  "constraint",
+  "default",
+  "domain-constraint",
+  "function",
+  "index",
+  "materialized-view",
+  "policy",
+  "rule",
+  "statistics",
+  "table",
+  "table-attach",
+  "trigger",
+  "type",
+  "view",
+];
+
+/** Objects that are made at a time: each holds locks until they are taken back. */
+const BATCH = 200;
+
+/** Reads the entries of some schemas only. */
+export type ReadSchemas = (session: Session, schemas: readonly string[]) => Promise<Entry[]>;
+
+/** What {@linkcode inWordsOf} compares and how it reaches the target. */
+export interface InWordsInput {
+  backup: readonly Entry[];
+  /** Entries of the target. */
+  actual: readonly Entry[];
+  session: Session;
+  readSchemas: ReadSchemas;
+}
+
+/**
+ * The entries of the target, where those that only read otherwise have the statements of the backup.
+ * Nothing stays behind in the target, and no live object is touched: an object whose statement fails
+ * there, for want of a right too, keeps its own words.
+ */
+export async function inWordsOf(input: InWordsInput): Promise<Entry[]> {
+  const { backup, actual } = input;
+  const live = new EntryIndex(actual);
+  const index = new EntryIndex(backup);
+  const differing = backup.filter((entry) => {
+    const there = live.byIdentity(entry.identity);
+    return PRINTED.includes(entry.kind) && entry.schema !== null && there !== undefined &&
+      !sameList(entry.statements.create, there.statements.create);
+  });
+  const create = new Map<string, string[]>();
+  for (let at = 0; at < differing.length; at += BATCH) {
+    const batch = differing.slice(at, at + BATCH);
+    const printed = await takenBack(input.session, () => printAgain(batch, { ...input, index }));
+    for (const entry of batch) {
+      const again = printed?.get(entry.identity);
+      const there = live.byIdentity(entry.identity)!;
+      if (again !== undefined && sameList(again, there.statements.create)) {
+        create.set(there.key, entry.statements.create);
+      }
+    }
+  }
+  return actual.map((entry) => {
+    const words = create.get(entry.key);
+    return words === undefined
+      ? entry
+      : { ...entry, statements: { ...entry.statements, create: words } };
+  });
+}
+
+/** Does something of which nothing stays, in the open transaction or in one of its own. */
+async function takenBack<T>(session: Session, work: () => Promise<T>): Promise<T> {
+  const inside = session.inTransaction;
+  await session.execute(inside ? "SAVEPOINT taken_back" : "BEGIN");
+  // After an error of the connection the server takes everything back by itself.
+  const result = await work();
+  await session.execute(
+    inside ? "ROLLBACK TO SAVEPOINT taken_back; RELEASE SAVEPOINT taken_back" : "ROLLBACK",
+  );
+  return result;
+}
+
+/** Makes entries in schemas of their own; what the server prints of them then, by identity. */
+async function printAgain(
+  entries: readonly Entry[],
+  { actual, session, readSchemas, index }: InWordsInput & { index: EntryIndex },
+): Promise<Map<string, string[]>> {
+  // Queries of others that hold a table for long are not worth the wait.
+  await session.execute("SET LOCAL lock_timeout = 2000");
+  const places = new Places(actual);
+  const made = new Set<Entry>();
+  const make = async (entry: Entry, names: readonly Entry[]) => {
+    if (made.has(entry)) return;
+    made.add(entry);
+    const statements = [
+      ...places.open(entry.schema!),
+      ...entry.statements.create.map((sql) => places.moved(sql, names)),
+    ];
+    const refusal = await tryStatements(session, statements, { identity: entry.identity });
+    if (refusal === null) places.opened(entry.schema!);
+  };
+  for (const entry of entries) {
+    const hosts = hostsOf(entry, index);
+    for (const host of hosts) await make(host, [host]);
+    await make(entry, [entry, ...hosts]);
+  }
+  if (places.names.length === 0) return new Map();
+  const read = await readSchemas(session, places.names);
+  return new Map(read.map((entry) => [
+    places.back(entry.identity),
+    entry.statements.create.map((sql) => places.back(sql)),
+  ]));
+}
+
+/** What an entry is a part of and cannot be made without: its table, the table above it, its domain. */
+function hostsOf(entry: Entry, index: EntryIndex): Entry[] {
+  if (isTable(entry) || entry.kind === "function" || entry.kind === "type") return [];
+  const needed = index.dependencies(entry);
+  if (entry.kind === "table-attach") return needed.filter(isTable);
+  const host = entry.kind === "domain-constraint"
+    ? needed.find((each) => each.kind === "type" && entry.name.startsWith(`${each.name} `))
+    : index.tableOf(entry);
+  return host === undefined ? [] : [host];
+}
+
+/** Schemas that stand for those of the backup. */
+class Places {
+  readonly #prefix: string;
+  readonly #byName = new Map<string, { place: string; isOpen: boolean }>();
+
+  constructor(actual: readonly Entry[]) {
+    const taken = actual.flatMap((entry) => entry.kind === "schema" ? [entry.name] : []);
+    let prefix = "supabase_backup_again_";
+    while (taken.some((name) => name.startsWith(prefix))) prefix += "_";
+    this.#prefix = prefix;
+  }
+
+  /** Names of those that were made. */
+  get names(): string[] {
+    return [...this.#byName.values()].filter(({ isOpen }) => isOpen).map(({ place }) => place);
+  }
+
+  /** Statements that the first object of a schema needs before it. */
+  open(schema: string): string[] {
+    const { place, isOpen } = this.#placeOf(schema);
+    return isOpen ? [] : [`CREATE SCHEMA ${quoteIdentifier(place)}`];
+  }
+
+  opened(schema: string): void {
+    this.#placeOf(schema).isOpen = true;
+  }
+
+  /** A statement in which these objects stand in the place of their schema. */
+  moved(sql: string, objects: readonly Entry[]): string {
+    let moved = sql;
+    for (const { schema, name } of objects) {
+      const { place } = this.#placeOf(schema!);
+      moved = moved.replaceAll(
+        quoteQualified(schema!, name),
+        () => quoteQualified(place, name),
+      );
+    }
+    return moved;
+  }
+
+  /** A text with every place named as the schema that it stands for. */
+  back(text: string): string {
+    let back = text;
+    for (const [schema, { place }] of this.#byName) {
+      back = back.replaceAll(quoteIdentifier(place), () => quoteIdentifier(schema));
+    }
+    return back;
+  }
+
+  #placeOf(schema: string) {
+    const known = this.#byName.get(schema);
+    if (known !== undefined) return known;
+    const made = { place: `${this.#prefix}${this.#byName.size}`, isOpen: false };
+    this.#byName.set(schema, made);
+    return made;
+  }
+}
