@@ -74,6 +74,7 @@ function add(context: DumpContext, row: Row): void {
     create: [
       `CREATE SUBSCRIPTION ${name} CONNECTION ${quoteLiteral(withoutPassword(row.conninfo))} ` +
       `PUBLICATION ${publications} WITH (${options.join(", ")})`,
+      ...(context.version < 160000 ? [runAsOwner(name)] : []),
     ],
     // Dropping must not reach for the slot on the other server.
     drop: [
@@ -83,6 +84,19 @@ function add(context: DumpContext, row: Row): void {
     ],
     owner: row.owner,
   }));
+}
+
+/**
+ * Before 16 changes were applied with the rights of the subscription's owner and there was no word for
+ * it; a newer server must be told, or it applies them with the rights of each table's owner.
+ */
+function runAsOwner(name: string): string {
+  const alter = quoteLiteral(`ALTER SUBSCRIPTION ${name} SET (run_as_owner = true)`);
+  return `DO ${
+    quoteLiteral(
+      `BEGIN IF current_setting('server_version_num')::int >= 160000 THEN EXECUTE ${alter}; END IF; END`,
+    )
+  }`;
 }
 
 /**
