@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import {
+  type HandedWork,
+  handOver,
+  type HandOverOptions,
+} from "../../supabase/functions/backup/restore/hand_over.ts";
+import {
+  markedNames,
+  markStatement,
+  prepareMarks,
+  readMark,
+  removeMarks,
+} from "../../supabase/functions/backup/restore/restore_marks.ts";
+import { testServer } from "../support/servers.ts";
+
+const server = await testServer(17);
+
+async function withDatabase(
+  work: (context: { session: Session; options: HandOverOptions }) => Promise<void>,
+): Promise<void> {
+  const database = `hand_over_${crypto.randomUUID().slice(0, 8)}`;
+  const admin = await connect({ url: server.url() });
+  await admin.execute(`CREATE DATABASE ${database}`);
+  const openSession = () => connect({ url: server.url(database) });
+  const session = await openSession();
+  try {
+    await prepareMarks(session);
+    await work({
+      session,
+      options: {
+        openSession,
+        leave: new AbortController().signal,
+        sleep: systemClock.sleep,
+        pollMs: 20,
+      },
+    });
+  } finally {
+    await session.close();
+    await admin.execute(`DROP DATABASE ${database} WITH (FORCE)`);
+    await admin.close();
+  }
+}
+
+const work = (statements: string[], name = "w"): HandedWork => ({
+  jobId: "job-1",
+  name,
+  statements,
+});
+
+Deno.test("handOver() does the work and marks it in one transaction, and never again", async () => {
+  await withDatabase(async ({ session, options }) => {
+    await session.execute("CREATE TABLE t (a int)");
+    const insert = work(["INSERT INTO public.t VALUES (1)", "INSERT INTO public.t VALUES (2)"]);
+    const mark = await handOver(insert, options);
+    assert.deepEqual(mark, { name: "w", detail: null, refusal: null });
+    assert.deepEqual(await handOver(insert, options), mark);
+    assert.deepEqual(await session.query("SELECT a FROM t ORDER BY a"), [{ a: 1 }, { a: 2 }]);
+  });
+});
+
+Deno.test("handOver() keeps what a query found as the mark's detail", async () => {
+  await withDatabase(async ({ options }) => {
+    const count = {
+      ...work([]),
+      query: "SELECT count(*)::text FROM pg_catalog.generate_series(1, 7)",
+    };
+    assert.deepEqual(await handOver(count, options), { name: "w", detail: "7", refusal: null });
+  });
+});
+
+Deno.test("handOver() marks a refusal with nothing of the work left, and throws what may pass", async () => {
+  await withDatabase(async ({ session, options }) => {
+    await session.execute("CREATE TABLE t (a int)");
+    const refused = work([
+      "INSERT INTO public.t VALUES (1)",
+      `CREATE INDEX "odd 'name' \\" ON public.t (nothing)`,
+    ]);
+    const mark = await handOver(refused, options);
+    assert.ok(mark !== "running");
+    assert.equal(mark.refusal?.sqlState, "42703");
+    assert.deepEqual(await session.query("SELECT a FROM t"), []);
+
+    await session.execute("BEGIN; LOCK TABLE public.t");
+    const locked = work(["SET LOCAL lock_timeout = 1", "DELETE FROM public.t"], "locked");
+    await assert.rejects(handOver(locked, options), /lock/);
+    await session.execute("ROLLBACK");
+    assert.equal(await readMark(session, { jobId: "job-1", name: "locked" }), null);
+  });
+});
+
+Deno.test("a statement goes on in the server when its worker leaves, and the next one waits for it", async () => {
+  await withDatabase(async ({ session, options }) => {
+    await session.execute(`
+      CREATE TABLE t (a int);
+      INSERT INTO t VALUES (1);
+      CREATE FUNCTION wait(a int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+      BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(4711); RETURN a; END $$;
+      SELECT pg_catalog.pg_advisory_lock(4711)`);
+    const build = work(["CREATE INDEX slow ON public.t (public.wait(a))"]);
+    const leave = new AbortController();
+    const first = handOver(build, { ...options, leave: leave.signal });
+    await untilWaiting(session);
+    leave.abort();
+    assert.equal(await first, "running");
+
+    // The second worker asks once and finds it running; the first backend is still at it.
+    const asked = Promise.withResolvers<void>();
+    const second = handOver(build, {
+      ...options,
+      sleep: (ms, signal) => {
+        asked.resolve();
+        return systemClock.sleep(ms, signal);
+      },
+    });
+    await asked.promise;
+    assert.equal(await waiting(session), 1);
+    await session.execute("SELECT pg_catalog.pg_advisory_unlock(4711)");
+    assert.deepEqual(await second, { name: "w", detail: null, refusal: null });
+    const [index] = await session.query(
+      "SELECT indisvalid FROM pg_index WHERE indexrelid = 'slow'::regclass",
+    );
+    assert.equal(index?.indisvalid, true);
+  });
+});
+
+Deno.test("marks go with their job, and their table with the last of them", async () => {
+  await withDatabase(async ({ session }) => {
+    await prepareMarks(session);
+    await session.execute(markStatement("job-1", "it's"));
+    await session.execute(markStatement("job-2", "b"));
+    assert.deepEqual(await markedNames(session, "job-1"), new Set(["it's"]));
+    await removeMarks(session, "job-1");
+    assert.deepEqual(await markedNames(session, "job-2"), new Set(["b"]));
+    await removeMarks(session, "job-2");
+    const left = await session.query(
+      "SELECT 1 FROM pg_namespace WHERE nspname = 'backup_internal'",
+    );
+    assert.deepEqual(left, []);
+  });
+});
+
+async function waiting(session: Session): Promise<number> {
+  const [row] = await session.query(
+    `SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+  );
+  return row!.n;
+}
+
+async function untilWaiting(session: Session): Promise<void> {
+  while (await waiting(session) === 0) await systemClock.sleep(5);
+}
