@@ -13,6 +13,7 @@ import { JobRunner } from "./jobs/job_runner.ts";
 import { createRepository, openRepository, type Repository } from "./repository/mod.ts";
 import { State } from "./state/state.ts";
 import { isStateUnavailable } from "./state/state_error.ts";
+import { countedStorage } from "./storage/counted.ts";
 import { localStorage } from "./storage/local.ts";
 import { openStorage } from "./storage/open.ts";
 import type { Storage } from "./storage/storage.ts";
@@ -105,7 +106,7 @@ async function openSettingsStorage(
         },
       );
     }
-    return localStorage(config.path ?? config.bucket ?? "backups");
+    return countedStorage(localStorage(config.path ?? config.bucket ?? "backups"));
   }
   if (type !== "s3") {
     throw new BackupError(
@@ -128,7 +129,7 @@ async function openSettingsStorage(
     AWS_ACCESS_KEY_ID: await storageCredential(config.accessKey, "ACCESS_KEY", secret),
     AWS_SECRET_ACCESS_KEY: await storageCredential(config.secretKey, "SECRET_KEY", secret),
   };
-  return openStorage(url.href, (name) => credentials[name]);
+  return countedStorage(openStorage(url.href, (name) => credentials[name]));
 }
 
 async function storageCredential(

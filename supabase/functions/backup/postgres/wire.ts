@@ -4,6 +4,7 @@
  * @module
  */
 import { BackupError } from "../core/errors.ts";
+import { countWork } from "../core/work_count.ts";
 import { readInt32 } from "./protocol.ts";
 
 /** What a wire needs of a socket; `Deno.Conn` fits. */
@@ -182,6 +183,7 @@ export class Wire {
     }
     if (count === null || count === 0) throw this.fail(cut(undefined));
     this.#end += count;
+    countWork("socket", count);
   }
 }
 

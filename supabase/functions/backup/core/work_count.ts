@@ -1,0 +1,31 @@
+/**
+ * Counts what passes through this process, so that a worker can tell what it has cost where the runtime
+ * does not tell CPU time. Like the process itself, it exists once.
+ *
+ * @module
+ */
+
+/** What is counted: reads of a database socket, and requests to storage. */
+export type WorkKind = "socket" | "storage";
+
+/** How often, and how many bytes. */
+export interface WorkCount {
+  times: number;
+  bytes: number;
+}
+
+const counts: Record<WorkKind, WorkCount> = {
+  socket: { times: 0, bytes: 0 },
+  storage: { times: 0, bytes: 0 },
+};
+
+/** Counts one piece of work. */
+export function countWork(kind: WorkKind, bytes: number): void {
+  counts[kind].times += 1;
+  counts[kind].bytes += bytes;
+}
+
+/** Everything since the process began. */
+export function workDone(): Readonly<Record<WorkKind, WorkCount>> {
+  return { socket: { ...counts.socket }, storage: { ...counts.storage } };
+}

@@ -1,0 +1,193 @@
+/**
+ * What one worker may use, and whether the next part still fits. A hosted function has two seconds of
+ * CPU, 256 MB and 150 or 400 seconds for the whole life of its isolate, whoever it serves, and is killed
+ * at any byte when they are over; so a worker stops between parts before that and hands over.
+ *
+ * @module
+ */
+import { type CpuMeter, openCpuMeter } from "./cpu_meter.ts";
+
+/** Limits of a worker; null is none. */
+export interface WorkerLimits {
+  cpuMs: number | null;
+  wallMs: number | null;
+  memoryBytes: number | null;
+}
+
+/** What a worker has used since its process began. */
+export interface Spent {
+  cpuMs: number;
+  wallMs: number;
+  memoryBytes: number;
+}
+
+/** See the module. One budget per isolate, shared by everything that runs in it. */
+export interface Budget {
+  spent(): Spent;
+  /** Whether a part that moves so many raw bytes may start now, beside those that run. */
+  allows(next: { bytes: number }): boolean;
+  /**
+   * Says that work goes on until the answer is disposed; a part gives its bytes, so that the next ones
+   * are judged by what the last ones cost.
+   */
+  enter(part?: { bytes: number }): Disposable;
+  /** Aborted when the platform says that it ends the worker: stop parts and give leases back. */
+  readonly signal: AbortSignal;
+  /** Takes no parts any more and aborts the signal. */
+  stop(reason: string): void;
+}
+
+/** Of the CPU limit, what parts may use: the rest is the estimate's error and the handing over. */
+const CPU_SHARE = 0.85;
+/** Of the wall clock, so that a part that starts late still ends. */
+const WALL_SHARE = 0.85;
+/** Of the memory: at 0.9 the platform already announces the end. */
+const MEMORY_SHARE = 0.8;
+
+/** What a part is thought to cost until parts of this worker were seen. */
+const FIRST_GUESS = { fixedMs: 60, cpuMsPerMegabyte: 25 };
+/** No part is expected to take less wall time than this. */
+const SHORTEST_WALL_MS = 5000;
+/** Buffers of a part: what is read, its compressed form, what is on its way. */
+const BUFFERS = 2;
+/** A part streams: beyond so many bytes it needs no more memory. */
+const LARGEST_BUFFER_BYTES = 24 * 1024 * 1024;
+/** Loading the modules has cost CPU before anything could be measured, at most so much of it. */
+const LONGEST_BOOT_MS = 500;
+
+/** Where the measurements come from; tests hold them. */
+export interface BudgetSources {
+  meter: CpuMeter;
+  /** Milliseconds since the process began. */
+  wallMs: () => number;
+  memoryBytes: () => number;
+}
+
+/** The process itself. The platform counts used heap and what hangs on it outside, not the whole heap. */
+function ownSources(): BudgetSources {
+  return {
+    meter: openCpuMeter(),
+    wallMs: () => performance.now(),
+    memoryBytes() {
+      const { heapUsed, external } = Deno.memoryUsage();
+      return heapUsed + external;
+    },
+  };
+}
+
+/** The budget under these limits. */
+export function createBudget(
+  limits: WorkerLimits,
+  sources: BudgetSources = ownSources(),
+): Budget {
+  return new WorkerBudget(limits, sources);
+}
+
+class WorkerBudget implements Budget {
+  readonly #limits: WorkerLimits;
+  readonly #sources: BudgetSources;
+  readonly #abort = new AbortController();
+  readonly #bootMs: number;
+  readonly #running = new Set<{ bytes: number }>();
+  #entered = 0;
+  #parts = { count: 0, bytes: 0, cpuMs: 0, longestMs: 0 };
+
+  constructor(limits: WorkerLimits, sources: BudgetSources) {
+    this.#limits = limits;
+    this.#sources = sources;
+    this.#bootMs = Math.max(
+      0,
+      Math.min(sources.wallMs(), LONGEST_BOOT_MS) - sources.meter.ms(),
+    );
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  spent(): Spent {
+    return {
+      cpuMs: this.#bootMs + this.#sources.meter.ms(),
+      wallMs: this.#sources.wallMs(),
+      memoryBytes: this.#sources.memoryBytes(),
+    };
+  }
+
+  allows(next: { bytes: number }): boolean {
+    if (this.#abort.signal.aborted) return false;
+    const parts = [...this.#running, next];
+    const { cpuMs, wallMs, memoryBytes } = this.#limits;
+    const spent = this.spent();
+    if (wallMs !== null) {
+      const needed = Math.max(SHORTEST_WALL_MS, this.#parts.longestMs * 1.5);
+      if (spent.wallMs + needed > wallMs * WALL_SHARE) return false;
+    }
+    if (memoryBytes !== null) {
+      const needed = parts.reduce(
+        (sum, { bytes }) => sum + BUFFERS * Math.min(bytes, LARGEST_BUFFER_BYTES),
+        0,
+      );
+      if (spent.memoryBytes + needed > memoryBytes * MEMORY_SHARE && !this.#isFresh()) return false;
+    }
+    if (cpuMs === null || this.#isFresh()) return true;
+    const needed = parts.reduce((sum, { bytes }) => sum + this.#costMs(bytes), 0);
+    return spent.cpuMs + needed <= cpuMs * CPU_SHARE;
+  }
+
+  enter(part?: { bytes: number }): Disposable {
+    const { meter } = this.#sources;
+    if (this.#entered++ === 0) meter.start();
+    if (part !== undefined) this.#running.add(part);
+    const from = { cpuMs: meter.ms(), wallMs: this.#sources.wallMs() };
+    let left = false;
+    return {
+      [Symbol.dispose]: () => {
+        if (left) return;
+        left = true;
+        if (--this.#entered === 0) meter.pause();
+        if (part !== undefined) this.#learn(part, from);
+      },
+    };
+  }
+
+  stop(reason: string): void {
+    if (!this.#abort.signal.aborted) this.#abort.abort(new Error(reason));
+  }
+
+  /** Nothing was tried yet: a part that does not even fit here would fit nowhere. */
+  #isFresh(): boolean {
+    return this.#parts.count === 0 && this.#running.size === 0 &&
+      (this.#limits.cpuMs === null || this.spent().cpuMs < this.#limits.cpuMs / 2);
+  }
+
+  #learn(part: { bytes: number }, from: { cpuMs: number; wallMs: number }): void {
+    // Of parts that ran beside each other each is charged with its share.
+    const beside = this.#running.size;
+    this.#running.delete(part);
+    this.#parts.count += 1;
+    this.#parts.bytes += part.bytes;
+    this.#parts.cpuMs += (this.#sources.meter.ms() - from.cpuMs) / beside;
+    this.#parts.longestMs = Math.max(
+      this.#parts.longestMs,
+      this.#sources.wallMs() - from.wallMs,
+    );
+  }
+
+  #costMs(bytes: number): number {
+    const { count, bytes: moved, cpuMs } = this.#parts;
+    if (count === 0) return FIRST_GUESS.fixedMs + bytes / 1e6 * FIRST_GUESS.cpuMsPerMegabyte;
+    const perMegabyte = moved === 0
+      ? FIRST_GUESS.cpuMsPerMegabyte
+      : Math.max(0, cpuMs - count * FIRST_GUESS.fixedMs) / (moved / 1e6);
+    const fixed = moved === 0 ? cpuMs / count : FIRST_GUESS.fixedMs;
+    return fixed + bytes / 1e6 * perMegabyte;
+  }
+}
+
+/** What the platform says in `beforeunload`; only there the event has a reason. */
+export function stopBeforeUnload(budget: Budget): void {
+  globalThis.addEventListener("beforeunload", (event) => {
+    const reason = (event as Partial<CustomEvent<{ reason?: unknown } | null>>).detail?.reason;
+    if (typeof reason === "string") budget.stop(`the platform ends this worker: ${reason}`);
+  });
+}

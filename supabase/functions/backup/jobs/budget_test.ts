@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { type BudgetSources, createBudget, stopBeforeUnload, type WorkerLimits } from "./budget.ts";
+
+const HOSTED: WorkerLimits = { cpuMs: 2000, wallMs: 150_000, memoryBytes: 256e6 };
+const MB = 1_000_000;
+
+/** A process whose measurements the test sets. */
+function process(): BudgetSources & { cpu: number; wall: number; memory: number; on: boolean } {
+  const it = {
+    cpu: 0,
+    wall: 200,
+    memory: 30 * MB,
+    on: false,
+    meter: {
+      ms: () => it.cpu,
+      start: () => void (it.on = true),
+      pause: () => void (it.on = false),
+    },
+    wallMs: () => it.wall,
+    memoryBytes: () => it.memory,
+  };
+  return it;
+}
+
+Deno.test("budget counts loading the modules as CPU, as far as it can have been", () => {
+  const early = process();
+  assert.equal(createBudget(HOSTED, early).spent().cpuMs, 200);
+  const late = process();
+  late.wall = 90_000;
+  assert.equal(createBudget(HOSTED, late).spent().cpuMs, 500);
+  const exact = process();
+  exact.cpu = 150; // a thread clock has counted the loading itself
+  assert.equal(createBudget(HOSTED, exact).spent().cpuMs, 200);
+});
+
+Deno.test("budget allows the first part of a fresh worker whatever its size", () => {
+  assert.equal(createBudget(HOSTED, process()).allows({ bytes: 1000 * MB }), true);
+});
+
+Deno.test("budget refuses a part that the last ones show to be too dear", () => {
+  const it = process();
+  const budget = createBudget(HOSTED, it);
+  const part = budget.enter({ bytes: 8 * MB });
+  it.cpu = 700; // 80 ms per megabyte
+  part[Symbol.dispose]();
+  assert.equal(budget.allows({ bytes: 8 * MB }), true);
+  assert.equal(budget.allows({ bytes: 16 * MB }), false);
+  it.cpu = 1400;
+  assert.equal(budget.allows({ bytes: 8 * MB }), false);
+  assert.equal(budget.allows({ bytes: 0 }), true);
+});
+
+Deno.test("budget reserves for the parts that run", () => {
+  const it = process();
+  const budget = createBudget(HOSTED, it);
+  using _first = budget.enter({ bytes: 24 * MB });
+  using _second = budget.enter({ bytes: 24 * MB });
+  assert.equal(budget.allows({ bytes: 24 * MB }), false);
+});
+
+Deno.test("budget refuses at the end of the wall clock and of the memory", () => {
+  const it = process();
+  const budget = createBudget(HOSTED, it);
+  budget.enter({ bytes: MB })[Symbol.dispose]();
+  it.memory = 200 * MB;
+  assert.equal(budget.allows({ bytes: 16 * MB }), false);
+  it.memory = 100 * MB;
+  assert.equal(budget.allows({ bytes: 16 * MB }), true);
+  it.wall = 124_000;
+  assert.equal(budget.allows({ bytes: 0 }), false);
+});
+
+Deno.test("budget starts no part that would take longer than what is left of the wall clock", () => {
+  const it = process();
+  const budget = createBudget(HOSTED, it);
+  const part = budget.enter({ bytes: MB });
+  it.wall += 50_000;
+  part[Symbol.dispose]();
+  assert.equal(budget.allows({ bytes: MB }), true);
+  it.wall = 60_000;
+  assert.equal(budget.allows({ bytes: MB }), false);
+});
+
+Deno.test("budget without limits allows everything until it is stopped", () => {
+  const it = process();
+  const budget = createBudget({ cpuMs: null, wallMs: null, memoryBytes: null }, it);
+  it.cpu = it.wall = it.memory = 1e12;
+  assert.equal(budget.allows({ bytes: 1e12 }), true);
+  budget.stop("enough");
+  assert.equal(budget.allows({ bytes: 0 }), false);
+  assert.match(String(budget.signal.reason), /enough/);
+});
+
+Deno.test("budget runs its meter only while something has entered", () => {
+  const it = process();
+  const budget = createBudget(HOSTED, it);
+  const request = budget.enter();
+  const part = budget.enter({ bytes: MB });
+  request[Symbol.dispose]();
+  request[Symbol.dispose](); // twice is once
+  assert.equal(it.on, true);
+  part[Symbol.dispose]();
+  assert.equal(it.on, false);
+});
+
+Deno.test("stopBeforeUnload stops at the platform's event, not at Deno's own", () => {
+  const budget = createBudget(HOSTED, process());
+  stopBeforeUnload(budget);
+  globalThis.dispatchEvent(new Event("beforeunload"));
+  assert.equal(budget.signal.aborted, false);
+  globalThis.dispatchEvent(new CustomEvent("beforeunload", { detail: { reason: "cpu" } }));
+  assert.equal(budget.signal.aborted, true);
+  assert.match(String(budget.signal.reason), /cpu/);
+});

@@ -1,0 +1,115 @@
+/**
+ * Tells how much CPU time this worker has used. The platform counts the time of the isolate's own
+ * thread and says it to nobody; Deno 2.1 has no clock for it either. So it is estimated: from how late
+ * the event loop comes to its timers, and from what passed through the process.
+ * `docs/decisions/0006-cpu-is-estimated.md` has the measurements.
+ *
+ * @module
+ */
+import process from "node:process";
+import { workDone, type WorkKind } from "../core/work_count.ts";
+
+/** A meter runs only while there is work: it costs two percent of a CPU. */
+export interface CpuMeter {
+  /** Milliseconds so far. */
+  ms(): number;
+  /** Starts, or goes on. */
+  start(): void;
+  /** Pauses: the worker is idle. */
+  pause(): void;
+}
+
+/** Between two looks at the event loop, in milliseconds. */
+const PERIOD_MS = 20;
+/** A timer of an idle event loop comes late by up to so much. */
+const TIMER_MS = 1.5;
+/** A message to oneself takes less in an idle event loop. */
+const TURN_MS = 0.5;
+
+/** What one piece of work costs at least, in milliseconds. */
+const COST: Record<WorkKind, { each: number; perMegabyte: number }> = {
+  socket: { each: 0.15, perMegabyte: 3 },
+  storage: { each: 1.5, perMegabyte: 4 },
+};
+
+/** The best meter that the runtime has. */
+export function openCpuMeter(): CpuMeter {
+  return threadClock() ?? new SampledMeter();
+}
+
+/** Node's clock of the own thread; null before Deno 2.7. */
+function threadClock(): CpuMeter | null {
+  const read = (process as { threadCpuUsage?: () => { user: number; system: number } })
+    .threadCpuUsage;
+  if (typeof read !== "function") return null;
+  const ms = () => {
+    const { user, system } = read.call(process);
+    return (user + system) / 1000;
+  };
+  return { ms, start() {}, pause() {} };
+}
+
+/** See the module. */
+export class SampledMeter implements CpuMeter {
+  #ms = 0;
+  #modelled = modelledMs();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #channel: MessageChannel | undefined;
+  #due = 0;
+
+  ms(): number {
+    // What passed since the last look, by the model alone.
+    return this.#ms + Math.max(0, modelledMs() - this.#modelled);
+  }
+
+  start(): void {
+    if (this.#timer !== undefined) return;
+    this.#channel = new MessageChannel();
+    this.#sleep();
+  }
+
+  pause(): void {
+    if (this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#channel?.port1.close();
+    this.#channel?.port2.close();
+    this.#channel = undefined;
+    this.#add(performance.now() - this.#due - TIMER_MS);
+  }
+
+  #sleep(): void {
+    this.#due = performance.now() + PERIOD_MS;
+    this.#timer = setTimeout(() => this.#look(), PERIOD_MS);
+  }
+
+  /** A timer that comes late was kept by work; a message that comes late meets the loop at work. */
+  #look(): void {
+    const now = performance.now();
+    const late = now - this.#due - TIMER_MS;
+    const channel = this.#channel as MessageChannel;
+    channel.port1.onmessage = () => {
+      if (this.#channel !== channel) return; // paused meanwhile
+      const turn = performance.now() - now;
+      this.#add(Math.max(0, late) + (turn > TURN_MS ? Math.max(turn, PERIOD_MS) : 0));
+      this.#sleep();
+    };
+    channel.port2.postMessage(null);
+  }
+
+  #add(seenMs: number): void {
+    const modelled = modelledMs();
+    this.#ms += Math.max(0, seenMs, modelled - this.#modelled);
+    this.#modelled = modelled;
+  }
+}
+
+function modelledMs(): number {
+  const done = workDone();
+  return (Object.keys(COST) as WorkKind[]).reduce(
+    (sum, kind) =>
+      sum + done[kind].times * COST[kind].each +
+      done[kind].bytes / 1e6 * COST[kind].perMegabyte,
+    0,
+  );
+}
