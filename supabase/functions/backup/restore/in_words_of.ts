@@ -117,7 +117,9 @@ async function printAgain(
   for (const entry of entries) {
     const hosts = hostsOf(entry, index);
     for (const host of hosts) await make(host, [host]);
-    await make(entry, [entry, ...hosts]);
+    const functions = functionsOnRows(entry, { hosts, index });
+    for (const each of functions) await make(each, [each, ...hosts]);
+    await make(entry, [entry, ...functions, ...hosts]);
   }
   if (places.names.length === 0) return new Map();
   const read = await readSchemas(session, places.names);
@@ -136,6 +138,17 @@ function hostsOf(entry: Entry, index: EntryIndex): Entry[] {
     ? needed.find((each) => each.kind === "type" && entry.name.startsWith(`${each.name} `))
     : index.tableOf(entry);
   return host === undefined ? [] : [host];
+}
+
+/** Functions that an entry gives rows of its table to: the row type is another one beside the live table. */
+function functionsOnRows(
+  entry: Entry,
+  { hosts, index }: { hosts: readonly Entry[]; index: EntryIndex },
+): Entry[] {
+  return index.dependencies(entry).filter((each) =>
+    each.kind === "function" && each.schema !== null &&
+    index.dependencies(each).some((needed) => hosts.includes(needed))
+  );
 }
 
 /** Schemas that stand for those of the backup. */
