@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { RowsFingerprint } from "../core/model.ts";
 import type { Session } from "../postgres/session.ts";
 import type { Difference } from "./compare_models.ts";
 import type { TableLoad } from "./plan_types.ts";
@@ -49,34 +48,31 @@ export async function compareRows(
   session: Session,
   loads: ComparedLoads,
 ): Promise<Difference | null> {
+  const [row] = await session.query(`SELECT (${rowsQuery(loads)}) AS found`);
+  return compareFound(loads, row!.found);
+}
+
+/** A query of one text value, for {@linkcode compareFound}: how many rows there are, and their sum. */
+export function rowsQuery(loads: ComparedLoads): string {
+  const sum = expectedRows(loads).sum === null
+    ? "0::pg_catalog.numeric"
+    : `coalesce(sum((${loads[0].data!.fingerprintExpression})::pg_catalog.numeric), 0)`;
+  const each = sourcesOf(loads).map((from) =>
+    `SELECT count(*) AS rows, ${sum} AS sum FROM ${from}`
+  );
+  return `SELECT sum(rows)::text || ' ' || sum(sum)::text FROM (${each.join(" UNION ALL ")}) f`;
+}
+
+/** Compares what {@linkcode rowsQuery} found; null when it is as it should be. */
+export function compareFound(loads: ComparedLoads, found: string): Difference | null {
+  const [rows, sum] = found.split(" ").map(BigInt);
   const expected = expectedRows(loads);
-  const found = await readRows(session, loads, expected.sum !== null);
   const identity = loads[0].entry.identity;
-  if (found.rows !== expected.rows) {
-    return { identity, what: `${found.rows} rows, not ${expected.rows}` };
-  }
-  if (expected.sum !== null && found.sum !== expected.sum) {
+  if (rows !== expected.rows) return { identity, what: `${rows} rows, not ${expected.rows}` };
+  if (expected.sum !== null && sum !== expected.sum) {
     return { identity, what: "other rows by their fingerprint" };
   }
   return null;
-}
-
-async function readRows(
-  session: Session,
-  loads: ComparedLoads,
-  withSum: boolean,
-): Promise<{ rows: bigint; sum: bigint }> {
-  const sum = withSum
-    ? `coalesce(sum((${loads[0].data!.fingerprintExpression})::pg_catalog.numeric), 0)::text`
-    : "'0'";
-  let found = { rows: 0n, sum: 0n };
-  for (const from of sourcesOf(loads)) {
-    const [row] = await session.query<RowsFingerprint>(
-      `SELECT count(*)::text AS rows, ${sum} AS sum FROM ${from}`,
-    );
-    found = { rows: found.rows + BigInt(row!.rows), sum: found.sum + BigInt(row!.sum) };
-  }
-  return found;
 }
 
 /** What stands behind FROM: a new partitioned table as a whole, else exactly what was loaded. */

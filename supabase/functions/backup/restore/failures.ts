@@ -30,9 +30,18 @@ export class Failures {
   /** Keys of definitions that are not there, with the identity of the one that failed. */
   readonly #unmade = new Map<string, string>();
 
-  /** Without `goOn` every failure is thrown and nothing is collected. */
-  constructor(options: { goOn: boolean }) {
+  /**
+   * Without `goOn` every failure is thrown and nothing is collected. `unmade` is what others of the same
+   * restore could not make before.
+   */
+  constructor(options: { goOn: boolean; unmade?: Iterable<[key: string, cause: string]> }) {
     this.#goOn = options.goOn;
+    for (const [key, cause] of options.unmade ?? []) this.#unmade.set(key, cause);
+  }
+
+  /** Keys of definitions that are not there, with the identity of the one that failed. */
+  get unmade(): [key: string, cause: string][] {
+    return [...this.#unmade];
   }
 
   /** Whether work goes on after failures. */
@@ -88,17 +97,25 @@ export class Failures {
       return true;
     } catch (error) {
       if (!this.#goOn || !concernsOneObject(error)) throw error;
-      // One line for an object, also when each of its parts fails.
-      if (!this.failed.some((each) => each.identity === identity)) {
-        this.failed.push({
-          identity,
-          code: error.code,
-          sqlState: databaseErrorOf(error)?.sqlState ?? null,
-          message: databaseErrorOf(error)?.facts.serverMessage ?? error.message,
-        });
-      }
+      this.#add({
+        identity,
+        code: error.code,
+        sqlState: databaseErrorOf(error)?.sqlState ?? null,
+        message: databaseErrorOf(error)?.facts.serverMessage ?? error.message,
+      });
       return false;
     }
+  }
+
+  /** Notes that an object could not be made, as the server told somebody else. */
+  record(entry: Entry, failure: Omit<Failure, "identity">): void {
+    this.#add({ identity: entry.identity, ...failure });
+    if (!isRows(entry)) this.#unmade.set(entry.key, entry.identity);
+  }
+
+  /** One line for an object, also when each of its parts fails. */
+  #add(failure: Failure): void {
+    if (!this.failed.some((each) => each.identity === failure.identity)) this.failed.push(failure);
   }
 }
 

@@ -43,10 +43,10 @@ export async function prepareMarks(session: Session): Promise<void> {
 }
 
 /** The statement that marks work as done; it belongs into the work's own transaction. */
-export function markStatement(jobId: string, name: string): string {
-  return `INSERT INTO ${TABLE} (job_id, name) VALUES (${quoteLiteral(jobId)}, ${
-    quoteLiteral(name)
-  })`;
+export function markStatement(jobId: string, name: string, detail: string | null = null): string {
+  const values = [jobId, name].map(quoteLiteral);
+  const kept = detail === null ? "NULL" : quoteLiteral(detail);
+  return `INSERT INTO ${TABLE} (job_id, name, detail) VALUES (${values.join(", ")}, ${kept})`;
 }
 
 /** One mark, null when the work is not done. */

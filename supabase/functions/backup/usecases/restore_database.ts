@@ -5,9 +5,8 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
-import type { DataPart, Entry, TableData } from "../core/model.ts";
 import type { ProgressListener } from "../core/progress.ts";
-import { type DumpOptions, readDatabase } from "../dump/mod.ts";
+import type { DumpOptions } from "../dump/mod.ts";
 import { DatabaseError } from "../postgres/database_error.ts";
 import { pinSettings } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
@@ -18,11 +17,9 @@ import {
   type BackupFacts,
   borrowRoles,
   type Comparison,
-  inWordsOf,
   type LeftOut,
   planRestore,
   type PlanSummary,
-  readTargetFacts,
   refuseUnfit,
   type RestorePlan,
   type RestoreRequest as PlanRequest,
@@ -30,6 +27,13 @@ import {
   type TargetFacts,
 } from "../restore/mod.ts";
 import { backupDatabase } from "./backup_database.ts";
+import {
+  prepareSession,
+  readBackupFacts,
+  readLive,
+  readTarget,
+  wholeDatabase,
+} from "./restore_facts.ts";
 
 /** What to restore and how. */
 export interface RestoreRequest extends PlanRequest {
@@ -86,7 +90,7 @@ export interface RestoreReport {
  * but for one that says that it cannot tell: the answer to COMMIT was lost.
  */
 export async function restoreDatabase(options: RestoreDatabaseOptions): Promise<RestoreReport> {
-  const backup = await readBackupFacts(options);
+  const backup = await readBackupFacts(options.repository, options.backupId);
   const sessions: Session[] = [];
   const openSession = async () => {
     const session = await options.connect();
@@ -198,55 +202,6 @@ function makePlan(
 ): RestorePlan {
   const { request } = options;
   return planRestore({ backup, target, request, safetyBackup: request.skipSafetyBackup !== true });
-}
-
-async function readBackupFacts(options: RestoreDatabaseOptions): Promise<BackupFacts> {
-  const { repository, backupId } = options;
-  const { manifest } = await repository.readBackup(backupId);
-  return {
-    backupId: manifest.backupId,
-    source: manifest.source,
-    entries: await Array.fromAsync(repository.readLines<Entry>(manifest.entries)),
-    tableData: await Array.fromAsync(repository.readLines<TableData>(manifest.tableData)),
-    dataParts: await Array.fromAsync(repository.readLines<DataPart>(manifest.dataParts)),
-  };
-}
-
-async function readTarget(session: Session, backup: BackupFacts): Promise<TargetFacts> {
-  return await readTargetFacts(session, await readLive(session, backup));
-}
-
-/** The whole target, read as the backup's source was and told in the backup's words. */
-async function readLive(session: Session, backup: BackupFacts): Promise<Entry[]> {
-  const whole = wholeDatabase(backup);
-  return await inWordsOf({
-    backup: backup.entries,
-    actual: (await readDatabase(session, whole)).entries,
-    session,
-    readSchemas: async (reader, includeSchemas) =>
-      (await readDatabase(reader, { ...whole, includeSchemas: [...includeSchemas] })).entries,
-  });
-}
-
-function wholeDatabase(backup: BackupFacts): DumpOptions {
-  return {
-    profile: backup.source.profile,
-    includeSchemas: [],
-    excludeSchemas: [],
-    includeTables: [],
-    excludeTables: [],
-    excludeTableData: [],
-    copyFormat: "auto",
-  };
-}
-
-async function prepareSession(session: Session, target: TargetFacts, request: RestoreRequest) {
-  const lockTimeoutMs = Math.max(1, Math.trunc(request.lockTimeoutMs ?? 60_000));
-  // The platform refuses to delete rows of stored files unless this is said.
-  await session.execute(
-    `SET lock_timeout = ${lockTimeoutMs}; SET storage.allow_delete_query = 'true'`,
-  );
-  if (target.role.replicaMode) await session.execute("SET session_replication_role = replica");
 }
 
 async function lockTables(session: Session, plan: RestorePlan): Promise<void> {

@@ -1,0 +1,69 @@
+/**
+ * What every restore reads first, of the backup and of the target, and how its sessions are set.
+ *
+ * @module
+ */
+import type { DataPart, Entry, TableData } from "../core/model.ts";
+import { type DumpOptions, readDatabase } from "../dump/mod.ts";
+import type { Session } from "../postgres/session.ts";
+import type { Repository } from "../repository/mod.ts";
+import { type BackupFacts, inWordsOf, readTargetFacts, type TargetFacts } from "../restore/mod.ts";
+
+/** Everything that the planner knows of a backup, read from its manifest. */
+export async function readBackupFacts(
+  repository: Repository,
+  backupId: string,
+): Promise<BackupFacts> {
+  const { manifest } = await repository.readBackup(backupId);
+  return {
+    backupId: manifest.backupId,
+    source: manifest.source,
+    entries: await Array.fromAsync(repository.readLines<Entry>(manifest.entries)),
+    tableData: await Array.fromAsync(repository.readLines<TableData>(manifest.tableData)),
+    dataParts: await Array.fromAsync(repository.readLines<DataPart>(manifest.dataParts)),
+  };
+}
+
+/** The target as it is now. */
+export async function readTarget(session: Session, backup: BackupFacts): Promise<TargetFacts> {
+  return await readTargetFacts(session, await readLive(session, backup));
+}
+
+/** The whole target, read as the backup's source was and told in the backup's words. */
+export async function readLive(session: Session, backup: BackupFacts): Promise<Entry[]> {
+  const whole = wholeDatabase(backup);
+  return await inWordsOf({
+    backup: backup.entries,
+    actual: (await readDatabase(session, whole)).entries,
+    session,
+    readSchemas: async (reader, includeSchemas) =>
+      (await readDatabase(reader, { ...whole, includeSchemas: [...includeSchemas] })).entries,
+  });
+}
+
+/** Options that read all of a database, as the backup's source was read. */
+export function wholeDatabase(backup: BackupFacts): DumpOptions {
+  return {
+    profile: backup.source.profile,
+    includeSchemas: [],
+    excludeSchemas: [],
+    includeTables: [],
+    excludeTables: [],
+    excludeTableData: [],
+    copyFormat: "auto",
+  };
+}
+
+/** Gives a session with pinned settings what a restore needs besides. */
+export async function prepareSession(
+  session: Session,
+  target: Pick<TargetFacts, "role">,
+  request: { lockTimeoutMs?: number },
+): Promise<void> {
+  const lockTimeoutMs = Math.max(1, Math.trunc(request.lockTimeoutMs ?? 60_000));
+  // The platform refuses to delete rows of stored files unless this is said.
+  await session.execute(
+    `SET lock_timeout = ${lockTimeoutMs}; SET storage.allow_delete_query = 'true'`,
+  );
+  if (target.role.replicaMode) await session.execute("SET session_replication_role = replica");
+}
