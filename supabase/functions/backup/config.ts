@@ -68,6 +68,7 @@ export function readEnvironment(read: Read = readVariable): Environment {
     adminKey: optionalSecret(read("BACKUP_ADMIN_KEY")),
     hosted: read("SB_EXECUTION_ID") !== undefined || read("DENO_DEPLOYMENT_ID") !== undefined,
     projectRef: projectRef(read("SUPABASE_URL")),
+    functionUrl: functionUrl(read),
     variable: read,
   };
 }
@@ -103,6 +104,10 @@ const VARIABLES: readonly [string, keyof Settings, (text: string) => unknown][] 
   ["BACKUP_EXCLUDE_TABLE_DATA", "excludeTableData", readList],
   ["BACKUP_LOCK_TIMEOUT_SECONDS", "lockTimeoutSeconds", toNumber],
   ["BACKUP_ALLOW_LEGACY_KEY", "allowLegacyServiceRoleKey", toBoolean],
+  ["BACKUP_MAX_WORKERS", "maxWorkers", toNumber],
+  ["BACKUP_WORKER_CPU_SECONDS", "workerCpuSeconds", toNumber],
+  ["BACKUP_WORKER_MEMORY_MB", "workerMemoryMb", toNumber],
+  ["BACKUP_WORKER_WALL_SECONDS", "workerWallSeconds", toNumber],
 ];
 
 /** Parts of `backupStorageConfig` by variable. */
@@ -177,6 +182,14 @@ function readKeys(read: Read, variable: string): NamedKey[] {
   return Object.entries(parsed)
     .filter((entry): entry is [string, string] => typeof entry[1] === "string" && entry[1] !== "")
     .map(([name, key]) => ({ name, key: new Secret(key) }));
+}
+
+/** On the platform all functions of a project are under its address. */
+function functionUrl(read: Read): string | null {
+  const own = read("BACKUP_FUNCTION_URL");
+  if (own !== undefined) return own.replace(/\/$/, "");
+  const project = read("SUPABASE_URL");
+  return project === undefined ? null : `${project.replace(/\/$/, "")}/functions/v1/backup`;
 }
 
 function projectRef(url: string | undefined): string | null {

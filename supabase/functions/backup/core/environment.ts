@@ -32,6 +32,8 @@ export interface Environment {
   hosted: boolean;
   /** The project's ref, null outside Supabase. */
   projectRef: string | null;
+  /** Where this service is called, also by itself; null when it does not know. */
+  functionUrl: string | null;
   /** A variable that a reference `env:NAME` names. */
   variable(name: string): string | undefined;
 }

@@ -70,6 +70,10 @@ export const settingsSchema = z.strictObject({
   excludeTableData: z.array(pattern).max(1000),
   lockTimeoutSeconds: z.number().int().min(1).max(3600),
   allowLegacyServiceRoleKey: z.boolean(),
+  maxWorkers: z.number().int().min(1).max(32),
+  workerCpuSeconds: z.number().positive().max(86400).optional(),
+  workerMemoryMb: z.number().int().min(64).max(65536).optional(),
+  workerWallSeconds: z.number().int().min(20).max(604800).optional(),
 }).superRefine((settings, context) => {
   if (settings.compressionAlgorithm === "gzip" && settings.compressionLevel > 9) {
     context.addIssue({
@@ -122,6 +126,7 @@ export const DEFAULT_SETTINGS: Settings = {
   excludeTableData: [],
   lockTimeoutSeconds: 30,
   allowLegacyServiceRoleKey: true,
+  maxWorkers: 4,
 };
 
 /** A layer of settings with a name for messages. */

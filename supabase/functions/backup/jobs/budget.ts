@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { Settings } from "../core/settings.ts";
 import { type CpuMeter, openCpuMeter } from "./cpu_meter.ts";
 
 /** Limits of a worker; null is none. */
@@ -12,6 +13,25 @@ export interface WorkerLimits {
   cpuMs: number | null;
   wallMs: number | null;
   memoryBytes: number | null;
+}
+
+/** What the platform gives a function, in its smallest plan. */
+const HOSTED = { cpuSeconds: 2, memoryMb: 256, wallSeconds: 150 };
+
+/** The limits by the settings; where nothing is set, the platform's in a hosted function, none on a host. */
+export function workerLimits(
+  settings: Partial<Pick<Settings, "workerCpuSeconds" | "workerMemoryMb" | "workerWallSeconds">>,
+  { hosted }: { hosted: boolean },
+): WorkerLimits {
+  const limit = (set: number | undefined, platform: number, unit: number) => {
+    const value = set ?? (hosted ? platform : null);
+    return value === null ? null : value * unit;
+  };
+  return {
+    cpuMs: limit(settings.workerCpuSeconds, HOSTED.cpuSeconds, 1000),
+    wallMs: limit(settings.workerWallSeconds, HOSTED.wallSeconds, 1000),
+    memoryBytes: limit(settings.workerMemoryMb, HOSTED.memoryMb, 1024 * 1024),
+  };
 }
 
 /** What a worker has used since its process began. */
@@ -24,6 +44,8 @@ export interface Spent {
 /** See the module. One budget per isolate, shared by everything that runs in it. */
 export interface Budget {
   spent(): Spent;
+  /** Replaces the limits: settings are known only after the worker has begun. */
+  limit(limits: WorkerLimits): void;
   /** Whether a part that moves so many raw bytes may start now, beside those that run. */
   allows(next: { bytes: number }): boolean;
   /**
@@ -84,7 +106,7 @@ export function createBudget(
 }
 
 class WorkerBudget implements Budget {
-  readonly #limits: WorkerLimits;
+  #limits: WorkerLimits;
   readonly #sources: BudgetSources;
   readonly #abort = new AbortController();
   readonly #bootMs: number;
@@ -111,6 +133,10 @@ class WorkerBudget implements Budget {
       wallMs: this.#sources.wallMs(),
       memoryBytes: this.#sources.memoryBytes(),
     };
+  }
+
+  limit(limits: WorkerLimits): void {
+    this.#limits = limits;
   }
 
   allows(next: { bytes: number }): boolean {

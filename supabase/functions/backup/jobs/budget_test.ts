@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { type BudgetSources, createBudget, stopBeforeUnload, type WorkerLimits } from "./budget.ts";
+import {
+  type BudgetSources,
+  createBudget,
+  stopBeforeUnload,
+  type WorkerLimits,
+  workerLimits,
+} from "./budget.ts";
 
 const HOSTED: WorkerLimits = { cpuMs: 2000, wallMs: 150_000, memoryBytes: 256e6 };
 const MB = 1_000_000;
@@ -111,4 +117,16 @@ Deno.test("stopBeforeUnload stops at the platform's event, not at Deno's own", (
   globalThis.dispatchEvent(new CustomEvent("beforeunload", { detail: { reason: "cpu" } }));
   assert.equal(budget.signal.aborted, true);
   assert.match(String(budget.signal.reason), /cpu/);
+});
+
+Deno.test("workerLimits are the platform's when hosted, none on a host, and what is set anywhere", () => {
+  const none = { cpuMs: null, wallMs: null, memoryBytes: null };
+  assert.deepEqual(workerLimits({}, { hosted: false }), none);
+  assert.deepEqual(workerLimits({}, { hosted: true }), {
+    cpuMs: 2000,
+    wallMs: 150_000,
+    memoryBytes: 256 * 1024 * 1024,
+  });
+  assert.equal(workerLimits({ workerWallSeconds: 400 }, { hosted: true }).wallMs, 400_000);
+  assert.equal(workerLimits({ workerCpuSeconds: 1 }, { hosted: false }).cpuMs, 1000);
 });
