@@ -6,7 +6,6 @@
 import { BackupError } from "../core/errors.ts";
 import type { DataPart, Entry } from "../core/model.ts";
 import type { ProgressListener } from "../core/progress.ts";
-import { quoteIdentifier } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
 import { checkForeignKeys } from "./check_foreign_keys.ts";
 import { compareResult, type Comparison } from "./compare_models.ts";
@@ -18,7 +17,7 @@ import { clearTables, loadPart, type PartLoaded, type ReadPieces } from "./load_
 import { bytesOf } from "./plan_loads.ts";
 import type { LeftOut, RestorePlan, TableLoad } from "./plan_types.ts";
 import { postDataSource } from "./post_data_order.ts";
-import { borrowRoles, makeOfCluster } from "./role_rights.ts";
+import { borrowRoles, makeOfCluster, returnRoles } from "./role_rights.ts";
 import { EntryRunner, runStatements, stepsOf, tryStatements } from "./run_statements.ts";
 import { rightSteps } from "./statements.ts";
 import { moveAside, moveBack } from "./schema_aside.ts";
@@ -145,10 +144,7 @@ class Run {
   /** Memberships that were taken for the restore only end with it. */
   async leaveRoles(): Promise<void> {
     const { plan, session, role } = this.#input;
-    for (const name of plan.borrowRoles) {
-      const revoke = `REVOKE ${quoteIdentifier(name)} FROM ${quoteIdentifier(role.name)}`;
-      await this.runner.attempt(session, [revoke], `role ${name}`, "end of the membership");
-    }
+    this.runner.leftOut.push(...await returnRoles(session, plan.borrowRoles, role.name));
   }
 
   async drop(): Promise<void> {

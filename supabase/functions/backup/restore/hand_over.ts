@@ -87,7 +87,8 @@ async function runHere(
 async function runBlock(session: Session, work: HandedWork): Promise<"done" | "busy"> {
   // A notice would be sent at once, and the server would learn from it that nobody listens.
   await session.execute(
-    "SET client_min_messages = error; SET client_connection_check_interval = 0",
+    "SET client_min_messages = error; SET client_connection_check_interval = 0; " +
+      `SET application_name = ${quoteLiteral(applicationName(work.jobId))}`,
   );
   try {
     await session.execute(blockOf(work));
@@ -96,6 +97,21 @@ async function runBlock(session: Session, work: HandedWork): Promise<"done" | "b
     if (sqlStateOf(error) === BUSY_STATE) return "busy";
     throw error;
   }
+}
+
+/** By it the backends that work for a job are found; the server keeps 63 bytes. */
+function applicationName(jobId: string): string {
+  return `backup ${jobId}`.slice(0, 63);
+}
+
+/** Ends what the server still does for a job, when nobody wants it any more. */
+export async function cancelHanded(session: Session, jobId: string): Promise<void> {
+  await session.query(
+    `select pg_catalog.pg_cancel_backend(pid) from pg_catalog.pg_stat_activity
+      where application_name = $1 and datname = pg_catalog.current_database()
+        and pid <> pg_catalog.pg_backend_pid() and state = 'active'`,
+    [applicationName(jobId)],
+  );
 }
 
 /** Refusals of these classes may be better next time, so they are not marked. */

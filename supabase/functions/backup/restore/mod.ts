@@ -4,9 +4,12 @@
  * @module
  */
 export { type Applied, type ApplyInput, applyRestore } from "./apply_restore.ts";
-export { compareModels, type Comparison, type Difference } from "./compare_models.ts";
+export { compareModels, compareResult, type Comparison, type Difference } from "./compare_models.ts";
 export type { Failure } from "./failures.ts";
 export { inWordsOf } from "./in_words_of.ts";
+export { cutRestore, type RestoreStep } from "./cut_restore.ts";
+export { EntryIndex } from "./entry_index.ts";
+export { cancelHanded } from "./hand_over.ts";
 export { type PlanInput, planRestore, refuseUnfit } from "./plan_restore.ts";
 export type {
   BackupFacts,
@@ -20,6 +23,9 @@ export type {
   TargetFacts,
 } from "./plan_types.ts";
 export { HAZARDS } from "./plan_types.ts";
-export { borrowRoles } from "./role_rights.ts";
+export { borrowRoles, returnRoles } from "./role_rights.ts";
+export { prepareMarks, removeMarks } from "./restore_marks.ts";
+export { restoreMismatch } from "./restore_mismatch.ts";
+export { runUnit, type UnitReport } from "./run_unit.ts";
 export { readTargetFacts } from "./read_target.ts";
 export { type PlanSummary, summarizePlan } from "./summarize_plan.ts";

@@ -14,7 +14,7 @@ const LISTED = 200;
 /** What the restore found out about itself. */
 export interface RestoreOutcome {
   comparison: Comparison;
-  failures: Failures;
+  failures: Pick<Failures, "failed" | "skipped">;
   leftOut: readonly LeftOut[];
 }
 

@@ -35,6 +35,28 @@ export async function borrowRoles(
   return refused;
 }
 
+/**
+ * Ends the memberships that {@linkcode borrowRoles} took.
+ *
+ * @returns roles that refused
+ */
+export async function returnRoles(
+  session: Session,
+  roles: readonly string[],
+  from: string,
+): Promise<LeftOut[]> {
+  const refused: LeftOut[] = [];
+  for (const name of roles) {
+    const identity = `role ${name}`;
+    const revoke = `REVOKE ${quoteIdentifier(name)} FROM ${quoteIdentifier(from)}`;
+    const refusal = await tryStatements(session, [revoke], { identity, tolerated: RIGHT_STATES });
+    if (refusal !== null) {
+      refused.push({ identity, reason: `end of the membership: ${refusal}` });
+    }
+  }
+  return refused;
+}
+
 /** Makes a role, a membership or a setting of a role as far as the restoring role may. */
 export async function makeOfCluster(
   entry: Entry,

@@ -299,7 +299,7 @@ function isOutcomeUnknown(error: unknown): boolean {
  * Statistics for the planner; tables of others are passed over by the server. The rows are committed:
  * what goes wrong here is told in the report and does not make the restore a failed one.
  */
-async function analyze(session: Session, plan: RestorePlan): Promise<LeftOut[]> {
+export async function analyze(session: Session, plan: RestorePlan): Promise<LeftOut[]> {
   if (plan.beside !== null) return [];
   const names = plan.load.flatMap((load) => load.entry.table?.sqlName ?? []);
   const views = plan.refresh.map((entry) =>
@@ -317,7 +317,8 @@ async function analyze(session: Session, plan: RestorePlan): Promise<LeftOut[]> 
   return [];
 }
 
-function reportOf(
+/** What is told of a restore. */
+export function reportOf(
   plan: RestorePlan,
   result: { dryRun?: boolean; applied?: Applied; safetyBackupId?: string | null },
 ): RestoreReport {
