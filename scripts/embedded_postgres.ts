@@ -20,6 +20,8 @@ export type PostgresMajor = keyof typeof POSTGRES_PACKAGES;
 /** How to start a server. */
 export interface StartOptions {
   major: PostgresMajor;
+  /** Folder with `bin/` of a PostgreSQL that is installed here; the package from npm when absent. */
+  home?: string;
   /** Where the data lives; a new temporary folder when absent. */
   dataDirectory?: string;
   /** TCP port on 127.0.0.1; a free one when absent. */
@@ -60,7 +62,7 @@ const NOBODY = 65534;
  * @throws {Error} with the end of the server's log when it does not start
  */
 export async function startPostgres(options: StartOptions): Promise<EmbeddedPostgres> {
-  const home = await installBinaries(options.major);
+  const home = options.home ?? await installBinaries(options.major);
   const superuser = options.superuser ?? "postgres";
   const temporary = options.dataDirectory === undefined;
   const folder = options.dataDirectory ??
