@@ -1,0 +1,208 @@
+/**
+ * The clock inside the database: a pg_cron job that calls `tick` through pg_net every minute. Address and
+ * key are read from the Vault when the job runs, so the job's text, which others can read, holds neither.
+ *
+ * @module
+ */
+import type { Secret } from "../core/secret.ts";
+import { quoteLiteral } from "../postgres/quote.ts";
+import type { Sql, StateDatabase } from "../state/database.ts";
+
+/** Name of the job: scheduling it again replaces it. */
+export const CRON_JOB = "supabase-backup-tick";
+
+/** Secrets of the Vault that the job reads. Not under `backup…`, which settings may name. */
+export const VAULT_URL = "supabase_backup_function_url";
+/** See {@linkcode VAULT_URL}. */
+export const VAULT_KEY = "supabase_backup_scheduler_key";
+
+const EVERY_MINUTE = "* * * * *";
+
+/** `tick` answers at once and works on; the extension's own limit of two seconds may be too short for that. */
+const TIMEOUT_MS = 10_000;
+
+/** Held while the job is made: two callers of `init` would otherwise both make the secrets. */
+const LOCK = "7277816997830731";
+
+/** What the database has of what a clock needs. */
+export interface ScheduleParts {
+  cron: boolean;
+  net: boolean;
+  vault: boolean;
+}
+
+/** What became of an installation. */
+export interface ScheduleReport extends ScheduleParts {
+  /** Whether the database calls `tick` now. */
+  installed: boolean;
+  /** In words. */
+  found: string;
+  /** A line to copy that brings it further; null when there is nothing to do. */
+  next: string | null;
+}
+
+/** Where and with which key `tick` is called. */
+export interface ScheduleTarget {
+  url: string;
+  key: Secret;
+}
+
+/** Makes or renews the job; safe to repeat, also by two callers at once. */
+export async function installSchedule(
+  database: StateDatabase,
+  target: ScheduleTarget | null,
+): Promise<ScheduleReport> {
+  return await database.transaction("install the schedule", async (sql) => {
+    const parts = await findParts(sql);
+    const lacking = explainLack(parts, target);
+    if (lacking !== null || target === null) {
+      return {
+        ...parts,
+        installed: false,
+        found: lacking?.found ?? "",
+        next: lacking?.next ?? null,
+      };
+    }
+    await sql`select pg_catalog.pg_advisory_xact_lock(${LOCK}::bigint)`;
+    await keepSecret(sql, { name: VAULT_URL, value: target.url });
+    await keepSecret(sql, { name: VAULT_KEY, value: target.key.reveal() });
+    await sql`select cron.schedule(${CRON_JOB}, ${EVERY_MINUTE}, ${tickCommand()})`;
+    return {
+      ...parts,
+      installed: true,
+      found: `the database calls tick every minute (pg_cron job ${CRON_JOB})`,
+      next: null,
+    };
+  });
+}
+
+/** Takes the job and its secrets away; no error when there is nothing. Says what was there. */
+export async function removeSchedule(database: StateDatabase): Promise<{ removed: string[] }> {
+  return await database.transaction("remove the schedule", async (sql) => {
+    const { cron, vault } = await findParts(sql);
+    const removed: string[] = [];
+    if (cron) {
+      const jobs = await sql`
+        select cron.unschedule(jobname) from cron.job
+        where jobname = ${CRON_JOB} and username = current_user`;
+      if (jobs.length > 0) removed.push(`pg_cron job ${CRON_JOB}`);
+    }
+    if (vault) {
+      const secrets = await sql`
+        delete from vault.secrets where name in (${VAULT_URL}, ${VAULT_KEY}) returning name`;
+      removed.push(...secrets.map(({ name }) => `Vault secret ${name}`));
+    }
+    return { removed };
+  });
+}
+
+/** Whether the database calls `tick` as it should, without changing anything. */
+export async function readSchedule(
+  database: StateDatabase,
+  target: ScheduleTarget | null,
+): Promise<ScheduleReport> {
+  return await database.run("read the schedule", async (sql) => {
+    const parts = await findParts(sql);
+    const lacking = explainLack(parts, target);
+    if (lacking !== null || target === null) {
+      return {
+        ...parts,
+        installed: false,
+        found: lacking?.found ?? "",
+        next: lacking?.next ?? null,
+      };
+    }
+    const jobs = await sql`
+      select active, command = ${tickCommand()} as current from cron.job
+      where jobname = ${CRON_JOB} and username = current_user`;
+    const secrets = await sql`
+      select name from vault.decrypted_secrets
+      where (name = ${VAULT_URL} and decrypted_secret = ${target.url})
+         or (name = ${VAULT_KEY} and decrypted_secret = ${target.key.reveal()})`;
+    const installed = jobs[0]?.active === true && jobs[0].current === true && secrets.length === 2;
+    return {
+      ...parts,
+      installed,
+      found: installed
+        ? `the database calls tick every minute (pg_cron job ${CRON_JOB})`
+        : jobs.length === 0
+        ? "no job calls tick"
+        : "the job that calls tick is switched off or out of date",
+      next: installed ? null : "POST ?action=init",
+    };
+  });
+}
+
+/**
+ * Asks the database to call `tick` at once. The call begins a new chain of requests for the platform's
+ * count. False where the database has nothing to call with.
+ */
+export async function kickTick(
+  database: StateDatabase,
+  body: Readonly<Record<string, string>>,
+): Promise<boolean> {
+  return await database.transaction("call tick from the database", async (sql) => {
+    const { net, vault } = await findParts(sql);
+    if (!net || !vault) return false;
+    const secrets = await sql`
+      select name from vault.decrypted_secrets where name in (${VAULT_URL}, ${VAULT_KEY})`;
+    if (secrets.length < 2) return false;
+    await sql.unsafe(tickCommand(body));
+    return true;
+  });
+}
+
+/** How the database calls `tick`; the body holds ids only, larger ones never leave the extension. */
+function tickCommand(body: Readonly<Record<string, string>> = {}): string {
+  const secret = (name: string) =>
+    `(select decrypted_secret from vault.decrypted_secrets where name = ${quoteLiteral(name)})`;
+  return `select net.http_post(
+  url := ${secret(VAULT_URL)} || '?action=tick',
+  body := ${quoteLiteral(JSON.stringify(body))}::jsonb,
+  params := '{}'::jsonb,
+  headers := jsonb_build_object('Content-Type', 'application/json', 'apikey', ${secret(VAULT_KEY)}),
+  timeout_milliseconds := ${TIMEOUT_MS})`;
+}
+
+async function findParts(sql: Sql): Promise<ScheduleParts> {
+  const [found] = await sql`
+    select to_regprocedure('cron.schedule(text,text,text)') is not null as cron,
+      to_regprocedure('net.http_post(text,jsonb,jsonb,jsonb,integer)') is not null as net,
+      to_regclass('vault.decrypted_secrets') is not null as vault`;
+  return { cron: found?.cron === true, net: found?.net === true, vault: found?.vault === true };
+}
+
+function explainLack(
+  parts: ScheduleParts,
+  target: ScheduleTarget | null,
+): { found: string; next: string } | null {
+  const extensions = [
+    ...(parts.cron ? [] : ["pg_cron"]),
+    ...(parts.net ? [] : ["pg_net"]),
+    ...(parts.vault ? [] : ["supabase_vault"]),
+  ];
+  if (extensions.length > 0) {
+    return {
+      found: `the database lacks ${extensions.join(", ")}: work goes on by the function's calls ` +
+        "to itself, and stops when one is lost until somebody calls tick",
+      next: extensions.map((name) => `create extension if not exists ${name};`).join(" "),
+    };
+  }
+  if (target !== null) return null;
+  return {
+    found: "the function does not know its own address or has no secret key",
+    next:
+      "supabase secrets set BACKUP_FUNCTION_URL=https://<project>.supabase.co/functions/v1/backup",
+  };
+}
+
+async function keepSecret(
+  sql: Sql,
+  { name, value }: { name: string; value: string },
+): Promise<void> {
+  const [kept] = await sql`
+    select id, decrypted_secret = ${value} as same from vault.decrypted_secrets
+    where name = ${name}`;
+  if (kept === undefined) await sql`select vault.create_secret(${value}, ${name})`;
+  else if (kept.same !== true) await sql`select vault.update_secret(${kept.id}, ${value})`;
+}

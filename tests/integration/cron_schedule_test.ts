@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import {
+  CRON_JOB,
+  installSchedule,
+  kickTick,
+  readSchedule,
+  removeSchedule,
+} from "../../supabase/functions/backup/schedule/cron_schedule.ts";
+import { StateDatabase } from "../../supabase/functions/backup/state/database.ts";
+import { startNetStandIn } from "../support/net_stand_in.ts";
+import { temporaryDatabase } from "../support/temporary_database.ts";
+
+const KEY = new Secret("backup_scheduler_test-key");
+
+/** A receiver of calls, in the function's place. */
+function receiver() {
+  const calls: { url: string; apikey: string | null; body: string }[] = [];
+  let arrived = Promise.withResolvers<void>();
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    async (request) => {
+      calls.push({
+        url: new URL(request.url).pathname + new URL(request.url).search,
+        apikey: request.headers.get("apikey"),
+        body: await request.text(),
+      });
+      arrived.resolve();
+      arrived = Promise.withResolvers();
+      return new Response("{}", { status: 202 });
+    },
+  );
+  return {
+    calls,
+    next: () => arrived.promise,
+    target: { url: `http://127.0.0.1:${server.addr.port}/functions/v1/backup`, key: KEY },
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+async function openState(url: string) {
+  const database = new StateDatabase(new Secret(url));
+  await database.run("connect", (sql) => sql`select 1`);
+  return Object.assign(database, { [Symbol.asyncDispose]: () => database.close() });
+}
+
+Deno.test("installSchedule by two callers at once and again makes one job that calls tick with the key", async () => {
+  await using temporary = await temporaryDatabase("e2_cron");
+  await using net = await startNetStandIn(temporary.url);
+  await using database = await openState(temporary.url);
+  await using other = await openState(temporary.url);
+  await using here = receiver();
+  const reports = await Promise.all([
+    installSchedule(database, here.target),
+    installSchedule(other, here.target),
+  ]);
+  reports.push(await installSchedule(database, here.target));
+  assert.deepEqual(reports.map(({ installed }) => installed), [true, true, true]);
+  const jobs = await database.run("look", (sql) => sql`select jobname, command from cron.job`);
+  assert.deepEqual(jobs.map(({ jobname }) => jobname), [CRON_JOB]);
+  assert.doesNotMatch(jobs[0]?.command, /test-key|127\.0\.0\.1/, "the job's text holds a secret");
+  assert.equal((await readSchedule(database, here.target)).installed, true);
+
+  const called = here.next();
+  await net.runCronJob(CRON_JOB);
+  await called;
+  assert.deepEqual(here.calls, [{
+    url: "/functions/v1/backup?action=tick",
+    apikey: KEY.reveal(),
+    body: "{}",
+  }]);
+});
+
+Deno.test("installSchedule renews address and key that have changed", async () => {
+  await using temporary = await temporaryDatabase("e2_cron");
+  await using net = await startNetStandIn(temporary.url);
+  await using database = await openState(temporary.url);
+  await using here = receiver();
+  await installSchedule(database, { url: "http://127.0.0.1:1/old", key: new Secret("old") });
+  assert.equal((await readSchedule(database, here.target)).installed, false);
+  await installSchedule(database, here.target);
+  const called = here.next();
+  await net.runCronJob(CRON_JOB);
+  await called;
+  assert.equal(here.calls[0]?.apikey, KEY.reveal());
+});
+
+Deno.test("kickTick calls with ids only, after the commit", async () => {
+  await using temporary = await temporaryDatabase("e2_cron");
+  await using _net = await startNetStandIn(temporary.url);
+  await using database = await openState(temporary.url);
+  await using here = receiver();
+  assert.equal(await kickTick(database, { jobId: "backup_1" }), false, "nothing is installed yet");
+  await installSchedule(database, here.target);
+  const called = here.next();
+  assert.equal(await kickTick(database, { jobId: "backup_1" }), true);
+  await called;
+  assert.deepEqual(JSON.parse(here.calls[0]?.body ?? ""), { jobId: "backup_1" });
+});
+
+Deno.test("installSchedule says what the database lacks and changes nothing", async () => {
+  await using temporary = await temporaryDatabase("e2_cron");
+  await using database = await openState(temporary.url);
+  const report = await installSchedule(database, { url: "http://127.0.0.1:1", key: KEY });
+  assert.equal(report.installed, false);
+  assert.match(report.found, /lacks pg_cron, pg_net, supabase_vault/);
+  assert.match(report.next ?? "", /create extension if not exists pg_cron;/);
+  assert.deepEqual(await removeSchedule(database), { removed: [] });
+  assert.equal(await kickTick(database, {}), false);
+});
+
+Deno.test("installSchedule without an address or a key says so", async () => {
+  await using temporary = await temporaryDatabase("e2_cron");
+  await using _net = await startNetStandIn(temporary.url);
+  await using database = await openState(temporary.url);
+  const report = await installSchedule(database, null);
+  assert.equal(report.installed, false);
+  assert.match(report.found, /own address/);
+});
+
+Deno.test("removeSchedule takes the job and its secrets, and nothing of others", async () => {
+  await using temporary = await temporaryDatabase("e2_cron");
+  await using _net = await startNetStandIn(temporary.url);
+  await using database = await openState(temporary.url);
+  await database.run("prepare", async (sql) => {
+    await sql`select cron.schedule('theirs', '* * * * *', 'select 1')`;
+    await sql`select vault.create_secret('x', 'theirs')`;
+  });
+  await installSchedule(database, { url: "http://127.0.0.1:1", key: KEY });
+  const { removed } = await removeSchedule(database);
+  assert.equal(removed.length, 3);
+  assert.deepEqual(await removeSchedule(database), { removed: [] });
+  const [left] = await database.run("look", (sql) =>
+    sql`
+      select (select string_agg(jobname, ',') from cron.job) as jobs,
+        (select string_agg(name, ',') from vault.secrets) as secrets`);
+  assert.deepEqual({ ...left }, { jobs: "theirs", secrets: "theirs" });
+});

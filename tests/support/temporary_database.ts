@@ -1,0 +1,40 @@
+/**
+ * A database of a test's own on a shared server.
+ *
+ * @module
+ */
+import type { PostgresMajor } from "../../scripts/embedded_postgres.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import { quoteIdentifier } from "../../supabase/functions/backup/postgres/quote.ts";
+import { testServer } from "./servers.ts";
+
+/** See the module; disposing drops it. */
+export interface TemporaryDatabase extends AsyncDisposable {
+  name: string;
+  /** As the server's superuser. */
+  url: string;
+}
+
+/** Makes an empty database whose name begins with `prefix`. */
+export async function temporaryDatabase(
+  prefix: string,
+  options: { major?: PostgresMajor } = {},
+): Promise<TemporaryDatabase> {
+  const server = await testServer(options.major ?? 17);
+  const name = `${prefix}_${crypto.randomUUID().slice(0, 8)}`;
+  const run = async (statement: string) => {
+    const admin = await connect({ url: server.url() });
+    try {
+      await admin.execute(statement);
+    } finally {
+      await admin.close();
+    }
+  };
+  await run(`create database ${quoteIdentifier(name)} template template0`);
+  return {
+    name,
+    url: server.url(name),
+    [Symbol.asyncDispose]: () =>
+      run(`drop database if exists ${quoteIdentifier(name)} with (force)`),
+  };
+}
