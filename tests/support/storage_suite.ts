@@ -67,6 +67,13 @@ export function testStorage(
     });
   }
 
+  test("get does not read an object of more bytes than the reader takes", async ({ storage }) => {
+    await storage.put("big", bytes(5000));
+    await assert.rejects(storage.get("big", { maxBytes: 4999 }), isCode("object_oversized"));
+    assert.deepEqual(await storage.get("big", { maxBytes: 5000 }), bytes(5000));
+    assert.equal((await storage.get("big", { from: 10, to: 20, maxBytes: 10 })).length, 10);
+  });
+
   test("put keeps empty and large objects byte by byte", async ({ storage }) => {
     const large = bytes(17 * 1024 * 1024 + 3);
     await storage.put("empty", new Uint8Array(0));

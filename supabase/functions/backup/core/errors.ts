@@ -42,7 +42,9 @@ export const ERROR_CODES = {
   object_truncated: "a stored object is shorter than it says",
   object_altered: "a stored object does not authenticate",
   object_swapped: "a stored object is a valid one under another's name",
+  object_oversized: "a stored object is larger than anything that this software writes",
   backup_not_found: "no backup of that id",
+  backups_lost: "the storage lacks backups that the tables know, or holds others in their place",
   // Storage
   storage_unreachable: "the storage does not answer",
   storage_refused: "the storage refused the request",

@@ -5,11 +5,13 @@ import {
   SAMPLE_KEY,
   writeSampleBackup,
 } from "../../../../tests/support/repository_samples.ts";
-import { fromBase64, fromUtf8, utf8 } from "../core/bytes.ts";
+import { concat, fromBase64, fromUtf8, utf8 } from "../core/bytes.ts";
 import { type MemoryStorage, memoryStorage } from "../storage/memory.ts";
+import { refuseOversized } from "../storage/oversized.ts";
+import type { GetOptions } from "../storage/storage.ts";
 import { plainCipher } from "./cipher.ts";
 import { createRepository, openRepository, type Repository } from "./mod.ts";
-import { sealObject } from "./object.ts";
+import { openObject, sealObject } from "./object.ts";
 import { ObjectStore } from "./object_store.ts";
 import { compressZstd, decompressZstd } from "./zstd.ts";
 
@@ -154,4 +156,74 @@ Deno.test("a gzip object that unpacks to more than it says is refused", async ()
   );
   const objects = new ObjectStore({ storage, cipher, compression });
   await assert.rejects(objects.get(place), isCode("object_altered"));
+});
+
+Deno.test("an object of gigabytes under a chunk's name is never read into memory", async () => {
+  const { storage, repository } = await twoBackups();
+  let asked: number | undefined = 0;
+  const huge = new Proxy(storage, {
+    get: (target, key) =>
+      key !== "get" ? Reflect.get(target, key) : (name: string, options: GetOptions = {}) => {
+        if (!name.startsWith("chunks/")) return target.get(name, options);
+        asked = options.maxBytes;
+        refuseOversized(name, 10 * 1024 ** 3, options.maxBytes);
+        return target.get(name, options);
+      },
+  });
+  const again = await openRepository({ storage: huge, key: SAMPLE_KEY });
+  await assert.rejects(readSampleBackup(again, SECOND), isCode("object_oversized"));
+  assert.ok(asked !== undefined && asked <= 65 * 1024 * 1024);
+  assert.equal((await repository.verify({ level: "quick" })).problems.length, 0);
+});
+
+Deno.test("a header of an unencrypted repository cannot ask for gigabytes", async () => {
+  const { storage } = await twoBackups(false);
+  const file = JSON.parse(fromUtf8(await storage.get("repository.json")));
+  const cipher = await plainCipher(fromBase64(file.publicSalt), file.repositoryId);
+  const place = { kind: "chunk" as const, path: "chunks/aa/x" };
+  const compression = { algorithm: "none" as const, level: 0 };
+  const sealed = await sealObject(bytes(200), { ...place, cipher, compression });
+  const header = sealed.slice(0, 68);
+  new DataView(header.buffer).setUint32(28, 0xffff_ffff);
+  const forged = concat([header, await cipher.seal(bytes(200), header.slice(16, 28), header)]);
+  await assert.rejects(openObject(forged, { ...place, cipher }), isCode("object_oversized"));
+});
+
+const OWNER = { projectRef: null, systemIdentifier: "7", database: "app" };
+
+Deno.test("junk in the place of an owner stops no writer and is named by verify", async () => {
+  const { storage, repository } = await twoBackups();
+  await storage.put("owners/000001", bytes(10));
+  await storage.put("owners/999999", utf8("{}"));
+  await repository.claimOwner(OWNER);
+  await repository.claimOwner(OWNER);
+  assert.deepEqual(await repository.owner(), OWNER);
+  assert.ok(await storage.head("owners/000002"), "the first free number");
+  const other = { ...OWNER, database: "other" };
+  await assert.rejects(repository.claimOwner(other), isCode("repository_foreign"));
+  await repository.claimOwner(other, { takeOver: true });
+  assert.deepEqual(await repository.owner(), other);
+  const { problems } = await repository.verify({ level: "quick" });
+  assert.deepEqual(problems.map((one) => one.object), ["owners/999999"]);
+});
+
+Deno.test("an owner put under a higher number is not believed", async () => {
+  const { storage, repository } = await twoBackups();
+  await repository.claimOwner(OWNER);
+  await repository.claimOwner({ ...OWNER, database: "new" }, { takeOver: true });
+  await storage.put("owners/000009", await storage.get("owners/000001"));
+  assert.equal((await repository.owner())?.database, "new");
+});
+
+Deno.test("key files that nobody can read keep the key's own from opening nothing", async () => {
+  const { storage, repository } = await twoBackups();
+  await storage.put("keys/0000000000000000", new Uint8Array(1_000_000));
+  await storage.put("keys/0000000000000001", utf8("nonsense"));
+  const again = await openRepository({ storage, key: SAMPLE_KEY });
+  assert.equal((await again.listBackups()).backups.length, 2);
+  const { problems } = await repository.verify({ level: "quick" });
+  assert.deepEqual(problems.map(({ object, code }) => [object, code]), [
+    ["keys/0000000000000000", "object_oversized"],
+    ["keys/0000000000000001", "object_altered"],
+  ]);
 });

@@ -12,9 +12,6 @@ import type { WrittenChunk, WrittenTotals } from "./types.ts";
 /** Chunks kept after reading: small pieces of one chunk mostly follow each other. */
 const CACHED_CHUNKS = 3;
 
-/** Content length that the header can state. */
-const MAX_BYTES = 0xffff_ffff;
-
 /** Sums that begin at nothing. */
 export function noTotals(): WrittenTotals {
   return { chunks: 0, newChunks: 0, rawBytes: 0, newStoredBytes: 0 };
@@ -47,9 +44,6 @@ export class ChunkStore {
 
   async write(bytes: Uint8Array, signal?: AbortSignal): Promise<WrittenChunk> {
     signal?.throwIfAborted();
-    if (bytes.length > MAX_BYTES) {
-      throw new BackupError("internal", `Cannot store a chunk: ${bytes.length} bytes are too many`);
-    }
     const name = await this.objects.cipher.nameOf("chunk", bytes);
     const result = await this.#storeOnce(name, bytes, signal);
     const chunk = { name, rawBytes: bytes.length, ...result };

@@ -4,9 +4,10 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts";
-import { BackupError } from "../core/errors.ts";
+import { BackupError, toBackupError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Storage } from "../storage/storage.ts";
+import { isDamage } from "./backups.ts";
 import {
   type KeyFile,
   readKeyFile,
@@ -16,7 +17,7 @@ import {
   writeKeyFile,
 } from "./key_file.ts";
 import { type KeyInput, readKeyInput } from "./key_input.ts";
-import { baseName, keyPath, KEYS } from "./paths.ts";
+import { baseName, keyPath, KEYS, MAX_PLAIN_BYTES } from "./paths.ts";
 import type { KeyFacts } from "./types.ts";
 
 /** Adds, removes and lists keys. Holds the secrets, so it never leaves this folder. */
@@ -104,6 +105,25 @@ export class KeyRing {
   }
 }
 
+/** Key files that cannot be read, by path; see `Repository.verify`. */
+export async function findDamagedKeys(
+  storage: Storage,
+  signal?: AbortSignal,
+): Promise<Map<string, BackupError>> {
+  const damaged = new Map<string, BackupError>();
+  for await (const { name } of storage.list(KEYS, signal)) {
+    try {
+      const bytes = await getListed(storage, name);
+      if (bytes !== null) readKeyFile(bytes, name);
+    } catch (thrown) {
+      const error = toBackupError(thrown);
+      if (!isDamage(error.code)) throw error;
+      damaged.set(name, error);
+    }
+  }
+  return damaged;
+}
+
 /** Key files of this repository; those of one that lost the race to be made here are left out. */
 async function readKeyFiles(
   storage: Storage,
@@ -112,12 +132,14 @@ async function readKeyFiles(
   const files: KeyFile[] = [];
   let unreadable: unknown;
   for await (const { name } of storage.list(KEYS)) {
-    const bytes = await getListed(storage, name);
-    if (bytes === null) continue;
     try {
+      const bytes = await getListed(storage, name);
+      if (bytes === null) continue;
       const file = readKeyFile(bytes, name);
       if (file.repositoryId === repositoryId && file.keyId === baseName(name)) files.push(file);
     } catch (error) {
+      // What does not answer is another matter than what cannot be read.
+      if (!isDamage(toBackupError(error).code)) throw error;
       unreadable ??= error;
     }
   }
@@ -131,7 +153,7 @@ function factsOf({ keyId, kind, label, createdAt }: KeyFile): KeyFacts {
 /** An object that was listed; null when it went since: a creator that lost the race takes its key away. */
 async function getListed(storage: Storage, name: string): Promise<Uint8Array | null> {
   try {
-    return await storage.get(name);
+    return await storage.get(name, { maxBytes: MAX_PLAIN_BYTES });
   } catch (error) {
     if (error instanceof BackupError && error.code === "storage_missing") return null;
     throw error;

@@ -6,6 +6,7 @@
  */
 import { concat, cryptoBytes, equalConstantTime, fromHex, toHex, utf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
+import { refuseOversized } from "../storage/oversized.ts";
 import { type Cipher, TAG_BYTES } from "./cipher.ts";
 import { type Algorithm, compress, decompress } from "./compress.ts";
 import type { Compression, ObjectKind } from "./types.ts";
@@ -17,6 +18,14 @@ export const HEADER_BYTES = 68;
 /** What every object is longer than its payload. */
 export const OVERHEAD_BYTES = HEADER_BYTES + TAG_BYTES;
 
+/**
+ * Most content of one object. Chunks of rows have 8 MiB; only a definition or a list of unusual length
+ * makes a larger one.
+ */
+export const MAX_CONTENT_BYTES = 64 * 1024 * 1024;
+/** Most bytes of a stored object: content that does not shrink is stored as it is. */
+export const MAX_STORED_BYTES = MAX_CONTENT_BYTES + OVERHEAD_BYTES;
+
 const KINDS: readonly ObjectKind[] = ["chunk", "manifest", "backup", "owner"];
 const ALGORITHMS: readonly Algorithm[] = ["none", "zstd", "gzip"];
 
@@ -26,6 +35,13 @@ export async function sealObject(
   options: { cipher: Cipher; kind: ObjectKind; path: string; compression: Compression },
 ): Promise<Uint8Array> {
   const { cipher, kind, path } = options;
+  if (content.length > MAX_CONTENT_BYTES) {
+    throw new BackupError(
+      "over_budget",
+      `Cannot store ${path}: ${content.length} bytes are more than one object may hold`,
+      { hint: `The limit is ${MAX_CONTENT_BYTES} bytes: one definition or list is too long.` },
+    );
+  }
   const packed = await compress(content, options.compression);
   const nonce = crypto.getRandomValues(new Uint8Array(12));
   const header = new Uint8Array(HEADER_BYTES);
@@ -82,6 +98,8 @@ export async function openObject(
   }
   const algorithm = ALGORITHMS[header[6] as number];
   const rawBytes = view.getUint32(28);
+  // Without encryption anybody can write a header: a few bytes may claim to unfold to gigabytes.
+  refuseOversized(path, rawBytes, MAX_CONTENT_BYTES);
   if (!algorithm) throw fault("object_altered", "its compression is unknown");
   const content = await decompress(payload, { algorithm, rawBytes }).catch((cause: unknown) => {
     if (cause instanceof BackupError) throw cause;

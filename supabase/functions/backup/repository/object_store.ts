@@ -6,7 +6,7 @@
 import { BackupError } from "../core/errors.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Cipher } from "./cipher.ts";
-import { openObject, sealObject } from "./object.ts";
+import { MAX_STORED_BYTES, openObject, sealObject } from "./object.ts";
 import type { Compression, ObjectKind } from "./types.ts";
 
 /** Where an object is and what it is. */
@@ -73,7 +73,10 @@ export class ObjectStore {
 
   async #read(path: string, signal: AbortSignal | undefined): Promise<Uint8Array> {
     try {
-      return await this.storage.get(path, signal ? { signal } : {});
+      return await this.storage.get(path, {
+        maxBytes: MAX_STORED_BYTES,
+        ...(signal ? { signal } : {}),
+      });
     } catch (error) {
       if (error instanceof BackupError && error.code === "storage_missing") {
         throw missingObject(path, error);

@@ -12,6 +12,9 @@ export const CHUNKS = "chunks/";
 export const MANIFESTS = "manifests/";
 export const BACKUPS = "backups/";
 
+/** Most bytes of a file that is kept as plain JSON: the description and the key files. */
+export const MAX_PLAIN_BYTES = 64 * 1024;
+
 const CONTENT_NAME = /^[0-9a-f]{64}$/;
 
 /** Whether the text is the name of content: 64 hexadecimal digits. */

@@ -6,7 +6,7 @@
 import { fromUtf8, utf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import type { Storage } from "../storage/storage.ts";
-import { REPOSITORY_FILE } from "./paths.ts";
+import { MAX_PLAIN_BYTES, REPOSITORY_FILE } from "./paths.ts";
 
 /** What the file says. */
 export interface RepositoryFile {
@@ -29,13 +29,19 @@ export async function putRepositoryFile(storage: Storage, file: RepositoryFile):
 
 /** Reads the file. @throws `repository_missing`, `repository_format`, `object_altered` */
 export async function readRepositoryFile(storage: Storage): Promise<RepositoryFile> {
-  const bytes = await storage.get(REPOSITORY_FILE).catch((error: unknown) => {
-    if (!(error instanceof BackupError) || error.code !== "storage_missing") throw error;
-    throw new BackupError("repository_missing", `Cannot open ${storage.location}: no repository`, {
-      hint: "Check the address, or make a repository with action=init.",
-      cause: error,
-    });
-  });
+  const bytes = await storage.get(REPOSITORY_FILE, { maxBytes: MAX_PLAIN_BYTES }).catch(
+    (error: unknown) => {
+      if (!(error instanceof BackupError) || error.code !== "storage_missing") throw error;
+      throw new BackupError(
+        "repository_missing",
+        `Cannot open ${storage.location}: no repository`,
+        {
+          hint: "Check the address, or make a repository with action=init.",
+          cause: error,
+        },
+      );
+    },
+  );
   let file: Partial<RepositoryFile>;
   try {
     file = JSON.parse(fromUtf8(bytes));

@@ -5,12 +5,15 @@
  */
 import { toBackupError } from "../core/errors.ts";
 import type { DataPart } from "../core/model.ts";
+import { refuseOversized } from "../storage/oversized.ts";
 import { backupIds, chunksOf, isDamage, readBackup } from "./backups.ts";
 import type { ChunkStore } from "./chunk_store.ts";
+import { findDamagedKeys } from "./key_ring.ts";
 import { readLines } from "./lines.ts";
 import { mapConcurrent } from "./map_concurrent.ts";
 import { missingObject } from "./object_store.ts";
-import { OVERHEAD_BYTES } from "./object.ts";
+import { MAX_STORED_BYTES, OVERHEAD_BYTES } from "./object.ts";
+import { findDamagedOwners } from "./owners.ts";
 import { backupPath, baseName, chunkPath, CHUNKS } from "./paths.ts";
 import type { Manifest, VerifyOptions, VerifyReport } from "./types.ts";
 
@@ -31,6 +34,7 @@ export async function verifyBackups(
   const backups = options.backups ?? await backupIds(chunks, options.signal);
   const run = new Verification(chunks, options, backups);
   await run.listChunks();
+  if (options.backups === undefined) await run.checkOwnFiles();
   for (const backupId of backups) await run.checkBackup(backupId);
   return run.report;
 }
@@ -59,6 +63,19 @@ class Verification {
     const { storage } = this.#chunks.objects;
     for await (const { name, sizeBytes } of storage.list(CHUNKS, this.#options.signal)) {
       this.#sizes.set(baseName(name), sizeBytes);
+    }
+  }
+
+  /** Keys and owners: what cannot be read there stops nobody as long as another one can, so it is told here. */
+  async checkOwnFiles(): Promise<void> {
+    const { objects } = this.#chunks;
+    const { signal } = this.#options;
+    for (
+      const find of [findDamagedOwners(objects, signal), findDamagedKeys(objects.storage, signal)]
+    ) {
+      for (const [object, { code, message }] of await find) {
+        this.report.problems.push({ object, code, message, backups: [] });
+      }
     }
   }
 
@@ -117,6 +134,7 @@ class Verification {
     looked.problem = await this.#find(path, backupId, async () => {
       const size = this.#sizes.get(name);
       if (size === undefined) throw missingObject(path);
+      refuseOversized(path, size, MAX_STORED_BYTES);
       if (this.#options.level === "full" || size < OVERHEAD_BYTES) {
         const { content, storedBytes } = await this.#chunks.readSized(name, this.#options.signal);
         looked.rawBytes = content.length;

@@ -7,6 +7,7 @@
 import { BackupError } from "../core/errors.ts";
 import { randomId } from "../core/ids.ts";
 import { checkName, compareNames } from "./names.ts";
+import { refuseOversized } from "./oversized.ts";
 import type { Storage, StoredObject } from "./storage.ts";
 
 /** Where unfinished objects are; names cannot begin with a dot, so nothing else can be there. */
@@ -38,14 +39,14 @@ export function localStorage(directory: string): Storage {
         throw translate(error, `store ${name}`, signal);
       }
     },
-    async get(name, { from = 0, to, signal } = {}) {
+    async get(name, { from = 0, to, maxBytes, signal } = {}) {
       const target = path(name);
       signal?.throwIfAborted();
       try {
-        if (from === 0 && to === undefined) {
+        if (from === 0 && to === undefined && maxBytes === undefined) {
           return await Deno.readFile(target, signal ? { signal } : {});
         }
-        return await readRange(target, from, to);
+        return await readRange(target, { name, from, to, maxBytes });
       } catch (error) {
         throw translate(error, `read ${name}`, signal);
       }
@@ -136,11 +137,20 @@ async function makeDirectory(path: string): Promise<void> {
   await Deno.mkdir(path, { recursive: true, mode: 0o700 });
 }
 
-async function readRange(path: string, from: number, to: number | undefined): Promise<Uint8Array> {
+async function readRange(
+  path: string,
+  { name, from, to, maxBytes }: {
+    name: string;
+    from: number;
+    to: number | undefined;
+    maxBytes: number | undefined;
+  },
+): Promise<Uint8Array> {
   const file = await Deno.open(path, { read: true });
   try {
     const size = (await file.stat()).size;
     const end = Math.min(to ?? size, size);
+    refuseOversized(name, Math.max(0, end - from), maxBytes);
     const bytes = new Uint8Array(Math.max(0, end - from));
     await file.seek(from, Deno.SeekMode.Start);
     let at = 0;

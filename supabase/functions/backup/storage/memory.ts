@@ -6,6 +6,7 @@
 import { type Clock, systemClock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
 import { checkName, compareNames } from "./names.ts";
+import { refuseOversized } from "./oversized.ts";
 import type { Storage, StoredObject } from "./storage.ts";
 
 /** A storage in memory. `objects` is open, so that a test can damage what is stored. */
@@ -29,13 +30,15 @@ export function memoryStorage(clock: Clock = systemClock): MemoryStorage {
       objects.set(name, { body: body.slice(), modifiedAt: clock.now() });
       return { created: true };
     },
-    async get(name, { from, to, signal } = {}) {
+    async get(name, { from, to, maxBytes, signal } = {}) {
       await turn(signal);
       const object = objects.get(checkName(name));
       if (!object) {
         throw new BackupError("storage_missing", `Cannot read ${name}: the storage has none`);
       }
-      return object.body.slice(from ?? 0, to ?? object.body.length);
+      const bytes = object.body.subarray(from ?? 0, to ?? object.body.length);
+      refuseOversized(name, bytes.length, maxBytes);
+      return bytes.slice();
     },
     async head(name, signal) {
       await turn(signal);

@@ -16,11 +16,13 @@ import {
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { FetchHttpHandler } from "@smithy/fetch-http-handler";
+import { concat } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import { checkName } from "./names.ts";
 import { isPreconditionFailed, isUnsupported, statusOf, translateS3Error } from "./s3_errors.ts";
-import type { Storage, StoredObject } from "./storage.ts";
+import { refuseOversized } from "./oversized.ts";
+import type { GetOptions, Storage, StoredObject } from "./storage.ts";
 
 /** Where the bucket is and how to enter. */
 export interface S3Options {
@@ -70,7 +72,11 @@ class S3Storage implements Storage {
       requestChecksumCalculation: "WHEN_REQUIRED",
       responseChecksumValidation: "WHEN_REQUIRED",
       // The runtime's own fetch: its copy of node:http stalls on bodies of megabytes.
-      requestHandler: new FetchHttpHandler({ requestTimeout: 120_000 }),
+      // A server may not send the request on: where it goes is what the settings say.
+      requestHandler: new FetchHttpHandler({
+        requestTimeout: 120_000,
+        requestInit: () => ({ redirect: "manual" }),
+      }),
     });
     askForBytesAsTheyAre(this.#client);
   }
@@ -92,12 +98,9 @@ class S3Storage implements Storage {
     });
   }
 
-  async get(
-    name: string,
-    options: { from?: number; to?: number; signal?: AbortSignal } = {},
-  ): Promise<Uint8Array> {
+  async get(name: string, options: GetOptions = {}): Promise<Uint8Array> {
     checkName(name);
-    const { from = 0, to, signal } = options;
+    const { from = 0, to, maxBytes, signal } = options;
     const whole = from === 0 && to === undefined;
     if (to !== undefined && to <= from) return new Uint8Array(0);
     return await this.#run(`read ${name}`, signal, async () => {
@@ -105,7 +108,7 @@ class S3Storage implements Storage {
       const input = { ...this.#object(name), ...(whole ? {} : { Range: range }) };
       try {
         const answer = await this.#client.send(new GetObjectCommand(input), abort(signal));
-        const bytes = await answer.Body?.transformToByteArray() ?? new Uint8Array(0);
+        const bytes = await readBody(answer, { name, maxBytes });
         const expected = answer.ContentLength;
         if (expected !== undefined && bytes.length !== expected) {
           const why = `${bytes.length} of ${expected} bytes came`;
@@ -223,6 +226,38 @@ class S3Storage implements Storage {
       throw translateS3Error(error, { verb, bucket: this.#options.bucket });
     }
   }
+}
+
+/** What a server says of an object, and the object. */
+interface Answer {
+  ContentLength?: number | undefined;
+  Body?: { transformToWebStream(): ReadableStream; transformToByteArray(): Promise<Uint8Array> };
+}
+
+/** The body, counted while it comes where the server does not say beforehand how long it is. */
+async function readBody(
+  answer: Answer,
+  { name, maxBytes }: { name: string; maxBytes: number | undefined },
+): Promise<Uint8Array> {
+  const { Body, ContentLength } = answer;
+  if (!Body) return new Uint8Array(0);
+  if (maxBytes === undefined) return await Body.transformToByteArray();
+  const parts: Uint8Array[] = [];
+  let length = ContentLength ?? 0;
+  const stream: ReadableStream<Uint8Array> = Body.transformToWebStream();
+  try {
+    refuseOversized(name, length, maxBytes);
+    length = 0;
+    for await (const part of stream.values({ preventCancel: true })) {
+      length += part.length;
+      refuseOversized(name, length, maxBytes);
+      parts.push(part);
+    }
+  } catch (error) {
+    await stream.cancel().catch(() => {}); // the first error says more
+    throw error;
+  }
+  return concat(parts);
 }
 
 /**

@@ -13,6 +13,15 @@ export interface StoredObject {
   modifiedAt: Date | null;
 }
 
+/** What is read of an object. */
+export interface GetOptions {
+  from?: number;
+  to?: number;
+  /** Most bytes that the answer may have. @default no bound */
+  maxBytes?: number;
+  signal?: AbortSignal;
+}
+
 /**
  * Keeps immutable objects under names. Names are relative, `/`-separated, of `[A-Za-z0-9._=-]` per
  * segment, never with empty or dot segments.
@@ -34,13 +43,11 @@ export interface Storage {
   put(name: string, body: Uint8Array, signal?: AbortSignal): Promise<{ created: boolean }>;
 
   /**
-   * The whole object, or bytes [from, to) of it.
-   * @throws `storage_missing`, `storage_unreachable`, `storage_refused`
+   * The whole object, or bytes [from, to) of it. An object of more than `maxBytes` is not read into
+   * memory: whoever writes to a bucket can put anything of any size under a name of ours.
+   * @throws `storage_missing`, `storage_unreachable`, `storage_refused`, `object_oversized`
    */
-  get(
-    name: string,
-    options?: { from?: number; to?: number; signal?: AbortSignal },
-  ): Promise<Uint8Array>;
+  get(name: string, options?: GetOptions): Promise<Uint8Array>;
 
   /** Size and time of an object, null when there is none. */
   head(name: string, signal?: AbortSignal): Promise<StoredObject | null>;

@@ -57,7 +57,9 @@ function damaged(report: VerifyReport): BackupError {
   const backups = [...new Set(report.problems.flatMap((problem) => problem.backups))];
   return new BackupError(
     code,
-    `Cannot vouch for ${backups.join(", ")}: ${report.problems.length} stored objects are damaged`,
+    `Cannot vouch for ${
+      backups.length === 0 ? "the repository's own files" : backups.join(", ")
+    }: ${report.problems.length} stored objects are damaged`,
     {
       hint: "Restore from another backup or copy, and make a new backup now.",
       details: { ...report, problems: report.problems.slice(0, PROBLEMS_SHOWN) },
