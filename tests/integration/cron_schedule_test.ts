@@ -8,6 +8,7 @@ import {
   removeSchedule,
 } from "../../supabase/functions/backup/schedule/cron_schedule.ts";
 import { StateDatabase } from "../../supabase/functions/backup/state/database.ts";
+import { debianServer, hasDebianServer } from "../support/debian_server.ts";
 import { startNetStandIn } from "../support/net_stand_in.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
 
@@ -135,4 +136,47 @@ Deno.test("removeSchedule takes the job and its secrets, and nothing of others",
       select (select string_agg(jobname, ',') from cron.job) as jobs,
         (select string_agg(name, ',') from vault.secrets) as secrets`);
   assert.deepEqual({ ...left }, { jobs: "theirs", secrets: "theirs" });
+});
+
+const CRON_REASON = hasDebianServer(["pg_cron"]) ? "" : " (skipped: needs Debian's pg_cron)";
+
+Deno.test({
+  name: `installSchedule works with the real pg_cron as a role that is no superuser${CRON_REASON}`,
+  ignore: CRON_REASON !== "",
+  async fn() {
+    await using server = (await debianServer({ preload: ["pg_cron"] }))!;
+    await using net = await startNetStandIn(server.url(), { cron: false });
+    await using admin = await openState(server.url());
+    await admin.run("prepare", (sql) =>
+      sql.unsafe(`
+        create extension pg_cron;
+        create role project login bypassrls;
+        grant usage on schema cron to project;
+        grant select on cron.job to project;
+        select cron.schedule('theirs', '* * * * *', 'select 1')`));
+    await using database = await openState(server.url("postgres", "project"));
+    await using here = receiver();
+    await installSchedule(database, { url: "http://127.0.0.1:1/old", key: KEY });
+    await Promise.all([
+      installSchedule(database, here.target),
+      installSchedule(database, here.target),
+    ]);
+    const state = await readSchedule(database, here.target);
+    assert.equal(state.installed, true, state.found);
+    const jobs = await admin.run(
+      "look",
+      (sql) => sql`select jobname, username, schedule, active from cron.job order by jobname`,
+    );
+    assert.deepEqual(jobs.map((job) => ({ ...job })), [
+      { jobname: CRON_JOB, username: "project", schedule: "* * * * *", active: true },
+      { jobname: "theirs", username: "postgres", schedule: "* * * * *", active: true },
+    ]);
+    const called = here.next();
+    await net.runCronJob(CRON_JOB);
+    await called;
+    assert.equal(here.calls[0]?.apikey, KEY.reveal());
+    assert.equal((await removeSchedule(database)).removed.length, 3);
+    const left = await admin.run("look", (sql) => sql`select jobname from cron.job`);
+    assert.deepEqual(left.map(({ jobname }) => jobname), ["theirs"]);
+  },
 });
