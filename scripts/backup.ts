@@ -23,7 +23,7 @@ await runCommand({
     jobs: { type: "string", default: "2", help: "connections that read rows at a time" },
     compression: { type: "string", default: "zstd:1", help: "zstd, gzip or none, with a level" },
     profile: { type: "string", default: "plain", help: "plain or supabase" },
-    include: { type: "string", multiple: true, help: "schema, or schema.table; * and ? match" },
+    include: { type: "string", multiple: true, help: "schema, or schema.table alone; * and ? match" },
     exclude: { type: "string", multiple: true, help: "schema, or schema.table" },
     "exclude-data": {
       type: "string",

@@ -116,6 +116,11 @@ export interface Entry {
   statements: EntryStatements;
   /** Keys of the entries that must exist before this one. After ordering every key names an entry. */
   dependsOn: string[];
+  /**
+   * Identities of objects that it needs and that the backup leaves out, because only chosen tables were
+   * asked for.
+   */
+  outside?: string[];
   /** Of the platform (schema auth, storage, …): its definition is not ours to create on Supabase. */
   managed?: true;
   /** Name of the extension that owns the object; such entries carry data or rights only. */

@@ -18,9 +18,10 @@ import type { Session } from "../postgres/session.ts";
 /** What to save, and how managed schemas are taken. */
 export interface DumpOptions {
   profile: "supabase" | "plain";
-  /** Patterns as in psql's `\d` (`schema` or `schema.table`, `*` and `?`); empty means everything. */
+  /** Patterns with `*` and `?`. With no pattern to include everything is taken. */
   includeSchemas: string[];
   excludeSchemas: string[];
+  /** As `schema.table`: taken besides the schemas, with what is in them and nothing that they need. */
   includeTables: string[];
   excludeTables: string[];
   /** Tables whose definition is saved and whose rows are not. */

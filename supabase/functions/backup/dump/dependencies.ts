@@ -100,14 +100,28 @@ export class Dependencies {
 
   /** Keys of the drafts that a draft needs by pg_depend, without itself. */
   ofDraft(key: string): Set<string> {
-    const needed = new Set<string>();
+    return this.walk(key, () => false).drafts;
+  }
+
+  /**
+   * What a draft needs by pg_depend, without itself: drafts, and objects without one at which `stopsAt`
+   * ends the way. Every other object without a draft is passed through.
+   */
+  walk(
+    key: string,
+    stopsAt: (object: string) => boolean,
+  ): { drafts: Set<string>; stops: Set<string> } {
+    const drafts = new Set<string>();
+    const stops = new Set<string>();
     const visited = new Set<string>();
     const visit = (object: string) => {
       for (const reference of this.#references.get(object) ?? []) {
         const draft = this.draftOf(reference);
+        const stop = draft === undefined ? this.chainOf(reference).find(stopsAt) : undefined;
         if (draft !== undefined) {
-          if (draft !== key) needed.add(draft);
-        } else if (!visited.has(reference)) {
+          if (draft !== key) drafts.add(draft);
+        } else if (stop !== undefined) stops.add(stop);
+        else if (!visited.has(reference)) {
           visited.add(reference);
           visit(reference);
         }
@@ -115,7 +129,7 @@ export class Dependencies {
     };
     visit(key);
     for (const part of this.#parts.get(key) ?? []) visit(part);
-    return needed;
+    return { drafts, stops };
   }
 }
 

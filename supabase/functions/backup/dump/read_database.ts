@@ -6,6 +6,7 @@
 import type { DatabaseModel, Entry, EntryStatements } from "../core/model.ts";
 import type { Session } from "../postgres/session.ts";
 import { takeCensus } from "./census.ts";
+import { keepChosen } from "./chosen_tables.ts";
 import { type Draft, Drafts, type DumpContext, type DumpOptions } from "./context.ts";
 import { decorate, type Decorations } from "./decorate.ts";
 import { Dependencies } from "./dependencies.ts";
@@ -67,7 +68,7 @@ async function readCatalogs(session: Session, options: DumpOptions): Promise<Dat
   const ordered = orderDrafts(context, dependencies);
   return {
     source,
-    entries: toEntries(context, ordered, decorations),
+    entries: await keepChosen(context, dependencies, toEntries(context, ordered, decorations)),
     tableData: context.tableData,
     rowVersions: await noteRowVersions(context),
     remarks: context.remarks,

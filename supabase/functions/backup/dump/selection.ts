@@ -48,12 +48,16 @@ function hasPatterns(options: DumpOptions): boolean {
   return options.includeSchemas.length > 0 || options.includeTables.length > 0;
 }
 
+/** A schema is read when it is chosen itself, and when tables of it may be. */
 function isSelected(options: DumpOptions, schema: string): boolean {
   if (options.excludeSchemas.some((pattern) => matchesPattern(pattern, schema))) return false;
-  if (options.includeSchemas.length > 0) {
-    return options.includeSchemas.some((pattern) => matchesPattern(pattern, schema));
-  }
-  return true;
+  return options.includeTables.length > 0 || takesWholeSchema(options, schema);
+}
+
+/** Whether all that a schema holds is taken, and not only chosen tables of it. */
+export function takesWholeSchema(options: DumpOptions, schema: string): boolean {
+  if (!hasPatterns(options)) return true;
+  return options.includeSchemas.some((pattern) => matchesPattern(pattern, schema));
 }
 
 /**

@@ -77,6 +77,18 @@ export function planBeside(plan: RestorePlan, input: BesideInput): void {
       plan.leftOut.push({ identity: entry.identity, reason: "it is outside the schema" });
     }
   }
+  for (const entry of copied) {
+    for (const identity of entry.outside ?? []) {
+      if (live.byIdentity(identity)?.schema !== schema) continue;
+      plan.missing.push({
+        what: "object",
+        name: identity,
+        reason:
+          `${entry.identity} needs it in the new schema, and the backup holds chosen tables ` +
+          "only; make a backup that includes the whole schema",
+      });
+    }
+  }
   const create = [...copied].filter((entry) => !isRows(entry) && entry.kind !== "refresh");
   // Rights would open the copy to whoever may read the original; its owner grants what is wanted.
   plan.create = create.map((entry) => ({
@@ -124,14 +136,15 @@ function leaveOutForeignKeys(
 ): void {
   for (const entry of copied) {
     if (entry.kind !== "foreign-key") continue;
-    const outside = index.dependencies(entry).find((each) =>
+    const uncopied = index.dependencies(entry).find((each) =>
       isTable(each) && (each.schema !== schema || !copied.has(each))
     );
+    const outside = uncopied?.identity ?? entry.outside?.[0];
     if (outside === undefined) continue;
     copied.delete(entry);
     plan.leftOut.push({
       identity: entry.identity,
-      reason: `it refers to ${outside.identity}, which is not copied`,
+      reason: `it refers to ${outside}, which is not copied`,
     });
   }
 }

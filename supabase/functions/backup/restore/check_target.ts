@@ -69,6 +69,7 @@ export function checkTarget(input: CheckInput): TargetCheck {
   checkAccessMethods(input, check);
   checkObjectRights(input, check);
   checkRoles(input, check);
+  checkOutside(input, check);
   return check;
 }
 
@@ -155,6 +156,31 @@ function checkAccessMethods({ index, target, wanted, leaveOuts }: CheckInput, ch
   for (const name of names) {
     if (fromExtensions && !["heap"].includes(name)) continue;
     check.missing.push({ what: "access-method", name, reason: "tables of the backup use it" });
+  }
+}
+
+/** Looks for what a backup of chosen tables needs and does not hold. */
+function checkOutside(input: CheckInput, check: TargetCheck): void {
+  const { live, request, wanted, leaveOuts } = input;
+  const neededBy = new Map<string, string>();
+  for (const entry of wanted) {
+    // A copy beside does without foreign keys to what is not copied.
+    const isDoneWithout = request.intoSchema !== undefined && entry.kind === "foreign-key";
+    if (leaveOuts.has(entry) || isDoneWithout) continue;
+    for (const identity of entry.outside ?? []) {
+      if (live.byIdentity(identity) === undefined && !neededBy.has(identity)) {
+        neededBy.set(identity, entry.identity);
+      }
+    }
+  }
+  for (const [identity, needing] of neededBy) {
+    check.missing.push({
+      what: "object",
+      name: identity,
+      reason:
+        `${needing} needs it, and the backup holds chosen tables only; make it in the target, ` +
+        "or make a backup that includes its whole schema, or everything",
+    });
   }
 }
 

@@ -7,7 +7,7 @@
 import { quoteQualified } from "../../postgres/quote.ts";
 import type { Row } from "../../postgres/session.ts";
 import { Drafts, type DumpContext, type DumpOptions } from "../context.ts";
-import { matchesPattern } from "../selection.ts";
+import { matchesPattern, takesWholeSchema } from "../selection.ts";
 import { type Column, readColumns } from "./columns.ts";
 import { presentDefinition } from "./present_definition.ts";
 import { DETAILS, EXTENSIONS, RELATIONS } from "./relation_queries.ts";
@@ -193,8 +193,7 @@ function configurationOf(
 /** Whether the operator's patterns take the relation. */
 export function isSelected(options: DumpOptions, schema: string, name: string): boolean {
   if (matchesRelation(options.excludeTables, schema, name)) return false;
-  return options.includeTables.length === 0 ||
-    matchesRelation(options.includeTables, schema, name);
+  return takesWholeSchema(options, schema) || matchesRelation(options.includeTables, schema, name);
 }
 
 async function addDetails(context: DumpContext, relations: Map<number, Relation>): Promise<void> {
