@@ -186,6 +186,46 @@ async function* failing(slice: Uint8Array, error: Error): AsyncIterable<Uint8Arr
   throw error;
 }
 
+Deno.test("several COPYs come in one round trip, each with its own end", () =>
+  withSession(async (session) => {
+    const copies: { text: string; rows: number; bytes: number }[] = [];
+    let open = "";
+    const sink = {
+      data: (slice: Uint8Array) => void (open += new TextDecoder().decode(slice)),
+      end: (result: { rows: number; bytes: number }) => {
+        copies.push({ text: open, ...result });
+        open = "";
+      },
+    };
+    await session.copyOutEach([
+      "COPY (SELECT 1 UNION ALL SELECT 2) TO STDOUT",
+      "COPY (SELECT 1 WHERE false) TO STDOUT",
+      "COPY (SELECT 'x') TO STDOUT",
+    ], sink);
+    assert.deepEqual(copies, [
+      { text: "1\n2\n", rows: 2, bytes: 4 },
+      { text: "", rows: 0, bytes: 0 },
+      { text: "x\n", rows: 1, bytes: 2 },
+    ]);
+    copies.length = 0;
+    const failing = ["COPY (SELECT 1) TO STDOUT", "COPY (SELECT 1 / 0) TO STDOUT"];
+    await assert.rejects(session.copyOutEach(failing, sink), DatabaseError);
+    assert.equal(copies.length, 1);
+    await assert.rejects(
+      session.copyOutEach(["COPY (SELECT 1) TO STDOUT", "SELECT 1"], sink),
+      { code: "internal" },
+    );
+    const stop = () => {
+      throw new Error("enough");
+    };
+    const endless = "COPY (SELECT generate_series(1, 100000000)) TO STDOUT";
+    await assert.rejects(
+      session.copyOutEach([endless, endless], { data: stop, end: () => {} }),
+      /enough/,
+    );
+    assert.deepEqual(await session.query("SELECT 1 AS one"), [{ one: 1 }]);
+  }));
+
 Deno.test("data moves in the server's encoding, SQL text does not lose a character", async () => {
   const server = await testServer(17);
   const admin = await connect({ url: server.url() });

@@ -22,6 +22,14 @@ export interface CopyResult {
   bytes: number;
 }
 
+/** Takes the data of several COPYs. */
+export interface CopySink {
+  /** A slice of the COPY that runs; valid until the promise settles. */
+  data(slice: Uint8Array): void | Promise<void>;
+  /** The COPY has ended. Must not throw. */
+  end(result: CopyResult): void;
+}
+
 /**
  * One connection, used by one caller at a time: a second call waits for the first to end.
  *
@@ -57,6 +65,12 @@ export interface Session {
    * The socket is not read on until then, so memory stays bounded however large a row is.
    */
   copyOut(sql: string, onData: (slice: Uint8Array) => void | Promise<void>): Promise<CopyResult>;
+
+  /**
+   * Runs several `COPY … TO STDOUT` in one round trip, for many small tables: `sink.data` is called as in
+   * {@linkcode Session.copyOut}, `sink.end` once at the end of each COPY, in their order.
+   */
+  copyOutEach(statements: readonly string[], sink: CopySink): Promise<void>;
 
   /** Runs `COPY … FROM STDIN` with COPY data in slices of any cut. When `source` throws, the COPY fails. */
   copyIn(sql: string, source: AsyncIterable<Uint8Array>): Promise<CopyResult>;

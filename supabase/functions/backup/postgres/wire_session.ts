@@ -8,7 +8,7 @@ import { DatabaseError, parseErrorFields } from "./database_error.ts";
 import { CopyInFramer } from "./copy_in_framer.ts";
 import { parserOf, type ValueParser } from "./parse_value.ts";
 import { extendedQuery, frame, readInt32, readUint16 } from "./protocol.ts";
-import type { CopyResult, Parameter, Row, Session } from "./session.ts";
+import type { CopyResult, CopySink, Parameter, Row, Session } from "./session.ts";
 import { BYTES_CODEC, decodeLoosely, type TextCodec, UTF8_CODEC } from "./text_codec.ts";
 import { garbage, type Message, type Wire } from "./wire.ts";
 
@@ -79,24 +79,42 @@ export class WireSession implements Session {
     });
   }
 
-  copyOut(
+  async copyOut(
     sql: string,
     onData: (slice: Uint8Array) => void | Promise<void>,
   ): Promise<CopyResult> {
+    let result: CopyResult = { rows: 0, bytes: 0 };
+    await this.copyOutEach([sql], { data: onData, end: (copied) => void (result = copied) });
+    return result;
+  }
+
+  copyOutEach(statements: readonly string[], sink: CopySink): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#wire.write(this.#simple(this.#inServerEncoding(sql)));
       const doing = "copy data out";
-      if (!await this.#startCopy("H", doing)) throw await this.#noCopy(doing);
-      let bytes = 0;
-      try {
-        bytes = await this.#wire.readCopyData(onData);
-      } catch (error) {
-        if (this.#wire.broken === undefined) await this.#abandonCopyOut();
-        throw error;
+      await this.#wire.write(this.#simple(this.#inServerEncoding(statements.join(";\n"))));
+      let copied = 0;
+      while (await this.#startCopy("H", doing)) {
+        sink.end(await this.#readCopy(sink, doing));
+        copied++;
       }
-      const { tag } = await this.#readAnswer(doing, { keepRows: false });
-      return { rows: rowsOf(tag), bytes };
+      if (copied !== statements.length) throw this.#noCopy(doing);
     });
+  }
+
+  /** The data of one COPY up to its tag. */
+  async #readCopy(sink: CopySink, doing: string): Promise<CopyResult> {
+    let bytes = 0;
+    try {
+      bytes = await this.#wire.readCopyData((slice) => sink.data(slice));
+    } catch (error) {
+      if (this.#wire.broken === undefined) await this.#abandonCopyOut();
+      throw error;
+    }
+    while (true) {
+      const message = await this.#readMessage();
+      if (message.type === "E") throw await this.#errorAfter(message, doing);
+      if (message.type === "C") return { rows: rowsOf(tagOf(message)), bytes };
+    }
   }
 
   copyIn(sql: string, source: AsyncIterable<Uint8Array>): Promise<CopyResult> {
@@ -212,11 +230,17 @@ export class WireSession implements Session {
   /** Reads to the end of the answer so that the connection can be used again, without the rest of the data. */
   async #abandonCopyOut(): Promise<void> {
     await this.#sendCancel();
-    await this.#wire.readCopyData(() => {});
-    try {
-      await this.#readAnswer("copy data out", { keepRows: false });
-    } catch (error) {
+    while (true) {
+      await this.#wire.readCopyData(() => {});
+      const message = await this.#readMessage();
+      if (message.type === "Z") {
+        this.#status = String.fromCharCode(message.body[0]!);
+        return;
+      }
+      if (message.type !== "E") continue;
+      const error = await this.#errorAfter(message, "copy data out");
       if (!(error instanceof DatabaseError)) throw error; // the cancelled COPY says so: expected
+      return;
     }
   }
 
@@ -238,7 +262,7 @@ export class WireSession implements Session {
           if (options.keepRows !== false) rows.push(this.#readRow(message.body, columns));
           break;
         case "C": {
-          const text = decodeLoosely(message.body.subarray(0, -1));
+          const text = tagOf(message);
           if (tag === "" || text !== "SET") tag = text;
           break;
         }
@@ -311,6 +335,10 @@ export class WireSession implements Session {
     }
     return row;
   }
+}
+
+function tagOf({ body }: Message): string {
+  return decodeLoosely(body.subarray(0, -1));
 }
 
 function rowsOf(tag: string): number {

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { DataPart, Piece, RowsFingerprint, TableData, TableFacts } from "../../core/model.ts";
-import { DatabaseError } from "../../postgres/database_error.ts";
-import type { Session } from "../../postgres/session.ts";
-import { copyRange, fromRange } from "./range_sql.ts";
+import type { DataPart, Piece, TableData, TableFacts } from "../../core/model.ts";
+import type { CopyResult, Session } from "../../postgres/session.ts";
+import type { RangeFacts } from "./range_facts.ts";
+import { copyRange } from "./range_sql.ts";
 import type { DataRange } from "./ranges.ts";
 
 /** Where COPY data goes. */
@@ -43,16 +43,15 @@ export interface TableRange {
   range: DataRange;
 }
 
-/** Copies a range of a table. */
+/** Copies a range of a table whose facts are known. */
 export async function copyTablePart(
   session: Session,
-  { table, data, range }: TableRange,
+  { table, data, range, facts }: TableRange & { facts: RangeFacts },
   options: CopyPartOptions,
 ): Promise<CopiedPart> {
   const sql = copyRange(table, data, range);
   const { part, pieces } = await copyAs(session, { range, data, sql }, options);
-  const taken = await fingerprint(session, { table, data, range }, options);
-  return { part: { ...part, fingerprint: taken }, pieces };
+  return { part: { ...part, fingerprint: facts.fingerprint }, pieces };
 }
 
 /** A part without rows, to carry the marks of rows that cannot be read. */
@@ -74,15 +73,46 @@ export function emptyPart(range: DataRange, data: TableData): CopiedPart {
 /** Hands what a COPY statement gives to the sink, as one part without a fingerprint. */
 export async function copyAs(
   session: Session,
-  { range, data, sql }: { range: DataRange; data: TableData; sql: string },
+  copy: { range: DataRange; data: TableData; sql: string },
   options: CopyPartOptions,
 ): Promise<CopiedPart> {
-  const { rows, bytes } = await session.copyOut(sql, async (slice) => {
-    options.signal?.throwIfAborted();
-    await options.sink.append(slice);
-    options.onBytes?.(slice.length);
-  });
-  const pieces = options.sink.endPart();
+  const result = await session.copyOut(copy.sql, (slice) => take(slice, options));
+  return endPart(copy, result, options);
+}
+
+/** As {@linkcode copyTablePart} for many small ranges, in one round trip. */
+export async function copyTableParts(
+  session: Session,
+  ranges: readonly (TableRange & { facts: RangeFacts })[],
+  options: CopyPartOptions,
+): Promise<CopiedPart[]> {
+  const copied: CopiedPart[] = [];
+  await session.copyOutEach(
+    ranges.map(({ table, data, range }) => copyRange(table, data, range)),
+    {
+      data: (slice) => take(slice, options),
+      end(result) {
+        const { facts, ...range } = ranges[copied.length]!;
+        const { part, pieces } = endPart(range, result, options);
+        copied.push({ part: { ...part, fingerprint: facts.fingerprint }, pieces });
+      },
+    },
+  );
+  return copied;
+}
+
+function take(slice: Uint8Array, { signal, sink, onBytes }: CopyPartOptions) {
+  signal?.throwIfAborted();
+  onBytes?.(slice.length);
+  return sink.append(slice);
+}
+
+function endPart(
+  { range, data }: { range: DataRange; data: TableData },
+  { rows, bytes }: CopyResult,
+  { sink }: CopyPartOptions,
+): CopiedPart {
+  const pieces = sink.endPart();
   // Whoever awaits it later learns of a failure; until then it must not count as unhandled.
   pieces.catch(() => {});
   return {
@@ -99,36 +129,4 @@ export async function copyAs(
     },
     pieces,
   };
-}
-
-async function fingerprint(
-  session: Session,
-  { table, data, range }: TableRange,
-  options: CopyPartOptions,
-): Promise<RowsFingerprint | null> {
-  if (data.fingerprintExpression === null) return null;
-  await session.execute("SAVEPOINT fingerprint");
-  try {
-    const [row] = await session.query(
-      `SELECT count(*)::pg_catalog.text AS rows,
-              coalesce(sum(${data.fingerprintExpression}::pg_catalog.int8), 0)::pg_catalog.text AS sum
-         ${fromRange(table, range)}`,
-    );
-    await session.execute("RELEASE SAVEPOINT fingerprint");
-    return row === undefined ? null : { rows: row.rows, sum: row.sum };
-  } catch (error) {
-    if (!isTooLarge(error)) throw error;
-    await session.execute("ROLLBACK TO SAVEPOINT fingerprint; RELEASE SAVEPOINT fingerprint");
-    options.onRemark?.(
-      `Rows of ${table.sqlName} are too large for a fingerprint: they are compared by number only`,
-    );
-    return null;
-  }
-}
-
-/** Whether the server could not put a row together for hashing. */
-function isTooLarge(error: unknown): boolean {
-  if (!(error instanceof DatabaseError)) return false;
-  return error.sqlState === "54000" || error.sqlState === "53200" ||
-    (error.sqlState === "XX000" && /invalid memory alloc request size/.test(error.message));
 }

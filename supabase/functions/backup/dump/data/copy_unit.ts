@@ -15,17 +15,19 @@ import {
   type CopiedPart,
   type CopyPartOptions,
   copyTablePart,
+  copyTableParts,
   emptyPart,
   type TableRange,
 } from "./copy_part.ts";
 import { copyLargeObjects } from "./copy_large_objects.ts";
 import { type Damage, findDamage, isDamage } from "./find_damage.ts";
 import { measureRange } from "./measure_range.ts";
+import { isTooLarge, type RangeFacts, readRangeFacts } from "./range_facts.ts";
 import { type DataLimits, type DataRange, type DataUnit, DEFAULT_LIMITS } from "./ranges.ts";
 
 /** What {@linkcode copyUnit} needs besides session and unit. */
 export interface CopyUnitOptions extends CopyPartOptions {
-  entries: ReadonlyMap<string, Entry>;
+  entries: ReadonlyMap<string, Pick<Entry, "table">>;
   tableData: ReadonlyMap<string, TableData>;
   limits?: DataLimits;
   /** What to do about rows that the server cannot read. @default "fail" */
@@ -43,13 +45,12 @@ export async function copyUnit(
   unit: DataUnit,
   options: CopyUnitOptions,
 ): Promise<CopiedPart[]> {
-  const parts: CopiedPart[] = [];
   await session.execute("SAVEPOINT unit");
   try {
-    for (const range of unit.ranges) {
-      options.signal?.throwIfAborted();
-      parts.push(...await copyEntryRange(session, range, options));
-    }
+    const parts = await copySmallTables(session, unit, options) ??
+      await copyRanges(session, unit, options);
+    await session.execute("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit");
+    return parts;
   } catch (error) {
     // Only a unit that somebody else may do leaves the session fit for more.
     if (isBusy(error)) {
@@ -57,7 +58,50 @@ export async function copyUnit(
     }
     throw error;
   }
-  await session.execute("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit");
+}
+
+/**
+ * Copies a unit of small tables in three round trips. Null when there is anything to say about one of
+ * them: then they are copied one by one.
+ */
+async function copySmallTables(
+  session: Session,
+  unit: DataUnit,
+  options: CopyUnitOptions,
+): Promise<CopiedPart[] | null> {
+  const { maxPartBytes } = options.limits ?? DEFAULT_LIMITS;
+  const ranges: TableRange[] = [];
+  for (const range of unit.ranges) {
+    const { table, data } = whatOf(range, options);
+    if (table === undefined || range.pages !== null) return null;
+    ranges.push({ table, data, range });
+  }
+  if (ranges.length < 2) return null;
+  const names = ranges.map(({ table }) => table.sqlName).join(", ONLY ");
+  try {
+    await session.execute(`LOCK TABLE ONLY ${names} IN ACCESS SHARE MODE NOWAIT`);
+    const facts = await readRangeFacts(session, ranges);
+    if (facts.some(({ bytes }) => bytes > maxPartBytes)) return null;
+    const known = ranges.map((range, index) => ({ ...range, facts: facts[index]! }));
+    return await copyTableParts(session, known, options);
+  } catch (error) {
+    if (!(error instanceof DatabaseError) || error.fatal || isBusy(error)) throw error;
+    options.sink.endPart().catch(() => {}); // what came before the error is not used
+    await session.execute("ROLLBACK TO SAVEPOINT unit");
+    return null;
+  }
+}
+
+async function copyRanges(
+  session: Session,
+  unit: DataUnit,
+  options: CopyUnitOptions,
+): Promise<CopiedPart[]> {
+  const parts: CopiedPart[] = [];
+  for (const range of unit.ranges) {
+    options.signal?.throwIfAborted();
+    parts.push(...await copyEntryRange(session, range, options));
+  }
   return parts;
 }
 
@@ -66,71 +110,101 @@ export function isBusy(error: unknown): boolean {
   return error instanceof BackupError && error.code === "lock_timeout";
 }
 
+/** What a range is of; large objects have no table. @throws `internal` when the model does not know it */
+function whatOf(
+  range: DataRange,
+  options: CopyUnitOptions,
+): { table: TableFacts | undefined; data: TableData } {
+  const entry = options.entries.get(range.entry);
+  const data = options.tableData.get(range.entry);
+  if (entry !== undefined && data !== undefined) return { table: entry.table, data };
+  throw new BackupError("internal", `Cannot copy ${range.entry}: it is not in the model`);
+}
+
 async function copyEntryRange(
   session: Session,
   range: DataRange,
   options: CopyUnitOptions,
 ): Promise<CopiedPart[]> {
-  const entry = options.entries.get(range.entry);
-  const data = options.tableData.get(range.entry);
-  if (entry === undefined || data === undefined) {
-    throw new BackupError("internal", `Cannot copy ${range.entry}: it is not in the model`);
-  }
-  const { table } = entry;
+  const { table, data } = whatOf(range, options);
   if (table === undefined) {
     const limits = options.limits ?? DEFAULT_LIMITS;
     return await copyLargeObjects(session, { data, range, limits }, options);
   }
   try {
+    await session.execute(`LOCK TABLE ONLY ${table.sqlName} IN ACCESS SHARE MODE NOWAIT`);
     return await copyTableRange(session, { table, data, range }, options);
   } catch (error) {
     throw explain(error, table);
   }
 }
 
+/** Copies a range; one whose values are larger than the table's average said is cut again, once. */
 async function copyTableRange(
   session: Session,
-  { table, data, range }: TableRange,
+  tableRange: TableRange & { isCut?: boolean },
   options: CopyUnitOptions,
 ): Promise<CopiedPart[]> {
-  await session.execute(`LOCK TABLE ONLY ${table.sqlName} IN ACCESS SHARE MODE NOWAIT`);
-  const parts: CopiedPart[] = [];
-  for (const piece of await subranges(session, { table, data, range }, options)) {
-    options.signal?.throwIfAborted();
-    await session.execute("SAVEPOINT part");
-    try {
-      parts.push(await copyTablePart(session, { table, data, range: piece }, options));
-      await session.execute("RELEASE SAVEPOINT part");
-    } catch (error) {
-      if (!isDamage(error) || table.accessMethod !== "heap") throw error;
-      await session.execute("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part");
-      options.sink.endPart().catch(() => {}); // what came before the damage is not used
-      parts.push(
-        ...await copyAround(session, { table, data, range: piece, cause: error }, options),
-      );
-    }
+  const { table, range, isCut = false } = tableRange;
+  const limits = options.limits ?? DEFAULT_LIMITS;
+  options.signal?.throwIfAborted();
+  try {
+    return await inSavepoint(session, async () => {
+      const facts = await factsOf(session, tableRange);
+      const pieces = !isCut && facts.bytes > limits.maxPartBytes
+        ? await measureRange(session, table, { range, limits })
+        : [range];
+      if (pieces.length === 1) return [await copyKnown(session, { ...tableRange, facts }, options)];
+      const parts: CopiedPart[] = [];
+      for (const piece of pieces) {
+        const part = { ...tableRange, range: piece, isCut: true };
+        parts.push(...await copyTableRange(session, part, options));
+      }
+      return parts;
+    });
+  } catch (error) {
+    if (!isDamage(error) || table.accessMethod !== "heap") throw error;
+    options.sink.endPart().catch(() => {}); // what came before the damage is not used
+    return await copyAround(session, { ...tableRange, cause: error }, options);
   }
-  return parts;
 }
 
-async function subranges(
+async function copyKnown(
   session: Session,
-  { table, range }: TableRange,
+  part: TableRange & { facts: RangeFacts },
   options: CopyUnitOptions,
-): Promise<DataRange[]> {
-  const limits = options.limits ?? DEFAULT_LIMITS;
-  const bytes = Number(table.tableBytes) + Number(table.toastBytes);
-  // Compression packs values to a hundredth at best; below this no cut can be needed.
-  if (table.accessMethod !== "heap" || bytes * 100 <= limits.maxPartBytes) return [range];
-  await session.execute("SAVEPOINT measuring");
+): Promise<CopiedPart> {
+  if (part.facts.fingerprint === null && part.data.fingerprintExpression !== null) {
+    options.onRemark?.(
+      `Rows of ${part.table.sqlName} are too large for a fingerprint: they are compared by number only`,
+    );
+  }
+  return await copyTablePart(session, part, options);
+}
+
+/** Facts of a range; of rows that are too large to be hashed nothing is known. */
+async function factsOf(session: Session, range: TableRange): Promise<RangeFacts> {
   try {
-    const cut = await measureRange(session, table, { range, limits });
-    await session.execute("RELEASE SAVEPOINT measuring");
-    return cut;
+    const [facts] = await inSavepoint(session, () => readRangeFacts(session, [range]));
+    return facts!;
   } catch (error) {
-    if (!isDamage(error)) throw error;
-    await session.execute("ROLLBACK TO SAVEPOINT measuring; RELEASE SAVEPOINT measuring");
-    return [range];
+    if (!isTooLarge(error)) throw error;
+    return { fingerprint: null, bytes: Infinity };
+  }
+}
+
+/** Takes back what failed, so that the session can go on. */
+async function inSavepoint<T>(session: Session, work: () => Promise<T>): Promise<T> {
+  await session.execute("SAVEPOINT part");
+  try {
+    const result = await work();
+    await session.execute("RELEASE SAVEPOINT part");
+    return result;
+  } catch (error) {
+    if (error instanceof DatabaseError && !error.fatal) {
+      await session.execute("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part");
+    }
+    throw error;
   }
 }
 
@@ -149,7 +223,8 @@ async function copyAround(
   );
   const parts: CopiedPart[] = [];
   for (const piece of good) {
-    const copied = await copyTablePart(session, { table, data, range: piece }, options);
+    const facts = await factsOf(session, { table, data, range: piece });
+    const copied = await copyKnown(session, { table, data, range: piece, facts }, options);
     if (copied.part.rows > 0) parts.push(copied);
   }
   const first = parts[0] ?? emptyPart(range, data);

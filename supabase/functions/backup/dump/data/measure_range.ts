@@ -4,14 +4,10 @@
  * @module
  */
 import type { TableFacts } from "../../core/model.ts";
-import { quoteIdentifier } from "../../postgres/quote.ts";
 import type { Session } from "../../postgres/session.ts";
 import { fromRange } from "./range_sql.ts";
 import type { DataLimits, DataRange } from "./ranges.ts";
-import { dataColumns } from "./table_data.ts";
-
-/** Base types whose length before compression the server knows without unpacking the value. */
-const LENGTH_KNOWN = new Set(["text", "bytea", "character varying"]);
+import { sizeExpressions } from "./row_size.ts";
 
 /**
  * Ranges that together are the given one, each of an estimated size below the limit as far as rows
@@ -23,7 +19,7 @@ export async function measureRange(
   options: { range: DataRange; limits: DataLimits },
 ): Promise<DataRange[]> {
   const { range, limits } = options;
-  const sizes = dataColumns(table).map((column) => sizeExpression(column.name, column.typeName));
+  const sizes = sizeExpressions(table);
   if (sizes.length === 0 || table.accessMethod !== "heap") return [range];
   const from = fromRange(table, range);
   const rows = await session.query(
@@ -105,13 +101,4 @@ async function cutPage(
   }
   ranges.push({ ...range, tuples: { from, to: null } });
   return ranges;
-}
-
-function sizeExpression(name: string, typeName: string): string {
-  const column = `t.${quoteIdentifier(name)}`;
-  const known = LENGTH_KNOWN.has(typeName.replaceAll('"', "").replace(/\(\d+\)$/, ""));
-  const size = known
-    ? `pg_catalog.octet_length(${column})`
-    : `pg_catalog.pg_column_size(${column})`;
-  return `coalesce(${size}, 0)::pg_catalog.int8`;
 }

@@ -1,0 +1,31 @@
+/**
+ * SQL that estimates how long the values of a row are before compression, without unpacking them.
+ *
+ * @module
+ */
+import type { TableFacts } from "../../core/model.ts";
+import { quoteIdentifier } from "../../postgres/quote.ts";
+import { dataColumns } from "./table_data.ts";
+
+/** Base types whose length before compression the server knows without unpacking the value. */
+const LENGTH_KNOWN = new Set(["text", "bytea", "character varying"]);
+
+/** Types whose values are too short to matter. */
+const SHORT = new Set([
+  ...["boolean", "smallint", "integer", "bigint", "real", "double precision", "uuid", "oid"],
+  ...["date", "time without time zone", "time with time zone", "interval", '"char"', "name"],
+  ...["timestamp without time zone", "timestamp with time zone", "inet", "cidr", "macaddr"],
+]);
+
+/** Expressions of type int8 over the table aliased `t` whose sum is about the length of a row's long values. */
+export function sizeExpressions(table: TableFacts): string[] {
+  return dataColumns(table).flatMap(({ name, typeName }) => {
+    const type = typeName.replace(/\(\d+(,\d+)?\)/, "");
+    if (SHORT.has(type)) return [];
+    const column = `t.${quoteIdentifier(name)}`;
+    const size = LENGTH_KNOWN.has(type)
+      ? `pg_catalog.octet_length(${column})`
+      : `pg_catalog.pg_column_size(${column})`;
+    return `coalesce(${size}, 0)::pg_catalog.int8`;
+  });
+}
