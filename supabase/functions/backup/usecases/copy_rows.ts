@@ -1,0 +1,132 @@
+/**
+ * Copies rows of a backup: one part of the work, for any worker or thread that has joined the backup's
+ * snapshot. Its payload says everything, so nobody needs the model of the database for it.
+ *
+ * @module
+ */
+import type { DataPart, TableData, TableFacts } from "../core/model.ts";
+import {
+  copyUnit,
+  type DataLimits,
+  type DataModel,
+  type DataRange,
+  type DataUnit,
+  DEFAULT_LIMITS,
+} from "../dump/mod.ts";
+import type { Session } from "../postgres/session.ts";
+import type { Repository, WrittenTotals } from "../repository/mod.ts";
+
+/** What is to be copied. Survives JSON. */
+export interface CopyRowsPayload {
+  /** Place among the backup's units: results are put together in this order. */
+  order: number[];
+  ranges: DataRange[];
+  /** By entry; `table` is null for large objects. */
+  tables: Record<string, { table: TableFacts | null; data: TableData }>;
+  limits: DataLimits;
+  onDamage: "fail" | "skip";
+}
+
+/** What came of it. Survives JSON. */
+export interface CopyRowsResult {
+  /** Not yet numbered. */
+  parts: DataPart[];
+  /** What the operator should know. */
+  remarks: string[];
+  written: WrittenTotals;
+}
+
+/** What {@linkcode copyPart} works with. */
+export interface CopyRowsOptions {
+  /** Has joined the snapshot. Fit for more afterwards, also after `lock_timeout`. */
+  session: Session;
+  repository: Repository;
+  /** Hears of bytes as they pass. */
+  onBytes?: (bytes: number) => void;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Copies the rows and returns where they are, once all of them are stored. Doing it twice does no harm.
+ *
+ * The piece writer is the part's own, so that what shares a chunk does not depend on who was faster.
+ *
+ * @throws {BackupError} as `copyUnit`: `lock_timeout` when somebody waits for a table's exclusive lock
+ */
+export async function copyPart(
+  payload: CopyRowsPayload,
+  { session, repository, onBytes, signal }: CopyRowsOptions,
+): Promise<{ result: CopyRowsResult; bytes: number }> {
+  const ofSignal = signal === undefined ? {} : { signal };
+  const remarks = new Set<string>();
+  const sink = repository.pieceWriter(ofSignal);
+  const facts = Object.entries(payload.tables);
+  const copied = await copyUnit(session, { ranges: payload.ranges, bytes: 0 }, {
+    entries: new Map(facts.map(([key, { table }]) => [key, table === null ? {} : { table }])),
+    tableData: new Map(facts.map(([key, { data }]) => [key, data])),
+    limits: payload.limits,
+    onDamage: payload.onDamage,
+    onRemark: (remark) => remarks.add(remark),
+    ...(onBytes === undefined ? {} : { onBytes }),
+    sink,
+    ...ofSignal,
+  });
+  await sink.finish();
+  const parts: DataPart[] = [];
+  for (const { part, pieces } of copied) parts.push({ ...part, pieces: await pieces });
+  return {
+    result: { parts, remarks: [...remarks].sort(), written: { ...sink.written } },
+    bytes: parts.reduce((sum, part) => sum + part.rawBytes, 0),
+  };
+}
+
+/** The payloads of a backup's units, in their order. */
+export function copyPayloads(
+  model: DataModel,
+  units: readonly DataUnit[],
+  options: { limits?: DataLimits; onDamage?: "fail" | "skip" } = {},
+): { payload: CopyRowsPayload; bytes: number }[] {
+  const entries = new Map(model.entries.map((entry) => [entry.key, entry]));
+  const tableData = new Map(model.tableData.map((data) => [data.entry, data]));
+  return units.map(({ ranges, bytes }, index) => {
+    const tables: CopyRowsPayload["tables"] = {};
+    for (const { entry } of ranges) {
+      tables[entry] = { table: entries.get(entry)?.table ?? null, data: tableData.get(entry)! };
+    }
+    const { limits = DEFAULT_LIMITS, onDamage = "fail" } = options;
+    return { payload: { order: [index], ranges, tables, limits, onDamage }, bytes };
+  });
+}
+
+const PAGE_BYTES = 8192;
+
+/**
+ * Payloads that together do the same, for one that did not fit into a worker: a list of ranges is cut
+ * into its ranges, a range of pages into halves. Null for what cannot be cut here.
+ */
+export function splitPayload(payload: CopyRowsPayload): CopyRowsPayload[] | null {
+  const ranges = payload.ranges.length > 1 ? payload.ranges : halves(payload);
+  if (ranges === null) return null;
+  return ranges.map((range, index) => ({
+    ...payload,
+    order: [...payload.order, index],
+    ranges: [range],
+    tables: { [range.entry]: payload.tables[range.entry]! },
+  }));
+}
+
+/** A single range in two, at a power of two of pages. */
+function halves({ ranges, tables }: CopyRowsPayload): DataRange[] | null {
+  const range = ranges[0]!;
+  const { table } = tables[range.entry]!;
+  if (table === null || table.accessMethod !== "heap" || range.tuples !== undefined) return null;
+  const from = range.pages?.from ?? 0;
+  const to = range.pages?.to ?? Math.ceil(Number(table.tableBytes) / PAGE_BYTES);
+  if (to - from <= 1) return null;
+  const middle = from + 2 ** Math.floor(Math.log2((to - from) / 2 + 0.5));
+  const { entry } = range;
+  return [
+    { entry, pages: { from, to: middle } },
+    { entry, pages: { from: middle, to: range.pages?.to ?? null } },
+  ];
+}
