@@ -4,6 +4,7 @@
  * @module
  */
 import { readEnvironment } from "./config.ts";
+import { checkStorageHost } from "./core/allowed_hosts.ts";
 import { systemClock } from "./core/clock.ts";
 import type { Environment } from "./core/environment.ts";
 import { BackupError, toBackupError } from "./core/errors.ts";
@@ -95,6 +96,7 @@ async function openSettingsStorage(
   secret: Resolve,
 ): Promise<Storage> {
   const { backupStorageType: type, backupStorageConfig: config } = settings;
+  checkStorageHost(settings, environment);
   if (type === "local") {
     if (environment.hosted) {
       throw new BackupError(

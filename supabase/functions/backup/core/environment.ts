@@ -26,6 +26,8 @@ export interface Environment {
   publicKeys: Secret[];
   /** Names of the keys that may call; null means all secret keys. */
   allowedKeys: string[] | null;
+  /** Hosts that requests and rows may name; null means the default of `core/allowed_hosts.ts`. */
+  allowedHosts: string[] | null;
   /** Demanded besides for what can destroy. */
   adminKey: Secret | null;
   /** Whether this is the hosted runtime, whose disk is gone after the invocation. */

@@ -26,14 +26,19 @@ const hours = z.number().positive().max(8784);
 const days = z.number().int().min(1).max(3660);
 const pattern = z.string().min(1).max(130);
 
-/** Where backups are kept. */
+/**
+ * Where backups are kept. Bucket, region and prefix become part of an address: none of them may hold what
+ * would lead it elsewhere.
+ */
 export const storageConfigSchema = z.strictObject({
-  bucket: z.string().min(1).max(255).optional(),
-  region: z.string().min(1).max(64).optional(),
+  bucket: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, "is not a bucket's name")
+    .optional(),
+  region: z.string().regex(/^[a-z0-9-]{1,64}$/, "is not a region's name").optional(),
   accessKey: storageCredential.optional(),
   secretKey: storageCredential.optional(),
   endpoint: z.url().optional(),
-  prefix: z.string().max(200).optional(),
+  prefix: z.string().max(200)
+    .regex(/^\/*([A-Za-z0-9_=-][A-Za-z0-9._=-]*(\/+|$))*$/, "is not a path").optional(),
   path: z.string().min(1).max(1000).optional(),
 });
 
@@ -74,6 +79,8 @@ export const settingsSchema = z.strictObject({
   workerCpuSeconds: z.number().positive().max(86400).optional(),
   workerMemoryMb: z.number().int().min(64).max(65536).optional(),
   workerWallSeconds: z.number().int().min(20).max(604800).optional(),
+  confirmedKeyId: z.string().regex(/^[0-9a-f]{16}$/, "is not a key's id").optional(),
+  databaseDiskBytes: z.number().int().positive().optional(),
 }).superRefine((settings, context) => {
   if (settings.compressionAlgorithm === "gzip" && settings.compressionLevel > 9) {
     context.addIssue({

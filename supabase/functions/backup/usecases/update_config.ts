@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkStorageHost } from "../core/allowed_hosts.ts";
 import {
   checkAgainstEnvironment,
   mergeSettings,
@@ -55,7 +56,10 @@ export async function updateConfig(
     {
       changedBy: caller.name,
       dryRun: change.dryRun,
-      check: (settings) => void (after = merged(settings)),
+      check: (settings) => {
+        after = merged(settings);
+        checkStorageHost(after, deps.environment);
+      },
     },
   );
   if (!change.dryRun) {

@@ -1,0 +1,102 @@
+/**
+ * Where the service may connect to. What the environment names is trusted; what a request or a row names
+ * must be on a list of the environment, or whoever can change a setting could have credentials used and
+ * bytes sent anywhere, also to addresses inside the network that only the function reaches.
+ *
+ * @module
+ */
+import type { Environment } from "./environment.ts";
+import { BackupError } from "./errors.ts";
+import type { Settings } from "./settings.ts";
+
+/** Part of the environment that decides. */
+export type HostRules = Pick<Environment, "settings" | "allowedHosts" | "hosted">;
+
+/** A place to connect to. */
+interface Place {
+  /** Without brackets, lower case. */
+  host: string;
+  port: number;
+  /** What an entry of the list means that names no port. */
+  defaultPort: number;
+  /** Whether what is sent can be read on the way. */
+  plain: boolean;
+}
+
+/**
+ * Refuses storage that a request or a row set up at a host that the environment does not allow. Storage of
+ * the environment is not looked at.
+ *
+ * @throws `invalid_config` naming the host
+ */
+export function checkStorageHost(settings: Settings, rules: HostRules): void {
+  const { backupStorageType, backupStorageConfig: config } = settings;
+  if (backupStorageType !== "s3" || rules.settings.backupStorageConfig !== undefined) return;
+  const region = config.region ?? "us-east-1";
+  const amazon = [`s3.${region}.amazonaws.com`, `s3.dualstack.${region}.amazonaws.com`];
+  const place = placeOf(config.endpoint ?? `https://${amazon[0]}`);
+  if (rules.allowedHosts === null && amazon.includes(place.host) && isUsual(place)) return;
+  refuse(place, rules, `the S3 endpoint ${place.host}:${place.port}`);
+}
+
+/** As {@linkcode checkStorageHost}, for a database whose address is not the environment's. */
+export function checkDatabaseHost(address: { host: string; port: number }, rules: HostRules): void {
+  const { host, port } = address;
+  const place = { host: host.toLowerCase(), port, defaultPort: 5432, plain: false };
+  refuse(place, rules, `the database at ${place.host}:${port}`);
+}
+
+function refuse(place: Place, rules: HostRules, what: string): void {
+  const { allowedHosts, hosted } = rules;
+  if (allowedHosts === null ? !hosted && isLoopback(place.host) : isListed(place, allowedHosts)) {
+    return;
+  }
+  throw new BackupError(
+    "invalid_config",
+    `Cannot use ${what}: the environment does not allow this host`,
+    {
+      hint: `supabase secrets set BACKUP_ALLOWED_HOSTS=${place.host}:${place.port}, or set the ` +
+        "storage itself in the environment (BACKUP_STORAGE_…).",
+      details: { host: place.host, port: place.port },
+    },
+  );
+}
+
+function placeOf(endpoint: string): Place {
+  const { protocol, hostname, port, username, password } = new URL(endpoint);
+  if (!["https:", "http:"].includes(protocol) || username !== "" || password !== "") {
+    throw new BackupError(
+      "invalid_config",
+      "Cannot use the S3 endpoint: it is no plain web address",
+      {
+        hint: "Use https://host or https://host:port.",
+      },
+    );
+  }
+  const defaultPort = protocol === "https:" ? 443 : 80;
+  return {
+    host: hostname.replace(/^\[|\]$/g, "").toLowerCase(),
+    port: port === "" ? defaultPort : Number(port),
+    defaultPort,
+    plain: protocol === "http:",
+  };
+}
+
+function isUsual(place: Place): boolean {
+  return !place.plain && place.port === place.defaultPort;
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** Entries are `host`, `host:port` or `*.domain`; without a port they mean the usual one, encrypted. */
+function isListed(place: Place, list: readonly string[]): boolean {
+  return list.some((entry) => {
+    const [, name = "", port] = /^(.*?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
+    const isHost = name.startsWith("*.")
+      ? place.host.endsWith(name.slice(1)) && place.host.length > name.length - 1
+      : place.host === name.replace(/^\[|\]$/g, "");
+    return isHost && (port === undefined ? isUsual(place) : Number(port) === place.port);
+  });
+}

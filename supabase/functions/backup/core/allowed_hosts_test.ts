@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { checkDatabaseHost, checkStorageHost, type HostRules } from "./allowed_hosts.ts";
+import { BackupError } from "./errors.ts";
+import { mergeSettings } from "./settings.ts";
+
+const HOSTED: HostRules = { settings: {}, allowedHosts: null, hosted: true };
+
+function storage(config: { endpoint?: string; region?: string }) {
+  const patch = { backupStorageType: "s3", backupStorageConfig: { bucket: "b", ...config } };
+  return mergeSettings([{ name: "rows", patch }]);
+}
+
+function allows(config: { endpoint?: string; region?: string }, rules: HostRules): boolean {
+  try {
+    checkStorageHost(storage(config), rules);
+    return true;
+  } catch (error) {
+    assert.ok(error instanceof BackupError && error.code === "invalid_config", String(error));
+    return false;
+  }
+}
+
+Deno.test("checkStorageHost() allows only Amazon's hosts of the region when nothing is listed", () => {
+  assert.equal(allows({}, HOSTED), true);
+  const eu = "eu-west-1";
+  assert.equal(
+    allows({ region: eu, endpoint: "https://s3.eu-west-1.amazonaws.com" }, HOSTED),
+    true,
+  );
+  for (
+    const endpoint of [
+      "https://s3.us-west-2.amazonaws.com",
+      "http://s3.eu-west-1.amazonaws.com",
+      "https://s3.eu-west-1.amazonaws.com:8443",
+      "https://s3.eu-west-1.amazonaws.com.evil.example",
+      "https://169.254.169.254",
+      "http://127.0.0.1:9000",
+      "https://user:password@s3.eu-west-1.amazonaws.com",
+      "ftp://s3.eu-west-1.amazonaws.com",
+    ]
+  ) assert.equal(allows({ region: eu, endpoint }, HOSTED), false, endpoint);
+});
+
+Deno.test("checkStorageHost() allows this machine only where it is not the hosted runtime", () => {
+  const here = { ...HOSTED, hosted: false };
+  for (const endpoint of ["http://127.0.0.1:9000", "http://localhost:1", "http://[::1]:9000"]) {
+    assert.equal(allows({ endpoint }, here), true, endpoint);
+    assert.equal(allows({ endpoint }, HOSTED), false, endpoint);
+  }
+  assert.equal(allows({ endpoint: "http://10.0.0.1:9000" }, here), false);
+});
+
+Deno.test("checkStorageHost() holds to the list of the environment, and to nothing else", () => {
+  const listed: HostRules = {
+    ...HOSTED,
+    allowedHosts: ["minio.example:9000", "*.r2.example", "plain.example"],
+  };
+  const expected: [string, boolean][] = [
+    ["http://minio.example:9000", true],
+    ["https://minio.example", false],
+    ["https://account.r2.example", true],
+    ["https://r2.example", false],
+    ["https://evilr2.example", false],
+    ["https://PLAIN.example", true],
+    ["http://plain.example", false],
+    ["https://s3.us-east-1.amazonaws.com", false],
+  ];
+  for (const [endpoint, allowed] of expected) {
+    assert.equal(allows({ endpoint }, listed), allowed, endpoint);
+  }
+  assert.equal(allows({}, listed), false, "Amazon has to be listed as well");
+});
+
+Deno.test("checkStorageHost() does not question what the environment itself sets", () => {
+  const endpoint = "http://10.0.0.1:9000";
+  const rules = { ...HOSTED, settings: { backupStorageConfig: { bucket: "b", endpoint } } };
+  assert.equal(allows({ endpoint }, rules), true);
+});
+
+Deno.test("checkDatabaseHost() wants the host listed", () => {
+  const rules = { ...HOSTED, allowedHosts: ["db.example", "db.example:6543"] };
+  checkDatabaseHost({ host: "db.example", port: 5432 }, rules);
+  checkDatabaseHost({ host: "DB.example", port: 6543 }, rules);
+  assert.throws(() => checkDatabaseHost({ host: "db.example", port: 5433 }, rules), BackupError);
+  assert.throws(() => checkDatabaseHost({ host: "127.0.0.1", port: 5432 }, rules), BackupError);
+  assert.throws(() => checkDatabaseHost({ host: "127.0.0.1", port: 5432 }, HOSTED), BackupError);
+});
+
+Deno.test("settings of storage cannot carry parameters of their own into its address", () => {
+  for (
+    const config of [
+      { bucket: "b?endpoint=http://169.254.169.254" },
+      { bucket: "b/../../x" },
+      { bucket: "b", prefix: "x?endpoint=http://169.254.169.254" },
+      { bucket: "b", prefix: "x#y" },
+      { bucket: "b", prefix: "../x" },
+      { bucket: "b", region: "x.evil.example/" },
+    ]
+  ) {
+    const patch = { backupStorageConfig: config };
+    assert.throws(
+      () => mergeSettings([{ name: "rows", patch }]),
+      BackupError,
+      JSON.stringify(config),
+    );
+  }
+  const patch = {
+    backupStorageConfig: { bucket: "my.bucket-1", prefix: "a/b=1/c", region: "eu-west-1" },
+  };
+  mergeSettings([{ name: "rows", patch }]);
+});
