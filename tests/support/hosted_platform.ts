@@ -1,0 +1,357 @@
+/**
+ * The hosted platform on this machine: a front that starts isolates (a process each, see
+ * `hosted_isolate.ts`), routes requests to them and enforces the limits by killing.
+ *
+ * How it counts, and where that differs from the platform:
+ * - CPU is the time of the process's main thread, from its start: loading the modules counts, and costs
+ *   more here than from the platform's bundle. Half of the limit retires the isolate, all of it kills.
+ * - Memory is used heap plus what hangs on it outside, as the platform counts, reported by the isolate
+ *   five times a second; a peak between two reports goes unseen, so the resident set is kept as well.
+ * - The wall clock retires at half and kills at its end. `beforeunload` comes at 90 percent of each limit.
+ * - A request goes to the newest isolate that is not retired, also while that one works; else a new one
+ *   starts. A retired isolate without requests and background work is ended.
+ *
+ * Everything random comes from `seed`.
+ *
+ * @module
+ */
+import { fileURLToPath } from "../../scripts/paths.ts";
+import { randomFrom } from "./random_from.ts";
+
+/** Limits of an isolate. */
+export interface IsolateLimits {
+  cpuMs: number;
+  memoryBytes: number;
+  wallMs: number;
+}
+
+/** The platform's smallest plan. */
+export const HOSTED_LIMITS: IsolateLimits = {
+  cpuMs: 2000,
+  memoryBytes: 256 * 1024 * 1024,
+  wallMs: 150_000,
+};
+
+/** Why an isolate ended. */
+export type EndReason =
+  | "cpu"
+  | "memory"
+  | "wall_clock"
+  | "random"
+  | "early_drop"
+  | "termination"
+  | "crash";
+
+/** How to start it. */
+export interface PlatformOptions {
+  /** The function's environment. `SUPABASE_URL` is added, it leads back here. */
+  variables: Record<string, string>;
+  /** @default HOSTED_LIMITS */
+  limits?: Partial<IsolateLimits>;
+  /** Whether functions find themselves hosted: no local storage then. @default true */
+  hosted?: boolean;
+  /** Kills isolates at a random moment of their life, at most `most` in all. */
+  kills?: { seed: number; betweenMs: readonly [number, number]; share: number; most: number };
+  /** The function's front door. @default the one of this project */
+  entry?: URL;
+  /** Told what isolates write to their log. */
+  onLog?: (line: string) => void;
+}
+
+/** What has happened so far. */
+export interface PlatformFigures {
+  requests: number;
+  isolates: number;
+  ended: Record<EndReason, number>;
+  /** Of all isolates together, in milliseconds of their main threads. */
+  cpuMs: number;
+  peakMemoryBytes: number;
+  peakResidentBytes: number;
+}
+
+/** The running platform. */
+export interface HostedPlatform extends AsyncDisposable {
+  /** `http://127.0.0.1:<port>/functions/v1/backup`. */
+  url: string;
+  figures(): PlatformFigures;
+  /** Kills an isolate that works, a random one; false when none does. */
+  killOne(): boolean;
+  /** Takes no more part in killing at random; limits stay. */
+  stopKilling(): void;
+}
+
+interface Isolate {
+  process: Deno.ChildProcess;
+  startedAt: number;
+  port: Promise<number>;
+  /** When its random death is due, or never. */
+  diesAt: number;
+  requests: number;
+  pending: number;
+  memoryBytes: number;
+  cpuMs: number;
+  retired: boolean;
+  warned: boolean;
+  ended: boolean;
+}
+
+const POLL_MS = 20;
+const SOFT_SHARE = 0.5;
+const WARN_SHARE = 0.9;
+const ISOLATE = fileURLToPath(new URL("./hosted_isolate.ts", import.meta.url));
+const FUNCTION = new URL("../../supabase/functions/backup/index.ts", import.meta.url);
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Starts the front; isolates start with the requests. */
+export function startHostedPlatform(options: PlatformOptions): HostedPlatform {
+  return new Platform(options);
+}
+
+class Platform implements HostedPlatform {
+  readonly url: string;
+  readonly #options: PlatformOptions;
+  readonly #limits: IsolateLimits;
+  readonly #random: () => number;
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #isolates = new Set<Isolate>();
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #endings: Promise<unknown>[] = [];
+  #killsLeft: number;
+  #figures: PlatformFigures = {
+    requests: 0,
+    isolates: 0,
+    ended: { cpu: 0, memory: 0, wall_clock: 0, random: 0, early_drop: 0, termination: 0, crash: 0 },
+    cpuMs: 0,
+    peakMemoryBytes: 0,
+    peakResidentBytes: 0,
+  };
+
+  constructor(options: PlatformOptions) {
+    this.#options = options;
+    this.#limits = { ...HOSTED_LIMITS, ...options.limits };
+    this.#random = randomFrom(options.kills?.seed ?? 1);
+    this.#killsLeft = options.kills?.most ?? 0;
+    this.#server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      (request) => this.#route(request),
+    );
+    this.url = `http://127.0.0.1:${this.#server.addr.port}/functions/v1/backup`;
+    this.#timer = setInterval(() => this.#enforce(), POLL_MS);
+  }
+
+  figures(): PlatformFigures {
+    const running = [...this.#isolates].reduce((sum, { cpuMs }) => sum + cpuMs, 0);
+    return {
+      ...this.#figures,
+      ended: { ...this.#figures.ended },
+      cpuMs: this.#figures.cpuMs + running,
+    };
+  }
+
+  killOne(): boolean {
+    const working = [...this.#isolates].filter((one) => one.pending + one.requests > 0);
+    const chosen = working[Math.floor(this.#random() * working.length)];
+    if (chosen === undefined) return false;
+    this.#end(chosen, "random");
+    return true;
+  }
+
+  stopKilling(): void {
+    this.#killsLeft = 0;
+    for (const isolate of this.#isolates) isolate.diesAt = Infinity;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    for (const isolate of this.#isolates) this.#end(isolate, "termination");
+    await Promise.all(this.#endings);
+    await this.#server.shutdown();
+  }
+
+  async #route(request: Request): Promise<Response> {
+    this.#figures.requests += 1;
+    const body = request.body === null ? null : await request.arrayBuffer();
+    const isolate = [...this.#isolates].findLast((one) => !one.retired) ?? this.#start();
+    isolate.requests += 1;
+    try {
+      const url = new URL(request.url);
+      url.port = String(await isolate.port);
+      // The gateway cuts its own part of the path off.
+      url.pathname = url.pathname.replace(/^\/functions\/v1/, "");
+      const answer = await fetch(url, { method: request.method, headers: request.headers, body });
+      return new Response(await answer.arrayBuffer(), {
+        status: answer.status,
+        headers: answer.headers,
+      });
+    } catch {
+      isolate.retired = true;
+      return Response.json({ code: "WORKER_RESOURCE_LIMIT", message: "the isolate is gone" }, {
+        status: 546,
+        headers: { "sb-error-code": "WORKER_RESOURCE_LIMIT" },
+      });
+    } finally {
+      isolate.requests -= 1;
+    }
+  }
+
+  #start(): Isolate {
+    const { variables, hosted = true, kills, entry = FUNCTION } = this.#options;
+    const { cpuMs, memoryBytes, wallMs } = this.#limits;
+    const id = crypto.randomUUID();
+    const process = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--no-lock",
+        "--no-check",
+        "--config",
+        `${ROOT}/deno.json`,
+        ISOLATE,
+        entry.href,
+      ],
+      clearEnv: true,
+      env: {
+        ...inherited(),
+        SUPABASE_URL: `http://127.0.0.1:${this.#server.addr.port}`,
+        BACKUP_WORKER_CPU_SECONDS: String(cpuMs / 1000),
+        BACKUP_WORKER_MEMORY_MB: String(Math.floor(memoryBytes / 1024 / 1024)),
+        BACKUP_WORKER_WALL_SECONDS: String(Math.round(wallMs / 1000)),
+        ...(hosted ? { SB_EXECUTION_ID: id, DENO_DEPLOYMENT_ID: "local_backup_1" } : {}),
+        ...variables,
+      },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const dies = kills !== undefined && this.#killsLeft > 0 && this.#random() < kills.share;
+    const life = kills === undefined
+      ? 0
+      : kills.betweenMs[0] + this.#random() * (kills.betweenMs[1] - kills.betweenMs[0]);
+    const port = Promise.withResolvers<number>();
+    port.promise.catch(() => {}); // told to whoever waits for it
+    const isolate: Isolate = {
+      process,
+      startedAt: performance.now(),
+      port: port.promise,
+      diesAt: dies ? performance.now() + life : Infinity,
+      requests: 0,
+      pending: 0,
+      memoryBytes: 0,
+      cpuMs: 0,
+      retired: false,
+      warned: false,
+      ended: false,
+    };
+    this.#figures.isolates += 1;
+    this.#isolates.add(isolate);
+    this.#endings.push(
+      this.#listen(isolate, port),
+      forward(process.stderr, (line) => this.#options.onLog?.(line)),
+      process.status.then(() => this.#end(isolate, "crash")),
+    );
+    return isolate;
+  }
+
+  async #listen(isolate: Isolate, port: PromiseWithResolvers<number>): Promise<void> {
+    await forward(isolate.process.stdout, (line) => {
+      if (!line.startsWith("{")) return this.#options.onLog?.(line);
+      const said = JSON.parse(line);
+      if (said.port !== undefined) return port.resolve(said.port);
+      isolate.memoryBytes = said.memoryBytes;
+      isolate.pending = said.pending;
+      const { peakMemoryBytes } = this.#figures;
+      this.#figures.peakMemoryBytes = Math.max(peakMemoryBytes, said.memoryBytes);
+    });
+    port.reject(new Error("the isolate ended before it listened"));
+  }
+
+  #enforce(): void {
+    const now = performance.now();
+    for (const isolate of this.#isolates) {
+      if (isolate.ended) continue;
+      this.#measure(isolate);
+      const shares: [EndReason, number][] = [
+        ["cpu", isolate.cpuMs / this.#limits.cpuMs],
+        ["memory", isolate.memoryBytes / this.#limits.memoryBytes],
+        ["wall_clock", (now - isolate.startedAt) / this.#limits.wallMs],
+      ];
+      const over = shares.find(([, share]) => share >= 1);
+      if (over !== undefined) this.#end(isolate, over[0]);
+      else if (now >= isolate.diesAt && this.#killsLeft > 0) {
+        this.#killsLeft -= 1;
+        this.#end(isolate, "random");
+      } else {
+        isolate.retired ||= shares.some(([why, share]) => why !== "memory" && share >= SOFT_SHARE);
+        const near = shares.find(([, share]) => share >= WARN_SHARE);
+        if (near !== undefined) this.#warn(isolate, near[0]);
+        else if (isolate.retired && isolate.requests + isolate.pending === 0) {
+          this.#end(isolate, "early_drop");
+        }
+      }
+    }
+  }
+
+  #measure(isolate: Isolate): void {
+    const { pid } = isolate.process;
+    try {
+      const spent = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/schedstat`);
+      isolate.cpuMs = Number(spent.split(" ")[0]) / 1e6;
+      const pages = Number(Deno.readTextFileSync(`/proc/${pid}/statm`).split(" ")[1]);
+      const resident = Math.max(this.#figures.peakResidentBytes, pages * 4096);
+      this.#figures.peakResidentBytes = resident;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound) && !isGone(error)) throw error;
+    }
+  }
+
+  #warn(isolate: Isolate, reason: EndReason): void {
+    if (isolate.warned) return;
+    isolate.warned = true;
+    const writer = isolate.process.stdin.getWriter();
+    writer.write(new TextEncoder().encode(`${reason}\n`)).catch(() => {}); // it may be gone
+    writer.releaseLock();
+  }
+
+  #end(isolate: Isolate, reason: EndReason): void {
+    if (isolate.ended) return;
+    isolate.ended = true;
+    isolate.retired = true;
+    this.#figures.ended[reason] += 1;
+    this.#figures.cpuMs += isolate.cpuMs;
+    isolate.cpuMs = 0;
+    this.#isolates.delete(isolate);
+    isolate.process.stdin.close().catch(() => {}); // it may be gone
+    try {
+      isolate.process.kill("SIGKILL");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // it has ended by itself
+    }
+  }
+}
+
+/** What a process needs that is not the function's business. */
+function inherited(): Record<string, string> {
+  const names = ["HOME", "PATH", "DENO_DIR", "TMPDIR", "DENO_TLS_CA_STORE", "XDG_CACHE_HOME"];
+  return Object.fromEntries(
+    names.map((name) => [name, Deno.env.get(name)] as const)
+      .filter((pair): pair is [string, string] => pair[1] !== undefined),
+  );
+}
+
+/** A process that ends while its files are read answers so. */
+function isGone(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ESRCH";
+}
+
+async function forward(
+  stream: ReadableStream<Uint8Array>,
+  onLine: (line: string) => void,
+): Promise<void> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() as string;
+    for (const line of lines) if (line !== "") onLine(line);
+  }
+  if (rest !== "") onLine(rest);
+}
