@@ -11,6 +11,7 @@ export type { CopiedPart, DataSink } from "./data/copy_part.ts";
 export { copyUnit, type CopyUnitOptions, isBusy } from "./data/copy_unit.ts";
 export {
   type DataLimits,
+  type DataModel,
   type DataRange,
   type DataUnit,
   DEFAULT_LIMITS,
