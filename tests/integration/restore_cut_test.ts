@@ -4,13 +4,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
-import type { BackupRecord } from "../../supabase/functions/backup/repository/mod.ts";
-import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore_database.ts";
-import { asRepository, backupInMemory, scratchDatabase } from "../support/memory_backup.ts";
+import { backupInMemory, scratchDatabase } from "../support/memory_backup.ts";
+import { restoreBackup } from "../support/restore_backup.ts";
 import { testServer } from "../support/servers.ts";
 
 const SAMPLE = `
@@ -71,14 +69,9 @@ Deno.test("a restore whose answer to COMMIT is lost says that it cannot tell", a
   const backup = await backupInMemory(target.url);
   const rows = async () => (await target.run("select count(*)::int as n from things"))[0]?.n;
   const restore = (start: string, when: "before" | "after") =>
-    restoreDatabase({
-      connect: async () => cutAround(await connect({ url: target.url }), start, when),
-      repository: asRepository(backup),
-      backupId: "latest",
-      request: { schemas: ["public"] },
-      safetyBackup: () => Promise.resolve({ backupId: "safety" } as BackupRecord),
-      clock: systemClock,
-      writtenBy: "test",
+    restoreBackup(backup, target.url, {
+      schemas: ["public"],
+      given: { connect: async () => cutAround(await connect({ url: target.url }), start, when) },
     });
   for (const [when, expected] of [["before", 5], ["after", 200]] as const) {
     await target.run("delete from things where id > 5");
@@ -107,14 +100,9 @@ Deno.test("a restore over a live database that is cut anywhere leaves the old on
   const before = await state();
   assert.notDeepEqual(before, after);
   const restore = (wrap: (session: Session) => Session) =>
-    restoreDatabase({
-      connect: async () => wrap(await connect({ url: target.url })),
-      repository: asRepository(backup),
-      backupId: "latest",
-      request: { schemas: ["public"] },
-      safetyBackup: () => Promise.resolve({ backupId: "safety" } as BackupRecord),
-      clock: systemClock,
-      writtenBy: "test",
+    restoreBackup(backup, target.url, {
+      schemas: ["public"],
+      given: { connect: async () => wrap(await connect({ url: target.url })) },
     });
   let cuts = 0;
   for (let at = 2;; at += 3) {

@@ -5,22 +5,10 @@
  */
 import assert from "node:assert/strict";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
-import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
-import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { BackupRecord } from "../../supabase/functions/backup/repository/mod.ts";
 import { compareModels } from "../../supabase/functions/backup/restore/mod.ts";
-import {
-  restoreDatabase,
-  type RestoreDatabaseOptions,
-  type RestoreReport,
-  type RestoreRequest,
-} from "../../supabase/functions/backup/usecases/restore_database.ts";
-import {
-  asRepository,
-  backupInMemory,
-  type MemoryBackup,
-  scratchDatabase,
-} from "../support/memory_backup.ts";
+import { type MemoryBackup, scratchDatabase } from "../support/memory_backup.ts";
+import { backupWithoutRoles, failure, restoreBackup } from "../support/restore_backup.ts";
 import { testServer } from "../support/servers.ts";
 
 const SAMPLE = `
@@ -62,34 +50,9 @@ const SAMPLE = `
   select lo_from_bytea(4711, '\\x00ff10');
 `;
 
-/** A backup without roles: those of a shared server come and go while the tests run. */
-async function take(url: string): Promise<MemoryBackup> {
-  const backup = await backupInMemory(url);
-  const entries = backup.facts.entries.filter((entry) => !entry.kind.startsWith("role"));
-  return { ...backup, facts: { ...backup.facts, entries } };
-}
-
-async function restore(
-  backup: MemoryBackup,
-  url: string,
-  request: RestoreRequest = {},
-  more: Partial<RestoreDatabaseOptions> = {},
-): Promise<RestoreReport> {
-  return await restoreDatabase({
-    connect: () => connect({ url }),
-    repository: asRepository(backup),
-    backupId: "latest",
-    request,
-    safetyBackup: () => Promise.resolve({ backupId: "safety" } as BackupRecord),
-    clock: systemClock,
-    writtenBy: "test",
-    ...more,
-  });
-}
-
 /** Fails unless the target holds the same objects and rows as the backup. */
 async function assertSame(backup: MemoryBackup, url: string): Promise<void> {
-  const now = await take(url);
+  const now = await backupWithoutRoles(url);
   const comparison = compareModels(backup.facts.entries, now.facts.entries, {
     sameMajor: true,
     leftOut: [],
@@ -104,24 +67,14 @@ async function assertSame(backup: MemoryBackup, url: string): Promise<void> {
   assert.deepEqual(rows(now), rows(backup));
 }
 
-async function failure(promise: Promise<unknown>): Promise<BackupError> {
-  try {
-    await promise;
-  } catch (error) {
-    assert.ok(error instanceof BackupError, String(error));
-    return error;
-  }
-  assert.fail("it did not fail");
-}
-
 for (const major of [15, 17, 18] as const) {
   Deno.test(`restoreDatabase() into an empty PostgreSQL ${major} gives the same database`, async () => {
     const server = await testServer(major);
     await using source = await scratchDatabase(server, "gr_empty_a");
     await using target = await scratchDatabase(server, "gr_empty_b");
     await source.run(SAMPLE);
-    const backup = await take(source.url);
-    const report = await restore(backup, target.url, { jobs: 3 });
+    const backup = await backupWithoutRoles(source.url);
+    const report = await restoreBackup(backup, target.url, { jobs: 3 });
     assert.equal(report.plan.mode, "empty");
     assert.equal(report.safetyBackupId, null);
     assert.deepEqual(report.comparison?.differences, []);
@@ -135,8 +88,8 @@ for (const major of [15, 17, 18] as const) {
     await using source = await scratchDatabase(server, "gr_over_a");
     await using target = await scratchDatabase(server, "gr_over_b");
     await source.run(SAMPLE);
-    const backup = await take(source.url);
-    await restore(backup, target.url);
+    const backup = await backupWithoutRoles(source.url);
+    await restoreBackup(backup, target.url);
     await target.run(`
       set session_replication_role = replica;
       alter table app.users disable trigger refuse;
@@ -151,7 +104,7 @@ for (const major of [15, 17, 18] as const) {
       alter table app.orders drop column body;
       alter default privileges grant all on tables to public;
       select lo_unlink(4711)`);
-    const report = await restore(backup, target.url);
+    const report = await restoreBackup(backup, target.url);
     assert.equal(report.plan.mode, "over");
     assert.equal(report.safetyBackupId, "safety");
     await target.run("alter default privileges revoke all on tables from public");
@@ -164,11 +117,11 @@ for (const [from, to] of [[15, 17], [17, 18]] as const) {
     await using source = await scratchDatabase(await testServer(from), "gr_major_a");
     await using target = await scratchDatabase(await testServer(to), "gr_major_b");
     await source.run(SAMPLE);
-    const backup = await take(source.url);
-    const empty = await restore(backup, target.url);
+    const backup = await backupWithoutRoles(source.url);
+    const empty = await restoreBackup(backup, target.url);
     assert.deepEqual(empty.comparison?.differences, []);
     await target.run("update app.orders set note = 'x'");
-    const over = await restore(backup, target.url);
+    const over = await restoreBackup(backup, target.url);
     assert.equal(over.plan.mode, "over");
     assert.deepEqual(over.comparison?.differences, []);
     const [row] = await target.run("select count(*)::int as n from app.orders where note = 'x'");
@@ -180,12 +133,12 @@ Deno.test("restoreDatabase() over a live database keeps what the backup does not
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "gr_keep");
   await target.run(SAMPLE);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   await target.run(`
     create table app.later (id int primary key, user_id bigint references app.users);
     insert into app.later values (1, 7);
     create view app.later_view as select id from app.later`);
-  await restore(backup, target.url);
+  await restoreBackup(backup, target.url);
   const [row] = await target.run("select user_id from app.later");
   assert.equal(row?.user_id, "7");
   const keys = await target.run(
@@ -198,18 +151,20 @@ Deno.test("restoreDatabase() refuses unknown dependents until they are accepted 
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "gr_dependents");
   await target.run(SAMPLE);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   await target.run(`
     alter table app.parts add column extra int;
     create view app.fits as select id from app.parts;
     create view app.no_longer_fits as select extra from app.parts`);
-  const before = await take(target.url);
-  const error = await failure(restore(backup, target.url));
+  const before = await backupWithoutRoles(target.url);
+  const error = await failure(restoreBackup(backup, target.url));
   assert.equal(error.code, "restore_refused");
   assert.match(error.message, /drops-dependent-unknown .*app"."fits"/);
   await assertSame(before, target.url);
 
-  const report = await restore(backup, target.url, { acceptHazards: ["drops-dependent-unknown"] });
+  const report = await restoreBackup(backup, target.url, {
+    acceptHazards: ["drops-dependent-unknown"],
+  });
   assert.deepEqual(report.leftOut.map((each) => each.identity), [
     'view VIEW "app"."no_longer_fits"',
   ]);
@@ -220,15 +175,15 @@ Deno.test("restoreDatabase() that fails over a live database leaves it as it was
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "gr_failed");
   await target.run(SAMPLE);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   // A row of a table that the backup does not know refers to a row that the backup does not hold.
   await target.run(`
     alter table app.users disable trigger refuse;
     insert into app.users (name) values ('newcomer');
     create table app.later (user_id bigint references app.users);
     insert into app.later select max(id) from app.users`);
-  const before = await take(target.url);
-  const error = await failure(restore(backup, target.url));
+  const before = await backupWithoutRoles(target.url);
+  const error = await failure(restoreBackup(backup, target.url));
   assert.equal(error.code, "database_error");
   assert.match(error.message, /later_user_id_fkey/);
   await assertSame(before, target.url);
@@ -238,16 +193,18 @@ Deno.test("restoreDatabase() makes the safety backup while nobody can write", as
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "gr_safety");
   await target.run(SAMPLE);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   const seen: string[] = [];
-  await restore(backup, target.url, {}, {
-    safetyBackup: async () => {
-      const error = await failure(
-        target.run("set lock_timeout = '50ms'; update app.orders set note = 'late'"),
-      );
-      seen.push(error.code);
-      assert.equal((await target.run("select * from app.orders")).length, 1000);
-      return { backupId: "safety" } as BackupRecord;
+  await restoreBackup(backup, target.url, {
+    given: {
+      safetyBackup: async () => {
+        const error = await failure(
+          target.run("set lock_timeout = '50ms'; update app.orders set note = 'late'"),
+        );
+        seen.push(error.code);
+        assert.equal((await target.run("select * from app.orders")).length, 1000);
+        return { backupId: "safety" } as BackupRecord;
+      },
     },
   });
   assert.deepEqual(seen, ["lock_timeout"]);
@@ -258,17 +215,19 @@ Deno.test("restoreDatabase() changes nothing when the safety backup fails", asyn
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "gr_no_safety");
   await target.run(SAMPLE);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   await target.run("update app.orders set note = 'newer'");
-  const before = await take(target.url);
+  const before = await backupWithoutRoles(target.url);
   const damaged = () => Promise.reject(new BackupError("damaged_source", "a page is torn"));
-  const error = await failure(restore(backup, target.url, {}, { safetyBackup: damaged }));
+  const error = await failure(
+    restoreBackup(backup, target.url, { given: { safetyBackup: damaged } }),
+  );
   assert.equal(error.code, "damaged_source");
   await assertSame(before, target.url);
 
-  const refused = await failure(restore(backup, target.url, { skipSafetyBackup: true }));
+  const refused = await failure(restoreBackup(backup, target.url, { skipSafetyBackup: true }));
   assert.equal(refused.code, "restore_refused");
-  await restore(backup, target.url, {
+  await restoreBackup(backup, target.url, {
     skipSafetyBackup: true,
     acceptHazards: ["no-safety-backup"],
   });
@@ -279,9 +238,9 @@ Deno.test("restoreDatabase() restores one table and leaves the others alone", as
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "gr_table");
   await target.run(SAMPLE);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   await target.run("update app.orders set note = 'x'; update app.parts set id = -1");
-  await restore(backup, target.url, { tables: ["app.orders"] });
+  await restoreBackup(backup, target.url, { tables: ["app.orders"] });
   const [orders] = await target.run("select count(*)::int as n from app.orders where note = 'x'");
   const [parts] = await target.run("select count(*)::int as n from app.parts where id = -1");
   assert.deepEqual([orders?.n, parts?.n], [0, 100]);
@@ -292,8 +251,8 @@ Deno.test("restoreDatabase() makes a table that is gone, with what it needs", as
   await using source = await scratchDatabase(server, "gr_needs_a");
   await using target = await scratchDatabase(server, "gr_needs_b");
   await source.run(SAMPLE);
-  const backup = await take(source.url);
-  const report = await restore(backup, target.url, { tables: ["app.users", "app.parts"] });
+  const backup = await backupWithoutRoles(source.url);
+  const report = await restoreBackup(backup, target.url, { tables: ["app.users", "app.parts"] });
   assert.equal(report.rowsLoaded, 300);
   const [row] = await target.run("select count(*)::int as n from app.users where mood = 'calm'");
   assert.equal(row?.n, 200);
@@ -304,10 +263,10 @@ Deno.test("restoreDatabase() restores a schema beside the live one", async () =>
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "gr_beside");
   await target.run(SAMPLE);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   await target.run("update app.orders set note = 'x'");
-  const before = await take(target.url);
-  const report = await restore(backup, target.url, {
+  const before = await backupWithoutRoles(target.url);
+  const report = await restoreBackup(backup, target.url, {
     tables: ["app.orders", "app.users"],
     intoSchema: "rescue",
   });
@@ -327,13 +286,13 @@ Deno.test("restoreDatabase() only plans with dryRun, and the plan is the one tha
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "gr_dry");
   await target.run(SAMPLE);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   await target.run("update app.orders set note = 'x'; drop view app.totals cascade");
-  const before = await take(target.url);
-  const dry = await restore(backup, target.url, { dryRun: true });
+  const before = await backupWithoutRoles(target.url);
+  const dry = await restoreBackup(backup, target.url, { dryRun: true });
   await assertSame(before, target.url);
   assert.equal(dry.comparison, null);
-  const real = await restore(backup, target.url);
+  const real = await restoreBackup(backup, target.url);
   assert.deepEqual(real.plan, dry.plan);
 });
 
@@ -348,17 +307,17 @@ Deno.test("restoreDatabase() replaces partitioned indexes and sequences of repla
     create index events_note on events (note);
     insert into events (year, note) select 1 + i % 2, 'n' || i from generate_series(1, 100) i;
     create sequence counter; select setval('counter', 77)`);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   await target.run(`
     drop index events_note; create index events_note on events (lower(note));
     alter sequence counter increment by 5; truncate events;
     alter table events add column more int`);
-  await restore(backup, target.url, { acceptHazards: ["drops-dependent-unknown"] });
+  await restoreBackup(backup, target.url, { acceptHazards: ["drops-dependent-unknown"] });
   await assertSame(backup, target.url);
   // The sequence goes on where it stood, and the index of a partition is attached.
   assert.equal((await target.run("select nextval('events_id_seq') as n"))[0]?.n, "101");
   await target.run("drop index events_note; create index events_note on events (lower(note))");
-  await restore(backup, target.url, { acceptHazards: ["drops-dependent-unknown"] });
+  await restoreBackup(backup, target.url, { acceptHazards: ["drops-dependent-unknown"] });
   const [indexes] = await target.run(
     "select count(*)::int as n from pg_inherits where inhparent = 'events_note'::regclass",
   );

@@ -5,11 +5,8 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
-import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
-import type { BackupRecord } from "../../supabase/functions/backup/repository/mod.ts";
-import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore_database.ts";
-import { asRepository, backupInMemory, scratchDatabase } from "../support/memory_backup.ts";
+import { backupInMemory, scratchDatabase } from "../support/memory_backup.ts";
+import { restoreBackup } from "../support/restore_backup.ts";
 import { testServer } from "../support/servers.ts";
 
 const SAMPLE = `
@@ -28,20 +25,10 @@ Deno.test("rows of partitions by the hash of an enum find their places, in an em
   await using source = await scratchDatabase(server, `enum_hash_source_${run}`);
   await using target = await scratchDatabase(server, `enum_hash_target_${run}`);
   await source.run(SAMPLE);
-  const repository = asRepository(await backupInMemory(source.url));
-  const restore = (request: { mode: "empty" | "over" }) =>
-    restoreDatabase({
-      connect: () => connect({ url: target.url }),
-      repository,
-      backupId: "memory",
-      request,
-      safetyBackup: () => Promise.resolve({ backupId: "safety" } as BackupRecord),
-      clock: systemClock,
-      writtenBy: "test",
-    });
-  await restore({ mode: "empty" });
+  const backup = await backupInMemory(source.url);
+  await restoreBackup(backup, target.url, { mode: "empty" });
   assert.deepEqual(await target.run(STATE), await source.run(STATE));
   await target.run("delete from moods where n > 10");
-  await restore({ mode: "over" });
+  await restoreBackup(backup, target.url, { mode: "over" });
   assert.deepEqual(await target.run(STATE), await source.run(STATE));
 });

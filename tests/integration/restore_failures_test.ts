@@ -6,25 +6,14 @@
  */
 import assert from "node:assert/strict";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
-import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
-import type { BackupRecord } from "../../supabase/functions/backup/repository/mod.ts";
 import {
   compareModels,
   type Failure,
   type LeftOut,
 } from "../../supabase/functions/backup/restore/mod.ts";
-import {
-  restoreDatabase,
-  type RestoreReport,
-  type RestoreRequest,
-} from "../../supabase/functions/backup/usecases/restore_database.ts";
-import {
-  asRepository,
-  backupInMemory,
-  type MemoryBackup,
-  scratchDatabase,
-} from "../support/memory_backup.ts";
+import { type MemoryBackup, scratchDatabase } from "../support/memory_backup.ts";
+import { backupWithoutRoles, failure, restoreBackup } from "../support/restore_backup.ts";
 import { testServer } from "../support/servers.ts";
 
 const SAMPLE = `
@@ -36,42 +25,9 @@ const SAMPLE = `
   insert into public.orders select i, i from generate_series(1, 20) i;
 `;
 
-/** A backup without roles: those of a shared server come and go while the tests run. */
-async function take(url: string): Promise<MemoryBackup> {
-  const backup = await backupInMemory(url);
-  const entries = backup.facts.entries.filter((entry) => !entry.kind.startsWith("role"));
-  return { ...backup, facts: { ...backup.facts, entries } };
-}
-
-async function restore(
-  backup: MemoryBackup,
-  url: string,
-  request: RestoreRequest = {},
-): Promise<RestoreReport> {
-  return await restoreDatabase({
-    connect: () => connect({ url }),
-    repository: asRepository(backup),
-    backupId: "latest",
-    request,
-    safetyBackup: () => Promise.resolve({ backupId: "safety" } as BackupRecord),
-    clock: systemClock,
-    writtenBy: "test",
-  });
-}
-
-async function failure(promise: Promise<unknown>): Promise<BackupError> {
-  try {
-    await promise;
-  } catch (error) {
-    assert.ok(error instanceof BackupError, String(error));
-    return error;
-  }
-  assert.fail("it did not fail");
-}
-
 /** Fails unless the database is what it was when the backup was taken, rows included. */
 async function assertUnchanged(before: MemoryBackup, url: string): Promise<void> {
-  const now = await take(url);
+  const now = await backupWithoutRoles(url);
   const options = { sameMajor: true, leftOut: [] };
   const forth = compareModels(before.facts.entries, now.facts.entries, options);
   const back = compareModels(now.facts.entries, before.facts.entries, options);
@@ -97,7 +53,7 @@ Deno.test("a restore into an empty database goes on past what fails and names it
     comment on view public.names is 'names';
     grant select on public.names to public;
     create materialized view public.ratio as select 1 / id as one from public.users`);
-  const backup = await take(source.url);
+  const backup = await backupWithoutRoles(source.url);
   // As if this server understood some statements no more.
   const spoil = (
     identity: RegExp,
@@ -115,7 +71,7 @@ Deno.test("a restore into an empty database goes on past what fails and names it
   spoil(/^view .*"names"/, (sql) => `${sql}, "no such role"`, "acl");
   spoil(/^refresh /, () => "SELECT 1 / 0", "create");
 
-  const error = await failure(restore(backup, target.url, { jobs: 2 }));
+  const error = await failure(restoreBackup(backup, target.url, { jobs: 2 }));
   assert.equal(error.code, "restore_mismatch");
   assert.match(
     error.message,
@@ -147,7 +103,7 @@ Deno.test("rows that do not fit an empty database fail by table, and the other t
   await using source = await scratchDatabase(server, "rc_rows_a");
   await using target = await scratchDatabase(server, "rc_rows_b");
   await source.run(SAMPLE);
-  const backup = await take(source.url);
+  const backup = await backupWithoutRoles(source.url);
   const users = backup.facts.entries.find((each) =>
     each.identity === 'table TABLE "public"."users"'
   )!;
@@ -158,7 +114,7 @@ Deno.test("rows that do not fit an empty database fail by table, and the other t
     )
   );
   assert.match(users.statements.create.join(), /CHECK/);
-  const error = await failure(restore(backup, target.url));
+  const error = await failure(restoreBackup(backup, target.url));
   assert.deepEqual(failed(error).map(({ identity, sqlState }) => [identity, sqlState]), [
     ['table-data TABLE DATA "public"."users"', "23514"],
     ['foreign-key CONSTRAINT "orders_user_id_fkey" ON "public"."orders"', "23503"],
@@ -172,10 +128,10 @@ Deno.test("a lost connection ends a restore into an empty database at once", asy
   await using source = await scratchDatabase(server, "rc_lost_a");
   await using target = await scratchDatabase(server, "rc_lost_b");
   await source.run(SAMPLE);
-  const backup = await take(source.url);
+  const backup = await backupWithoutRoles(source.url);
   const index = backup.facts.entries.find((each) => /"orders_user"/.test(each.identity))!;
   index.statements.create = ["SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())"];
-  const error = await failure(restore(backup, target.url, { jobs: 1 }));
+  const error = await failure(restoreBackup(backup, target.url, { jobs: 1 }));
   assert.equal(error.code, "database_unreachable");
 });
 
@@ -183,13 +139,13 @@ Deno.test("a restore over a live database brings back what was dropped and takes
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "rc_over");
   await target.run(SAMPLE);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   await target.run(`
     drop table public.orders;
     alter table public.users add column extra int default 7;
     update public.users set name = 'x'`);
-  await restore(backup, target.url);
-  const now = await take(target.url);
+  await restoreBackup(backup, target.url);
+  const now = await backupWithoutRoles(target.url);
   const { differences } = compareModels(backup.facts.entries, now.facts.entries, {
     sameMajor: true,
     leftOut: [],
@@ -205,13 +161,13 @@ Deno.test("a table that somebody holds makes a restore give up by name and chang
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "rc_locked");
   await target.run(SAMPLE);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   await target.run("update public.orders set user_id = 1");
-  const before = await take(target.url);
+  const before = await backupWithoutRoles(target.url);
   const holder = await connect({ url: target.url });
   try {
     await holder.execute("begin; lock table public.orders in row exclusive mode");
-    const error = await failure(restore(backup, target.url, { lockTimeoutMs: 50 }));
+    const error = await failure(restoreBackup(backup, target.url, { lockTimeoutMs: 50 }));
     assert.equal(error.code, "lock_timeout");
     assert.match(error.message, /the lock of table "public"\."orders"/);
   } finally {
@@ -224,7 +180,7 @@ Deno.test("a constraint that the backup's rows violate takes a restore over a li
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "rc_violating");
   await target.run(SAMPLE);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   const check = {
     ...backup.facts.entries.find((each) => /"orders_user"/.test(each.identity))!,
     kind: "check-constraint" as const,
@@ -238,8 +194,8 @@ Deno.test("a constraint that the backup's rows violate takes a restore over a li
   };
   backup.facts.entries.push(check);
   await target.run("update public.users set name = 'newer'");
-  const before = await take(target.url);
-  const error = await failure(restore(backup, target.url));
+  const before = await backupWithoutRoles(target.url);
+  const error = await failure(restoreBackup(backup, target.url));
   assert.equal(error.code, "database_error");
   assert.match(error.message, /check-constraint CONSTRAINT "few" .*SQLSTATE 23514/);
   await assertUnchanged(before, target.url);
@@ -249,12 +205,12 @@ Deno.test("tables that the backup does not know are lost only when that is accep
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "rc_unknown");
   await target.run(SAMPLE);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   await target.run(`
     alter table public.users add column extra int;
     create table public.heirs (more int) inherits (public.users)`);
-  const before = await take(target.url);
-  const error = await failure(restore(backup, target.url));
+  const before = await backupWithoutRoles(target.url);
+  const error = await failure(restoreBackup(backup, target.url));
   assert.equal(error.code, "restore_refused");
   assert.match(error.message, /drops-table-unknown \(table TABLE "public"\."heirs"\)/);
   await assertUnchanged(before, target.url);
@@ -264,7 +220,7 @@ Deno.test("a restore that needs more locks than the server has is refused before
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "rc_locks");
   await target.run(SAMPLE);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   const like = backup.facts.entries.find((each) =>
     each.identity === 'table TABLE "public"."users"'
   )!;
@@ -277,7 +233,7 @@ Deno.test("a restore that needs more locks than the server has is refused before
       identity: `table TABLE "public"."${name}"`,
     });
   }
-  const error = await failure(restore(backup, target.url));
+  const error = await failure(restoreBackup(backup, target.url));
   assert.equal(error.code, "target_unfit");
   assert.match(error.message, /max_locks_per_transaction/);
 });
@@ -287,7 +243,7 @@ Deno.test("a damaged part of a backup costs an empty database that table, and a 
   await using source = await scratchDatabase(server, "rc_damaged_a");
   await using target = await scratchDatabase(server, "rc_damaged_b");
   await source.run(SAMPLE);
-  const whole = await take(source.url);
+  const whole = await backupWithoutRoles(source.url);
   const users = whole.facts.entries.find((each) => /^table-data .*"users"/.test(each.identity))!;
   const backup: MemoryBackup = {
     ...whole,
@@ -298,7 +254,7 @@ Deno.test("a damaged part of a backup costs an empty database that table, and a 
       yield* whole.readPieces(pieces);
     },
   };
-  const error = await failure(restore(backup, target.url));
+  const error = await failure(restoreBackup(backup, target.url));
   assert.equal(error.code, "object_altered");
   assert.deepEqual(failed(error).map(({ identity, code }) => [identity, code]), [
     ['table-data TABLE DATA "public"."users"', "object_altered"],
@@ -307,8 +263,8 @@ Deno.test("a damaged part of a backup costs an empty database that table, and a 
   assert.equal((await target.run("select from public.orders")).length, 20);
 
   await source.run("update public.orders set user_id = 1; update public.users set name = 'newer'");
-  const before = await take(source.url);
-  assert.equal((await failure(restore(backup, source.url))).code, "object_altered");
+  const before = await backupWithoutRoles(source.url);
+  assert.equal((await failure(restoreBackup(backup, source.url))).code, "object_altered");
   await assertUnchanged(before, source.url);
 });
 
@@ -329,10 +285,10 @@ Deno.test("what hangs on partitioned tables and unproven checks does not stop ro
     create table public.old (n int);
     insert into public.old values (-1);
     alter table public.old add constraint positive check (n > 0) not valid`);
-  const backup = await take(target.url);
+  const backup = await backupWithoutRoles(target.url);
   await target.run("delete from public.nodes; delete from public.old");
-  await restore(backup, target.url);
-  const now = await take(target.url);
+  await restoreBackup(backup, target.url);
+  const now = await backupWithoutRoles(target.url);
   const options = { sameMajor: true, leftOut: [] };
   assert.deepEqual(compareModels(backup.facts.entries, now.facts.entries, options).differences, []);
   const [found] = await target.run(`

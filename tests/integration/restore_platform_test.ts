@@ -5,15 +5,10 @@
  */
 import assert from "node:assert/strict";
 import { startProject } from "../../scripts/demo/start_project.ts";
-import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Row } from "../../supabase/functions/backup/postgres/session.ts";
-import type { BackupRecord } from "../../supabase/functions/backup/repository/mod.ts";
-import {
-  restoreDatabase,
-  type RestoreRequest,
-} from "../../supabase/functions/backup/usecases/restore_database.ts";
-import { asRepository, backupInMemory, type MemoryBackup } from "../support/memory_backup.ts";
+import { backupInMemory } from "../support/memory_backup.ts";
+import { restoreBackup } from "../support/restore_backup.ts";
 
 const USER = "11111111-1111-1111-1111-111111111111";
 
@@ -36,18 +31,6 @@ const ROWS = `
   insert into storage.buckets (id, name) values ('b', 'b');
   insert into storage.objects (bucket_id, name) values ('b', 'x/y.txt');
 `;
-
-async function restore(backup: MemoryBackup, url: string, request: RestoreRequest = {}) {
-  return await restoreDatabase({
-    connect: () => connect({ url }),
-    repository: asRepository(backup),
-    backupId: "latest",
-    request,
-    safetyBackup: () => Promise.resolve({ backupId: "safety" } as BackupRecord),
-    clock: systemClock,
-    writtenBy: "test",
-  });
-}
 
 async function run(url: string, sql: string): Promise<Row[]> {
   const session = await connect({ url });
@@ -81,7 +64,7 @@ Deno.test("a Supabase project is restored over itself by its owner, and into a p
      delete from auth.users; delete from public.profiles; delete from storage.objects;
      grant select on public.profiles to anon`,
   );
-  const over = await restore(backup, project.databaseUrl);
+  const over = await restoreBackup(backup, project.databaseUrl);
   assert.equal(over.plan.target, "supabase");
   assert.deepEqual((await run(project.adminUrl, COUNTS))[0], {
     users: 1,
@@ -98,7 +81,7 @@ Deno.test("a Supabase project is restored over itself by its owner, and into a p
   await run(project.adminUrl, "create database plain");
   const plain = new URL(project.adminUrl);
   plain.pathname = "/plain";
-  const empty = await restore(backup, plain.href, { includeAuthSessions: true });
+  const empty = await restoreBackup(backup, plain.href, { includeAuthSessions: true });
   assert.deepEqual([empty.plan.mode, empty.plan.target], ["empty", "plain"]);
   assert.deepEqual((await run(plain.href, COUNTS))[0], {
     users: 1,

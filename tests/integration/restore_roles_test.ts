@@ -4,19 +4,8 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
-import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
-import type { BackupRecord } from "../../supabase/functions/backup/repository/mod.ts";
-import {
-  restoreDatabase,
-  type RestoreRequest,
-} from "../../supabase/functions/backup/usecases/restore_database.ts";
-import {
-  asRepository,
-  backupInMemory,
-  type MemoryBackup,
-  scratchDatabase,
-} from "../support/memory_backup.ts";
+import { backupInMemory, type MemoryBackup, scratchDatabase } from "../support/memory_backup.ts";
+import { restoreBackup } from "../support/restore_backup.ts";
 import { testServer } from "../support/servers.ts";
 
 const ROLES = ["gr_owner", "gr_app", "gr_reader"];
@@ -38,18 +27,6 @@ const SAMPLE = `
   create table app.log (note int references app.notes, at timestamptz default now());
   insert into app.log select id from app.notes;
 `;
-
-async function restoreAs(backup: MemoryBackup, url: string, request: RestoreRequest = {}) {
-  return await restoreDatabase({
-    connect: () => connect({ url }),
-    repository: asRepository(backup),
-    backupId: "latest",
-    request,
-    safetyBackup: () => Promise.resolve({ backupId: "safety" } as BackupRecord),
-    clock: systemClock,
-    writtenBy: "test",
-  });
-}
 
 for (const major of [15, 17] as const) {
   Deno.test(`restoreDatabase() works for a role without superuser rights on PostgreSQL ${major}`, async () => {
@@ -79,7 +56,7 @@ for (const major of [15, 17] as const) {
       const url = new URL(target.url);
       url.username = "gr_owner";
 
-      const first = await restoreAs(backup, url.href);
+      const first = await restoreBackup(backup, url.href);
       assert.equal(first.rowsLoaded, 100);
       const [table] = await target.run(`
         select tableowner::text as owner, has_table_privilege('gr_reader', 'app.notes', 'SELECT') as reads,
@@ -103,7 +80,7 @@ for (const major of [15, 17] as const) {
       assert.equal(borrowed?.n, 0, "memberships for the length of the restore have ended");
 
       await target.run("update app.notes set text = 'x'; delete from app.log");
-      const second = await restoreAs(backup, url.href);
+      const second = await restoreBackup(backup, url.href);
       assert.equal(second.plan.mode, "over");
       const [rows] = await target.run(`
         select (select count(*)::int from app.notes where text like 'note %') as notes,

@@ -4,20 +4,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
-import type { BackupRecord } from "../../supabase/functions/backup/repository/mod.ts";
 import { HAZARDS } from "../../supabase/functions/backup/restore/mod.ts";
-import {
-  restoreDatabase,
-  type RestoreRequest,
-} from "../../supabase/functions/backup/usecases/restore_database.ts";
-import {
-  asRepository,
-  backupInMemory,
-  type MemoryBackup,
-  scratchDatabase,
-} from "../support/memory_backup.ts";
+import { type RestoreRequest } from "../../supabase/functions/backup/usecases/restore_database.ts";
+import { type MemoryBackup, scratchDatabase } from "../support/memory_backup.ts";
+import { backupWithoutRoles, restoreBackup } from "../support/restore_backup.ts";
 import { testServer } from "../support/servers.ts";
 
 /** Every kind that holds an expression, each with one that reads otherwise after a round. */
@@ -51,23 +42,8 @@ const SAMPLE = `
   insert into p values ('a');
 `;
 
-async function take(url: string): Promise<MemoryBackup> {
-  const backup = await backupInMemory(url);
-  const entries = backup.facts.entries.filter((entry) => !entry.kind.startsWith("role"));
-  return { ...backup, facts: { ...backup.facts, entries } };
-}
-
-async function restore(backup: MemoryBackup, url: string, request: RestoreRequest = {}) {
-  return await restoreDatabase({
-    connect: () => connect({ url }),
-    repository: asRepository(backup),
-    backupId: "latest",
-    request: { acceptHazards: Object.keys(HAZARDS), ...request },
-    safetyBackup: () => Promise.resolve({ backupId: "safety" } as BackupRecord),
-    clock: systemClock,
-    writtenBy: "test",
-  });
-}
+const restore = (backup: MemoryBackup, url: string, request: RestoreRequest = {}) =>
+  restoreBackup(backup, url, { acceptHazards: Object.keys(HAZARDS), ...request });
 
 /** What a plan would put in the place of something that differs. */
 async function replaced(backup: MemoryBackup, url: string): Promise<string[]> {
@@ -84,11 +60,11 @@ for (const major of [15, 17, 18] as const) {
     await using source = await scratchDatabase(server, "a_words_source");
     await using target = await scratchDatabase(server, "a_words_target");
     await source.run(SAMPLE);
-    const backup = await take(source.url);
+    const backup = await backupWithoutRoles(source.url);
     await restore(backup, target.url);
 
     const before = printed(backup);
-    const after = printed(await take(target.url));
+    const after = printed(await backupWithoutRoles(target.url));
     const otherwise = backup.facts.entries.filter(({ identity }) =>
       after.get(identity) !== before.get(identity)
     );
@@ -110,11 +86,11 @@ for (const major of [15, 17, 18] as const) {
 
     assert.deepEqual(await replaced(backup, target.url), []);
     await restore(backup, target.url, { mode: "over" });
-    assert.deepEqual(printed(await take(target.url)), after, "nothing stays behind");
+    assert.deepEqual(printed(await backupWithoutRoles(target.url)), after, "nothing stays behind");
     // The tables and all that is in them are made again in the midst of the live database.
     await target.run("alter table app.t add column more int; drop table app.p");
     await restore(backup, target.url);
-    assert.deepEqual(printed(await take(target.url)), after);
+    assert.deepEqual(printed(await backupWithoutRoles(target.url)), after);
   });
 }
 
@@ -123,7 +99,7 @@ Deno.test("a definition that is another one is replaced, however alike it reads"
   await using source = await scratchDatabase(server, "a_unlike_source");
   await using target = await scratchDatabase(server, "a_unlike_target");
   await source.run(SAMPLE);
-  const backup = await take(source.url);
+  const backup = await backupWithoutRoles(source.url);
   await restore(backup, target.url);
   await target.run(`
     set search_path = app;
@@ -159,7 +135,7 @@ Deno.test("a role without superuser rights restores what its server prints other
     const owner = await connect({ url: as(source.url) });
     await owner.execute(SAMPLE);
     await owner.close();
-    const backup = await take(source.url);
+    const backup = await backupWithoutRoles(source.url);
     await restore(backup, as(target.url));
     assert.deepEqual(await replaced(backup, as(target.url)), []);
     await restore(backup, as(target.url), { mode: "over" });
