@@ -19,7 +19,10 @@ export {
   planUnits,
 } from "./data/ranges.ts";
 export { describeTableData } from "./data/table_data.ts";
-export { joinSnapshot, type OpenSnapshot, openSnapshot } from "./snapshot.ts";
+export { type OpenSnapshot, openSnapshot } from "./snapshot.ts";
+export { type HeldSnapshot, type OpenHeldOptions, type SnapshotHolder } from "./snapshot_holder.ts";
+export { joinSnapshot, lockJoined } from "./snapshot_join.ts";
+export { sessionHolder } from "./snapshot_session.ts";
 export { readBinaryRows, readTextRows, type RowValues } from "./data/binary_rows.ts";
 export { bytesOf, byteString } from "./data/binary_text.ts";
 export { binaryAsTextLines, checkedTextLines } from "./data/text_lines.ts";

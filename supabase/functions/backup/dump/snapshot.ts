@@ -10,11 +10,9 @@
  */
 import { BackupError } from "../core/errors.ts";
 import { DatabaseError } from "../postgres/database_error.ts";
-import { quoteLiteral, quoteQualified } from "../postgres/quote.ts";
-import type { Row, Session } from "../postgres/session.ts";
+import type { Session } from "../postgres/session.ts";
 import type { DumpOptions } from "./context.ts";
-import { isSelected } from "./families/relations.ts";
-import { takeOfSchema } from "./selection.ts";
+import { findDifference, findTables, type FoundTable } from "./snapshot_tables.ts";
 
 /** How a snapshot is opened. */
 export interface OpenSnapshotOptions {
@@ -42,42 +40,12 @@ export interface OpenSnapshot {
   unreadable: string[];
 }
 
-/** A table as one look at the catalog saw it. */
-interface FoundTable {
-  oid: number;
-  sqlName: string;
-  relfilenode: number;
-  readable: boolean;
-}
-
-const TABLES = `
-  select c.oid, n.nspname, c.relname, c.relfilenode,
-         pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-           and pg_catalog.has_table_privilege(c.oid, 'SELECT') as readable,
-         exists (select from pg_catalog.pg_depend d
-                  where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid
-                    and d.deptype = 'e') as of_extension
-    from pg_catalog.pg_class c
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-   where c.relkind in ('r', 'p') and c.relpersistence <> 't'
-     and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
-   order by n.nspname, c.relname`;
-
 const MOMENT = `
   select pg_catalog.pg_export_snapshot() as id,
          pg_catalog.to_char(pg_catalog.clock_timestamp() at time zone 'UTC',
                             'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as taken_at,
          (case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
                else pg_catalog.pg_current_wal_lsn() end)::text as lsn`;
-
-/** Tables that this backend holds, by oid, with the file that each has now, whatever the snapshot. */
-const HELD = `
-  select l.relation as oid, pg_catalog.pg_relation_filenode(l.relation) as filenode
-    from pg_catalog.pg_locks l
-   where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation'
-     and l.mode = 'AccessShareLock' and l.granted
-     and l.database = (select d.oid from pg_catalog.pg_database d
-                        where d.datname = pg_catalog.current_database())`;
 
 /** Tables to one LOCK TABLE. */
 const BATCH = 100;
@@ -104,10 +72,18 @@ export async function openSnapshot(
       if (missing === null) {
         const [moment] = await coordinator.query(MOMENT);
         const seen = await findTables(coordinator, options.dump);
-        const { locked, difference } = await compareLocked(coordinator, seen);
+        const difference = await findDifference(coordinator, {
+          seen,
+          holder: coordinator.backendPid,
+        });
         if (moment !== undefined && difference === null) {
-          const unreadable = seen.filter((table) => !table.readable).map((table) => table.sqlName);
-          return { id: moment.id, takenAt: moment.taken_at, lsn: moment.lsn, locked, unreadable };
+          return {
+            id: moment.id,
+            takenAt: moment.taken_at,
+            lsn: moment.lsn,
+            locked: new Set(seen.filter((table) => table.readable).map((table) => table.oid)),
+            unreadable: seen.filter((table) => !table.readable).map((table) => table.sqlName),
+          };
         }
         reason = difference ?? "the server gave no snapshot";
       } else {
@@ -126,17 +102,6 @@ export async function openSnapshot(
   );
 }
 
-/** Makes a session see the same moment; its transaction stays open until it is ended. */
-export async function joinSnapshot(session: Session, id: string): Promise<void> {
-  await begin(session);
-  await session.execute(`SET TRANSACTION SNAPSHOT ${quoteLiteral(id)}`);
-  // Parallel plans give rows in another order on each run; sorting and JIT have nothing to do here.
-  await session.execute(
-    "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off; " +
-      "SET LOCAL enable_tidscan = on; SET LOCAL lock_timeout = '10s'",
-  );
-}
-
 async function begin(session: Session): Promise<void> {
   await session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 }
@@ -149,20 +114,6 @@ async function leave(session: Session): Promise<void> {
     // A broken connection has rolled back by itself.
     if (!(error instanceof BackupError)) throw error;
   }
-}
-
-async function findTables(session: Session, dump: DumpOptions): Promise<FoundTable[]> {
-  const rows = await session.query(TABLES);
-  // Rows of an extension's tables are saved wherever these are, when the extension says so.
-  const wanted = (row: Row) =>
-    row.of_extension ||
-    takeOfSchema(dump, row.nspname) === "all" && isSelected(dump, row.nspname, row.relname);
-  return rows.filter(wanted).map((row: Row) => ({
-    oid: row.oid,
-    sqlName: quoteQualified(row.nspname, row.relname),
-    relfilenode: row.relfilenode,
-    readable: row.readable,
-  }));
 }
 
 /** Locks all tables; returns what is gone, in words, or null. */
@@ -203,26 +154,6 @@ async function lockTables(
 function lockStatement(tables: readonly FoundTable[], wait: "NOWAIT" | ""): string {
   const list = tables.map((table) => `ONLY ${table.sqlName}`).join(", ");
   return `LOCK TABLE ${list} IN ACCESS SHARE MODE ${wait}`;
-}
-
-/** Compares what the snapshot shows with what is locked and with the files as they are now. */
-async function compareLocked(
-  session: Session,
-  seen: readonly FoundTable[],
-): Promise<{ locked: ReadonlySet<number>; difference: string | null }> {
-  const held = new Map<number, number>();
-  for (const row of await session.query(HELD)) held.set(row.oid, Number(row.filenode ?? 0));
-  for (const table of seen) {
-    if (!table.readable) continue;
-    const filenode = held.get(table.oid);
-    if (filenode === undefined) {
-      return { locked: new Set(), difference: `${table.sqlName} appeared in between` };
-    }
-    if (filenode !== table.relfilenode) {
-      return { locked: new Set(), difference: `${table.sqlName} was rewritten in between` };
-    }
-  }
-  return { locked: new Set(held.keys()), difference: null };
 }
 
 function stateOf(error: unknown): string {

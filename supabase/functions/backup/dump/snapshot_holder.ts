@@ -1,0 +1,152 @@
+/**
+ * One moment of the database for any number of workers: who holds it, and whether it is still held.
+ *
+ * A holder is a transaction that has locked the tables, has exported the snapshot and does nothing
+ * else. What it holds is described by a plain value, so that workers elsewhere can join, check and end
+ * it. The backup counts only what was read while the very same transaction was there.
+ *
+ * @module
+ */
+import { BackupError } from "../core/errors.ts";
+import type { Session } from "../postgres/session.ts";
+import type { DumpOptions } from "./context.ts";
+
+/** A moment that is held. It survives JSON. */
+export interface HeldSnapshot {
+  /** `session`: a connection of the process that opened it; `keeper`: a job of pg_cron. */
+  strategy: "session" | "keeper";
+  /** For SET TRANSACTION SNAPSHOT. Noted once: another transaction would have another moment. */
+  id: string;
+  /** By the server's clock, ISO 8601 in UTC. */
+  takenAt: string;
+  lsn: string;
+  /** Oids of the locked tables. */
+  locked: number[];
+  /** Tables of the selection that this role may not read, quoted: they could not be locked. */
+  unreadable: string[];
+  /** The server process that holds it. */
+  backend: HolderIdentity;
+  /** What the holder is called in `pg_stat_activity.application_name` and as a job of pg_cron. */
+  name: string;
+}
+
+/** What tells one transaction of one server process from every other. */
+export interface HolderIdentity {
+  pid: number;
+  /** Start of the server process, to the microsecond in UTC. */
+  startedAt: string;
+  /** Start of the transaction, to the microsecond in UTC. */
+  transactionAt: string;
+  /** Virtual transaction id: never used twice while the server runs. */
+  transaction: string;
+}
+
+/** How a moment is opened. */
+export interface OpenHeldOptions {
+  /** Job that needs it: what it leaves behind can be found by it. */
+  jobId: string;
+  /** What is saved: only its tables are locked. */
+  dump: DumpOptions;
+  /** How long to wait for the lock of one table. @default 60000 */
+  lockTimeoutMs?: number;
+  /** How often to begin anew when tables come, go or are rewritten in between. @default 5 */
+  attempts?: number;
+  signal?: AbortSignal | undefined;
+}
+
+/** Opens, checks and ends moments. */
+export interface SnapshotHolder {
+  /**
+   * Locks the tables, then takes the snapshot, then proves that both speak of the same tables.
+   *
+   * @throws `lock_timeout`, `concurrent_ddl`, `snapshot_lost` when no holder came up
+   */
+  open(options: OpenHeldOptions): Promise<HeldSnapshot>;
+  /**
+   * Proves over any connection, in a transaction or not, that the moment is still held: the same
+   * transaction of the same server process, with all its locks.
+   *
+   * @throws `snapshot_lost`
+   */
+  check(session: Session, held: HeldSnapshot): Promise<void>;
+  /** Ends it, from any worker, and waits until the locks are free; nothing happens when it is ended. */
+  close(held: HeldSnapshot): Promise<void>;
+}
+
+const UTC = (time: string) =>
+  `pg_catalog.to_char(${time} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+
+/**
+ * What is to be seen of a holder. Locks are always read fresh. Facts of a process may be as old as the
+ * reader's transaction, but a process cannot be mistaken: its virtual transaction is read fresh too.
+ */
+const STATE = `
+  select ${UTC("a.backend_start")} as started_at, ${UTC("a.xact_start")} as transaction_at,
+         l.transaction, l.held
+    from pg_catalog.pg_stat_get_activity($1) a
+   cross join (
+     select pg_catalog.max(k.virtualtransaction) as transaction,
+            pg_catalog.count(distinct k.relation)
+              filter (where k.locktype = 'relation' and k.mode = 'AccessShareLock'
+                        and k.relation = any ($2::oid[])
+                        and k.database = (select d.oid from pg_catalog.pg_database d
+                                           where d.datname = pg_catalog.current_database()))::int as held
+       from pg_catalog.pg_locks k
+      where k.pid = $1 and k.granted) l`;
+
+/** Who a server process is, with its present transaction. */
+export async function identify(
+  session: Session,
+  { pid, locked }: { pid: number; locked: readonly number[] },
+): Promise<{ backend: HolderIdentity; held: number } | null> {
+  const [row] = await session.query(STATE, [pid, `{${locked.join(",")}}`]);
+  if (row === undefined || row.transaction === null) return null;
+  const backend = {
+    pid,
+    startedAt: row.started_at,
+    transactionAt: row.transaction_at,
+    transaction: row.transaction,
+  };
+  return { backend, held: row.held };
+}
+
+/** See {@linkcode SnapshotHolder.check}. */
+export async function checkHeld(session: Session, held: HeldSnapshot): Promise<void> {
+  const now = await identify(session, { pid: held.backend.pid, locked: held.locked });
+  const same = now !== null && now.backend.transaction === held.backend.transaction &&
+    now.backend.startedAt === held.backend.startedAt &&
+    now.backend.transactionAt === held.backend.transactionAt;
+  if (!same) throw lost(held, "the transaction that held it has ended");
+  if (now.held !== held.locked.length) {
+    throw lost(held, `${held.locked.length - now.held} of its locks are gone`);
+  }
+}
+
+function lost(held: HeldSnapshot, why: string): BackupError {
+  const hint = held.strategy === "keeper"
+    ? "The backup has to begin again; what it has stored is not stored twice."
+    : "It lives as long as the process that began the backup. Where that is too short, enable the " +
+      "extension pg_cron, which can hold it in the database, or run the backup from a computer.";
+  return new BackupError("snapshot_lost", `Cannot go on with the backup's moment: ${why}`, {
+    hint,
+  });
+}
+
+const END = `
+  select pg_catalog.pg_terminate_backend(a.pid, 10000) as ended
+    from pg_catalog.pg_stat_get_activity($1) a
+   where ${UTC("a.backend_start")} = $2 and ${UTC("a.xact_start")} = $3`;
+
+/** Ends the server process that holds the moment, if it is still the same one in the same transaction. */
+export async function endBackend(session: Session, backend: HolderIdentity): Promise<void> {
+  const [row] = await session.query(END, [
+    backend.pid,
+    backend.startedAt,
+    backend.transactionAt,
+  ]);
+  if (row !== undefined && row.ended !== true) {
+    throw new BackupError("database_error", "Cannot end the holder of the backup's moment", {
+      hint: `Run select pg_terminate_backend(${backend.pid}) as its owner or a superuser.`,
+    });
+  }
+}

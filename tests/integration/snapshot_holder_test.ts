@@ -1,0 +1,155 @@
+/**
+ * The moment of a backup held on a connection: proved, joined past a queue, lost and ended.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import {
+  type HeldSnapshot,
+  joinSnapshot,
+  lockJoined,
+  sessionHolder,
+} from "../../supabase/functions/backup/dump/mod.ts";
+import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import { testServer } from "../support/servers.ts";
+import { untilWaiting, withDatabase } from "../support/snapshot_database.ts";
+
+const DUMP = {
+  profile: "plain" as const,
+  includeSchemas: [],
+  excludeSchemas: [],
+  includeTables: [],
+  excludeTables: [],
+  excludeTableData: [],
+  copyFormat: "auto" as const,
+};
+
+const JOB = "backup_20260101T000000000Z_snapshot00";
+
+for (const major of [15, 17, 18] as const) {
+  Deno.test(`sessionHolder() holds one moment that survives JSON and ends once, on PostgreSQL ${major}`, async () => {
+    await withDatabase(await testServer(major), async (database) => {
+      const writer = await database.open();
+      await writer.execute("CREATE TABLE t AS SELECT i FROM generate_series(1, 100) i");
+      const holder = sessionHolder({ connect: database.open });
+      const opened = await holder.open({ jobId: JOB, dump: DUMP });
+      const held: HeldSnapshot = JSON.parse(JSON.stringify(opened));
+      assert.deepEqual(held, opened);
+      assert.equal(held.locked.length, 1);
+      await writer.execute("DELETE FROM t");
+
+      const worker = await database.open();
+      await joinSnapshot(worker, held.id);
+      assert.equal((await worker.query("SELECT FROM public.t")).length, 100);
+      await holder.check(worker, held);
+      await holder.check(writer, held);
+      await holder.close(held);
+      // Also to those whose transaction has looked at the server's processes before.
+      await assert.rejects(holder.check(worker, held), { code: "snapshot_lost" });
+      await assert.rejects(holder.check(writer, held), { code: "snapshot_lost" });
+      await holder.close(held);
+      await worker.execute("ROLLBACK");
+      await assert.rejects(joinSnapshot(worker, held.id), { code: "snapshot_lost" });
+      assert.equal(worker.inTransaction, false);
+    });
+  });
+}
+
+Deno.test("sessionHolder() lets workers read what others queue for, and the queue go on afterwards", async () => {
+  await withDatabase(await testServer(17), async (database) => {
+    const [observer, worker] = [await database.open(), await database.open()];
+    await observer.execute(`
+      CREATE TABLE one AS SELECT i FROM generate_series(1, 10) i;
+      CREATE TABLE two AS SELECT i FROM generate_series(1, 20) i;
+      CREATE TABLE three AS SELECT i FROM generate_series(1, 30) i`);
+    const holder = sessionHolder({ connect: database.open });
+    const held = await holder.open({ jobId: JOB, dump: DUMP });
+    const waiting: Promise<void>[] = [];
+    for (
+      const sql of ["VACUUM FULL one", "TRUNCATE two", "ALTER TABLE three ALTER i TYPE bigint"]
+    ) {
+      const session = await database.open();
+      waiting.push(session.execute(sql));
+      await untilWaiting(observer, session.backendPid);
+    }
+    await joinSnapshot(worker, held.id);
+    const tables = ["public.one", "public.two", "public.three"];
+    await lockJoined(worker, { name: held.name, tables });
+    for (const [i, table] of tables.entries()) {
+      assert.equal((await worker.query(`SELECT FROM ${table}`)).length, (i + 1) * 10);
+    }
+    await holder.check(worker, held);
+    await worker.execute("COMMIT");
+    await holder.close(held);
+    await Promise.all(waiting);
+    assert.equal((await observer.query("SELECT FROM public.two")).length, 0);
+  });
+});
+
+Deno.test("close() from another process ends the holder, and nobody who came after it", async () => {
+  await withDatabase(await testServer(17), async (database) => {
+    const session = await database.open();
+    await session.execute("CREATE TABLE t (a int)");
+    const [here, elsewhere] = [
+      sessionHolder({ connect: database.open }),
+      sessionHolder({ connect: database.open }),
+    ];
+    const held = await here.open({ jobId: JOB, dump: DUMP });
+    await elsewhere.close(held);
+    await session.execute("DROP TABLE t");
+    await assert.rejects(here.check(session, held), { code: "snapshot_lost" });
+    await elsewhere.close(held);
+    await here.close(held);
+
+    // A process that has the number now is not the one that held the moment.
+    const other = await here.open({ jobId: JOB, dump: DUMP });
+    const [facts] = [other.backend];
+    const older = { ...held, backend: { ...facts, startedAt: held.backend.startedAt } };
+    await elsewhere.close(older);
+    await here.check(session, other);
+    await assert.rejects(here.check(session, older), { code: "snapshot_lost" });
+    const next = { ...other, backend: { ...facts, transactionAt: held.backend.transactionAt } };
+    await elsewhere.close(next);
+    await assert.rejects(here.check(session, next), { code: "snapshot_lost" });
+    await here.check(session, other);
+    await here.close(other);
+  });
+});
+
+Deno.test("sessionHolder() outlasts every timeout of database and role", async () => {
+  await withDatabase(await testServer(17), async (database) => {
+    const session = await database.open();
+    await session.execute(`
+      CREATE TABLE t (a int);
+      DO $$ BEGIN
+        EXECUTE format('ALTER DATABASE %I SET transaction_timeout = 300', current_database());
+        EXECUTE format('ALTER DATABASE %I SET idle_in_transaction_session_timeout = 300',
+                       current_database());
+        EXECUTE format('ALTER DATABASE %I SET idle_session_timeout = 300', current_database());
+        EXECUTE format('ALTER DATABASE %I SET statement_timeout = 300', current_database());
+      END $$`);
+    const holder = sessionHolder({ connect: database.open });
+    const held = await holder.open({ jobId: JOB, dump: DUMP });
+    await session.query("SELECT pg_sleep(0.8)");
+    await holder.check(session, held);
+    await holder.close(held);
+  });
+});
+
+Deno.test("close() leaves no session and no lock behind", async () => {
+  await withDatabase(await testServer(17), async (database) => {
+    const observer = await database.open();
+    await observer.execute("CREATE TABLE t (a int)");
+    const opened: Session[] = [];
+    const connect = async () => {
+      const session = await database.open();
+      opened.push(session);
+      return session;
+    };
+    const holder = sessionHolder({ connect });
+    await holder.close(await holder.open({ jobId: JOB, dump: DUMP }));
+    await observer.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE NOWAIT; DROP TABLE t");
+    assert.equal(opened.length, 2);
+    for (const session of opened) await assert.rejects(session.query("SELECT 1"));
+  });
+});
