@@ -24,10 +24,11 @@ export async function schedulerKeys(
   environment: Pick<Environment, "secretKeys" | "serviceRoleKey" | "allowedKeys">,
 ): Promise<Secret[]> {
   const { secretKeys, serviceRoleKey, allowedKeys } = environment;
-  const roots = secretKeys
-    .filter(({ name }) => allowedKeys === null || allowedKeys.includes(name))
-    .map(({ key }) => key);
-  if (roots.length === 0 && serviceRoleKey !== null) roots.push(serviceRoleKey);
+  const mayCall = (name: string) => allowedKeys === null || allowedKeys.includes(name);
+  const roots = secretKeys.filter(({ name }) => mayCall(name)).map(({ key }) => key);
+  if (roots.length === 0 && serviceRoleKey !== null && mayCall("service_role")) {
+    roots.push(serviceRoleKey);
+  }
   return await Promise.all(roots.map(derive));
 }
 

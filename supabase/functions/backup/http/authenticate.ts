@@ -6,10 +6,14 @@
 import { cryptoBytes, equalConstantTime, utf8 } from "../core/bytes.ts";
 import type { Environment } from "../core/environment.ts";
 import { BackupError } from "../core/errors.ts";
+import { looksLikeSchedulerKey, schedulerKeys } from "../core/scheduler_key.ts";
 import type { Secret } from "../core/secret.ts";
 
 /** Name under which the legacy key appears in the audit log and in BACKUP_ALLOWED_KEYS. */
 export const SERVICE_ROLE = "service_role";
+
+/** Name of the scheduler, which no key of the project can have; it may call `tick` only. */
+export const SCHEDULER = "(scheduler)";
 
 /**
  * The name of the key that a request carries.
@@ -32,6 +36,9 @@ export async function authenticate(
   const keys = environment.secretKeys.map(({ name, key }) => ({ name, key }));
   if (environment.serviceRoleKey !== null) {
     keys.push({ name: SERVICE_ROLE, key: environment.serviceRoleKey });
+  }
+  if (presented.some(looksLikeSchedulerKey)) {
+    for (const key of await schedulerKeys(environment)) keys.push({ name: SCHEDULER, key });
   }
   let found: string | null = null;
   let isPublic = false;
@@ -61,6 +68,7 @@ export async function authenticate(
       hint: "Use a secret key of the project, or set allowLegacyServiceRoleKey.",
     });
   }
+  if (found === SCHEDULER) return found; // made of allowed keys only
   if (environment.allowedKeys !== null && !environment.allowedKeys.includes(found)) {
     throw new BackupError("forbidden", `Cannot serve this: the key ${found} is not allowed`, {
       hint: "BACKUP_ALLOWED_KEYS lists the names of the keys that are.",

@@ -10,7 +10,7 @@ import { BackupError, toBackupError } from "../core/errors.ts";
 import { randomId } from "../core/ids.ts";
 import type { Job } from "../core/job.ts";
 import type { Deps } from "../usecases/deps.ts";
-import { authenticate, requireAdmin } from "./authenticate.ts";
+import { authenticate, requireAdmin, SCHEDULER } from "./authenticate.ts";
 import { errorBody, statusOf } from "./handle_error.ts";
 import { readInput } from "./read_input.ts";
 
@@ -40,6 +40,7 @@ async function serve(deps: Deps, request: Request): Promise<Response> {
     const caller = await authenticate(request.headers, deps.environment, {
       legacyKeyAllowed: async () => (await deps.settings()).settings.allowLegacyServiceRoleKey,
     });
+    if (caller === SCHEDULER) requireTick(request);
     const action = findAction(request);
     const { fields, waitSeconds } = await readInput(request, action);
     if (action.needsAdmin(fields)) await requireAdmin(request.headers, deps.environment);
@@ -56,6 +57,14 @@ async function serve(deps: Deps, request: Request): Promise<Response> {
     if (error.code === "internal") deps.reportError(error, `request ${requestId}`);
     return respond(requestId, error);
   }
+}
+
+/** The scheduler's key is where others may read it. @throws `forbidden` */
+function requireTick(request: Request): void {
+  if (new URL(request.url).searchParams.get("action") === "tick") return;
+  throw new BackupError("forbidden", "Cannot serve this: the scheduler's key opens only tick", {
+    hint: "Use a secret key of the project.",
+  });
 }
 
 function findAction(request: Request): Action {
