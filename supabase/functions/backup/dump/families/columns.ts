@@ -43,6 +43,14 @@ export interface Column {
   inheritsGenerated: boolean;
 }
 
+/**
+ * Options that somebody set. `pg_attver` is a note of the server's own, on every column since the minor
+ * releases of November 2026: another server counts otherwise, and an older one does not take it.
+ */
+const OPTIONS = `(select array_agg(o.text order by o.number)
+                    from unnest(a.attoptions) with ordinality o(text, number)
+                   where o.text not like 'pg\\_attver=%')`;
+
 function columnsQuery(version: number): string {
   const parentNotNull = version >= 180000
     ? `exists (select from pg_constraint pc
@@ -62,7 +70,7 @@ function columnsQuery(version: number): string {
          pg_get_expr(d.adbin, d.adrelid) as "defaultExpression",
          case when a.attstattarget >= 0 then a.attstattarget end as statistics,
          case when a.attstorage <> t.typstorage then a.attstorage end as storage,
-         a.attcompression as compression, a.attoptions as options,
+         a.attcompression as compression, ${OPTIONS} as options,
          array(select quote_ident(o.option_name) || ' ' || quote_literal(o.option_value)
                  from pg_options_to_table(a.attfdwoptions) o) as "foreignOptions",
          a.attacl as acl, i.initprivs as initial,
