@@ -53,6 +53,8 @@ function readVariable(name: string): string | undefined {
  */
 export function readEnvironment(read: Read = readVariable): Environment {
   const url = read("BACKUP_DATABASE_URL") ?? read("SUPABASE_DB_URL");
+  const hosted = ["SB_EXECUTION_ID", "DENO_DEPLOYMENT_ID"].some((name) => read(name) !== undefined);
+  const edgeRuntime = hosted || "EdgeRuntime" in globalThis;
   return {
     settings: { ...readSettings(read), ...programmed },
     databaseUrl: url === undefined ? null : new Secret(url),
@@ -67,9 +69,10 @@ export function readEnvironment(read: Read = readVariable): Environment {
     allowedKeys: readList(read("BACKUP_ALLOWED_KEYS")) ?? null,
     allowedHosts: readList(read("BACKUP_ALLOWED_HOSTS")) ?? null,
     adminKey: optionalSecret(read("BACKUP_ADMIN_KEY")),
-    hosted: read("SB_EXECUTION_ID") !== undefined || read("DENO_DEPLOYMENT_ID") !== undefined,
+    hosted,
+    edgeRuntime,
     projectRef: projectRef(read("SUPABASE_URL")),
-    functionUrl: functionUrl(read),
+    functionUrl: functionUrl(read, edgeRuntime),
     variable: read,
   };
 }
@@ -186,11 +189,11 @@ function readKeys(read: Read, variable: string): NamedKey[] {
     .map(([name, key]) => ({ name, key: new Secret(key) }));
 }
 
-/** On the platform all functions of a project are under its address. */
-function functionUrl(read: Read): string | null {
+/** On the platform all functions of a project are under its address; elsewhere it must be said. */
+function functionUrl(read: Read, edgeRuntime: boolean): string | null {
   const own = read("BACKUP_FUNCTION_URL");
   if (own !== undefined) return own.replace(/\/$/, "");
-  const project = read("SUPABASE_URL");
+  const project = edgeRuntime ? read("SUPABASE_URL") : undefined;
   return project === undefined ? null : `${project.replace(/\/$/, "")}/functions/v1/backup`;
 }
 

@@ -8,10 +8,12 @@ import { checkStorageHost } from "./core/allowed_hosts.ts";
 import { systemClock } from "./core/clock.ts";
 import type { Environment } from "./core/environment.ts";
 import { BackupError, toBackupError } from "./core/errors.ts";
+import { schedulerKeys } from "./core/scheduler_key.ts";
 import { Secret } from "./core/secret.ts";
 import { mergeSettings, type Settings, underEnvironment } from "./core/settings.ts";
 import { JobRunner } from "./jobs/job_runner.ts";
 import { createRepository, openRepository, type Repository } from "./repository/mod.ts";
+import { installSchedule, readSchedule, removeSchedule } from "./schedule/cron_schedule.ts";
 import { State } from "./state/state.ts";
 import { isStateUnavailable } from "./state/state_error.ts";
 import { countedStorage } from "./storage/counted.ts";
@@ -42,6 +44,7 @@ export function createDeps(options: { environment?: Environment } = {}): Deps {
     environment,
     state,
     jobs,
+    schedule: createSchedule(environment, state),
     settings: () => readSettings(environment, state),
     openStorage: (settings) => openSettingsStorage(settings, environment, secret),
     async openRepository(settings, { create = false } = {}) {
@@ -50,6 +53,20 @@ export function createDeps(options: { environment?: Environment } = {}): Deps {
     },
     secret,
     reportError,
+  };
+}
+
+/** The clock in the database, for a service that the database can call. */
+function createSchedule(environment: Environment, { database }: State): Deps["schedule"] {
+  const target = async () => {
+    const [key] = await schedulerKeys(environment);
+    const url = environment.functionUrl;
+    return url === null || key === undefined ? null : { url, key };
+  };
+  return {
+    install: async () => await installSchedule(database, await target()),
+    read: async () => await readSchedule(database, await target()),
+    remove: () => removeSchedule(database),
   };
 }
 

@@ -32,6 +32,8 @@ export interface Environment {
   adminKey: Secret | null;
   /** Whether this is the hosted runtime, whose disk is gone after the invocation. */
   hosted: boolean;
+  /** Whether the platform's runtime carries this process, hosted or on a developer's machine. */
+  edgeRuntime: boolean;
   /** The project's ref, null outside Supabase. */
   projectRef: string | null;
   /** Where this service is called, also by itself; null when it does not know. */

@@ -13,6 +13,15 @@ import type { Repository } from "../repository/mod.ts";
 import type { State } from "../state/state.ts";
 import type { Storage } from "../storage/storage.ts";
 
+/** The clock in the database that calls `tick`. */
+export interface ScheduleState {
+  installed: boolean;
+  /** In words. */
+  found: string;
+  /** A line to copy that brings it further; null when there is nothing to do. */
+  next: string | null;
+}
+
 /** See the module. */
 export interface Deps {
   clock: Clock;
@@ -21,6 +30,12 @@ export interface Deps {
   state: State;
   /** Jobs of this worker. */
   jobs: JobRunner;
+  /** The clock in the database. All of it is safe to repeat; `remove` says what was there. */
+  schedule: {
+    install(): Promise<ScheduleState>;
+    read(): Promise<ScheduleState>;
+    remove(): Promise<{ removed: string[] }>;
+  };
   /** Settings in force; `fromTables` is false when the rows could not be read. @throws `invalid_config` */
   settings(): Promise<{ settings: Settings; fromTables: boolean }>;
   /** The place where backups are kept. @throws `invalid_config` when none is set up */
