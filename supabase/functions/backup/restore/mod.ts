@@ -23,7 +23,7 @@ export type {
   TargetFacts,
 } from "./plan_types.ts";
 export { HAZARDS } from "./plan_types.ts";
-export { borrowRoles, returnRoles } from "./role_rights.ts";
+export { borrowRoles, ownersToBorrow, returnRoles } from "./role_rights.ts";
 export { prepareMarks, removeMarks } from "./restore_marks.ts";
 export { restoreMismatch } from "./restore_mismatch.ts";
 export { runUnit, type UnitReport } from "./run_unit.ts";

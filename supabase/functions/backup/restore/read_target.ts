@@ -29,18 +29,25 @@ const EXTENSIONS = `
   select name::text, array_agg(version::text) as versions
     from pg_catalog.pg_available_extension_versions group by name`;
 
-/** From 16 on CREATEROLE reaches only roles that one has ADMIN OPTION on. */
+/**
+ * A query for the oids of roles that the current one may make itself a member of: from 16 on CREATEROLE
+ * reaches only roles that one has ADMIN OPTION on.
+ */
+export function joinableRoles(serverVersion: number): string {
+  return serverVersion >= 160000
+    ? `select j.oid from pg_catalog.pg_roles j
+        where pg_catalog.pg_has_role(j.oid, 'MEMBER WITH ADMIN OPTION')`
+    : `select j.oid from pg_catalog.pg_roles j, pg_catalog.pg_roles me
+        where me.rolname = current_user and me.rolcreaterole and not j.rolsuper`;
+}
+
 function rolesQuery(serverVersion: number): string {
   const usable = serverVersion >= 160000 ? "SET" : "MEMBER";
-  const grantable = serverVersion >= 160000
-    ? "pg_catalog.pg_has_role(current_user, r.oid, 'MEMBER WITH ADMIN OPTION')"
-    : "(me.rolcreaterole and not r.rolsuper)";
   return `
     select r.rolname::text as name,
-           pg_catalog.pg_has_role(current_user, r.oid, '${usable}') as usable,
-           ${grantable} as grantable
-      from pg_catalog.pg_roles r, pg_catalog.pg_roles me
-     where me.rolname = current_user`;
+           pg_catalog.pg_has_role(r.oid, '${usable}') as usable,
+           r.oid in (${joinableRoles(serverVersion)}) as grantable
+      from pg_catalog.pg_roles r`;
 }
 
 /** Reads the facts. `entries` is the live model, which the caller reads by the dumper. */

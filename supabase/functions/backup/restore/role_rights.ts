@@ -8,6 +8,7 @@ import type { Entry } from "../core/model.ts";
 import { quoteIdentifier } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
 import type { LeftOut } from "./plan_types.ts";
+import { joinableRoles } from "./read_target.ts";
 import { type EntryRunner, RIGHT_STATES, runStatements, tryStatements } from "./run_statements.ts";
 
 /**
@@ -19,13 +20,14 @@ import { type EntryRunner, RIGHT_STATES, runStatements, tryStatements } from "./
 export async function borrowRoles(
   session: Session,
   roles: readonly string[],
-  to: string,
+  to?: string,
 ): Promise<LeftOut[]> {
   const refused: LeftOut[] = [];
+  const member = to === undefined ? "CURRENT_USER" : quoteIdentifier(to);
   for (const name of roles) {
     const refusal = await tryStatements(
       session,
-      [`GRANT ${quoteIdentifier(name)} TO ${quoteIdentifier(to)}`],
+      [`GRANT ${quoteIdentifier(name)} TO ${member}`],
       { identity: `role ${name}`, tolerated: RIGHT_STATES },
     );
     if (refusal !== null) {
@@ -55,6 +57,23 @@ export async function returnRoles(
     }
   }
   return refused;
+}
+
+/**
+ * Roles that own relations here and that the restoring role could join but has not: without them it may
+ * not even read what it is about to replace. None for superusers.
+ */
+export async function ownersToBorrow(session: Session): Promise<string[]> {
+  const rows = await session.query<{ name: string }>(`
+    select distinct o.rolname::text as name
+      from pg_catalog.pg_class c
+      join pg_catalog.pg_roles o on o.oid = c.relowner
+     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.oid >= 16384 and not o.rolsuper
+       and not pg_catalog.pg_has_role(o.oid, 'USAGE') and o.oid in (${
+    joinableRoles(session.serverVersion)
+  })
+     order by 1`);
+  return rows.map(({ name }) => name);
 }
 
 /** Makes a role, a membership or a setting of a role as far as the restoring role may. */

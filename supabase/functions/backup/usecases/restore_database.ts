@@ -18,11 +18,13 @@ import {
   borrowRoles,
   type Comparison,
   type LeftOut,
+  ownersToBorrow,
   planRestore,
   type PlanSummary,
   refuseUnfit,
   type RestorePlan,
   type RestoreRequest as PlanRequest,
+  returnRoles,
   summarizePlan,
   type TargetFacts,
 } from "../restore/mod.ts";
@@ -150,11 +152,50 @@ async function allOrNothing(
   firstPlan: RestorePlan,
   firstTarget: TargetFacts,
 ): Promise<RestoreReport> {
+  const { options, session } = work;
+  const role = firstTarget.role.name;
+  const owners = await ownersToBorrow(session);
+  const there = new Set(firstTarget.roles.map((each) => each.name));
+  const borrowed = new Set([...firstPlan.borrowRoles.filter((name) => there.has(name)), ...owners]);
+  // The safety backup reads by connections of its own, which see only memberships that are committed.
+  const lent = makesSafetyBackup(firstPlan, options) ? owners : [];
+  await borrowRoles(session, lent, role);
+  try {
+    await session.execute("BEGIN");
+    await borrowRoles(session, [...borrowed], role);
+    const replaced = await replaceAll(work, firstPlan, [...borrowed]);
+    replaced.applied.leftOut.push(...await analyze(session, replaced.plan));
+    return reportOf(replaced.plan, replaced);
+  } catch (error) {
+    if (lent.length > 0) await giveBack(work, lent, { role, error });
+    throw error;
+  }
+}
+
+/** Ends memberships after a failure; the session that failed may be of no more use. */
+async function giveBack(
+  { session, openSession }: Work,
+  lent: readonly string[],
+  { role, error }: { role: string; error: unknown },
+): Promise<void> {
+  await session.close();
+  try {
+    await returnRoles(await openSession(), lent, role);
+  } catch (cause) {
+    if (!(error instanceof BackupError) || !(cause instanceof BackupError)) throw error;
+    throw new BackupError(error.code, error.message, {
+      hint: `${error.hint ?? ""} Role ${role} is still a member of ${
+        lent.join(", ")
+      }: revoke that.`,
+      details: { ...error.details, memberships: lent },
+      cause,
+    });
+  }
+}
+
+/** The transaction of {@linkcode allOrNothing}. */
+async function replaceAll(work: Work, firstPlan: RestorePlan, borrowed: readonly string[]) {
   const { options, backup, session } = work;
-  await session.execute("BEGIN");
-  const there = new Set(firstTarget.roles.map((role) => role.name));
-  const borrowed = firstPlan.borrowRoles.filter((name) => there.has(name));
-  await borrowRoles(session, borrowed, firstTarget.role.name);
   await lockTables(session, firstPlan);
   const target = await readTarget(session, backup);
   const plan = makePlan(options, backup, target);
@@ -168,13 +209,14 @@ async function allOrNothing(
       { hint: "Nothing was changed. Restore again when no migration is running." },
     );
   }
-  const safety = plan.mode === "over" && options.request.skipSafetyBackup !== true
-    ? await makeSafetyBackup(options, backup)
-    : null;
+  const safety = makesSafetyBackup(plan, options) ? await makeSafetyBackup(options, backup) : null;
   const applied = await apply(work, { plan, target, workers: [] });
   await commit(session, plan);
-  applied.leftOut.push(...await analyze(session, plan));
-  return reportOf(plan, { applied, safetyBackupId: safety?.backupId ?? null });
+  return { plan, applied, safetyBackupId: safety?.backupId ?? null };
+}
+
+function makesSafetyBackup(plan: RestorePlan, { request }: RestoreDatabaseOptions): boolean {
+  return plan.mode === "over" && request.skipSafetyBackup !== true;
 }
 
 async function apply(

@@ -7,7 +7,14 @@ import type { DataPart, Entry, TableData } from "../core/model.ts";
 import { type DumpOptions, readDatabase } from "../dump/mod.ts";
 import type { Session } from "../postgres/session.ts";
 import type { Repository } from "../repository/mod.ts";
-import { type BackupFacts, inWordsOf, readTargetFacts, type TargetFacts } from "../restore/mod.ts";
+import {
+  type BackupFacts,
+  borrowRoles,
+  inWordsOf,
+  ownersToBorrow,
+  readTargetFacts,
+  type TargetFacts,
+} from "../restore/mod.ts";
 
 /** Everything that the planner knows of a backup, read from its manifest. */
 export async function readBackupFacts(
@@ -26,7 +33,20 @@ export async function readBackupFacts(
 
 /** The target as it is now. */
 export async function readTarget(session: Session, backup: BackupFacts): Promise<TargetFacts> {
-  return await readTargetFacts(session, await readLive(session, backup));
+  return await readTargetFacts(session, await readAsOwners(session, backup));
+}
+
+/** In a transaction of the caller the roles are borrowed already; here they are for the reading only. */
+async function readAsOwners(session: Session, backup: BackupFacts): Promise<Entry[]> {
+  const owners = session.inTransaction ? [] : await ownersToBorrow(session);
+  if (owners.length === 0) return await readLive(session, backup);
+  await session.execute("BEGIN");
+  try {
+    await borrowRoles(session, owners);
+    return await readLive(session, backup);
+  } finally {
+    await session.execute("ROLLBACK");
+  }
 }
 
 /** The whole target, read as the backup's source was and told in the backup's words. */
