@@ -2,7 +2,7 @@
  * Tells how much CPU time this worker has used. The platform counts the time of the isolate's own
  * thread and says it to nobody; Deno 2.1 has no clock for it either. So it is estimated: from how late
  * the event loop comes to its timers, and from what passed through the process.
- * `docs/decisions/0006-cpu-is-estimated.md` has the measurements.
+ * `docs/decisions/0008-cpu-is-estimated.md` has the measurements.
  *
  * @module
  */
@@ -37,7 +37,7 @@ export function openCpuMeter(): CpuMeter {
   return threadClock() ?? new SampledMeter();
 }
 
-/** Node's clock of the own thread; null before Deno 2.7. */
+/** Node's clock of the own thread; null in Deno 2.1. */
 function threadClock(): CpuMeter | null {
   const read = (process as { threadCpuUsage?: () => { user: number; system: number } })
     .threadCpuUsage;
