@@ -26,7 +26,7 @@ export interface Diff {
   drop: Entry[];
   create: Entry[];
   adjust: Adjustment[];
-  /** Entries of `backup` that exist in another form and are replaced. */
+  /** Entries of `backup` that exist in another form and are replaced, and row security it has not. */
   replaced: Entry[];
   /** Live entries unknown to the backup that are dropped and tried again. */
   again: Entry[];
@@ -68,9 +68,14 @@ export function diffLive(input: DiffInput): Diff {
       if (table !== undefined) changed.push(table);
     }
   }
+  const switchedOff = rowSecurityToSwitchOff(input, known);
+  changed.push(...switchedOff);
+  replaced.push(...switchedOff);
   const suspended = suspendedEntries(input);
   const dropped = withParts(live, [...changed, ...suspended]);
-  const unknown = [...dropped].filter((entry) => !known.has(entry.identity));
+  const unknown = [...dropped].filter((entry) =>
+    !known.has(entry.identity) && !switchedOff.includes(entry)
+  );
   const lost = unknown.filter((entry) => entry.kind === "table");
   const goneWithLost = live.withDependents(lost);
   const back = unknown.filter((entry) => !goneWithLost.has(entry));
@@ -91,6 +96,19 @@ export function diffLive(input: DiffInput): Diff {
     lostTables: lost,
     managed: [...dropped].filter((entry) => entry.managed === true),
   };
+}
+
+/**
+ * Row security of live tables that have none in the backup. It is a state of its table, not an object
+ * that could stay: the table would not be the backup's, and without policies it would look empty.
+ */
+function rowSecurityToSwitchOff(input: DiffInput, known: ReadonlyMap<string, Entry>): Entry[] {
+  return input.live.entries.filter((entry) => {
+    if (entry.kind !== "row-security" || entry.managed === true) return false;
+    if (known.has(entry.identity)) return false;
+    const table = known.get(input.live.tableOf(entry)?.identity ?? "");
+    return table !== undefined && !input.onlyIfMissing.has(table);
+  });
 }
 
 /** What falls with the given entries: all that depends on them, and the parts of partitioned indexes. */

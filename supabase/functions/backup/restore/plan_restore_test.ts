@@ -124,6 +124,33 @@ Deno.test("planRestore() names tables that the backup does not know and that wou
   assert.equal(code(() => refuseUnfit(accepted)), "none");
 });
 
+Deno.test("planRestore() switches row security off that the backup's table has not, and lets policies stay", () => {
+  const changed = entry("table", "changed");
+  const equal = entry("table", "equal");
+  const later = entry("table", "later");
+  const rowSecurity = [changed, equal, later].map((table) =>
+    entry("row-security", table.name, { dependsOn: [table.key] })
+  );
+  const policy = entry("policy", "p", { dependsOn: [equal.key] });
+  const live = [
+    entry("table", "changed", { statements: { create: ["CREATE another"] } }),
+    equal,
+    later,
+    ...rowSecurity,
+    policy,
+  ];
+  const made = plan(backup([changed, equal]), target(live));
+  assert.deepEqual(identities(made.drop), [
+    "row-security equal",
+    "row-security changed",
+    "table changed",
+  ]);
+  assert.deepEqual(identities(made.create), ["table changed"]);
+  assert.deepEqual(made.hazards.map((hazard) => [hazard.name, hazard.objects]), [
+    ["replaces-object", ["table changed", "row-security changed", "row-security equal"]],
+  ]);
+});
+
 Deno.test("planRestore() changes comments and rights without making the object again", () => {
   const table = entry("table", "t", {
     statements: { acl: ['GRANT SELECT ON TABLE "t" TO "reader"'], comment: [] },
