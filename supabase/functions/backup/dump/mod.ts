@@ -23,6 +23,14 @@ export { type OpenSnapshot, openSnapshot } from "./snapshot.ts";
 export { type HeldSnapshot, type OpenHeldOptions, type SnapshotHolder } from "./snapshot_holder.ts";
 export { joinSnapshot, lockJoined } from "./snapshot_join.ts";
 export { sessionHolder } from "./snapshot_session.ts";
+export {
+  chooseStrategy,
+  createSnapshotHolder,
+  type SnapshotHolderOptions,
+} from "./snapshot_strategy.ts";
+export { describeWaiters, findWaiters, type Waiter } from "./snapshot_waiters.ts";
+export { keeperHolder, type KeeperHolderOptions } from "./keeper.ts";
+export { cleanStrayKeepers, type FoundHolder, listKeepers } from "./keeper_list.ts";
 export { readBinaryRows, readTextRows, type RowValues } from "./data/binary_rows.ts";
 export { bytesOf, byteString } from "./data/binary_text.ts";
 export { binaryAsTextLines, checkedTextLines } from "./data/text_lines.ts";

@@ -95,7 +95,12 @@ export async function openSnapshot(
     }
     await coordinator.execute("ROLLBACK");
   }
-  throw new BackupError(
+  throw moved(reason, attempts);
+}
+
+/** The error for tables that did not hold still. */
+export function moved(reason: string, attempts: number): BackupError {
+  return new BackupError(
     "concurrent_ddl",
     `Cannot take one moment of the database: ${reason}, ${attempts} times in a row`,
     { hint: "Run the backup when no migration, VACUUM FULL or CLUSTER is running." },
@@ -133,7 +138,7 @@ async function lockTables(
       await session.execute("RELEASE SAVEPOINT locking");
       continue;
     } catch (error) {
-      if (stateOf(error) !== "55P03" && !isGone(error)) throw lockError(error, null, timeoutMs);
+      if (stateOf(error) !== "55P03" && !isGone(error)) throw explainLock(error, null, timeoutMs);
     }
     // Somebody stands in the way: one by one, so that the one who waits too long has a name.
     await session.execute("ROLLBACK TO SAVEPOINT locking; RELEASE SAVEPOINT locking");
@@ -143,7 +148,7 @@ async function lockTables(
         await session.execute(lockStatement([table], ""));
       } catch (error) {
         if (isGone(error)) return `${table.sqlName} was dropped or renamed`;
-        throw lockError(error, table.sqlName, timeoutMs);
+        throw explainLock(error, table.sqlName, timeoutMs);
       }
     }
   }
@@ -165,27 +170,33 @@ function isGone(error: unknown): boolean {
   return ["42P01", "3F000", "42809"].includes(stateOf(error));
 }
 
-function lockError(error: unknown, table: string | null, timeoutMs: number): unknown {
-  const state = stateOf(error);
-  if (state === "55P03") {
+function explainLock(error: unknown, table: string | null, timeoutMs: number): unknown {
+  return lockError(stateOf(error), { table, timeoutMs, cause: error }) ?? error;
+}
+
+/** The error for a table that could not be locked, or null for an SQLSTATE that says nothing of locks. */
+export function lockError(
+  sqlState: string,
+  { table, timeoutMs, cause }: { table: string | null; timeoutMs: number; cause?: unknown },
+): BackupError | null {
+  if (sqlState === "55P03") {
+    const name = table ?? "the tables";
     return new BackupError(
       "lock_timeout",
-      `Cannot lock ${
-        table ?? "the tables"
-      }: another transaction holds it for more than ${timeoutMs} ms`,
+      `Cannot lock ${name}: another transaction holds it for more than ${timeoutMs} ms`,
       {
         hint: "Look for the transaction in pg_stat_activity, or raise the lock timeout.",
         details: { table },
-        cause: error,
+        cause,
       },
     );
   }
-  if (state === "53200") {
+  if (sqlState === "53200") {
     return new BackupError(
       "database_error",
       "Cannot lock the tables: the server has no room for so many locks",
-      { hint: "Raise max_locks_per_transaction, or save fewer schemas at a time.", cause: error },
+      { hint: "Raise max_locks_per_transaction, or save fewer schemas at a time.", cause },
     );
   }
-  return error;
+  return null;
 }

@@ -1,0 +1,291 @@
+/**
+ * The moment of a backup held inside the database by pg_cron: it outlives the worker that opened it.
+ *
+ * pg_cron is asked to start the keeper, and to forget it as soon as it is there: a keeper that was
+ * ended must not come back, because it would have another moment. The keeper locks nothing before it
+ * sees that it was forgotten, so neither its job nor a second keeper is in the snapshot.
+ *
+ * @module
+ */
+import { BackupError } from "../core/errors.ts";
+import { DatabaseError } from "../postgres/database_error.ts";
+import { pinSettings } from "../postgres/pinned_settings.ts";
+import type { Session } from "../postgres/session.ts";
+import { DISARMED, keeperCommand } from "./keeper_command.ts";
+import { endHolders, listKeepers } from "./keeper_list.ts";
+import { lockError, moved } from "./snapshot.ts";
+import {
+  checkHeld,
+  type HeldSnapshot,
+  identify,
+  type OpenHeldOptions,
+  type SnapshotHolder,
+} from "./snapshot_holder.ts";
+import { joinSnapshot } from "./snapshot_join.ts";
+import { jobMark, newHolderName } from "./snapshot_names.ts";
+import { findDifference, findTables, type FoundTable } from "./snapshot_tables.ts";
+
+/** What {@linkcode keeperHolder} works with. */
+export interface KeeperHolderOptions {
+  /** Opens a connection to the database that is saved, which is also pg_cron's. */
+  connect: () => Promise<Session>;
+  /** A keeper ends itself after this time, because it holds back VACUUM. @default 43200 */
+  maxKeeperSeconds?: number;
+  /** How long pg_cron may take to start it: some versions start jobs by the minute. @default 100000 */
+  startTimeoutMs?: number;
+}
+
+/** Runs every second where pg_cron can do that, else every minute; and once a year, when it is done. */
+const SCHEDULES = ["1 seconds", "* * * * *"] as const;
+const RARELY = "0 0 1 1 *";
+
+/** Pause between two looks at a keeper that is coming up. */
+const POLL_MS = 40;
+
+/** A holder whose transactions live in jobs of pg_cron. */
+export function keeperHolder(options: KeeperHolderOptions): SnapshotHolder {
+  const withSession = async <T>(work: (session: Session) => Promise<T>): Promise<T> => {
+    const session = await options.connect();
+    try {
+      await pinSettings(session);
+      // pg_cron shows each role its own jobs by row level security.
+      await session.execute("SET row_security = on");
+      return await work(session);
+    } finally {
+      await session.close();
+    }
+  };
+  return {
+    open: (moment) => withSession((control) => new Opening(control, { ...options, moment }).open()),
+    check: checkHeld,
+    close: (held) => withSession((session) => endKeeper(session, held.name)),
+  };
+}
+
+/** Ends whatever has this name: job, keeper, both or nothing. */
+export async function endKeeper(session: Session, name: string): Promise<void> {
+  await forget(session, name);
+  await endHolders(session, name);
+}
+
+/** Takes a keeper's job off pg_cron; nothing happens when it is not there. */
+async function forget(session: Session, name: string): Promise<void> {
+  await session.query(
+    `select cron.unschedule(j.jobid) from cron.job j
+      where j.jobname = $1 and j.username = current_user`,
+    [name],
+  );
+}
+
+/** One keeper on its way. */
+class Opening {
+  readonly #control: Session;
+  readonly #options: KeeperHolderOptions & { moment: OpenHeldOptions };
+
+  constructor(control: Session, options: KeeperHolderOptions & { moment: OpenHeldOptions }) {
+    this.#control = control;
+    this.#options = options;
+  }
+
+  async open(): Promise<HeldSnapshot> {
+    const { jobId, attempts = 5, signal } = this.#options.moment;
+    await this.#endEarlier(jobId);
+    let reason = "";
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      signal?.throwIfAborted();
+      const name = newHolderName(jobId);
+      try {
+        const outcome = await this.#attempt(name);
+        if (typeof outcome !== "string") return outcome;
+        reason = outcome;
+      } catch (error) {
+        await this.#leave(name);
+        throw error;
+      }
+      await endKeeper(this.#control, name);
+    }
+    throw moved(reason, attempts);
+  }
+
+  /** A worker that began this job before and was killed may have left its keeper. */
+  async #endEarlier(jobId: string): Promise<void> {
+    const names = await this.#control.query(
+      `select j.jobname from cron.job j where j.jobname like $1 and j.username = current_user
+       union select pg_catalog.left(a.application_name, 19) from pg_catalog.pg_stat_activity a
+              where a.application_name like $1 and a.datname = pg_catalog.current_database()`,
+      [`backup/${jobMark(jobId)}%`],
+    );
+    for (const { jobname } of names) await endKeeper(this.#control, jobname);
+  }
+
+  async #leave(name: string): Promise<void> {
+    try {
+      await endKeeper(this.#control, name);
+    } catch (error) {
+      // The first error is what the caller is told; the clean-up finds what is left.
+      if (!(error instanceof BackupError)) throw error;
+    }
+  }
+
+  /** The moment, or in words why to begin anew. */
+  async #attempt(name: string): Promise<HeldSnapshot | string> {
+    const { dump, lockTimeoutMs = 60_000 } = this.#options.moment;
+    const wanted = (await findTables(this.#control, dump)).filter((table) => table.readable);
+    await this.#schedule(name, { wanted, lockTimeoutMs });
+    const pid = await this.#started(name);
+    const told = await this.#told(name, pid);
+    if (told.kind === "failed") return explainFailure(told, { wanted, lockTimeoutMs });
+    return await this.#prove(name, { pid, told });
+  }
+
+  async #schedule(
+    name: string,
+    { wanted, lockTimeoutMs }: { wanted: readonly FoundTable[]; lockTimeoutMs: number },
+  ): Promise<void> {
+    const [clock] = await this.#control.query(
+      `
+      select pg_catalog.to_char((pg_catalog.clock_timestamp() + $1::text::interval)
+               at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as start_before`,
+      [
+        `${this.#startTimeoutMs} milliseconds`,
+      ],
+    );
+    const command = keeperCommand({
+      name,
+      tables: wanted.map((table) => table.oid),
+      lockTimeoutMs,
+      maxKeeperSeconds: this.#options.maxKeeperSeconds ?? 43_200,
+      startBefore: clock?.start_before,
+    });
+    const schedule = "select cron.schedule($1, $2, $3)";
+    try {
+      await this.#control.query(schedule, [name, SCHEDULES[0], command]);
+    } catch (error) {
+      if (!(error instanceof DatabaseError) || error.sqlState !== "22023") throw error;
+      await this.#control.query(schedule, [name, SCHEDULES[1], command]);
+    }
+  }
+
+  get #startTimeoutMs(): number {
+    return this.#options.startTimeoutMs ?? 100_000;
+  }
+
+  /** Waits for the keeper and makes pg_cron forget it. */
+  async #started(name: string): Promise<number> {
+    const until = performance.now() + this.#startTimeoutMs;
+    for (;;) {
+      const [keeper] = await listKeepers(this.#control, name);
+      if (keeper !== undefined) {
+        // pg_cron ends a background worker whose job is gone; a connection it only leaves alone.
+        if (keeper.backendType === "client backend") {
+          await forget(this.#control, name);
+        } else {
+          await this.#control.query("select cron.schedule($1, $2, $3)", [name, RARELY, DISARMED]);
+        }
+        return keeper.pid;
+      }
+      if (performance.now() > until) throw await this.#notStarted(name);
+      await this.#pause();
+    }
+  }
+
+  async #notStarted(name: string): Promise<BackupError> {
+    const [run] = await this.#control.query(
+      `select d.return_message from cron.job_run_details d join cron.job j on j.jobid = d.jobid
+        where j.jobname = $1 and d.return_message is not null order by d.runid desc limit 1`,
+      [name],
+    );
+    const why = run === undefined ? "" : ` (${String(run.return_message).trim().slice(0, 200)})`;
+    return new BackupError(
+      "snapshot_lost",
+      `Cannot hold the moment of the backup: pg_cron did not start its keeper in time${why}`,
+      { hint: "See cron.job_run_details, cron.max_running_jobs and the server's log." },
+    );
+  }
+
+  /** Waits for what the keeper has to say. */
+  async #told(name: string, pid: number): Promise<Told> {
+    for (;;) {
+      const keeper = (await listKeepers(this.#control, name)).find((found) => found.pid === pid);
+      if (keeper === undefined) {
+        throw new BackupError(
+          "snapshot_lost",
+          "Cannot hold the moment of the backup: its keeper was ended",
+          {
+            hint: "See the server's log for who ended it.",
+          },
+        );
+      }
+      const told = read(keeper.mark.slice(name.length + 1));
+      if (told !== null) return told;
+      await this.#pause();
+    }
+  }
+
+  async #pause(): Promise<void> {
+    this.#options.moment.signal?.throwIfAborted();
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    this.#options.moment.signal?.throwIfAborted();
+  }
+
+  /** Compares what the keeper has locked with what its snapshot shows. */
+  async #prove(
+    name: string,
+    { pid, told }: { pid: number; told: Told & { kind: "moment" } },
+  ): Promise<HeldSnapshot | string> {
+    await joinSnapshot(this.#control, told.id);
+    const seen = await findTables(this.#control, this.#options.moment.dump);
+    const difference = await findDifference(this.#control, { seen, holder: pid });
+    await this.#control.execute("ROLLBACK");
+    if (difference !== null) return difference;
+    const locked = seen.filter((table) => table.readable).map((table) => table.oid);
+    const found = await identify(this.#control, { pid, locked });
+    if (found === null || found.held !== locked.length) return "its keeper was ended";
+    return {
+      strategy: "keeper",
+      id: told.id,
+      takenAt: new Date(Date.parse(found.backend.transactionAt) + told.afterMs).toISOString(),
+      lsn: told.lsn,
+      locked,
+      unreadable: seen.filter((table) => !table.readable).map((table) => table.sqlName),
+      backend: found.backend,
+      name,
+    };
+  }
+}
+
+type Told =
+  | { kind: "moment"; id: string; afterMs: number; lsn: string }
+  | { kind: "failed"; sqlState: string; table: number };
+
+/** What stands behind a keeper's name; null while it is not done. */
+function read(text: string): Told | null {
+  const failed = /^failed\/([0-9A-Z]{5})\/(\d+)$/.exec(text);
+  if (failed !== null) {
+    return { kind: "failed", sqlState: failed[1]!, table: Number(failed[2]) };
+  }
+  const moment = /^([0-9A-F]+-[0-9A-F]+-\d+)\/([0-9a-f]+)\/([0-9A-F]+\/[0-9A-F]+)$/.exec(text);
+  if (moment === null) return null;
+  return { kind: "moment", id: moment[1]!, afterMs: parseInt(moment[2]!, 16), lsn: moment[3]! };
+}
+
+/** In words why to begin anew, for what may be over by then. @throws what will not */
+function explainFailure(
+  told: Told & { kind: "failed" },
+  { wanted, lockTimeoutMs }: { wanted: readonly FoundTable[]; lockTimeoutMs: number },
+): string {
+  const table = wanted.find(({ oid }) => oid === told.table)?.sqlName ?? null;
+  // No such row, table or schema; something else of that name; the right to read it taken away.
+  if (["P0002", "42P01", "3F000", "42809", "42501"].includes(told.sqlState)) {
+    return `${table ?? "a table"} was dropped, renamed or closed to this role`;
+  }
+  throw lockError(told.sqlState, { table, timeoutMs: lockTimeoutMs }) ??
+    new BackupError(
+      "database_error",
+      `Cannot lock the tables: the keeper failed with ${told.sqlState}`,
+      {
+        hint: "See the server's log.",
+        details: { table, sqlState: told.sqlState },
+      },
+    );
+}
