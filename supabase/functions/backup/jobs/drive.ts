@@ -1,0 +1,149 @@
+/**
+ * Keeps work going: one worker in this process, further ones by calling the function itself, and at the
+ * end of this one's budget a call that lets another go on. Whoever is lost, the parts are recorded, and
+ * the next tick of the clock starts again.
+ *
+ * @module
+ */
+import type { Clock } from "../core/clock.ts";
+import { type BackupError, toBackupError } from "../core/errors.ts";
+import type { Budget } from "./budget.ts";
+import type { PartStore } from "./part_store.ts";
+
+/** What a tick did. */
+export type DriveState =
+  /** A worker that did not work before works now. */
+  | "started"
+  /** This process works already. */
+  | "working"
+  /** This process may not begin anything any more. */
+  | "spent"
+  /** No part waits that could be taken now. */
+  | "idle";
+
+/** What driving is made of. */
+export interface DriveOptions {
+  store: Pick<PartStore, "waiting">;
+  /** Does parts until none can be taken or the budget allows none; says how many it has done. */
+  work: () => Promise<{ parts: number }>;
+  budget: Budget;
+  clock: Clock;
+  /**
+   * Calls this service's `tick` in another process, when there may be one; its answer's state, null
+   * when nobody could be called.
+   */
+  call: (depth: number) => Promise<{ state: string } | null>;
+  /** Workers that may work at a time, this one included. */
+  maxWorkers: () => Promise<number>;
+  /** Keeps the process alive until the promise settles, where the platform has such a thing. */
+  waitUntil?: (work: Promise<unknown>) => void;
+  /** Told of what went wrong beside the parts; a part's own failure is its job's. */
+  onError: (error: BackupError) => void;
+  /**
+   * How long to wait for a part that cannot be taken yet: it is held, by a worker that may be gone, or
+   * pauses after a failure. @default 60000
+   */
+  patienceMs?: number;
+}
+
+/** Between looks whether another worker would find something to do. */
+const FIRST_LOOK_MS = 500;
+const LONGEST_LOOK_MS = 10_000;
+
+/** Between looks whether this worker would find something to do. */
+const SHORTEST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 2000;
+
+/** See the module. One per process. */
+export class Drive {
+  readonly #options: DriveOptions;
+  #working: Promise<void> | null = null;
+  #again = false;
+
+  constructor(options: DriveOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Starts this process's worker unless it works. Returns at once; the work goes on in the background.
+   *
+   * @param depth calls in a row that led here
+   */
+  wake(depth = 0): Exclude<DriveState, "idle"> {
+    if (!this.#mayBegin()) return "spent";
+    if (this.#working !== null) {
+      this.#again = true; // parts may have come after the worker's last look
+      return "working";
+    }
+    this.#working = this.#run(depth).then(
+      () => {
+        this.#working = null;
+        if (this.#again) this.wake(depth);
+      },
+      (error) => {
+        this.#working = null;
+        this.#options.onError(toBackupError(error));
+      },
+    );
+    this.#options.waitUntil?.(this.#working);
+    return "started";
+  }
+
+  /** Waits until this process's worker has ended. */
+  async idle(): Promise<void> {
+    while (this.#working !== null) await this.#working;
+  }
+
+  #mayBegin(): boolean {
+    return this.#options.budget.allows({ bytes: 0 });
+  }
+
+  async #run(depth: number): Promise<void> {
+    const { store, work, budget, clock, call, patienceMs = 60_000 } = this.#options;
+    using _working = budget.enter();
+    const spreading = new AbortController();
+    const spread = this.#spread(depth, spreading.signal);
+    let parts = 0;
+    try {
+      let waitedMs = 0;
+      while (true) {
+        this.#again = false;
+        const done = (await work()).parts;
+        parts += done;
+        if (done > 0) waitedMs = 0;
+        if (!this.#mayBegin()) break;
+        const { nextInMs } = await store.waiting();
+        if (this.#again || (nextInMs === 0 && done > 0)) continue;
+        if (nextInMs === null || waitedMs >= patienceMs) break;
+        // A part may lie there and not be for this worker: others are as many as may work.
+        const pauseMs = Math.min(Math.max(nextInMs, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
+        waitedMs += pauseMs;
+        await clock.sleep(pauseMs, budget.signal).catch(() => {}); // the next look sees why
+      }
+    } finally {
+      spreading.abort();
+      await spread;
+    }
+    // A worker that has done nothing would only pass the same nothing on.
+    if (parts > 0 && (await store.waiting()).parts > 0) await call(depth + 1);
+  }
+
+  /** Calls further workers while parts lie there that this one does not come to. */
+  async #spread(depth: number, end: AbortSignal): Promise<void> {
+    const { store, clock, call, maxWorkers } = this.#options;
+    try {
+      const most = await maxWorkers() - 1;
+      let called = 0;
+      let pauseMs = FIRST_LOOK_MS;
+      while (called < most) {
+        await clock.sleep(pauseMs, end);
+        const { nextInMs } = await store.waiting();
+        const answer = nextInMs === 0 ? await call(depth + 1) : null;
+        if (answer?.state === "started") called += 1;
+        else pauseMs = Math.min(pauseMs * 2, LONGEST_LOOK_MS);
+      }
+    } catch (error) {
+      if (!end.aborted) this.#options.onError(toBackupError(error));
+    }
+  }
+}
