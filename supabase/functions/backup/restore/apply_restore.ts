@@ -13,7 +13,7 @@ import { compareRows, groupLoads } from "./compare_rows.ts";
 import { EntryIndex, sqlNameOf } from "./entry_index.ts";
 import { concernsOneObject, Failures } from "./failures.ts";
 import { inParallel, listSource } from "./in_parallel.ts";
-import { clearTables, loadPart, type PartLoaded, type ReadPieces } from "./load_rows.ts";
+import { clearTables, loadPart, type ReadPieces } from "./load_rows.ts";
 import { bytesOf } from "./plan_loads.ts";
 import type { LeftOut, RestorePlan, TableLoad } from "./plan_types.ts";
 import { postDataSource } from "./post_data_order.ts";
@@ -40,7 +40,6 @@ export interface ApplyInput {
   readPieces: ReadPieces;
   /** Reads the target again for the comparison. */
   readTarget: (session: Session) => Promise<Entry[]>;
-  onPartLoaded?: PartLoaded | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: ProgressListener | undefined;
 }
@@ -272,12 +271,11 @@ class Run {
   }
 
   async #loadPart(session: Session, item: { load: TableLoad; part: DataPart }): Promise<void> {
-    const { readPieces, onPartLoaded } = this.#input;
+    const { readPieces } = this.#input;
     const own = !session.inTransaction;
     if (own) await session.execute("BEGIN");
     try {
       await loadPart(session, { ...item, readPieces });
-      await onPartLoaded?.(session, item.part);
       if (own) await session.execute("COMMIT");
     } catch (error) {
       if (own && session.inTransaction) await session.execute("ROLLBACK");

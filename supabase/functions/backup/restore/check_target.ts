@@ -6,6 +6,7 @@
  */
 import type { Entry } from "../core/model.ts";
 import { EntryIndex } from "./entry_index.ts";
+import { lackedTablespaces, liesIn } from "./fit_backup.ts";
 import { LeaveOuts } from "./leave_out.ts";
 import type {
   BackupFacts,
@@ -70,6 +71,8 @@ export function checkTarget(input: CheckInput): TargetCheck {
   checkObjectRights(input, check);
   checkRoles(input, check);
   checkOutside(input, check);
+  checkTablespaces(input, check);
+  checkCollations(input, check);
   return check;
 }
 
@@ -156,6 +159,36 @@ function checkAccessMethods({ index, target, wanted, leaveOuts }: CheckInput, ch
   for (const name of names) {
     if (fromExtensions && !["heap"].includes(name)) continue;
     check.missing.push({ what: "access-method", name, reason: "tables of the backup use it" });
+  }
+}
+
+function checkTablespaces(input: CheckInput, check: TargetCheck): void {
+  const { index, target, wanted, leaveOuts } = input;
+  for (const name of lackedTablespaces(index.entries, target)) {
+    const inside = [...wanted].find((entry) => !leaveOuts.has(entry) && liesIn(entry, name));
+    if (inside === undefined) continue;
+    check.missing.push({
+      what: "tablespace",
+      name,
+      reason: `${inside.identity} lies in it; make it on the server, or accept the hazard ` +
+        "missing-tablespace to put all that lies in it into the default one",
+    });
+  }
+}
+
+function checkCollations({ target, wanted, leaveOuts }: CheckInput, check: TargetCheck): void {
+  for (const { name, reason } of target.lackedCollations) {
+    const using = [...wanted].find((entry) =>
+      !leaveOuts.has(entry) &&
+      (entry.identity === name || entry.statements.create.some((sql) => sql.includes(name)))
+    );
+    if (using === undefined) continue;
+    const where = using.identity === name ? "" : `${using.identity} uses it and `;
+    check.missing.push({
+      what: "collation",
+      name,
+      reason: `${where}the target server cannot provide it: ${reason}`,
+    });
   }
 }
 

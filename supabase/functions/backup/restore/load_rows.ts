@@ -12,9 +12,6 @@ import type { TableLoad } from "./plan_types.ts";
 /** Reads stored bytes: the repository's `readPieces`. */
 export type ReadPieces = (pieces: readonly Piece[]) => AsyncIterable<Uint8Array>;
 
-/** Called in the transaction that loaded a part, so that a mark commits with its rows. */
-export type PartLoaded = (session: Session, part: DataPart) => Promise<void>;
-
 /** Removes the rows that are there. A condition means that a part of them stays: the extension's. */
 export async function clearTables(session: Session, loads: readonly TableLoad[]): Promise<void> {
   const truncated: string[] = [];

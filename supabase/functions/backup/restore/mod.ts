@@ -4,7 +4,12 @@
  * @module
  */
 export { type Applied, type ApplyInput, applyRestore } from "./apply_restore.ts";
-export { compareModels, compareResult, type Comparison, type Difference } from "./compare_models.ts";
+export {
+  compareModels,
+  compareResult,
+  type Comparison,
+  type Difference,
+} from "./compare_models.ts";
 export type { Failure } from "./failures.ts";
 export { inWordsOf } from "./in_words_of.ts";
 export { cutRestore, type RestoreStep } from "./cut_restore.ts";

@@ -11,6 +11,7 @@ import { addHazard, checkTarget, major, type TargetCheck } from "./check_target.
 import { diffLive } from "./diff_live.ts";
 import { EntryIndex, isRows, isTable, sqlNameOf } from "./entry_index.ts";
 import { expectedRoles, isOfRoles } from "./expected_roles.ts";
+import { fitBackup } from "./fit_backup.ts";
 import { LeaveOuts } from "./leave_out.ts";
 import { isOfDatabaseDefaults, leaveOutGiven } from "./platform_rules.ts";
 import { planLoads } from "./plan_loads.ts";
@@ -44,8 +45,10 @@ export interface PlanInput {
  * @throws {BackupError} `invalid_request` for names that the backup does not hold and for options that
  * exclude each other, `target_not_empty` when mode `empty` is asked for and the target has objects
  */
-export function planRestore(input: PlanInput): RestorePlan {
-  const { backup, target, request } = input;
+export function planRestore(given: PlanInput): RestorePlan {
+  const { target, request } = given;
+  const { backup, leftOut } = fitBackup(given.backup, given);
+  const input = { ...given, backup };
   const index = new EntryIndex(backup.entries);
   const live = new EntryIndex(target.entries);
   const selection = selectEntries(index, request);
@@ -54,7 +57,7 @@ export function planRestore(input: PlanInput): RestorePlan {
   const mode = chooseMode(request, target);
   const leaveOuts = new LeaveOuts(index);
   const wanted = new Set([...selection.selected, ...selection.needed]);
-  const given = leaveOutGiven({ wanted, live, target, targetKind, backup, request, leaveOuts });
+  const there = leaveOutGiven({ wanted, live, target, targetKind, backup, request, leaveOuts });
   const check = checkTarget({
     backup,
     index,
@@ -69,10 +72,20 @@ export function planRestore(input: PlanInput): RestorePlan {
   const restored = index.entries.filter((entry) => wanted.has(entry) && !leaveOuts.has(entry));
   if (mode === "beside") {
     planBeside(plan, { index, live, restored, selection, request, backup, target });
-  } else planInPlace(plan, { input, index, live, restored, selection, given, leaveOuts, check });
+  } else {planInPlace(plan, {
+      input,
+      index,
+      live,
+      restored,
+      selection,
+      given: there,
+      leaveOuts,
+      check,
+    });}
   // What the target keeps in order itself is nothing to report.
-  const asked = new Set([...wanted].filter((entry) => !given.has(entry)));
+  const asked = new Set([...wanted].filter((entry) => !there.has(entry)));
   plan.leftOut.unshift(...leaveOuts.list(asked));
+  for (const entry of restored) plan.leftOut.push(...leftOut.get(entry.identity) ?? []);
   const damaged = plan.load.filter((load) => load.parts.some((part) => part.damaged?.length));
   addHazard(check.hazards, "damaged-backup", damaged.map((load) => load.entry.identity));
   if (mode === "over" && !input.safetyBackup) {

@@ -69,6 +69,8 @@ function target(entries: Entry[], more: Partial<TargetFacts> = {}): TargetFacts 
     roles: [{ name: "postgres", usable: true, grantable: true }],
     accessMethods: ["heap"],
     tablespaces: [],
+    lackedProviders: [],
+    lackedCollations: [],
     lockCapacity: 6400,
     entries,
     ...more,

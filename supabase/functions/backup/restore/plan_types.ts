@@ -49,10 +49,21 @@ export interface TargetFacts {
   roles: TargetRole[];
   accessMethods: string[];
   tablespaces: string[];
+  /** Quoted names of label providers that the backup names and the server has not loaded. */
+  lackedProviders: string[];
+  lackedCollations: LackedCollation[];
   /** Locks that one transaction can count on. */
   lockCapacity: number;
   /** Live entries in restore order, as the dumper reads them. */
   entries: Entry[];
+}
+
+/** A collation that the server cannot provide. */
+export interface LackedCollation {
+  /** Identity of the backup's entry, or quoted and qualified name of a built-in one. */
+  name: string;
+  /** What the server says. */
+  reason: string;
 }
 
 /** Rights of the restoring role that the plan depends on. */
@@ -93,6 +104,8 @@ export const HAZARDS = {
   "changes-managed": "objects of the platform depend on replaced ones",
   "missing-extension":
     "extensions that the target does not offer are left out with all that needs them",
+  "missing-tablespace":
+    "tablespaces that the target lacks: what lies in them goes into the default one",
   "missing-role":
     "roles that the target lacks cannot be made: what they own stays with the restoring role",
   "lossy-role":
@@ -131,6 +144,7 @@ export interface Missing {
     | "version"
     | "access-method"
     | "tablespace"
+    | "collation"
     | "object"
     | "locks";
   name: string;

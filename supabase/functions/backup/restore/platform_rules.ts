@@ -95,6 +95,8 @@ export function leaveOutGiven(input: GivenInput): Set<Entry> {
       give(entry, "the target has it");
     } else if (entry.kind === "tablespace" && target.tablespaces.includes(entry.name)) {
       give(entry, "the target has it");
+    } else if (entry.kind === "tablespace") {
+      leaveOuts.only(entry, "a tablespace is a place on a server; make it there");
     } else if (isDatabaseWide(entry) && input.request.schemas?.length) {
       give(entry, "only chosen schemas are restored");
     }

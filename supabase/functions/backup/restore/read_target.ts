@@ -5,7 +5,8 @@
  */
 import type { Entry } from "../core/model.ts";
 import type { Session } from "../postgres/session.ts";
-import type { TargetFacts } from "./plan_types.ts";
+import type { BackupFacts, TargetFacts } from "./plan_types.ts";
+import { lackedCollations, lackedProviders } from "./probe_target.ts";
 
 const FACTS = `
   select current_database() as database, current_user::text as role,
@@ -51,7 +52,11 @@ function rolesQuery(serverVersion: number): string {
 }
 
 /** Reads the facts. `entries` is the live model, which the caller reads by the dumper. */
-export async function readTargetFacts(session: Session, entries: Entry[]): Promise<TargetFacts> {
+export async function readTargetFacts(
+  session: Session,
+  entries: Entry[],
+  backup: BackupFacts,
+): Promise<TargetFacts> {
   const [facts] = await session.query(FACTS);
   const extensions: Record<string, string[]> = {};
   for (const row of await session.query(EXTENSIONS)) extensions[row.name] = row.versions;
@@ -72,6 +77,8 @@ export async function readTargetFacts(session: Session, entries: Entry[]): Promi
     roles: roles.map(({ name, usable, grantable }) => ({ name, usable, grantable })),
     accessMethods: facts!.access_methods,
     tablespaces: facts!.tablespaces,
+    lackedProviders: await lackedProviders(session, backup.entries),
+    lackedCollations: await lackedCollations(session, backup.entries, entries),
     lockCapacity: facts!.lock_capacity,
     entries,
   };

@@ -33,7 +33,7 @@ export async function readBackupFacts(
 
 /** The target as it is now. */
 export async function readTarget(session: Session, backup: BackupFacts): Promise<TargetFacts> {
-  return await readTargetFacts(session, await readAsOwners(session, backup));
+  return await readTargetFacts(session, await readAsOwners(session, backup), backup);
 }
 
 /** In a transaction of the caller the roles are borrowed already; here they are for the reading only. */

@@ -1,0 +1,72 @@
+/**
+ * Takes out of a backup's statements what the target cannot take and the objects can do without: labels
+ * of providers that are not loaded, and tablespaces that are not there, if that was accepted.
+ *
+ * @module
+ */
+import type { Entry, EntryKind } from "../core/model.ts";
+import { quoteIdentifier } from "../postgres/quote.ts";
+import type { BackupFacts, LeftOut, RestoreRequest, TargetFacts } from "./plan_types.ts";
+import { providerOf } from "./probe_target.ts";
+
+/** Kinds that name the tablespace they lie in. */
+const PLACED: readonly EntryKind[] = ["table", "materialized-view", "index", "constraint"];
+
+/** A backup as a target can take it. */
+export interface FittedBackup {
+  backup: BackupFacts;
+  /** What was taken out, by the identity of the entry. */
+  leftOut: Map<string, LeftOut[]>;
+}
+
+/** Fits a backup to a target. */
+export function fitBackup(
+  backup: BackupFacts,
+  { target, request }: { target: TargetFacts; request: RestoreRequest },
+): FittedBackup {
+  const leftOut = new Map<string, LeftOut[]>();
+  const lacked = request.acceptHazards?.includes("missing-tablespace") === true
+    ? lackedTablespaces(backup.entries, target)
+    : [];
+  const entries = backup.entries.map((entry) => {
+    const statements = { ...entry.statements };
+    const notes: LeftOut[] = [];
+    for (const provider of target.lackedProviders) {
+      const label = statements.label.filter((sql) => providerOf(sql) !== provider);
+      if (label.length === statements.label.length) continue;
+      statements.label = label;
+      const reason = `the target has not loaded the provider ${provider}`;
+      notes.push({ identity: `label of ${entry.identity}`, reason });
+    }
+    for (const name of lacked) {
+      if (!liesIn(entry, name)) continue;
+      statements.create = statements.create.flatMap((sql) => withoutTablespace(sql, name));
+      const reason = `the target has no tablespace ${name}: the default one is taken`;
+      notes.push({ identity: `tablespace of ${entry.identity}`, reason });
+    }
+    if (notes.length === 0) return entry;
+    leftOut.set(entry.identity, notes);
+    return { ...entry, statements };
+  });
+  return { backup: { ...backup, entries }, leftOut };
+}
+
+/** Names of tablespaces that the backup knows and the target has not. */
+export function lackedTablespaces(entries: readonly Entry[], target: TargetFacts): string[] {
+  return entries.filter((entry) => entry.kind === "tablespace").map((entry) => entry.name)
+    .filter((name) => !target.tablespaces.includes(name));
+}
+
+/** Whether an entry's statements put it into a tablespace. */
+export function liesIn({ kind, statements }: Entry, tablespace: string): boolean {
+  return PLACED.includes(kind) &&
+    statements.create.some((sql) => withoutTablespace(sql, tablespace)[0] !== sql);
+}
+
+function withoutTablespace(sql: string, tablespace: string): string[] {
+  const name = quoteIdentifier(tablespace).replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  // Text in single quotes is the user's.
+  const clauses = new RegExp(`'(?:[^']|'')*'|(?: SET| USING INDEX)?\\sTABLESPACE ${name}`, "g");
+  const without = sql.replace(clauses, (found) => found.startsWith("'") ? found : "");
+  return sql.startsWith("ALTER INDEX ") && without !== sql ? [] : [without];
+}
