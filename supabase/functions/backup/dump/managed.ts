@@ -58,11 +58,12 @@ export async function markManaged(context: DumpContext): Promise<void> {
   }
 
   for (const draft of context.drafts.all()) {
-    const schema = draft.kind === "schema" ? draft.name : draft.schema;
+    const isSchema = draft.catalog === "pg_namespace";
+    const schema = isSchema ? draft.name : draft.schema;
     if (schema === null || !managed.has(schema)) continue;
     if (isUsersPolicy(draft)) continue;
     if (draft.kind === "trigger" && !managedOids.has(triggers.get(draft.oid) ?? -1)) continue;
-    if (draft.kind !== "schema" && SHARED_SCHEMAS.includes(schema)) continue;
+    if (!isSchema && SHARED_SCHEMAS.includes(schema)) continue;
     draft.managed = true;
   }
   leaveOutRows(context);

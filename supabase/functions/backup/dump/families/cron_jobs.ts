@@ -19,6 +19,10 @@ const JOBS = `
    where j.database = current_database()
    order by j.jobname, j.jobid`;
 
+const ELSEWHERE = `
+  select coalesce(quote_literal(j.jobname), j.jobid::text) as name
+    from cron.job j where j.database <> current_database() order by j.jobid`;
+
 /** The family of cron.job, in the profile `supabase`. */
 export const cronJobsFamily: CatalogFamily = {
   name: "cron jobs",
@@ -28,20 +32,30 @@ export const cronJobsFamily: CatalogFamily = {
     const [has] = await context.session.query(HAS_JOBS);
     if (!has!.readable) return;
     for (const row of await context.session.query(JOBS)) add(context, row);
+    for (const { name } of await context.session.query(ELSEWHERE)) {
+      context.remarks.push(
+        `Job ${name} of pg_cron is not in the backup: it runs in another database`,
+      );
+    }
   },
 };
 
 function add(context: DumpContext, row: Row): void {
   const name = row.jobname === null ? null : quoteLiteral(row.jobname);
+  const user = quoteIdentifier(row.username);
   const schedule = `${quoteLiteral(row.schedule)}, ${quoteLiteral(row.command)}`;
-  const id = `(SELECT pg_catalog.max(jobid) FROM cron.job WHERE ` +
-    (name === null ? "jobname IS NULL" : `jobname OPERATOR(pg_catalog.=) ${name}`) + ")";
+  // Names are one user's own; jobs without one are told apart by what they do.
+  const equals = (column: string, literal: string) => `${column} OPERATOR(pg_catalog.=) ${literal}`;
+  const found = name === null
+    ? `jobname IS NULL AND ${equals("schedule", quoteLiteral(row.schedule))} AND ` +
+      equals("command", quoteLiteral(row.command))
+    : equals("jobname", name);
+  const id = `(SELECT pg_catalog.max(jobid) FROM cron.job WHERE ${found} AND ` +
+    `${equals("username", "CURRENT_USER::pg_catalog.text")})`;
   const create = [`SELECT cron.schedule(${name === null ? "" : `${name}, `}${schedule})`];
   if (!row.active) create.push(`SELECT cron.alter_job(${id}, active := false)`);
-  if (!row.is_mine) {
-    create.unshift(`SET ROLE ${quoteIdentifier(row.username)}`);
-    create.push("RESET ROLE");
-  }
+  const asUser = (statements: string[]) =>
+    row.is_mine ? statements : [`SET ROLE ${user}`, ...statements, "RESET ROLE"];
   context.drafts.add(newDraft({
     catalog: "cron.job",
     oid: Number(row.id),
@@ -49,9 +63,9 @@ function add(context: DumpContext, row: Row): void {
     section: "post-data",
     schema: "cron",
     name: row.jobname ?? `job ${row.id}`,
-    address: `CRON JOB ${name ?? schedule}`,
-    create,
-    drop: [`SELECT cron.unschedule(${name ?? id})`],
+    address: `CRON JOB ${name ?? schedule} OF ${user}`,
+    create: asUser(create),
+    drop: asUser([`SELECT cron.unschedule(${id})`]),
     commentable: false,
   }));
 }

@@ -28,20 +28,22 @@ export const schemasFamily: CatalogFamily = {
       if (take === "none") continue;
       const name = quoteIdentifier(row.nspname);
       const extension = context.extensionMembers.get(`pg_namespace:${row.oid}`);
+      // An extension that brings its schema makes it itself; only its rights are the user's.
+      const isRights = take === "rights" || extension !== undefined;
       // Every database has public: it is altered, never created.
-      const create = take === "rights" || row.nspname === "public" ? [] : [`CREATE SCHEMA ${name}`];
+      const create = isRights || row.nspname === "public" ? [] : [`CREATE SCHEMA ${name}`];
       context.drafts.add({
         catalog: "pg_namespace",
         oid: row.oid,
         part: null,
-        kind: take === "rights" ? "acl" : "schema",
+        kind: isRights ? "acl" : "schema",
         section: "pre-data",
         schema: null,
         name: row.nspname,
         create,
         drop: create.length === 0 ? [] : [`DROP SCHEMA ${name}`],
         address: `SCHEMA ${name}`,
-        owner: take === "rights" ? null : row.owner,
+        owner: isRights ? null : row.owner,
         rights: {
           grantType: "SCHEMA",
           grantName: name,
@@ -49,7 +51,7 @@ export const schemasFamily: CatalogFamily = {
           aclDefault: row.acl_default,
           initial: row.initial,
         },
-        commentable: take !== "rights",
+        commentable: !isRights,
         dependsOn: [],
         ...(extension === undefined ? {} : { extension }),
       });
