@@ -9,12 +9,12 @@ import type { DataPart, TableData } from "../../supabase/functions/backup/core/m
 import {
   copyUnit,
   describeTableData,
-  isBusy,
   joinSnapshot,
   openSnapshot,
   planUnits,
   readBinaryRows,
   readDatabase,
+  sessionHolder,
 } from "../../supabase/functions/backup/dump/mod.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { pinSettings } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
@@ -29,6 +29,7 @@ import {
   type BackupRequest,
 } from "../../supabase/functions/backup/usecases/backup_database.ts";
 import { testServer } from "../support/servers.ts";
+import { untilWaiting } from "../support/snapshot_database.ts";
 
 const DUMP = {
   profile: "plain" as const,
@@ -247,42 +248,35 @@ Deno.test("openSnapshot() names the table that somebody else has locked", async 
   });
 });
 
-Deno.test("copyUnit() leaves a unit to the coordinator when somebody waits for its table", async () => {
+Deno.test("copyUnit() goes past those who wait for its table, and keeps nobody waiting", async () => {
   await scratch(async (database) => {
-    const [coordinator, finder, worker, writer] = [
-      await database.open(),
+    const [observer, worker, writer] = [
       await database.open(),
       await database.open(),
       await database.open(),
     ];
     await writer.execute("CREATE TABLE t AS SELECT i FROM generate_series(1, 100) i");
-    for (const session of [coordinator, finder, worker]) await pinSettings(session);
-    const snapshot = await openSnapshot(coordinator, { finder, dump: DUMP });
-    const model = await readDatabase(coordinator, DUMP);
-    const tableData = await describeTableData(coordinator, model.entries, DUMP);
-    await joinSnapshot(worker, snapshot.id);
+    await pinSettings(worker);
+    const holder = sessionHolder({ connect: database.open });
+    const held = await holder.open({ jobId: "backup_test", dump: DUMP });
+    await joinSnapshot(worker, held.id);
+    const model = await readDatabase(worker, DUMP);
+    const tableData = await describeTableData(worker, model.entries, DUMP);
+    await worker.execute("COMMIT");
+    await joinSnapshot(worker, held.id);
     const truncated = writer.execute("TRUNCATE t");
-    // Until the server says that it waits.
-    for (;;) {
-      const [row] = await finder.query(
-        "SELECT count(*)::int AS waiting FROM pg_locks WHERE NOT granted AND pid = $1",
-        [writer.backendPid],
-      );
-      if (row?.waiting > 0) break;
-    }
+    await untilWaiting(observer, writer.backendPid);
     const [unit] = planUnits({ entries: model.entries, tableData });
-    const options = {
+    const [copied] = await copyUnit(worker, unit!, {
       entries: new Map(model.entries.map((entry) => [entry.key, entry])),
       tableData: new Map(tableData.map((data) => [data.entry, data])),
       sink: { append: () => {}, endPart: () => Promise.resolve([]) },
-    };
-    await assert.rejects(copyUnit(worker, unit!, options), (error) => isBusy(error));
-    const [copied] = await copyUnit(coordinator, unit!, options);
+    });
     assert.equal(copied?.part.rows, 100);
-    // The worker holds nothing any more: the TRUNCATE goes on as soon as the coordinator ends.
-    await coordinator.execute("COMMIT");
+    // The worker, still in its transaction, holds nothing: the TRUNCATE goes on as soon as the holder ends.
+    await holder.close(held);
     await truncated;
-    assert.equal((await finder.query("SELECT 1 FROM public.t")).length, 0);
+    assert.equal((await observer.query("SELECT 1 FROM public.t")).length, 0);
   });
 });
 

@@ -74,7 +74,7 @@ Deno.test("sessionHolder() lets workers read what others queue for, and the queu
     }
     await joinSnapshot(worker, held.id);
     const tables = ["public.one", "public.two", "public.three"];
-    await lockJoined(worker, { name: held.name, tables });
+    await lockJoined(worker, tables);
     for (const [i, table] of tables.entries()) {
       assert.equal((await worker.query(`SELECT FROM ${table}`)).length, (i + 1) * 10);
     }

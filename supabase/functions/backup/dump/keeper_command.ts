@@ -65,7 +65,7 @@ DECLARE
   target oid;
   target_name text;
   failure text;
-  moment text;
+  snapshot text;
   cancelled boolean := false;
 BEGIN
   IF pg_catalog.clock_timestamp() > ${quoteLiteral(options.startBefore)}::timestamptz
@@ -98,16 +98,16 @@ BEGIN
   END IF;
 
   PERFORM pg_catalog.set_config('lock_timeout', '0', true);
-  SELECT me || '/' || pg_catalog.pg_export_snapshot() || '/'
+  snapshot := pg_catalog.pg_export_snapshot();
+  PERFORM pg_catalog.set_config('application_name', me || '/' || snapshot || '/'
          || pg_catalog.to_hex((extract(epoch FROM pg_catalog.clock_timestamp()
                                             - pg_catalog.transaction_timestamp()) * 1000)::bigint)
-         || '/' || pg_catalog.pg_current_wal_lsn() INTO moment;
-  PERFORM pg_catalog.set_config('application_name', moment, false);
+         || '/' || pg_catalog.pg_current_wal_lsn(), false);
   WHILE pg_catalog.clock_timestamp() < lasts_until LOOP
     BEGIN
       PERFORM pg_catalog.pg_sleep(${DOOR_SECONDS});
-      PERFORM pg_catalog.pg_advisory_lock_shared(${doorOf(options.name)});
-      PERFORM pg_catalog.pg_advisory_unlock_shared(${doorOf(options.name)});
+      PERFORM pg_catalog.pg_advisory_lock_shared(${doorOf("snapshot")});
+      PERFORM pg_catalog.pg_advisory_unlock_shared(${doorOf("snapshot")});
     EXCEPTION
       WHEN deadlock_detected THEN NULL; -- it had no other way out; locks and snapshot are older
       WHEN query_canceled THEN

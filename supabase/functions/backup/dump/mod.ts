@@ -21,7 +21,7 @@ export {
 export { describeTableData } from "./data/table_data.ts";
 export { type OpenSnapshot, openSnapshot } from "./snapshot.ts";
 export { type HeldSnapshot, type OpenHeldOptions, type SnapshotHolder } from "./snapshot_holder.ts";
-export { joinSnapshot, lockJoined } from "./snapshot_join.ts";
+export { joinSnapshot, lockAllJoined, lockJoined } from "./snapshot_join.ts";
 export { sessionHolder } from "./snapshot_session.ts";
 export {
   chooseStrategy,

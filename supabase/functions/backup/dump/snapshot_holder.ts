@@ -5,6 +5,9 @@
  * else. What it holds is described by a plain value, so that workers elsewhere can join, check and end
  * it. The backup counts only what was read while the very same transaction was there.
  *
+ * A worker joins (`joinSnapshot`), locks what it reads past everybody who waits (`lockAllJoined` before
+ * definitions are read; `copyUnit` does it for its tables), reads, and checks before its result counts.
+ *
  * @module
  */
 import { BackupError } from "../core/errors.ts";

@@ -17,24 +17,21 @@ import type { Session } from "../postgres/session.ts";
 /** Space of our own among the advisory locks of two numbers. */
 const DOORS = 1_935_832_931;
 
+/** Where a session that has joined remembers the snapshot; ends with its transaction. */
+const JOINED = "supabase_backup.snapshot";
+
 /** Tables to one LOCK TABLE. */
 const BATCH = 100;
+
+/** How long workers may queue at a door. */
+const DOOR_MS = 60_000;
 
 /** How long the holder waits between two looks at its door. */
 export const DOOR_SECONDS = 0.25;
 
-/** The arguments of the advisory lock that is the door of the holder with this name. */
-export function doorOf(name: string): string {
-  return `${DOORS}, ${hash32(name) | 0}`;
-}
-
-/** FNV-1a, 32 bits: the same everywhere, for names that need not resist anybody. */
-export function hash32(text: string): number {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(text)) {
-    hash = Math.imul(hash ^ byte, 0x01000193);
-  }
-  return hash >>> 0;
+/** The arguments of the advisory lock that is the door of a snapshot, given as SQL. */
+export function doorOf(snapshotSql: string): string {
+  return `${DOORS}, pg_catalog.hashtext(${snapshotSql})`;
 }
 
 /**
@@ -49,7 +46,8 @@ export async function joinSnapshot(session: Session, id: string): Promise<void> 
       "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " +
         `SET TRANSACTION SNAPSHOT ${quoteLiteral(id)}; ` +
         "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off; " +
-        "SET LOCAL enable_tidscan = on; SET LOCAL lock_timeout = '10s'",
+        "SET LOCAL enable_tidscan = on; SET LOCAL lock_timeout = '10s'; " +
+        `SET LOCAL ${JOINED} = ${quoteLiteral(id)}`,
     );
   } catch (error) {
     await rollBack(session);
@@ -70,51 +68,59 @@ export async function joinSnapshot(session: Session, id: string): Promise<void> 
   }
 }
 
-/** What {@linkcode lockJoined} locks. */
-export interface LockJoinedOptions {
-  /** Name of the holder: `HeldSnapshot.name`. */
-  name: string;
-  /** Quoted names of tables that the holder has locked. */
-  tables: readonly string[];
-}
-
 /**
  * Locks tables for reading in a session that has joined, past everybody who waits for them. The locks
  * last to the end of the transaction, or of the savepoint around the call.
  *
- * @throws `lock_timeout` when somebody holds a table for themselves: then the holder does not hold it
+ * @param tables quoted names of tables that the holder has locked
+ * @throws `lock_timeout` when somebody has a table for themselves, or nobody is at the door
  */
-export async function lockJoined(session: Session, options: LockJoinedOptions): Promise<void> {
-  for (let at = 0; at < options.tables.length; at += BATCH) {
-    const names = options.tables.slice(at, at + BATCH).map((table) => `ONLY ${table}`).join(", ");
+export async function lockJoined(session: Session, tables: readonly string[]): Promise<void> {
+  for (let at = 0; at < tables.length; at += BATCH) {
+    const names = tables.slice(at, at + BATCH).map((table) => `ONLY ${table}`).join(", ");
     const lock = `LOCK TABLE ${names} IN ACCESS SHARE MODE`;
     try {
       await session.execute(`SAVEPOINT locking; ${lock} NOWAIT; RELEASE SAVEPOINT locking`);
     } catch (error) {
       if (!(error instanceof DatabaseError) || error.sqlState !== "55P03") throw error;
       await session.execute("ROLLBACK TO SAVEPOINT locking; RELEASE SAVEPOINT locking");
-      await passThrough(session, { door: doorOf(options.name), lock });
+      await passThrough(session, lock);
     }
   }
 }
 
+/**
+ * Locks all tables of a moment in a session that has joined it: reading definitions makes the server
+ * look at tables that nobody names beforehand.
+ *
+ * @throws as {@linkcode lockJoined}
+ */
+export async function lockAllJoined(session: Session, held: { locked: number[] }): Promise<void> {
+  const rows = await session.query(
+    `select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.oid = any ($1::oid[])`,
+    [`{${held.locked.join(",")}}`],
+  );
+  await lockJoined(session, rows.map((row) => row.name));
+}
+
 /** Takes a lock while the holder waits at its door, so that the server lets this session go ahead. */
-async function passThrough(
-  session: Session,
-  { door, lock }: { door: string; lock: string },
-): Promise<void> {
-  const [before] = await session.query(`
+async function passThrough(session: Session, lock: string): Promise<void> {
+  const [settings] = await session.query(`
     select pg_catalog.current_setting('lock_timeout') as lock_timeout,
-           (select setting::int from pg_catalog.pg_settings where name = 'deadlock_timeout') as ms`);
-  const patience = Number(before?.ms ?? 1000) * 2 + 10_000;
-  await session.execute(`SAVEPOINT locking; SET LOCAL lock_timeout = ${patience}`);
-  let locked = false;
+           (select s.setting::int from pg_catalog.pg_settings s
+             where s.name = 'deadlock_timeout') as deadlock_ms`);
+  const door = doorOf(`pg_catalog.current_setting('${JOINED}')`);
+  const patience = Number(settings?.deadlock_ms ?? 1000) * 2 + 5000;
+  let atDoor = false;
+  await session.execute(`SAVEPOINT locking; SET LOCAL lock_timeout = ${DOOR_MS}`);
   try {
     await session.query(`select pg_catalog.pg_advisory_lock(${door})`);
-    locked = true;
-    await session.execute(lock);
+    atDoor = true;
     await session.execute(
-      `SET LOCAL lock_timeout = ${quoteLiteral(before?.lock_timeout ?? "0")}; ` +
+      `SET LOCAL lock_timeout = ${patience}; ${lock}; ` +
+        `SET LOCAL lock_timeout = ${quoteLiteral(settings?.lock_timeout ?? "0")}; ` +
         "RELEASE SAVEPOINT locking",
     );
   } catch (error) {
@@ -122,7 +128,7 @@ async function passThrough(
     throw blocked(error);
   } finally {
     // A lock of the session, not of the transaction: it does not end by itself.
-    if (locked) await session.query(`select pg_catalog.pg_advisory_unlock(${door})`);
+    if (atDoor) await session.query(`select pg_catalog.pg_advisory_unlock(${door})`);
   }
 }
 
@@ -130,8 +136,8 @@ function blocked(error: unknown): unknown {
   if (!(error instanceof DatabaseError) || error.sqlState !== "55P03") return error;
   return new BackupError(
     "lock_timeout",
-    "Cannot read tables of the backup: another transaction holds one of them for itself",
-    { hint: "Look for the transaction in pg_stat_activity.", cause: error },
+    "Cannot read tables of the backup: others stand before it in the queue for their locks",
+    { hint: "Look in pg_locks for who waits for them.", cause: error },
   );
 }
 

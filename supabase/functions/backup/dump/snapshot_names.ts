@@ -4,8 +4,6 @@
  *
  * @module
  */
-import { hash32 } from "./snapshot_join.ts";
-
 /** `backup/`, eight digits of the job, four of this holder. */
 const NAME = /^backup\/([0-9a-f]{8})[0-9a-f]{4}$/;
 
@@ -23,4 +21,13 @@ export function jobMark(jobId: string): string {
 /** The mark of the job that a holder's name tells, or null when it is no such name. */
 export function jobMarkOf(name: string): string | null {
   return NAME.exec(name)?.[1] ?? null;
+}
+
+/** FNV-1a, 32 bits: the same everywhere, for marks that need not resist anybody. */
+function hash32(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) {
+    hash = Math.imul(hash ^ byte, 0x01000193);
+  }
+  return hash >>> 0;
 }

@@ -6,6 +6,7 @@
 import { BackupError } from "../core/errors.ts";
 import { DatabaseError } from "../postgres/database_error.ts";
 import { pinSettings } from "../postgres/pinned_settings.ts";
+import { quoteLiteral } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
 import { openSnapshot } from "./snapshot.ts";
 import {
@@ -31,7 +32,7 @@ export function sessionHolder({ connect }: SessionHolderOptions): SnapshotHolder
   return {
     async open(options) {
       const { held, session } = await openOwn(connect, options);
-      mine.set(held.name, new Guard(session, held.name));
+      mine.set(held.name, new Guard(session, held.id));
       return held;
     },
     check: checkHeld,
@@ -98,10 +99,10 @@ class Guard {
   readonly #looking: Promise<void>;
   #ending = false;
 
-  constructor(session: Session, name: string) {
+  constructor(session: Session, snapshotId: string) {
     this.#session = session;
     // A statement that ends soon: the server learns only then that this process is gone.
-    const door = doorOf(name);
+    const door = doorOf(quoteLiteral(snapshotId));
     this.#look = `
       select pg_catalog.pg_sleep(${DOOR_SECONDS}), pg_catalog.pg_advisory_lock_shared(${door}),
              pg_catalog.pg_advisory_unlock_shared(${door})

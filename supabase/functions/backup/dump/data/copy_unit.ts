@@ -2,8 +2,8 @@
  * Copies the rows of a unit to a sink, in one session that has joined the backup's snapshot.
  *
  * Each unit runs in a savepoint that is rolled back at its end: the snapshot stays, but the locks that
- * the unit took are given back. So workers never stand in the way of others, and the coordinator, whose
- * own locks last, can do a unit whose table somebody else has queued for.
+ * the unit took are given back. So workers never stand in the way of others, and where somebody else has
+ * queued for a table, the holder of the snapshot lets them go ahead.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import { BackupError } from "../../core/errors.ts";
 import type { Entry, TableData, TableFacts } from "../../core/model.ts";
 import { DatabaseError } from "../../postgres/database_error.ts";
 import type { Session } from "../../postgres/session.ts";
+import { lockJoined } from "../snapshot_join.ts";
 import {
   type CopiedPart,
   type CopyPartOptions,
@@ -37,8 +38,8 @@ export interface CopyUnitOptions extends CopyPartOptions {
 /**
  * The parts of a unit; `numberParts` gives them their numbers.
  *
- * @throws {BackupError} `lock_timeout` when somebody waits for an exclusive lock on a table: the
- * coordinator can do the unit; `damaged_source` naming table and ctid; `insufficient_privilege`
+ * @throws {BackupError} `lock_timeout` when there was no way past others who wait for a table: the unit
+ * can be tried again; `damaged_source` naming table and ctid; `insufficient_privilege`
  */
 export async function copyUnit(
   session: Session,
@@ -52,7 +53,7 @@ export async function copyUnit(
     await session.execute("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit");
     return parts;
   } catch (error) {
-    // Only a unit that somebody else may do leaves the session fit for more.
+    // Only a unit that may be tried again leaves the session fit for more.
     if (isBusy(error)) {
       await session.execute("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit");
     }
@@ -77,9 +78,8 @@ async function copySmallTables(
     ranges.push({ table, data, range });
   }
   if (ranges.length < 2) return null;
-  const names = ranges.map(({ table }) => table.sqlName).join(", ONLY ");
   try {
-    await session.execute(`LOCK TABLE ONLY ${names} IN ACCESS SHARE MODE NOWAIT`);
+    await lockJoined(session, ranges.map(({ table }) => table.sqlName));
     const facts = await readRangeFacts(session, ranges);
     if (facts.some(({ bytes }) => bytes > maxPartBytes)) return null;
     const known = ranges.map((range, index) => ({ ...range, facts: facts[index]! }));
@@ -105,7 +105,7 @@ async function copyRanges(
   return parts;
 }
 
-/** Whether a unit failed because others wait for a lock of its table; the coordinator can do it. */
+/** Whether a unit failed because others wait for a lock of its table; it can be tried again. */
 export function isBusy(error: unknown): boolean {
   return error instanceof BackupError && error.code === "lock_timeout";
 }
@@ -132,7 +132,7 @@ async function copyEntryRange(
     return await copyLargeObjects(session, { data, range, limits }, options);
   }
   try {
-    await session.execute(`LOCK TABLE ONLY ${table.sqlName} IN ACCESS SHARE MODE NOWAIT`);
+    await lockJoined(session, [table.sqlName]);
     return await copyTableRange(session, { table, data, range }, options);
   } catch (error) {
     throw explain(error, table);
