@@ -27,6 +27,8 @@ export const DUMP_OPTIONS: DumpOptions = {
 /** A backup and a way to read its rows. */
 export interface MemoryBackup {
   facts: BackupFacts;
+  /** What the backup has to say. */
+  remarks: string[];
   readPieces(pieces: readonly { chunk: string }[]): AsyncIterable<Uint8Array>;
 }
 
@@ -78,6 +80,7 @@ export async function backupInMemory(
         tableData,
         dataParts,
       },
+      remarks: model.remarks,
       async *readPieces(pieces) {
         for (const piece of pieces) yield* chunks.get(piece.chunk) ?? [];
       },

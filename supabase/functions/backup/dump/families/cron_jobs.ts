@@ -54,8 +54,15 @@ function add(context: DumpContext, row: Row): void {
     `${equals("username", "CURRENT_USER::pg_catalog.text")})`;
   const create = [`SELECT cron.schedule(${name === null ? "" : `${name}, `}${schedule})`];
   if (!row.active) create.push(`SELECT cron.alter_job(${id}, active := false)`);
+  // A job of another user is found under the row security of cron.job, which dump and restore refuse.
   const asUser = (statements: string[]) =>
-    row.is_mine ? statements : [`SET ROLE ${user}`, ...statements, "RESET ROLE"];
+    row.is_mine ? statements : [
+      `SET ROLE ${user}`,
+      "SET row_security = on",
+      ...statements,
+      "SET row_security = off",
+      "RESET ROLE",
+    ];
   context.drafts.add(newDraft({
     catalog: "cron.job",
     oid: Number(row.id),
