@@ -11,6 +11,7 @@ import { BackupError, toBackupError } from "./core/errors.ts";
 import { schedulerKeys } from "./core/scheduler_key.ts";
 import { Secret } from "./core/secret.ts";
 import { mergeSettings, type Settings, underEnvironment } from "./core/settings.ts";
+import { type Budget, createBudget, stopBeforeUnload, workerLimits } from "./jobs/budget.ts";
 import { JobRunner } from "./jobs/job_runner.ts";
 import { createRepository, openRepository, type Repository } from "./repository/mod.ts";
 import { installSchedule, readSchedule, removeSchedule } from "./schedule/cron_schedule.ts";
@@ -44,6 +45,7 @@ export function createDeps(options: { environment?: Environment } = {}): Deps {
     environment,
     state,
     jobs,
+    budget: openBudget(environment),
     schedule: createSchedule(environment, state),
     settings: () => readSettings(environment, state),
     openStorage: (settings) => openSettingsStorage(settings, environment, secret),
@@ -54,6 +56,14 @@ export function createDeps(options: { environment?: Environment } = {}): Deps {
     secret,
     reportError,
   };
+}
+
+/** By the environment alone; rows of settings are known with the first job. */
+function openBudget(environment: Environment): Budget {
+  const { settings, edgeRuntime } = environment;
+  const budget = createBudget(workerLimits(settings, { hosted: edgeRuntime }));
+  if (edgeRuntime) stopBeforeUnload(budget);
+  return budget;
 }
 
 /** The clock in the database, for a service that the database can call. */

@@ -35,6 +35,8 @@ export function createApp(deps: Deps): Hono {
 
 async function serve(deps: Deps, request: Request): Promise<Response> {
   const requestId = newRequestId(request);
+  using _working = deps.budget.enter();
+  deps.budget.arrived();
   try {
     // The key comes first: a stranger learns nothing, not even which actions there are.
     const caller = await authenticate(request.headers, deps.environment, {

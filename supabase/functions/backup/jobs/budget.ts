@@ -53,6 +53,11 @@ export interface Budget {
    * are judged by what the last ones cost.
    */
   enter(part?: { bytes: number }): Disposable;
+  /**
+   * Says that the platform has sent a request here: it does so only while the worker has used less than
+   * half of its CPU, which corrects an estimate that was too high.
+   */
+  arrived(): void;
   /** Aborted when the platform says that it ends the worker: stop parts and give leases back. */
   readonly signal: AbortSignal;
   /** Takes no parts any more and aborts the signal. */
@@ -65,6 +70,9 @@ const CPU_SHARE = 0.85;
 const WALL_SHARE = 0.85;
 /** Of the memory: at 0.9 the platform already announces the end. */
 const MEMORY_SHARE = 0.8;
+
+/** Of the CPU: from here on the platform sends a worker no new requests. */
+const RETIRED_SHARE = 0.5;
 
 /** What a part is thought to cost until parts of this worker were seen. */
 const FIRST_GUESS = { fixedMs: 60, cpuMsPerMegabyte: 25 };
@@ -109,7 +117,8 @@ class WorkerBudget implements Budget {
   #limits: WorkerLimits;
   readonly #sources: BudgetSources;
   readonly #abort = new AbortController();
-  readonly #bootMs: number;
+  /** Loading the modules, less what was found to be estimated too high. */
+  #besideMeterMs: number;
   readonly #running = new Set<{ bytes: number }>();
   #entered = 0;
   #parts = { count: 0, bytes: 0, cpuMs: 0, longestMs: 0 };
@@ -117,7 +126,7 @@ class WorkerBudget implements Budget {
   constructor(limits: WorkerLimits, sources: BudgetSources) {
     this.#limits = limits;
     this.#sources = sources;
-    this.#bootMs = Math.max(
+    this.#besideMeterMs = Math.max(
       0,
       Math.min(sources.wallMs(), LONGEST_BOOT_MS) - sources.meter.ms(),
     );
@@ -129,7 +138,7 @@ class WorkerBudget implements Budget {
 
   spent(): Spent {
     return {
-      cpuMs: this.#bootMs + this.#sources.meter.ms(),
+      cpuMs: this.#besideMeterMs + this.#sources.meter.ms(),
       wallMs: this.#sources.wallMs(),
       memoryBytes: this.#sources.memoryBytes(),
     };
@@ -137,6 +146,13 @@ class WorkerBudget implements Budget {
 
   limit(limits: WorkerLimits): void {
     this.#limits = limits;
+    this.#meterIfNeeded();
+  }
+
+  arrived(): void {
+    const { cpuMs } = this.#limits;
+    if (cpuMs === null) return;
+    this.#besideMeterMs -= Math.max(0, this.spent().cpuMs - cpuMs * RETIRED_SHARE);
   }
 
   allows(next: { bytes: number }): boolean {
@@ -153,7 +169,8 @@ class WorkerBudget implements Budget {
         (sum, { bytes }) => sum + BUFFERS * Math.min(bytes, LARGEST_BUFFER_BYTES),
         0,
       );
-      if (spent.memoryBytes + needed > memoryBytes * MEMORY_SHARE && !this.#isFresh()) return false;
+      const isFirst = this.#parts.count + this.#running.size === 0;
+      if (spent.memoryBytes + needed > memoryBytes * MEMORY_SHARE && !isFirst) return false;
     }
     if (cpuMs === null || this.#isFresh()) return true;
     const needed = parts.reduce((sum, { bytes }) => sum + this.#costMs(bytes), 0);
@@ -162,7 +179,8 @@ class WorkerBudget implements Budget {
 
   enter(part?: { bytes: number }): Disposable {
     const { meter } = this.#sources;
-    if (this.#entered++ === 0) meter.start();
+    this.#entered += 1;
+    this.#meterIfNeeded();
     if (part !== undefined) this.#running.add(part);
     const from = { cpuMs: meter.ms(), wallMs: this.#sources.wallMs() };
     let left = false;
@@ -180,10 +198,19 @@ class WorkerBudget implements Budget {
     if (!this.#abort.signal.aborted) this.#abort.abort(new Error(reason));
   }
 
-  /** Nothing was tried yet: a part that does not even fit here would fit nowhere. */
+  /**
+   * A worker that has half of its CPU left and does nothing: a part that does not fit here would fit
+   * nowhere, and the next call would be sent here again.
+   */
   #isFresh(): boolean {
-    return this.#parts.count === 0 && this.#running.size === 0 &&
-      (this.#limits.cpuMs === null || this.spent().cpuMs < this.#limits.cpuMs / 2);
+    const { cpuMs } = this.#limits;
+    return this.#running.size === 0 &&
+      (cpuMs === null || this.spent().cpuMs <= cpuMs * RETIRED_SHARE);
+  }
+
+  /** Where CPU is not limited, nothing is spent on measuring it. */
+  #meterIfNeeded(): void {
+    if (this.#limits.cpuMs !== null && this.#entered > 0) this.#sources.meter.start();
   }
 
   #learn(part: { bytes: number }, from: { cpuMs: number; wallMs: number }): void {

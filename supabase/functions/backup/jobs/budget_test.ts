@@ -47,13 +47,38 @@ Deno.test("budget refuses a part that the last ones show to be too dear", () => 
   const it = process();
   const budget = createBudget(HOSTED, it);
   const part = budget.enter({ bytes: 8 * MB });
-  it.cpu = 700; // 80 ms per megabyte
+  it.cpu = 900; // over 100 ms per megabyte, and 200 for loading the modules
   part[Symbol.dispose]();
-  assert.equal(budget.allows({ bytes: 8 * MB }), true);
-  assert.equal(budget.allows({ bytes: 16 * MB }), false);
+  assert.equal(budget.allows({ bytes: 4 * MB }), true);
+  assert.equal(budget.allows({ bytes: 8 * MB }), false);
   it.cpu = 1400;
   assert.equal(budget.allows({ bytes: 8 * MB }), false);
   assert.equal(budget.allows({ bytes: 0 }), true);
+});
+
+Deno.test("budget allows one part of any size while the platform would send another request here", () => {
+  const it = process();
+  const budget = createBudget(HOSTED, it);
+  const part = budget.enter({ bytes: MB });
+  it.cpu = 790;
+  part[Symbol.dispose]();
+  assert.equal(budget.allows({ bytes: 100 * MB }), true);
+  using _running = budget.enter({ bytes: 100 * MB });
+  assert.equal(budget.allows({ bytes: 0 }), false);
+});
+
+Deno.test("budget believes the platform that sends a request more than its own estimate", () => {
+  const it = process();
+  const budget = createBudget(HOSTED, it);
+  it.cpu = 1600;
+  assert.equal(budget.allows({ bytes: MB }), false);
+  budget.arrived();
+  assert.equal(budget.spent().cpuMs, 1000);
+  assert.equal(budget.allows({ bytes: MB }), true);
+  it.cpu = 1700;
+  assert.equal(budget.spent().cpuMs, 1100);
+  budget.arrived();
+  assert.equal(budget.spent().cpuMs, 1000);
 });
 
 Deno.test("budget reserves for the parts that run", () => {

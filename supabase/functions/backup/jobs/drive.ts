@@ -9,6 +9,7 @@ import type { Clock } from "../core/clock.ts";
 import { type BackupError, toBackupError } from "../core/errors.ts";
 import type { Budget } from "./budget.ts";
 import type { PartStore } from "./part_store.ts";
+import type { WorkerReport } from "./run_worker.ts";
 
 /** What a tick did. */
 export type DriveState =
@@ -24,8 +25,8 @@ export type DriveState =
 /** What driving is made of. */
 export interface DriveOptions {
   store: Pick<PartStore, "waiting">;
-  /** Does parts until none can be taken or the budget allows none; says how many it has done. */
-  work: () => Promise<{ parts: number }>;
+  /** Does parts until none can be taken or the budget allows none. */
+  work: () => Promise<WorkerReport>;
   budget: Budget;
   clock: Clock;
   /**
@@ -99,21 +100,22 @@ export class Drive {
   }
 
   async #run(depth: number): Promise<void> {
-    const { store, work, budget, clock, call, patienceMs = 60_000 } = this.#options;
+    const { work, budget, clock, call, patienceMs = 60_000 } = this.#options;
     using _working = budget.enter();
     const spreading = new AbortController();
     const spread = this.#spread(depth, spreading.signal);
-    let parts = 0;
+    let partsDone = 0;
+    let report: WorkerReport;
+    let waitedMs = 0;
     try {
-      let waitedMs = 0;
       while (true) {
         this.#again = false;
-        const done = (await work()).parts;
-        parts += done;
-        if (done > 0) waitedMs = 0;
-        if (!this.#mayBegin()) break;
-        const { nextInMs } = await store.waiting();
-        if (this.#again || (nextInMs === 0 && done > 0)) continue;
+        report = await work();
+        partsDone += report.partsDone;
+        if (report.partsDone > 0) waitedMs = 0;
+        if (report.stoppedBy !== "idle" || !this.#mayBegin()) break;
+        const { nextInMs } = report.waiting;
+        if (this.#again || (nextInMs === 0 && report.partsDone > 0)) continue;
         if (nextInMs === null || waitedMs >= patienceMs) break;
         // A part may lie there and not be for this worker: others are as many as may work.
         const pauseMs = Math.min(Math.max(nextInMs, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
@@ -124,8 +126,9 @@ export class Drive {
       spreading.abort();
       await spread;
     }
-    // A worker that has done nothing would only pass the same nothing on.
-    if (parts > 0 && (await store.waiting()).parts > 0) await call(depth + 1);
+    // A worker that only waited would pass the same waiting on.
+    const isSpent = report.stoppedBy === "budget" || partsDone > 0;
+    if (isSpent && report.waiting.parts > 0) await call(depth + 1);
   }
 
   /** Calls further workers while parts lie there that this one does not come to. */

@@ -2,22 +2,17 @@ import assert from "node:assert/strict";
 import type { Clock } from "../core/clock.ts";
 import { createBudget } from "./budget.ts";
 import { Drive, type DriveOptions } from "./drive.ts";
+import type { WorkerReport } from "./run_worker.ts";
 
-/** A clock whose sleeps end when the test says so, or at once. */
-function clockOf({ instant }: { instant: boolean }) {
-  const sleepers: (() => void)[] = [];
-  const clock: Clock = {
-    now: () => new Date(0),
-    sleep: (_ms, signal) =>
-      new Promise((resolve, reject) => {
-        if (signal?.aborted) return reject(signal.reason);
-        signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
-        if (instant) setTimeout(resolve, 0);
-        else sleepers.push(resolve);
-      }),
-  };
-  return { clock, wakeAll: () => sleepers.splice(0).forEach((wake) => wake()) };
-}
+/** A clock whose sleeps are one turn of the event loop. */
+const instant: Clock = {
+  now: () => new Date(0),
+  sleep: (_ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      setTimeout(resolve, 0);
+    }),
+};
 
 /** A drive over a heap of parts that `work` takes one by one. */
 function driveOver(heap: { left: number }, others: Partial<DriveOptions> = {}) {
@@ -25,25 +20,29 @@ function driveOver(heap: { left: number }, others: Partial<DriveOptions> = {}) {
   const errors: string[] = [];
   let worked = 0;
   const budget = createBudget({ cpuMs: null, wallMs: null, memoryBytes: null });
+  const waiting = () => ({ parts: heap.left, nextInMs: heap.left > 0 ? 0 : null });
+  const report = (partsDone: number, stoppedBy: WorkerReport["stoppedBy"] = "idle") => ({
+    partsDone,
+    stoppedBy,
+    waiting: waiting(),
+  });
   const drive = new Drive({
-    store: {
-      waiting: () => Promise.resolve({ parts: heap.left, nextInMs: heap.left > 0 ? 0 : null }),
-    },
+    store: { waiting: () => Promise.resolve(waiting()) },
     async work() {
       await Promise.resolve();
-      if (heap.left === 0) return { parts: 0 };
+      if (heap.left === 0) return report(0);
       heap.left -= 1;
       worked += 1;
-      return { parts: 1 };
+      return report(1);
     },
     budget,
-    clock: clockOf({ instant: true }).clock,
+    clock: instant,
     call: (depth) => Promise.resolve(void calls.push(depth)).then(() => ({ state: "started" })),
     maxWorkers: () => Promise.resolve(1),
     onError: (error) => void errors.push(error.message),
     ...others,
   });
-  return { drive, budget, calls, errors, worked: () => worked };
+  return { drive, budget, calls, errors, report, worked: () => worked };
 }
 
 Deno.test("Drive works until nothing waits, once at a time", async () => {
@@ -55,30 +54,31 @@ Deno.test("Drive works until nothing waits, once at a time", async () => {
   assert.deepEqual(it.calls, []);
 });
 
-Deno.test("Drive hands over when its budget ends and parts remain", async () => {
-  const heap = { left: 5 };
-  const it = driveOver(heap);
-  const { budget } = it;
-  const drive = driveOver(heap, {
-    budget,
-    work() {
-      heap.left -= 1;
-      if (heap.left === 2) budget.stop("cpu");
-      return Promise.resolve({ parts: 1 });
-    },
-    call: (depth) => Promise.resolve(void it.calls.push(depth)).then(() => null),
-  }).drive;
-  drive.wake(7);
-  await drive.idle();
+Deno.test("Drive hands over when the budget allows no part that waits", async () => {
+  const it = driveOver({ left: 2 }, {
+    work: () => Promise.resolve(it.report(0, "budget")),
+  });
+  it.drive.wake(7);
+  await it.drive.idle();
   assert.deepEqual(it.calls, [8]);
-  assert.equal(heap.left, 2);
-  assert.equal(drive.wake(), "spent");
 });
 
-Deno.test("Drive passes nothing on when it has done nothing itself", async () => {
+Deno.test("Drive hands over when the platform ends the process, and begins nothing more", async () => {
+  const it = driveOver({ left: 5 }, {
+    work() {
+      it.budget.stop("cpu");
+      return Promise.resolve(it.report(1, "budget"));
+    },
+  });
+  it.drive.wake();
+  await it.drive.idle();
+  assert.deepEqual(it.calls, [1]);
+  assert.equal(it.drive.wake(), "spent");
+});
+
+Deno.test("Drive hands nothing over when it has only waited", async () => {
   const it = driveOver({ left: 1 }, {
-    work: () => Promise.resolve({ parts: 0 }),
-    store: { waiting: () => Promise.resolve({ parts: 4, nextInMs: 20_000 }) },
+    work: () => Promise.resolve({ ...it.report(0), waiting: { parts: 4, nextInMs: 20_000 } }),
   });
   it.drive.wake();
   await it.drive.idle();
@@ -93,7 +93,7 @@ Deno.test("Drive calls as many workers as may work beside it while parts lie the
     async work() {
       await finish.promise;
       heap.left = 0;
-      return { parts: 1 };
+      return it.report(1);
     },
     call(depth) {
       it.calls.push(depth);
@@ -108,51 +108,42 @@ Deno.test("Drive calls as many workers as may work beside it while parts lie the
 });
 
 Deno.test("Drive looks again for parts that came while its worker took its last look", async () => {
-  const heap = { left: 1 };
+  const heap = { left: 0 };
   let looks = 0;
   const it = driveOver(heap, {
-    store: {
-      waiting() {
-        looks += 1;
-        if (looks === 1) {
-          heap.left = 1; // comes too late to be seen in this answer
-          it.drive.wake();
-          return Promise.resolve({ parts: 0, nextInMs: null });
-        }
-        return Promise.resolve({ parts: heap.left, nextInMs: heap.left > 0 ? 0 : null });
-      },
+    work() {
+      looks += 1;
+      const nothing = it.report(0);
+      if (looks === 1) it.drive.wake(); // what it is woken for is not in the answer
+      return Promise.resolve(nothing);
     },
   });
   it.drive.wake();
   await it.drive.idle();
-  assert.equal(it.worked(), 2);
+  assert.equal(looks, 2);
 });
 
 Deno.test("Drive reports what goes wrong beside the parts, and can be woken again", async () => {
   let broken = true;
-  const heap = { left: 1 };
-  const it = driveOver(heap, {
-    store: {
-      waiting() {
-        if (broken) return Promise.reject(new Error("no tables"));
-        return Promise.resolve({ parts: heap.left, nextInMs: heap.left > 0 ? 0 : null });
-      },
+  const it = driveOver({ left: 1 }, {
+    work() {
+      if (broken) return Promise.reject(new Error("no tables"));
+      return Promise.resolve({ ...it.report(1), waiting: { parts: 0, nextInMs: null } });
     },
   });
   it.drive.wake();
   await it.drive.idle();
   assert.deepEqual(it.errors, ["no tables"]);
   broken = false;
-  heap.left = 1;
   assert.equal(it.drive.wake(), "started");
   await it.drive.idle();
-  assert.equal(heap.left, 0);
+  assert.equal(it.errors.length, 1);
 });
 
 Deno.test("Drive does not spin on parts that it cannot take, and gives up after its patience", async () => {
   const pauses: number[] = [];
   const it = driveOver({ left: 1 }, {
-    work: () => Promise.resolve({ parts: 0 }),
+    work: () => Promise.resolve(it.report(0)),
     clock: { now: () => new Date(0), sleep: (ms) => Promise.resolve(void pauses.push(ms)) },
     patienceMs: 1000,
   });

@@ -8,6 +8,7 @@ import type { Environment } from "../core/environment.ts";
 import type { BackupError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Settings } from "../core/settings.ts";
+import type { Budget } from "../jobs/budget.ts";
 import type { JobRunner } from "../jobs/job_runner.ts";
 import type { Repository } from "../repository/mod.ts";
 import type { State } from "../state/state.ts";
@@ -30,6 +31,8 @@ export interface Deps {
   state: State;
   /** Jobs of this worker. */
   jobs: JobRunner;
+  /** What this process may use. */
+  budget: Budget;
   /** The clock in the database. All of it is safe to repeat; `remove` says what was there. */
   schedule: {
     install(): Promise<ScheduleState>;
