@@ -6,6 +6,7 @@
  */
 import type { Entry } from "../core/model.ts";
 import { EntryIndex, isRows, isTable } from "./entry_index.ts";
+import { namesInTheWay } from "./names_in_the_way.ts";
 import type { Adjustment, RestoringRole } from "./plan_types.ts";
 import { adjustingStatements, sameDefinition } from "./statements.ts";
 
@@ -30,6 +31,8 @@ export interface Diff {
   replaced: Entry[];
   /** Live entries unknown to the backup that are dropped and tried again. */
   again: Entry[];
+  /** Live entries unknown to the backup that are dropped because they hold names that it needs. */
+  inTheWay: Entry[];
   /** Live tables unknown to the backup that are dropped. */
   lostTables: Entry[];
   /** Entries of the platform that would have to be dropped. */
@@ -71,14 +74,14 @@ export function diffLive(input: DiffInput): Diff {
   const switchedOff = rowSecurityToSwitchOff(input, known);
   changed.push(...switchedOff);
   replaced.push(...switchedOff);
+  const inTheWay = namesInTheWay(backup, live, known);
   const suspended = suspendedEntries(input);
-  const dropped = withParts(live, [...changed, ...suspended]);
-  const unknown = [...dropped].filter((entry) =>
-    !known.has(entry.identity) && !switchedOff.includes(entry)
-  );
+  const dropped = withParts(live, [...changed, ...inTheWay, ...suspended]);
+  const notAgain = new Set([...switchedOff, ...inTheWay]);
+  const unknown = [...dropped].filter((entry) => !known.has(entry.identity));
   const lost = unknown.filter((entry) => entry.kind === "table");
   const goneWithLost = live.withDependents(lost);
-  const back = unknown.filter((entry) => !goneWithLost.has(entry));
+  const back = unknown.filter((entry) => !goneWithLost.has(entry) && !notAgain.has(entry));
   const makeAgain = new Set(back);
   return {
     drop: inOrder(live, dropped).reverse().map(withDrop)
@@ -93,6 +96,7 @@ export function diffLive(input: DiffInput): Diff {
     adjust: adjustments(input, dropped),
     replaced,
     again: back.filter((entry) => !suspended.has(entry)),
+    inTheWay: inTheWay.filter((entry) => !goneWithLost.has(entry)),
     lostTables: lost,
     managed: [...dropped].filter((entry) => entry.managed === true),
   };

@@ -188,7 +188,11 @@ function planInPlace(plan: RestorePlan, from: InPlaceInput): void {
     "replaces-data",
     loads.load.filter((load) => load.clear !== "none").map((load) => load.entry.identity),
   );
-  addHazard(check.hazards, "drops-dependent-unknown", diff.again.map((entry) => entry.identity));
+  addHazard(
+    check.hazards,
+    "drops-dependent-unknown",
+    [...diff.again, ...diff.inTheWay].map((entry) => entry.identity),
+  );
   addHazard(check.hazards, "drops-table-unknown", diff.lostTables.map((entry) => entry.identity));
   for (const entry of diff.managed) plan.missing.push(managedInTheWay(entry));
 }

@@ -98,9 +98,9 @@ export const HAZARDS = {
   "replaces-data": "rows of existing tables are replaced by those of the backup",
   "replaces-object": "existing objects differ from the backup and are replaced",
   "drops-dependent-unknown":
-    "objects that the backup does not know depend on replaced ones; they are dropped and made again as they were if they still fit",
+    "objects that the backup does not know depend on replaced ones and are made again if they still fit, or hold names that it needs and are dropped",
   "drops-table-unknown":
-    "tables that the backup does not know depend on replaced objects and are dropped with their rows",
+    "tables that the backup does not know depend on replaced objects or hold names that it needs, and are dropped with their rows",
   "changes-managed": "objects of the platform depend on replaced ones",
   "missing-extension":
     "extensions that the target does not offer are left out with all that needs them",
