@@ -59,6 +59,12 @@ export function defineLongAction<Input extends z.ZodObject>(
   return { ...defineAction({ ...definition, output: jobSchema }), long: true };
 }
 
+/** Absent fields are absent, not undefined: what is not said has its default further down. */
+export function defined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], undefined> };
+}
+
 /** Answers with the job as it is after at most so many seconds. */
 export async function answerJob(deps: Deps, job: Job, waitSeconds: number): Promise<Answer> {
   const now = waitSeconds === 0 ? job : await deps.jobs.wait(job.jobId, waitSeconds * 1000) ?? job;

@@ -1,25 +1,34 @@
 /** @module */
 import { z } from "zod";
 import { settingsPatchSchema } from "../core/settings.ts";
-import { initialize } from "../usecases/initialize.ts";
-import { defineAction } from "./action.ts";
+import { INIT_STEPS, initialize } from "../usecases/initialize.ts";
+import { defineAction, defined } from "./action.ts";
 
 /** Creates or checks tables, settings, storage and key. */
 export const init = defineAction({
   name: "init",
   method: "POST",
   summary: "Create or check everything the service needs; safe to repeat.",
-  input: z.strictObject({ config: settingsPatchSchema.optional() }),
+  input: z.strictObject({
+    config: settingsPatchSchema.optional(),
+    confirmKeyFingerprint: z.string().regex(/^[0-9a-fA-F]{16}$/, "has 16 hexadecimal digits")
+      .optional().describe("Fingerprint of the copy of the key that is kept outside."),
+    giveUpBackups: z.array(z.string().min(1).max(255)).min(1).max(1000).optional()
+      .describe("Ids of lost backups that are not expected any more."),
+  }),
   output: z.object({
     recoverable: z.boolean(),
     steps: z.array(z.object({
-      step: z.string(),
+      step: z.enum(INIT_STEPS),
       done: z.boolean(),
       found: z.string(),
       next: z.string().nullable(),
     })),
     proposedEncryptionKey: z.string().nullable(),
   }),
-  needsAdmin: ({ config }) => config !== undefined && Object.keys(config).length > 0,
-  run: (deps, { config }, caller) => initialize(deps, caller, config),
+  // What changes nothing but what is missing needs no second key.
+  needsAdmin: ({ config, confirmKeyFingerprint, giveUpBackups }) =>
+    Object.keys(config ?? {}).length > 0 || confirmKeyFingerprint !== undefined ||
+    giveUpBackups !== undefined,
+  run: (deps, input, caller) => initialize(deps, caller, defined(input)),
 });

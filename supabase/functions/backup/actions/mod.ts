@@ -14,6 +14,7 @@ import { restore } from "./restore.ts";
 import { status } from "./status.ts";
 import { test } from "./test.ts";
 import { updateConfig } from "./update_config.ts";
+import { uninstall } from "./uninstall.ts";
 import { verify } from "./verify.ts";
 
 /** In the order in which they are shown. */
@@ -28,5 +29,6 @@ export const ACTIONS: readonly Action[] = [
   cancel,
   verify,
   updateConfig,
+  uninstall,
   openapiAction(() => ACTIONS),
 ];

@@ -2,13 +2,8 @@
 import { z } from "zod";
 import { secretReference } from "../core/settings.ts";
 import { startRestore } from "../usecases/start_restore.ts";
-import { defineLongAction } from "./action.ts";
-
-/** Absent fields are absent, not undefined: what is not said has its default further down. */
-function defined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], undefined> };
-}
+import { TEST_BACKUP } from "../usecases/start_restore_test.ts";
+import { defined, defineLongAction } from "./action.ts";
 
 const name = z.string().min(1).max(130);
 
@@ -19,7 +14,9 @@ export const restore = defineLongAction({
   summary:
     "Restore a backup over the live database, beside it, or into another one; dryRun plans only.",
   input: z.strictObject({
-    backupId: z.string().min(1).max(255).describe("A backup's id, or latest."),
+    backupId: z.string().min(1).max(255).describe(
+      "A backup's id, or latest; test_backup tries the latest in a scratch database and drops it.",
+    ),
     type: z.literal("database"),
     dryRun: z.boolean().default(false),
     mode: z.enum(["empty", "over", "beside"]).optional(),
@@ -35,7 +32,7 @@ export const restore = defineLongAction({
     reason: z.string().min(1).max(500).optional(),
   }),
   // Also with another target: a reference may lead back to the live database.
-  needsAdmin: ({ dryRun }) => !dryRun,
+  needsAdmin: ({ dryRun, backupId }) => !dryRun && backupId !== TEST_BACKUP,
   run: (deps, { type: _, reason = null, targetDatabaseUrl = null, ...request }, caller) =>
     startRestore(deps, caller, { ...defined(request), reason, targetDatabaseUrl }),
 });

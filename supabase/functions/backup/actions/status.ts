@@ -23,6 +23,7 @@ export const status = defineAction({
     })),
     database: condition,
     storage: condition.extend({ location: z.string().nullable() }),
+    recoverable: condition,
     backups: z.object({
       database: z.object({
         enabled: z.boolean(),
@@ -34,6 +35,7 @@ export const status = defineAction({
         }).nullable(),
         nextDueAt: z.iso.datetime().nullable(),
         overdue: z.boolean(),
+        lost: z.object({ missing: z.array(z.string()), replaced: z.array(z.string()) }),
       }),
     }),
     runningJobs: z.array(jobSchema),

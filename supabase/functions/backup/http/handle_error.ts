@@ -22,6 +22,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   key_weak: 400,
   repository_missing: 404,
   repository_foreign: 409,
+  backups_lost: 409,
   restore_refused: 409,
   target_unfit: 409,
   target_not_empty: 409,

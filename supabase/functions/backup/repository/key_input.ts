@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { fromBase64, fromHex, utf8 } from "../core/bytes.ts";
+import { cryptoBytes, fromBase64, fromHex, toHex, utf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 
@@ -46,6 +46,22 @@ function rawKey(text: string): Uint8Array | null {
   }
   return null;
 }
+
+/**
+ * Tells one key from another: 16 hexadecimal digits. It is worked out from the key alone, so that who has
+ * kept a copy can say so; the platform's own digests of secrets are others.
+ */
+export async function keyFingerprint(key: Secret): Promise<string> {
+  const text = utf8(`${FINGERPRINT_OF}${key.reveal().trim()}`);
+  const digest = await crypto.subtle.digest("SHA-256", cryptoBytes(text));
+  return toHex(new Uint8Array(digest)).slice(0, 16);
+}
+
+/** Works the fingerprint out of a file that holds the key, on any machine. */
+export const FINGERPRINT_COMMAND =
+  "(printf 'supabase-backup key '; tr -d '\\r\\n' < key.txt) | sha256sum | cut -c1-16";
+
+const FINGERPRINT_OF = "supabase-backup key ";
 
 const hint = "Make one with: openssl rand -base64 32. Keep a copy outside this project.";
 

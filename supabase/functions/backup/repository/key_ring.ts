@@ -23,15 +23,18 @@ import type { KeyFacts } from "./types.ts";
 /** Adds, removes and lists keys. Holds the secrets, so it never leaves this folder. */
 export class KeyRing {
   readonly secrets: RepositorySecrets;
+  /** Id of the key file that opened the repository. */
+  readonly openedBy: string;
   readonly #storage: Storage;
   readonly #repositoryId: string;
   readonly #clock: Clock;
 
   private constructor(
     secrets: RepositorySecrets,
-    options: { storage: Storage; repositoryId: string; clock: Clock },
+    options: { openedBy: string; storage: Storage; repositoryId: string; clock: Clock },
   ) {
     this.secrets = secrets;
+    this.openedBy = options.openedBy;
     this.#storage = options.storage;
     this.#repositoryId = options.repositoryId;
     this.#clock = options.clock;
@@ -49,7 +52,7 @@ export class KeyRing {
     for (const file of files) {
       try {
         const secrets = await unwrapSecrets(file, options.key);
-        if (secrets) return new KeyRing(secrets, options);
+        if (secrets) return new KeyRing(secrets, { ...options, openedBy: file.keyId });
       } catch (cause) {
         // One file that holds nonsense must not keep the others from opening.
         damage ??= new BackupError(

@@ -11,4 +11,4 @@ export {
   repositoryExists,
   type RepositoryOptions,
 } from "./open_repository.ts";
-export { readKeyInput } from "./key_input.ts";
+export { FINGERPRINT_COMMAND, keyFingerprint, readKeyInput } from "./key_input.ts";

@@ -49,6 +49,10 @@ export class ContentRepository implements Repository {
     return this.#chunks.objects.cipher.encrypted;
   }
 
+  get keyId(): string | null {
+    return this.#keys?.openedBy ?? null;
+  }
+
   get written(): WrittenTotals {
     return { ...this.#chunks.written };
   }

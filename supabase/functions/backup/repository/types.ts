@@ -180,6 +180,8 @@ export interface Repository {
   /** Where it is, without credentials. */
   readonly location: string;
   readonly encrypted: boolean;
+  /** Id of the key file that opened it, see `listKeys`; null without encryption. */
+  readonly keyId: string | null;
   /** Sums over all chunks that this instance wrote, lines and manifests included. */
   readonly written: WrittenTotals;
 

@@ -33,4 +33,13 @@ export class BackupAuditLog {
         values (${event.action}, ${event.actor}, ${event.requestId}, ${event.subject}, ${event.outcome},
           ${sql.json(JSON.parse(JSON.stringify(event.details)) as postgres.JSONValue)})`);
   }
+
+  /** Whether `init` has proposed a key before: it does so once. */
+  async hasProposedKey(): Promise<boolean> {
+    const rows = await this.#database.run("read the audit log", (sql) =>
+      sql`
+        select from public.backup_audit_log
+        where action = 'init' and (details->>'proposedKey')::boolean limit 1`);
+    return rows.length > 0;
+  }
 }

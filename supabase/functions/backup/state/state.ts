@@ -7,19 +7,23 @@ import type { Secret } from "../core/secret.ts";
 import { applyMigrations, type MigrationReport } from "./apply_migrations.ts";
 import { BackupAuditLog } from "./backup_audit_log.ts";
 import { BackupConfigTable } from "./backup_config.ts";
+import { BackupRows } from "./backup_rows.ts";
 import { StateDatabase } from "./database.ts";
 import { JobTables } from "./job_tables.ts";
+import { removeTables } from "./remove_tables.ts";
 
 /** Everything the service keeps in the database: an index of storage, never the only copy. */
 export class State {
   readonly database: StateDatabase;
   readonly jobs: JobTables;
+  readonly backups: BackupRows;
   readonly config: BackupConfigTable;
   readonly audit: BackupAuditLog;
 
   constructor(url: Secret | null) {
     this.database = new StateDatabase(url);
     this.jobs = new JobTables(this.database);
+    this.backups = new BackupRows(this.database);
     this.config = new BackupConfigTable(this.database);
     this.audit = new BackupAuditLog(this.database);
   }
@@ -27,6 +31,11 @@ export class State {
   /** Makes or upgrades the tables; safe to repeat, also by two callers at once. */
   async migrate(): Promise<MigrationReport> {
     return await applyMigrations(this.database);
+  }
+
+  /** Takes the tables away again. @throws `conflict` while a job runs */
+  async removeTables(): Promise<{ removed: string[] }> {
+    return await removeTables(this.database);
   }
 
   /** A secret of the project's Vault, null when there is none of that name. */

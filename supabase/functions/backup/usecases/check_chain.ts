@@ -10,6 +10,7 @@ import { randomId } from "../core/ids.ts";
 import type { Settings } from "../core/settings.ts";
 import { connect } from "../postgres/connect.ts";
 import type { Deps } from "./deps.ts";
+import { checkNothingLost } from "./recoverability.ts";
 
 /** Outcome of one link of the chain. */
 export interface Check {
@@ -91,12 +92,15 @@ async function checkStorage(deps: Deps, settings: Settings): Promise<string> {
 async function checkRepository(deps: Deps, settings: Settings): Promise<string> {
   try {
     const repository = await deps.openRepository(settings);
-    const { backups } = await repository.listBackups();
-    return `opened; ${backups.length} backups`;
+    const list = await repository.listBackups();
+    await checkNothingLost(deps, { location: repository.location, list });
+    return `opened; ${list.backups.length} backups, all that the tables know`;
   } catch (error) {
     const failure = toBackupError(error);
-    if (failure.code === "repository_missing") return "none yet; the first backup makes it";
-    throw failure;
+    if (failure.code !== "repository_missing") throw failure;
+    const { location } = await deps.openStorage(settings);
+    await checkNothingLost(deps, { location, list: null });
+    return "none yet; the first backup makes it";
   }
 }
 

@@ -1,105 +1,255 @@
 /**
- * Creates or checks everything the service needs; safe to repeat, also by two callers at once.
+ * Creates or checks everything the service needs; safe to repeat, also by two callers at once. The answer
+ * is the way from "deployed" to "recoverable", in order.
  *
  * @module
  */
 import { toBase64 } from "../core/bytes.ts";
-import { type BackupError, outwardMessage, toBackupError } from "../core/errors.ts";
-import type { SettingsPatch } from "../core/settings.ts";
+import { BackupError, outwardMessage, toBackupError } from "../core/errors.ts";
+import { RELEASE } from "../core/release.ts";
+import type { Settings, SettingsPatch } from "../core/settings.ts";
+import type { BackupList, Repository } from "../repository/mod.ts";
 import type { Caller, Deps } from "./deps.ts";
 import { recordAudit } from "./record_audit.ts";
+import {
+  checkNothingLost,
+  confirmKey,
+  findFirstBackup,
+  type Finding,
+  findKeySaved,
+  findRestoreTest,
+} from "./recoverability.ts";
+import { dropScratchDatabases } from "./scratch_database.ts";
 import { syncBackups } from "./stored_backups.ts";
 import { updateConfig } from "./update_config.ts";
 
+/** The items of the way, in order. */
+export const INIT_STEPS = [
+  "deployed",
+  "tables",
+  "scratch-databases",
+  "settings",
+  "storage",
+  "repository",
+  "key-saved",
+  "list-of-backups",
+  "nothing-lost",
+  "schedule",
+  "first-backup",
+  "first-restore-test",
+] as const;
+
 /** One item of the way from deployed to recoverable. */
-export interface InitStep {
-  step: "tables" | "settings" | "storage" | "repository" | "list-of-backups" | "first-backup";
-  done: boolean;
-  found: string;
-  /** A line to copy that brings this item further. */
-  next: string | null;
+export interface InitStep extends Finding {
+  step: typeof INIT_STEPS[number];
 }
 
 /** What `init` found and did. */
 export interface InitReport {
-  /** True when every step is done. */
+  /** True when every step is done; the schedule alone may lack. */
   recoverable: boolean;
   steps: InitStep[];
-  /** A random key to keep, proposed while none is set. It is shown once and stored nowhere. */
+  /** A random key to keep, proposed once while none is set, and stored nowhere. */
   proposedEncryptionKey: string | null;
 }
 
-/** @throws `invalid_config` when `config` is wrong; everything else is a step that is not done */
+/** What a caller may ask for besides. */
+export interface InitRequest {
+  config?: SettingsPatch;
+  /** Fingerprint of the copy of the key that is kept outside. */
+  confirmKeyFingerprint?: string;
+  /** Backups that are lost and not expected any more. */
+  giveUpBackups?: string[];
+}
+
+/**
+ * @throws `invalid_config` when `config` is wrong, `key_wrong` when the fingerprint is; everything else is
+ * a step that is not done
+ */
 export async function initialize(
   deps: Deps,
   caller: Caller,
-  config: SettingsPatch | undefined,
+  request: InitRequest,
 ): Promise<InitReport> {
-  const steps: InitStep[] = [];
-  let proposedEncryptionKey: string | null = null;
-  const step = async (
-    name: InitStep["step"],
-    work: () => Promise<{ done?: boolean; found: string; next?: string }>,
-    onError: (error: BackupError) => string | null = (error) => error.hint ?? null,
-  ) => {
-    try {
-      const { done = true, found, next = null } = await work();
-      steps.push({ step: name, done, found, next });
-    } catch (thrown) {
-      const error = toBackupError(thrown);
-      if (error.code === "internal") deps.reportError(error, `init: ${name}`);
-      steps.push({ step: name, done: false, found: outwardMessage(error), next: onError(error) });
-    }
-  };
-
-  await step("tables", async () => {
+  const way = new Way(deps);
+  await way.step("deployed", () => Promise.resolve(done(RELEASE)));
+  await way.step("tables", async () => {
     const { applied, present } = await deps.state.migrate();
-    return {
-      found: applied.length > 0 ? `made: ${applied.join(", ")}` : `there: ${present.join(", ")}`,
-    };
+    return done(
+      applied.length > 0 ? `made: ${applied.join(", ")}` : `there: ${present.join(", ")}`,
+    );
   });
-  if (config !== undefined && Object.keys(config).length > 0) {
+  await way.step("scratch-databases", async () => {
+    const dropped = await dropScratchDatabases(deps);
+    return done(dropped.length > 0 ? `dropped ${dropped.join(", ")}` : "none left behind");
+  });
+  const { config = {}, confirmKeyFingerprint: fingerprint } = request;
+  if (Object.keys(config).length > 0) {
     await updateConfig(deps, caller, { updates: config, dryRun: false });
   }
-  const { settings, fromTables } = await deps.settings();
-  await step(
+  let { settings, fromTables } = await deps.settings();
+  await way.step(
     "settings",
-    () => Promise.resolve({ found: fromTables ? "valid" : "valid; from the environment only" }),
+    () => Promise.resolve(done(fromTables ? "valid" : "valid; from the environment only")),
   );
-  await step(
-    "storage",
-    async () => {
-      const storage = await deps.openStorage(settings);
-      await storage.head("repository.json");
-      return { found: storage.location };
-    },
-    (error) => error.hint ?? "supabase secrets set BACKUP_STORAGE_TYPE=s3 BACKUP_STORAGE_BUCKET=…",
-  );
-  await step("repository", async () => {
-    await deps.openRepository(settings, { create: true });
-    return { found: "opened with the key that is set" };
-  }, (error) => {
-    if (error.code !== "key_missing" && error.code !== "key_weak") return error.hint ?? null;
-    proposedEncryptionKey = toBase64(crypto.getRandomValues(new Uint8Array(32)));
-    return "Save proposedEncryptionKey outside this project, then: " +
-      "supabase secrets set BACKUP_ENCRYPTION_KEY=<the key>";
-  });
-  await step("list-of-backups", async () => {
-    const added = await syncBackups(deps, await deps.openRepository(settings));
-    return { found: `${added.length} added from storage` };
-  });
-  await step("first-backup", async () => {
-    const { backups } = await (await deps.openRepository(settings)).listBackups();
-    return backups.length > 0
-      ? { found: `${backups.length} backups` }
-      : { done: false, found: "no backup yet", next: "POST ?action=backup-database" };
-  }, () => "POST ?action=backup-database");
-
+  const location = await findStorage(deps, way, settings);
+  const { repository, proposed } = await findRepository(deps, way, settings);
+  if (fingerprint !== undefined) {
+    await confirmKey(deps, caller, {
+      settings,
+      repository: repository ?? await deps.openRepository(settings),
+      fingerprint,
+    });
+    ({ settings, fromTables } = await deps.settings());
+  }
+  await way.step("key-saved", () => Promise.resolve(findKeySaved(settings, known(repository))));
+  await findBackups(deps, way, { location, repository, giveUp: request.giveUpBackups ?? [] });
   await recordAudit(deps, caller, {
     action: "init",
     subject: null,
     outcome: "completed",
-    details: { done: steps.filter((one) => one.done).map((one) => one.step) },
+    details: {
+      done: way.steps.filter((one) => one.done).map((one) => one.step),
+      ...(proposed === null ? {} : { proposedKey: true }),
+    },
   });
-  return { recoverable: steps.every((one) => one.done), steps, proposedEncryptionKey };
+  return {
+    recoverable: way.steps.every((one) => one.done || one.step === "schedule"),
+    steps: way.steps,
+    proposedEncryptionKey: proposed,
+  };
+}
+
+async function findStorage(deps: Deps, way: Way, settings: Settings): Promise<string | null> {
+  let location: string | null = null;
+  await way.step("storage", async () => {
+    const storage = await deps.openStorage(settings);
+    await storage.head("repository.json");
+    location = storage.location;
+    return done(storage.location);
+  }, "supabase secrets set BACKUP_STORAGE_TYPE=s3 BACKUP_STORAGE_BUCKET=…");
+  return location;
+}
+
+/** Opens or makes the repository. A key is proposed only where none is in use. */
+async function findRepository(
+  deps: Deps,
+  way: Way,
+  settings: Settings,
+): Promise<{ repository: Repository | null; proposed: string | null }> {
+  let repository: Repository | null = null;
+  let proposed: string | null = null;
+  await way.step("repository", async () => {
+    try {
+      repository = await deps.openRepository(settings, { create: true });
+      return done("opened with the key that is set");
+    } catch (thrown) {
+      const error = toBackupError(thrown);
+      if (error.code !== "key_missing" && error.code !== "key_weak") throw error;
+      const advice = await adviseKey(deps, settings);
+      proposed = advice.proposed;
+      return { done: false, found: outwardMessage(error), next: advice.next };
+    }
+  });
+  return { repository, proposed };
+}
+
+async function adviseKey(
+  deps: Deps,
+  settings: Settings,
+): Promise<{ proposed: string | null; next: string }> {
+  const set = "supabase secrets set BACKUP_ENCRYPTION_KEY=<the key>";
+  if (await hasRepository(deps, settings)) {
+    return { proposed: null, next: `Set the key that the repository was made with: ${set}` };
+  }
+  if (await wasProposed(deps)) {
+    return {
+      proposed: null,
+      next: "A key was proposed before and is not set. Set it, or make another one: " +
+        `openssl rand -base64 32, keep it outside this project, then: ${set}`,
+    };
+  }
+  return {
+    proposed: toBase64(crypto.getRandomValues(new Uint8Array(32))),
+    next: `Save proposedEncryptionKey outside this project, it is shown only now, then: ${set}`,
+  };
+}
+
+async function hasRepository(deps: Deps, settings: Settings): Promise<boolean> {
+  try {
+    return await (await deps.openStorage(settings)).head("repository.json") !== null;
+  } catch (error) {
+    if (error instanceof BackupError) return false; // the step of the storage says what is wrong
+    throw error;
+  }
+}
+
+async function wasProposed(deps: Deps): Promise<boolean> {
+  try {
+    return await deps.state.audit.hasProposedKey();
+  } catch (error) {
+    if (error instanceof BackupError) return false; // the step of the tables says what is wrong
+    throw error;
+  }
+}
+
+async function findBackups(
+  deps: Deps,
+  way: Way,
+  { location, repository, giveUp }: {
+    location: string | null;
+    repository: Repository | null;
+    giveUp: readonly string[];
+  },
+): Promise<void> {
+  let list: BackupList | null = null;
+  await way.step("list-of-backups", async () => {
+    list = await known(repository).listBackups();
+    const added = await syncBackups(deps, known(repository), list);
+    const givenUp = giveUp.length === 0 ? [] : await deps.state.backups.giveUp(giveUp);
+    const words = givenUp.length === 0 ? "" : `; given up: ${givenUp.join(", ")}`;
+    return done(`${added.length} added from storage${words}`);
+  });
+  await way.step(
+    "nothing-lost",
+    () => checkNothingLost(deps, { location: known(location), list: known(list) }),
+  );
+  await way.step("schedule", async () => {
+    const { installed, found, next } = await deps.schedule.install();
+    return { done: installed, found, next };
+  });
+  await way.step("first-backup", () => Promise.resolve(findFirstBackup(known(list))));
+  await way.step("first-restore-test", () => findRestoreTest(deps, known(location)));
+}
+
+/** The steps so far. */
+class Way {
+  readonly steps: InitStep[] = [];
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** Takes a step; an error is a step that is not done. */
+  async step(name: InitStep["step"], work: () => Promise<Finding>, next?: string): Promise<void> {
+    try {
+      this.steps.push({ step: name, ...await work() });
+    } catch (thrown) {
+      const error = toBackupError(thrown);
+      if (error.code === "internal") this.#deps.reportError(error, `init: ${name}`);
+      const found = `${error.code}: ${outwardMessage(error)}`;
+      this.steps.push({ step: name, done: false, found, next: error.hint ?? next ?? null });
+    }
+  }
+}
+
+function done(found: string): Finding {
+  return { done: true, found, next: null };
+}
+
+/** What an earlier step should have found. */
+function known<T>(value: T | null): T {
+  if (value !== null) return value;
+  throw new BackupError("invalid_config", "Cannot look: a step before this one is not done");
 }

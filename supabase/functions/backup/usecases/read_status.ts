@@ -3,13 +3,16 @@
  *
  * @module
  */
-import { outwardMessage, toBackupError } from "../core/errors.ts";
+import { BackupError, outwardMessage, toBackupError } from "../core/errors.ts";
 import type { Job } from "../core/job.ts";
 import type { Settings } from "../core/settings.ts";
+import type { BackupList, Repository } from "../repository/mod.ts";
+import type { StoredBackup } from "../state/job_tables.ts";
 import type { Deps } from "./deps.ts";
 import { listJobs } from "./list_jobs.ts";
-import { type StoredBackup } from "../state/job_tables.ts";
-import { readStoredBackups } from "./stored_backups.ts";
+import { findLostBackups, type LostBackups, lostError } from "./lost_backups.ts";
+import { findFirstBackup, type Finding, findKeySaved, findRestoreTest } from "./recoverability.ts";
+import { toStoredList } from "./stored_backups.ts";
 
 /** A part of the service as it is now. */
 export interface Condition {
@@ -25,6 +28,8 @@ export interface Status {
   settingsVersions: { version: number; changedAt: string; changedBy: string | null }[];
   database: Condition;
   storage: Condition & { location: string | null };
+  /** Whether the backups could be used: key kept outside, a backup, nothing lost, a restore tried. */
+  recoverable: Condition;
   backups: {
     database: {
       enabled: boolean;
@@ -32,6 +37,8 @@ export interface Status {
       last: { backupId: string; completedAt: string; rawBytes: number } | null;
       nextDueAt: string | null;
       overdue: boolean;
+      /** What the tables know and storage does not have so. */
+      lost: LostBackups;
     };
   };
   runningJobs: Job[];
@@ -43,29 +50,85 @@ export async function readStatus(deps: Deps): Promise<Status> {
     await deps.state.jobs.failInterrupted();
     return "reachable, tables there";
   });
-  let backups: StoredBackup[] = [];
-  let location: string | null = null;
-  const storage = await condition(deps, async () => {
-    location = (await deps.openStorage(settings)).location;
-    try {
-      backups = await readStoredBackups(deps, settings);
-    } catch (error) {
-      if (toBackupError(error).code !== "repository_missing") throw error;
-      return "reachable; no repository yet";
-    }
-    return `${backups.length} backups`;
-  });
-  const overview = databaseOverview(settings, backups, deps.clock.now());
+  const stored = await readStorage(deps, settings);
+  const { storage, lost } = stored;
+  const overview = { ...databaseOverview(settings, stored.backups, deps.clock.now()), lost };
   return {
     healthy: database.ok && storage.ok && !overview.overdue,
     settings,
     settingsFrom: ["defaults", "environment", ...(fromTables ? ["backup_config"] : [])],
     settingsVersions: await versions(deps, fromTables),
     database,
-    storage: { ...storage, location },
+    storage,
+    recoverable: await findRecoverable(deps, settings, stored),
     backups: { database: overview },
     runningJobs: await runningJobs(deps, database.ok),
   };
+}
+
+interface StoredFacts {
+  storage: Status["storage"];
+  repository: Repository | null;
+  list: BackupList | null;
+  backups: StoredBackup[];
+  lost: LostBackups;
+}
+
+async function readStorage(deps: Deps, settings: Settings): Promise<StoredFacts> {
+  const facts: Omit<StoredFacts, "storage"> = {
+    repository: null,
+    list: null,
+    backups: [],
+    lost: { missing: [], replaced: [] },
+  };
+  let location: string | null = null;
+  const storage = await condition(deps, async () => {
+    location = (await deps.openStorage(settings)).location;
+    facts.repository = await openIfThere(deps, settings);
+    facts.list = await facts.repository?.listBackups() ?? null;
+    facts.backups = facts.list === null ? [] : toStoredList(facts.list, location);
+    facts.lost = await findLostBackups(deps, { location, list: facts.list });
+    const error = lostError(facts.lost);
+    if (error !== null) throw error;
+    return facts.list === null ? "reachable; no repository yet" : `${facts.backups.length} backups`;
+  });
+  return { ...facts, storage: { ...storage, location } };
+}
+
+async function openIfThere(deps: Deps, settings: Settings): Promise<Repository | null> {
+  try {
+    return await deps.openRepository(settings);
+  } catch (error) {
+    if (toBackupError(error).code !== "repository_missing") throw error;
+    return null;
+  }
+}
+
+async function findRecoverable(
+  deps: Deps,
+  settings: Settings,
+  { repository, list, storage }: StoredFacts,
+): Promise<Condition> {
+  if (repository === null || list === null || !storage.ok || storage.location === null) {
+    return { ok: false, found: "not recoverable yet: see storage" };
+  }
+  const { location } = storage;
+  let tested: Finding;
+  try {
+    tested = await findRestoreTest(deps, location);
+  } catch (error) {
+    if (!(error instanceof BackupError)) throw error;
+    tested = {
+      done: false,
+      found: "the tables do not say whether a restore was tried",
+      next: null,
+    };
+  }
+  const open = [findKeySaved(settings, repository), findFirstBackup(list), tested]
+    .filter((one) => !one.done);
+  return open.length === 0
+    ? { ok: true, found: tested.found }
+    : { ok: false, found: open.map((one) => one.found).join("; ") };
 }
 
 async function condition(deps: Deps, look: () => Promise<string>): Promise<Condition> {
@@ -83,7 +146,8 @@ async function condition(deps: Deps, look: () => Promise<string>): Promise<Condi
 }
 
 function databaseOverview(settings: Settings, backups: StoredBackup[], now: Date) {
-  const last = backups[0];
+  // A restore's way back is listed and is not what was asked for on time.
+  const last = backups.find((backup) => !backup.backupId.startsWith("safety_"));
   const intervalMs = settings.databaseBackupInterval * 3_600_000;
   const due = last === undefined ? now : new Date(Date.parse(last.completedAt) + intervalMs);
   const lateAt = last === undefined

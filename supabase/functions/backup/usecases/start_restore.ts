@@ -3,17 +3,23 @@
  *
  * @module
  */
+import { checkDatabaseHost } from "../core/allowed_hosts.ts";
 import { BackupError } from "../core/errors.ts";
 import { newJobId } from "../core/ids.ts";
 import type { Job } from "../core/job.ts";
 import { RELEASE } from "../core/release.ts";
+import type { Secret } from "../core/secret.ts";
 import type { Settings } from "../core/settings.ts";
 import type { JobContext, JobOutcome } from "../jobs/job_runner.ts";
+import { parseDatabaseUrl } from "../postgres/database_url.ts";
+import type { Repository } from "../repository/mod.ts";
 import { backupDatabase } from "./backup_database.ts";
 import { connector, databaseUrl, dumpOptions } from "./database_access.ts";
 import type { Caller, Deps } from "./deps.ts";
+import { ACCEPT_LOST, findLostBackups, lostError, momentOf } from "./lost_backups.ts";
 import { restoreDatabase, type RestoreRequest } from "./restore_database.ts";
 import { startJob } from "./start_job.ts";
+import { startRestoreTest, TEST_BACKUP } from "./start_restore_test.ts";
 import { syncBackups } from "./stored_backups.ts";
 
 /** What a caller asks for. */
@@ -33,10 +39,23 @@ export async function startRestore(deps: Deps, caller: Caller, start: StartResto
   const { backupId, reason, targetDatabaseUrl, ...request } = start;
   const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings);
-  const { record } = await repository.readBackup(backupId);
+  const isTest = backupId === TEST_BACKUP;
+  const { record } = await repository.readBackup(isTest ? "latest" : backupId);
+  if (request.acceptHazards?.includes(ACCEPT_LOST) !== true) {
+    const newest = isTest || backupId === "latest";
+    await refuseLost(deps, repository, { chosen: record.backupId, newest });
+  }
+  if (isTest) {
+    return await startRestoreTest(deps, caller, {
+      settings,
+      repository,
+      backupId: record.backupId,
+      reason,
+    });
+  }
   const target = targetDatabaseUrl === null
     ? databaseUrl(deps)
-    : await deps.secret(targetDatabaseUrl);
+    : await targetUrl(deps, targetDatabaseUrl);
   return await startJob(deps, caller, {
     action: "restore",
     job: {
@@ -67,6 +86,44 @@ export async function startRestore(deps: Deps, caller: Caller, start: StartResto
     });
     if (report.safetyBackupId !== null) await listSafetyBackup(deps, settings);
     return { result: { ...report }, backupId: record.backupId };
+  });
+}
+
+/** An address from the Vault is not the environment's: it must be at a host that the environment allows. */
+async function targetUrl(deps: Deps, reference: string): Promise<Secret> {
+  const url = await deps.secret(reference);
+  if (!reference.startsWith("env:")) {
+    checkDatabaseHost(parseDatabaseUrl(url.reveal()), deps.environment);
+  }
+  return url;
+}
+
+/**
+ * The newest backup in storage is not the newest one if somebody took that away; and a chosen one may be
+ * another than the one that was stored.
+ *
+ * @throws `backups_lost`
+ */
+async function refuseLost(
+  deps: Deps,
+  repository: Repository,
+  { chosen, newest }: { chosen: string; newest: boolean },
+): Promise<void> {
+  const { location } = repository;
+  const { missing, replaced } = await findLostBackups(deps, {
+    location,
+    list: await repository.listBackups(),
+  });
+  const concerns = (id: string) =>
+    id === chosen ||
+    (newest && id.startsWith("backup_") && momentOf(id) > momentOf(chosen));
+  const lost = { missing: missing.filter(concerns), replaced: replaced.filter(concerns) };
+  const error = lostError(lost, `restore ${newest ? "the latest backup" : chosen}`);
+  if (error === null) return;
+  throw new BackupError(error.code, error.message, {
+    hint: `Nothing was changed. Restore another backup by its id, or accept ${ACCEPT_LOST} in ` +
+      `acceptHazards to take ${chosen}. ${error.hint ?? ""}`,
+    details: { ...lost, chosen },
   });
 }
 

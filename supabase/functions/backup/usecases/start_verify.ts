@@ -6,8 +6,9 @@
 import { BackupError, ERROR_CODES, type ErrorCode } from "../core/errors.ts";
 import { newJobId } from "../core/ids.ts";
 import type { Job } from "../core/job.ts";
-import type { VerifyReport } from "../repository/mod.ts";
+import type { Repository, VerifyReport } from "../repository/mod.ts";
 import type { Caller, Deps } from "./deps.ts";
+import { findLostBackups, type LostBackups, lostError } from "./lost_backups.ts";
 import { startJob } from "./start_job.ts";
 import { verifyBackups } from "./verify_backup.ts";
 
@@ -19,9 +20,13 @@ export async function startVerify(
 ): Promise<Job> {
   const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings);
+  const lost = await findLostBackups(deps, {
+    location: repository.location,
+    list: await repository.listBackups(),
+  });
   const backupId = request.backupId === null
     ? null
-    : (await repository.readBackup(request.backupId)).record.backupId;
+    : await findBackup(repository, request.backupId, lost);
   return await startJob(deps, caller, {
     action: "verify",
     job: {
@@ -41,9 +46,35 @@ export async function startVerify(
       signal,
       onProgress,
     });
+    report.problems.push(...problemsOf(lost, backupId));
     if (report.problems.length > 0) throw damaged(report);
     return { result: { ...report } };
   });
+}
+
+/** A backup that the tables know is lost, not unknown. @throws `backups_lost`, `backup_not_found` */
+async function findBackup(
+  repository: Repository,
+  id: string,
+  lost: LostBackups,
+): Promise<string> {
+  if (lost.missing.includes(id)) throw lostError({ missing: [id], replaced: [] }, `verify ${id}`);
+  return (await repository.readBackup(id)).record.backupId;
+}
+
+/** Lost backups as problems of the verification: all of them, or of the one that is looked at. */
+function problemsOf(lost: LostBackups, backupId: string | null): VerifyReport["problems"] {
+  const among = (ids: readonly string[], message: string) =>
+    ids.filter((id) => backupId === null || id === backupId).map((id) => ({
+      object: `backups/${id}`,
+      code: "backups_lost",
+      message,
+      backups: [id],
+    }));
+  return [
+    ...among(lost.missing, "The tables know it and the storage does not have it"),
+    ...among(lost.replaced, "It is not the one that was stored"),
+  ];
 }
 
 /** Problems in an answer are cut off here; the rest is seen by verifying on a terminal. */

@@ -4,13 +4,18 @@
  * @module
  */
 import type { Settings } from "../core/settings.ts";
-import type { BackupRecord, Repository } from "../repository/mod.ts";
+import type { BackupList, BackupRecord, Repository } from "../repository/mod.ts";
 import type { StoredBackup } from "../state/job_tables.ts";
 import type { Deps } from "./deps.ts";
+import { momentOf } from "./lost_backups.ts";
 
 /** Adds rows for backups that the table does not know; returns their ids. */
-export async function syncBackups(deps: Deps, repository: Repository): Promise<string[]> {
-  const records = (await repository.listBackups()).backups;
+export async function syncBackups(
+  deps: Deps,
+  repository: Repository,
+  list?: BackupList,
+): Promise<string[]> {
+  const records = (list ?? await repository.listBackups()).backups;
   return await deps.state.jobs.addFromStorage(
     records.map((record) => toStored(record, repository.location)),
   );
@@ -19,10 +24,14 @@ export async function syncBackups(deps: Deps, repository: Repository): Promise<s
 /** All complete backups, newest first, straight from storage. */
 export async function readStoredBackups(deps: Deps, settings: Settings): Promise<StoredBackup[]> {
   const repository = await deps.openRepository(settings);
-  const { backups } = await repository.listBackups();
-  return backups
-    .map((record) => toStored(record, repository.location))
-    .sort((a, b) => (a.backupId < b.backupId ? 1 : -1));
+  return toStoredList(await repository.listBackups(), repository.location);
+}
+
+/** A listing as rows of the table, newest first. */
+export function toStoredList(list: BackupList, location: string): StoredBackup[] {
+  return list.backups
+    .map((record) => toStored(record, location))
+    .sort((a, b) => (momentOf(a.backupId) < momentOf(b.backupId) ? 1 : -1));
 }
 
 /** A record as a row of the table. */

@@ -1,0 +1,62 @@
+/**
+ * What the rows of `backup_jobs` know of backups that storage should have.
+ *
+ * @module
+ */
+import type { StateDatabase } from "./database.ts";
+
+/** A finished backup as its row tells it. */
+export interface KnownBackup {
+  backupId: string;
+  /** Name of its manifest, which is a keyed hash of the whole content; null in rows of others. */
+  checksum: string | null;
+}
+
+/** Finished backups. A row whose location is null is of a backup that was given up on purpose. */
+export class BackupRows {
+  readonly #database: StateDatabase;
+
+  constructor(database: StateDatabase) {
+    this.#database = database;
+  }
+
+  /** Backups that were finished at this place. */
+  async knownAt(location: string): Promise<KnownBackup[]> {
+    const rows = await this.#database.run("read the list of backups", (sql) =>
+      sql`
+        select job_id, checksum from public.backup_jobs
+        where status = 'completed' and location = ${location} order by job_id`);
+    return rows.map((row) => ({ backupId: row.job_id, checksum: row.checksum }));
+  }
+
+  /** Gives backups up: their rows stay, and storage is no longer expected to have them. */
+  async giveUp(backupIds: readonly string[]): Promise<string[]> {
+    const rows = await this.#database.run("give backups up", (sql) =>
+      sql`
+        update public.backup_jobs set location = null, updated_at = now(),
+          metadata = metadata || jsonb_build_object('givenUpAt', now(), 'locationBefore', location)
+        where job_id = any(${[...backupIds]}::text[]) and status = 'completed'
+          and location is not null
+        returning job_id`);
+    return rows.map((row) => String(row.job_id));
+  }
+
+  /** Records that a backup was restored into a scratch database and found equal. */
+  async markTested(backupId: string, at: Date): Promise<void> {
+    await this.#database.run("record a restore test", (sql) =>
+      sql`
+        update public.backup_jobs set last_tested = ${at.toISOString()}, integrity_verified = true
+        where job_id = ${backupId}`);
+  }
+
+  /** When a backup of this place was last tested so; null when none ever was. */
+  async lastTestedAt(location: string): Promise<{ backupId: string; at: string } | null> {
+    const rows = await this.#database.run("read the restore tests", (sql) =>
+      sql`
+        select job_id, last_tested from public.backup_jobs
+        where location = ${location} and last_tested is not null
+        order by last_tested desc limit 1`);
+    const row = rows[0];
+    return row === undefined ? null : { backupId: row.job_id, at: row.last_tested.toISOString() };
+  }
+}

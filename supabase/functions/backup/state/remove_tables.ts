@@ -1,0 +1,54 @@
+/**
+ * Takes the service's own tables out of the database again.
+ *
+ * @module
+ */
+import { BackupError } from "../core/errors.ts";
+import type { StateDatabase } from "./database.ts";
+import { OWN_SCHEMA, OWN_TABLES } from "./migrations.ts";
+
+/**
+ * Drops them, all or none. What users built on them is not dropped with them.
+ *
+ * @returns what was there, qualified
+ * @throws `conflict` naming a running job; `database_error` when other objects depend on a table
+ */
+export async function removeTables(database: StateDatabase): Promise<{ removed: string[] }> {
+  return await database.transaction("remove the service's tables", async (sql) => {
+    const found = await sql`
+      select n.nspname as schema, c.relname as name,
+        format('%I.%I', n.nspname, c.relname) as qualified
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p') and not c.relispartition
+        and (n.nspname = ${OWN_SCHEMA} or (n.nspname = 'public' and c.relname = any(${OWN_TABLES})))
+      order by 1, 2`;
+    const tables = found.map((row) => String(row.qualified));
+    if (tables.length > 0) await sql.unsafe(`lock table ${tables.join(", ")} in exclusive mode`);
+    for (const table of tables.filter((name) => name.endsWith("_jobs"))) {
+      const [running] = await sql`
+        select job_id from ${sql.unsafe(table)} where status = 'running'
+          and updated_at > now() - interval '1 minute' limit 1`;
+      if (running) throw isRunning(String(running.job_id));
+    }
+    if (tables.length > 0) await sql.unsafe(`drop table ${tables.join(", ")}`);
+    const routines = await sql`
+      select p.oid::regprocedure::text as name from pg_catalog.pg_proc p
+      where p.pronamespace = to_regnamespace(${OWN_SCHEMA}) order by 1`;
+    for (const { name } of routines) await sql.unsafe(`drop routine ${name}`);
+    const [schema] = await sql`select to_regnamespace(${OWN_SCHEMA}) is not null as there`;
+    if (!schema?.there) return { removed: tables };
+    await sql.unsafe(`drop schema ${OWN_SCHEMA}`);
+    return { removed: [...tables, `schema ${OWN_SCHEMA}`, ...routines.map((row) => row.name)] };
+  });
+}
+
+function isRunning(jobId: string): BackupError {
+  return new BackupError(
+    "conflict",
+    `Cannot remove the service's tables: job ${jobId} is running`,
+    {
+      hint: `Wait for it (action=job&jobId=${jobId}) or stop it (action=cancel).`,
+      details: { jobId },
+    },
+  );
+}

@@ -1,0 +1,82 @@
+/**
+ * Compares the tables with storage: a backup that was finished and is not there any more, or is another
+ * one now, was taken away by somebody, or the bucket was put back to an older state. Storage alone cannot
+ * tell, because all that is there is intact.
+ *
+ * @module
+ */
+import { BackupError, toBackupError } from "../core/errors.ts";
+import type { BackupList } from "../repository/mod.ts";
+import { isStateUnavailable } from "../state/state_error.ts";
+import type { Deps } from "./deps.ts";
+
+/** What the tables know and storage does not have so. Ids, oldest first. */
+export interface LostBackups {
+  missing: string[];
+  /** There is a backup of that id, and it is another one or cannot be read. */
+  replaced: string[];
+}
+
+/** Accepts, in a restore, that newer backups are lost. */
+export const ACCEPT_LOST = "backups-lost";
+
+/**
+ * Looks for lost backups.
+ *
+ * @param place `list` is what storage has; null where there is no repository any more
+ */
+export async function findLostBackups(
+  deps: Deps,
+  { location, list }: { location: string; list: BackupList | null },
+): Promise<LostBackups> {
+  const lost: LostBackups = { missing: [], replaced: [] };
+  const stored = new Map(list?.backups.map((record) => [record.backupId, record.manifest]));
+  const damaged = new Set(list?.damaged.map((one) => one.backupId));
+  for (const { backupId, checksum } of await knownBackups(deps, location)) {
+    const manifest = stored.get(backupId);
+    if (damaged.has(backupId)) lost.replaced.push(backupId);
+    else if (manifest === undefined) lost.missing.push(backupId);
+    else if (checksum !== null && checksum !== manifest) lost.replaced.push(backupId);
+  }
+  return lost;
+}
+
+/** As an error, null when nothing is lost. */
+export function lostError(lost: LostBackups, verb = "trust the storage"): BackupError | null {
+  const words = [
+    ...(lost.missing.length === 0 ? [] : [`${shorten(lost.missing)} not there`]),
+    ...(lost.replaced.length === 0 ? [] : [`${shorten(lost.replaced)} not what was stored`]),
+  ];
+  if (words.length === 0) return null;
+  return new BackupError(
+    "backups_lost",
+    `Cannot ${verb}: by the tables it lost backups: ${words.join("; ")}`,
+    {
+      hint:
+        "Somebody removed them, or the storage was put back to an older state: look at another " +
+        "copy. If it was on purpose, give them up: POST ?action=init with giveUpBackups.",
+      details: { ...lost },
+    },
+  );
+}
+
+/** The tables may be gone, which is what `init` repairs: then there is nothing to compare with. */
+async function knownBackups(deps: Deps, location: string) {
+  try {
+    return await deps.state.backups.knownAt(location);
+  } catch (error) {
+    const failure = toBackupError(error);
+    if (!isStateUnavailable(failure) && failure.code !== "invalid_config") throw failure;
+    return [];
+  }
+}
+
+/** The moment in a backup's id, by which ids of all kinds are in order. */
+export function momentOf(backupId: string): string {
+  return backupId.slice(backupId.indexOf("_") + 1);
+}
+
+function shorten(ids: readonly string[]): string {
+  const older = ids.length > 5 ? ` and ${ids.length - 5} older ones` : "";
+  return `${ids.slice(-5).join(", ")}${older} ${ids.length === 1 ? "is" : "are"}`;
+}

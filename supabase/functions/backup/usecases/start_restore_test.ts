@@ -1,0 +1,123 @@
+/**
+ * Starts a restore test as a job: the newest backup is restored into a scratch database, compared, and the
+ * database dropped. Nothing else is touched.
+ *
+ * @module
+ */
+import { BackupError } from "../core/errors.ts";
+import { newJobId } from "../core/ids.ts";
+import type { Job } from "../core/job.ts";
+import { RELEASE } from "../core/release.ts";
+import type { Settings } from "../core/settings.ts";
+import type { JobContext, JobOutcome } from "../jobs/job_runner.ts";
+import type { BackupRecord, Repository } from "../repository/mod.ts";
+import { connector, databaseUrl } from "./database_access.ts";
+import type { Caller, Deps } from "./deps.ts";
+import { restoreDatabase } from "./restore_database.ts";
+import {
+  checkRoom,
+  createScratchDatabase,
+  dropScratchDatabase,
+  dropScratchDatabases,
+  inertView,
+  NOT_TESTED,
+  scratchName,
+  urlOfDatabase,
+} from "./scratch_database.ts";
+import { startJob } from "./start_job.ts";
+
+/** Stands for a backup's id: the newest one is tried in a scratch database. */
+export const TEST_BACKUP = "test_backup";
+
+/** What a scratch database is allowed to lack: it is a plain database and this role no superuser. */
+const ACCEPTED = ["missing-extension", "missing-role", "lossy-role", "damaged-backup"];
+
+/** @throws `backup_not_found`, `conflict`, `invalid_config`; what fails later is the job's error */
+export async function startRestoreTest(
+  deps: Deps,
+  caller: Caller,
+  { settings, repository, backupId, reason }: {
+    settings: Settings;
+    repository: Repository;
+    backupId: string;
+    reason: string | null;
+  },
+): Promise<Job> {
+  const { record } = await repository.readBackup(backupId);
+  databaseUrl(deps);
+  return await startJob(deps, caller, {
+    action: "restore",
+    job: {
+      jobId: newJobId("restore", deps.clock.now()),
+      kind: "restore",
+      type: "database",
+      backupId: record.backupId,
+      reason: reason ?? "restore test",
+      createdBy: caller.name,
+    },
+    details: { backupId: record.backupId, test: true },
+  }, (context) => tryRestore(deps, { settings, repository, record }, context));
+}
+
+async function tryRestore(
+  deps: Deps,
+  { settings, repository, record }: {
+    settings: Settings;
+    repository: Repository;
+    record: BackupRecord;
+  },
+  { job, signal, onProgress }: JobContext,
+): Promise<JobOutcome> {
+  if (job.recorded) await dropScratchDatabases(deps);
+  const url = databaseUrl(deps);
+  const name = scratchName(job.jobId);
+  const session = await connector(url, signal)();
+  try {
+    const room = await checkRoom(session, settings, record.totals.rawBytes);
+    try {
+      await createScratchDatabase(session, { name, encoding: record.source.encoding });
+      const report = await restoreDatabase({
+        connect: connector(urlOfDatabase(url, name), signal),
+        repository: inertView(repository),
+        backupId: record.backupId,
+        request: {
+          mode: "empty",
+          target: "plain",
+          jobs: settings.databaseConnections,
+          acceptHazards: ACCEPTED,
+        },
+        clock: deps.clock,
+        writtenBy: RELEASE,
+        signal,
+        onProgress,
+      });
+      await recordTest(deps, record.backupId);
+      const test = { database: name, room, notTested: NOT_TESTED };
+      return { result: { ...report, test }, backupId: record.backupId };
+    } finally {
+      await drop(deps, name);
+    }
+  } finally {
+    await session.close();
+  }
+}
+
+/** By a session of its own: the job's may have been cut by what made the test fail. */
+async function drop(deps: Deps, name: string): Promise<void> {
+  const session = await connector(databaseUrl(deps), AbortSignal.timeout(15_000))();
+  try {
+    await dropScratchDatabase(session, name);
+  } finally {
+    await session.close();
+  }
+}
+
+/** The test has passed; that a row could not be written must not make it fail. */
+async function recordTest(deps: Deps, backupId: string): Promise<void> {
+  try {
+    await deps.state.backups.markTested(backupId, deps.clock.now());
+  } catch (error) {
+    if (!(error instanceof BackupError)) throw error;
+    deps.reportError(error, `record the restore test of ${backupId}`);
+  }
+}
