@@ -148,7 +148,7 @@ async function findRepository(
       if (error.code !== "key_missing" && error.code !== "key_weak") throw error;
       const advice = await adviseKey(deps, settings);
       proposed = advice.proposed;
-      return { done: false, found: outwardMessage(error), next: advice.next };
+      return { done: false, found: `${error.code}: ${error.message}`, next: advice.next };
     }
   });
   return { repository, proposed };
