@@ -4,6 +4,7 @@ import {
   CRON_JOB,
   installSchedule,
   kickTick,
+  pruneRuns,
   readSchedule,
   removeSchedule,
 } from "../../supabase/functions/backup/schedule/cron_schedule.ts";
@@ -86,17 +87,17 @@ Deno.test("installSchedule renews address and key that have changed", async () =
   assert.equal(here.calls[0]?.apikey, KEY.reveal());
 });
 
-Deno.test("kickTick calls with ids only, after the commit", async () => {
+Deno.test("kickTick calls once everything is installed", async () => {
   await using temporary = await temporaryDatabase("e2_cron");
   await using _net = await startNetStandIn(temporary.url);
   await using database = await openState(temporary.url);
   await using here = receiver();
-  assert.equal(await kickTick(database, { jobId: "backup_1" }), false, "nothing is installed yet");
+  assert.equal(await kickTick(database), false, "nothing is installed yet");
   await installSchedule(database, here.target);
   const called = here.next();
-  assert.equal(await kickTick(database, { jobId: "backup_1" }), true);
+  assert.equal(await kickTick(database), true);
   await called;
-  assert.deepEqual(JSON.parse(here.calls[0]?.body ?? ""), { jobId: "backup_1" });
+  assert.equal(here.calls[0]?.body, "{}");
 });
 
 Deno.test("installSchedule says what the database lacks and changes nothing", async () => {
@@ -107,7 +108,7 @@ Deno.test("installSchedule says what the database lacks and changes nothing", as
   assert.match(report.found, /lacks pg_cron, pg_net, supabase_vault/);
   assert.match(report.next ?? "", /create extension if not exists pg_cron;/);
   assert.deepEqual(await removeSchedule(database), { removed: [] });
-  assert.equal(await kickTick(database, {}), false);
+  assert.equal(await kickTick(database), false);
 });
 
 Deno.test("installSchedule without an address or a key says so", async () => {
@@ -117,6 +118,26 @@ Deno.test("installSchedule without an address or a key says so", async () => {
   const report = await installSchedule(database, null);
   assert.equal(report.installed, false);
   assert.match(report.found, /own address/);
+});
+
+Deno.test("pruneRuns forgets old runs of the own job only", async () => {
+  await using temporary = await temporaryDatabase("e2_cron");
+  await using _net = await startNetStandIn(temporary.url);
+  await using database = await openState(temporary.url);
+  await installSchedule(database, { url: "http://127.0.0.1:1", key: KEY });
+  await database.run("prepare", (sql) =>
+    sql.unsafe(`
+      select cron.schedule('theirs', '* * * * *', 'select 1');
+      insert into cron.job_run_details (jobid, end_time)
+      select jobid, now() - age from cron.job,
+        unnest(array[interval '1 day', interval '8 days', interval '9 days']) age`));
+  assert.deepEqual(await pruneRuns(database), [`2 runs of ${CRON_JOB}`]);
+  assert.deepEqual(await pruneRuns(database), []);
+  const [left] = await database.run(
+    "look",
+    (sql) => sql`select count(*)::integer as runs from cron.job_run_details`,
+  );
+  assert.equal(left?.runs, 4);
 });
 
 Deno.test("removeSchedule takes the job and its secrets, and nothing of others", async () => {

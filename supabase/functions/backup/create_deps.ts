@@ -14,7 +14,12 @@ import { mergeSettings, type Settings, underEnvironment } from "./core/settings.
 import { type Budget, createBudget, stopBeforeUnload, workerLimits } from "./jobs/budget.ts";
 import { JobRunner } from "./jobs/job_runner.ts";
 import { createRepository, openRepository, type Repository } from "./repository/mod.ts";
-import { installSchedule, readSchedule, removeSchedule } from "./schedule/cron_schedule.ts";
+import {
+  installSchedule,
+  pruneRuns,
+  readSchedule,
+  removeSchedule,
+} from "./schedule/cron_schedule.ts";
 import { State } from "./state/state.ts";
 import { isStateUnavailable } from "./state/state_error.ts";
 import { countedStorage } from "./storage/counted.ts";
@@ -77,6 +82,7 @@ function createSchedule(environment: Environment, { database }: State): Deps["sc
     install: async () => await installSchedule(database, await target()),
     read: async () => await readSchedule(database, await target()),
     remove: () => removeSchedule(database),
+    prune: () => pruneRuns(database),
   };
 }
 

@@ -26,6 +26,8 @@ export interface Action {
   output: z.ZodType;
   /** Takes `wait=<seconds>` in the query and answers 202 while the job goes on. */
   long: boolean;
+  /** Answers 202: what was asked for goes on after the answer. */
+  accepted: boolean;
   /** Whether a request needs the administrator's key besides, where one is set. */
   needsAdmin(input: Record<string, unknown>): boolean;
   run(deps: Deps, input: Record<string, unknown>, caller: Caller): Promise<unknown>;
@@ -38,13 +40,16 @@ export function defineAction<Input extends z.ZodObject>(definition: {
   summary: string;
   input: Input;
   output: z.ZodType;
+  /** @default false */
+  accepted?: boolean;
   needsAdmin?: (input: z.infer<Input>) => boolean;
   run(deps: Deps, input: z.infer<Input>, caller: Caller): Promise<unknown>;
 }): Action {
-  const { needsAdmin = () => false, run, ...rest } = definition;
+  const { needsAdmin = () => false, accepted = false, run, ...rest } = definition;
   return {
     ...rest,
     long: false,
+    accepted,
     needsAdmin: (input) => needsAdmin(input as z.infer<Input>),
     run: (deps, input, caller) => run(deps, input as z.infer<Input>, caller),
   };

@@ -47,7 +47,9 @@ async function serve(deps: Deps, request: Request): Promise<Response> {
     const { fields, waitSeconds } = await readInput(request, action);
     if (action.needsAdmin(fields)) await requireAdmin(request.headers, deps.environment);
     const data = await action.run(deps, fields, { name: caller, requestId });
-    if (!action.long) return envelope(requestId, 200, { success: true, data });
+    if (!action.long) {
+      return envelope(requestId, action.accepted ? 202 : 200, { success: true, data });
+    }
     const answer = await answerJob(deps, data as Job, waitSeconds);
     if (answer.status !== 500) {
       return envelope(requestId, answer.status, { success: true, data: answer.data });

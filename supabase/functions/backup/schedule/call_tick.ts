@@ -22,9 +22,8 @@ const PATIENCE_MS = 15_000;
 /** The longest wait that the platform's rate limit may ask of a worker. */
 const LONGEST_PAUSE_MS = 20_000;
 
-/** What is said to `tick`: ids only. */
+/** What is said to `tick`. */
 export interface TickCall {
-  jobId?: string;
   /** Calls in a row that led here. */
   depth: number;
 }
@@ -46,17 +45,17 @@ export interface CallTickOptions {
 
 /** Calls. It never throws: a call that is lost is made good by the next tick of the clock. */
 export async function callTick(call: TickCall, options: CallTickOptions): Promise<TickAnswer> {
-  if (call.depth >= LONGEST_CHAIN && await askDatabase(call, options)) {
+  if (call.depth >= LONGEST_CHAIN && await askDatabase(options)) {
     return { state: "asked-database" };
   }
   const answer = await callSelf(call, options);
   if (answer !== null) return answer;
-  return await askDatabase(call, options) ? { state: "asked-database" } : null;
+  return await askDatabase(options) ? { state: "asked-database" } : null;
 }
 
-async function askDatabase(call: TickCall, { database }: CallTickOptions): Promise<boolean> {
+async function askDatabase({ database }: CallTickOptions): Promise<boolean> {
   try {
-    return await kickTick(database, call.jobId === undefined ? {} : { jobId: call.jobId });
+    return await kickTick(database);
   } catch {
     return false; // the clock comes in a minute; what matters is that parts are recorded
   }

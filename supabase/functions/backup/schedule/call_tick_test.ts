@@ -36,11 +36,11 @@ function service(answers: (string | number | Error)[]) {
   return { calls, pauses, call };
 }
 
-Deno.test("callTick sends ids and the scheduler's key, and gives the answer's state", async () => {
+Deno.test("callTick sends the depth and the scheduler's key, and gives the answer's state", async () => {
   const { calls, call } = service(["started"]);
-  assert.deepEqual(await call({ jobId: "backup_1", depth: 3 }), { state: "started" });
+  assert.deepEqual(await call({ depth: 3 }), { state: "started" });
   assert.equal(calls[0]?.url, "https://here/backup?action=tick");
-  assert.deepEqual(calls[0]?.body, { jobId: "backup_1", depth: 3 });
+  assert.deepEqual(calls[0]?.body, { depth: 3 });
   assert.match(calls[0]?.apikey ?? "", /^backup_scheduler_/);
 });
 

@@ -134,31 +134,46 @@ export async function readSchedule(
 }
 
 /**
+ * Forgets the job's runs of more than a week ago: pg_cron keeps every one for ever. Says how many they
+ * were, in a list for reports.
+ */
+export async function pruneRuns(database: StateDatabase): Promise<string[]> {
+  return await database.run("forget old runs of the schedule", async (sql) => {
+    const [found] = await sql`
+      select coalesce(has_table_privilege(to_regclass('cron.job_run_details'), 'DELETE'), false)
+        as allowed`;
+    if (found?.allowed !== true) return [];
+    const { count } = await sql`
+      delete from cron.job_run_details d using cron.job j
+      where d.jobid = j.jobid and j.jobname = ${CRON_JOB} and j.username = current_user
+        and d.end_time < now() - interval '7 days'`;
+    return count > 0 ? [`${count} runs of ${CRON_JOB}`] : [];
+  });
+}
+
+/**
  * Asks the database to call `tick` at once. The call begins a new chain of requests for the platform's
  * count. False where the database has nothing to call with.
  */
-export async function kickTick(
-  database: StateDatabase,
-  body: Readonly<Record<string, string>>,
-): Promise<boolean> {
+export async function kickTick(database: StateDatabase): Promise<boolean> {
   return await database.transaction("call tick from the database", async (sql) => {
     const { net, vault } = await findParts(sql);
     if (!net || !vault) return false;
     const secrets = await sql`
       select name from vault.decrypted_secrets where name in (${VAULT_URL}, ${VAULT_KEY})`;
     if (secrets.length < 2) return false;
-    await sql.unsafe(tickCommand(body));
+    await sql.unsafe(tickCommand());
     return true;
   });
 }
 
-/** How the database calls `tick`; the body holds ids only, larger ones never leave the extension. */
-function tickCommand(body: Readonly<Record<string, string>> = {}): string {
+/** How the database calls `tick`. The body stays small: large ones never leave the extension. */
+function tickCommand(): string {
   const secret = (name: string) =>
     `(select decrypted_secret from vault.decrypted_secrets where name = ${quoteLiteral(name)})`;
   return `select net.http_post(
   url := ${secret(VAULT_URL)} || '?action=tick',
-  body := ${quoteLiteral(JSON.stringify(body))}::jsonb,
+  body := '{}'::jsonb,
   params := '{}'::jsonb,
   headers := jsonb_build_object('Content-Type', 'application/json', 'apikey', ${secret(VAULT_KEY)}),
   timeout_milliseconds := ${TIMEOUT_MS})`;

@@ -38,6 +38,8 @@ export interface Deps {
     install(): Promise<ScheduleState>;
     read(): Promise<ScheduleState>;
     remove(): Promise<{ removed: string[] }>;
+    /** Forgets old records of the clock's runs; says which. */
+    prune(): Promise<string[]>;
   };
   /** Settings in force; `fromTables` is false when the rows could not be read. @throws `invalid_config` */
   settings(): Promise<{ settings: Settings; fromTables: boolean }>;
