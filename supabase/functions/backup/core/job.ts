@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { BackupError, type ErrorCode } from "./errors.ts";
+import type { JobOutcome } from "./part.ts";
 import type { Progress } from "./progress.ts";
 
 /** Which list a job belongs to. */
@@ -58,4 +60,75 @@ export interface Job {
 /** Whether nothing will happen to the job any more. */
 export function isFinished(job: Job): boolean {
   return job.status === "completed" || job.status === "failed" || job.status === "cancelled";
+}
+
+/** A job to start. */
+export type NewJob = Pick<Job, "jobId" | "kind" | "type" | "backupId" | "reason" | "createdBy">;
+
+/** The job as it begins. */
+export function newJob(start: NewJob, at: Date): Job {
+  return {
+    ...start,
+    status: "running",
+    startedAt: at.toISOString(),
+    completedAt: null,
+    sizeBytes: null,
+    checksum: null,
+    location: null,
+    error: null,
+    progress: null,
+    result: null,
+    recorded: false,
+  };
+}
+
+/** The kinds of job of the same type that a job cannot run beside; a verification only reads storage. */
+export function excludedKinds(kind: JobKind): readonly JobKind[] {
+  return kind === "verify" ? ["verify"] : ["backup", "restore"];
+}
+
+/** The refusal to start beside another job. */
+export function conflictWith(job: Pick<Job, "jobId" | "kind" | "type">): BackupError {
+  const { jobId, kind, type } = job;
+  return new BackupError("conflict", `Cannot start: ${kind} job ${jobId} is running`, {
+    hint: `Wait for it (action=job&jobId=${jobId}) or stop it (action=cancel).`,
+    details: { jobId, kind, type },
+  });
+}
+
+/** An error as a job keeps it: a defect's own message may quote anything, so it stays in the log. */
+export function toJobError(error: BackupError): JobError {
+  if (error.code === "internal") {
+    return {
+      code: error.code,
+      message: "Cannot finish the job: an unexpected error, written to the function's log",
+    };
+  }
+  return {
+    code: error.code,
+    message: error.message,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    ...(error.details === undefined ? {} : { details: error.details }),
+  };
+}
+
+/** The error that a job keeps, as one to throw. */
+export function fromJobError(error: JobError): BackupError {
+  const { code, message, hint, details } = error;
+  return new BackupError(code as ErrorCode, message, {
+    ...(hint === undefined ? {} : { hint }),
+    ...(details === undefined ? {} : { details }),
+  });
+}
+
+/** What a job has come to, from its last part. */
+export function outcomeFields(outcome: JobOutcome): Partial<Job> {
+  const { result, sizeBytes, checksum, location, backupId } = outcome;
+  return {
+    result,
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+    ...(checksum === undefined ? {} : { checksum }),
+    ...(location === undefined ? {} : { location }),
+    ...(backupId === undefined ? {} : { backupId }),
+  };
 }

@@ -4,8 +4,8 @@
  *
  * @module
  */
+import type { DonePart, JobEnd, Lease, NewPart, PartOutcome } from "../core/part.ts";
 import type { Progress } from "../core/progress.ts";
-import type { DonePart, Lease, NewPart, PartOutcome } from "./part.ts";
 
 /** What a part is done with. */
 export interface PartContext {
@@ -13,7 +13,7 @@ export interface PartContext {
   signal: AbortSignal;
   /** Tells raw bytes done and, for a part that takes long, what it does now. */
   onProgress: (progress: Partial<Pick<Progress, "phase" | "bytesDone">>) => void;
-  /** Results of parts of earlier steps. */
+  /** Results of parts of earlier steps of the same round. */
   results: (name: string) => AsyncIterable<DonePart>;
 }
 
@@ -29,6 +29,12 @@ export interface JobDefinition {
    * network and of locks are tried again, all else ends the job
    */
   run(lease: Lease, context: PartContext): Promise<PartOutcome>;
-  /** Frees what the job holds outside (a keeper, connections), once it has ended in whatever way. */
-  end?(how: "completed" | "failed" | "cancelled" | "begins-again"): Promise<void>;
+  /**
+   * Frees what the job holds outside (a keeper, marks), once it has ended in whatever way, or one round
+   * of it. Any worker may be asked to, one that did no part of the job too; it is tried again when it
+   * throws, and changes nothing about how the job ended.
+   */
+  end?(how: JobEnd, context: Pick<PartContext, "results">): Promise<void>;
+  /** Frees what this worker holds for the job (connections): it does no part of it for now. */
+  leave?(): Promise<void>;
 }

@@ -42,7 +42,8 @@ export async function applyMigrations(database: StateDatabase): Promise<Migratio
       select to_regclass('public.backup_config') is null
         or to_regclass('public.backup_jobs') is null
         or to_regclass('public.restore_jobs') is null
-        or to_regclass('public.backup_audit_log') is null as missing`;
+        or to_regclass('public.backup_audit_log') is null
+        or to_regclass('backup_internal.job_parts') is null as missing`;
     const applied: string[] = [];
     for (const migration of MIGRATIONS) {
       // A dropped table is made again although the ledger knows the migration: each can run twice.

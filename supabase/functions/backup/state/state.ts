@@ -10,12 +10,14 @@ import { BackupConfigTable } from "./backup_config.ts";
 import { BackupRows } from "./backup_rows.ts";
 import { StateDatabase } from "./database.ts";
 import { JobTables } from "./job_tables.ts";
+import { PartTables } from "./part_tables.ts";
 import { removeTables } from "./remove_tables.ts";
 
 /** Everything the service keeps in the database: an index of storage, never the only copy. */
 export class State {
   readonly database: StateDatabase;
   readonly jobs: JobTables;
+  readonly parts: PartTables;
   readonly backups: BackupRows;
   readonly config: BackupConfigTable;
   readonly audit: BackupAuditLog;
@@ -24,6 +26,7 @@ export class State {
     this.database = new StateDatabase(url);
     this.jobs = new JobTables(this.database);
     this.backups = new BackupRows(this.database);
+    this.parts = new PartTables(this.database);
     this.config = new BackupConfigTable(this.database);
     this.audit = new BackupAuditLog(this.database);
   }

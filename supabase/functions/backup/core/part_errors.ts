@@ -1,0 +1,37 @@
+/**
+ * Errors by which parts and jobs end without anybody having thrown them.
+ *
+ * @module
+ */
+import { BackupError } from "./errors.ts";
+
+/** Somebody asked for it. */
+export function cancelledError(jobId: string): BackupError {
+  return new BackupError("cancelled", `Cannot finish ${jobId}: it was cancelled by request`);
+}
+
+/** A part whose workers were lost as often as it may be tried. */
+export function lostTooOften(name: string, attempts: number): BackupError {
+  return new BackupError(
+    "interrupted",
+    `Cannot finish the job: the worker of its part ${name} was lost ${attempts} times`,
+    {
+      hint:
+        "Start it again: what was stored is used again. A part that no worker can finish inside " +
+        "its limits can be done without limits from a computer.",
+    },
+  );
+}
+
+/** A part that somebody else holds, or that is not wanted any more. */
+export function leaseLost(name: string): BackupError {
+  return new BackupError("interrupted", `Cannot go on with part ${name}: its lease is lost`);
+}
+
+/** A definition that adds no part and does not finish. */
+export function nothingLeft(jobId: string): BackupError {
+  return new BackupError(
+    "internal",
+    `Cannot finish ${jobId}: no part is left and none has said that it is done`,
+  );
+}

@@ -1,0 +1,44 @@
+/**
+ * What follows from an error of a part.
+ *
+ * @module
+ */
+import { type BackupError, type ErrorCode } from "../core/errors.ts";
+import type { PartFailure } from "../core/part.ts";
+import { DatabaseError } from "../postgres/database_error.ts";
+
+/** Passing troubles: of the network, of locks, of a worker's own limits. */
+const PASSING: ReadonlySet<ErrorCode> = new Set([
+  "storage_unreachable",
+  "database_unreachable",
+  "lock_timeout",
+  "interrupted",
+  "over_budget",
+]);
+
+/** What was seen until now is of no use: only another moment helps. */
+const BEGIN_AGAIN: ReadonlySet<ErrorCode> = new Set(["concurrent_ddl", "snapshot_lost"]);
+
+/** Connections lost, resources short, rollbacks by the server, shutdowns, timeouts, locks not available. */
+const PASSING_STATES = /^(08|53|40001|40P01|57P0[123]|57014|55P03)/;
+
+/** The first pause; each further one is twice as long. */
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 60_000;
+
+/** The pause before the next try of a part that was tried so many times. */
+export function pauseMs(attempt: number): number {
+  return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempt - 1, 20));
+}
+
+/** Whether to try again, begin again or give up. */
+export function classifyFailure(error: BackupError, attempt: number): PartFailure {
+  if (BEGIN_AGAIN.has(error.code)) return { kind: "begin-again", error };
+  if (isPassing(error)) return { kind: "retry", error, afterMs: pauseMs(attempt) };
+  return { kind: "final", error };
+}
+
+function isPassing(error: BackupError): boolean {
+  if (PASSING.has(error.code)) return true;
+  return error instanceof DatabaseError && PASSING_STATES.test(error.sqlState);
+}
