@@ -57,8 +57,8 @@ const CHANGES: Record<string, string> = {
 };
 
 /**
- * The steps of a backup before which all of it happens, as the connection and how its statement
- * begins. Waiting changes wait for the backup's locks and follow as soon as it lets go.
+ * The steps of a backup before which all of it happens, as the connection and a part of its
+ * statement. Waiting changes wait for the backup's locks and follow as soon as it lets go.
  */
 const STEPS = [
   { step: "the locks are taken", connection: 0, statement: "BEGIN" },
@@ -72,7 +72,7 @@ const STEPS = [
   { step: "rows are read", connection: 2, statement: "SET TRANSACTION SNAPSHOT" },
 ];
 
-/** Calls `interrupt` before each statement that begins so. */
+/** Calls `interrupt` before each statement that holds this. */
 function interrupted(session: Session, statement: string, interrupt: () => Promise<void>): Session {
   return new Proxy(session, {
     get(inner, name) {
@@ -80,7 +80,7 @@ function interrupted(session: Session, statement: string, interrupt: () => Promi
       if (typeof value !== "function") return value;
       if (name !== "execute" && name !== "query") return value.bind(inner);
       return async (sql: string, ...more: unknown[]) => {
-        if (sql.startsWith(statement)) await interrupt();
+        if (sql.includes(statement)) await interrupt();
         return await value.call(inner, sql, ...more);
       };
     },

@@ -374,7 +374,26 @@ Deno.test("passwords by SCRAM and md5, TLS by sslmode, and the unix socket", asy
     await old.close();
     assert.equal(await session("?sslmode=disable"), false);
     assert.equal(await session(`?sslmode=verify-full&sslrootcert=${authority}`), true);
+    for (const mode of ["require", "prefer", "verify-ca"]) {
+      assert.equal(await session(`?sslmode=${mode}&sslrootcert=${authority}`), true, mode);
+    }
     await assert.rejects(session("?sslmode=verify-full"), { code: "database_unreachable" });
+    const otherName = server.url().replace("127.0.0.1", "localhost");
+    await assert.rejects(
+      connect({ url: `${otherName}?sslmode=verify-full&sslrootcert=${authority}` }),
+      { code: "database_unreachable", message: /Cannot trust the database/ },
+    );
+    // An authority that nobody named: new runtimes go on without a check, old ones always check.
+    if (Deno.version.deno.startsWith("2.1.")) {
+      await assert.rejects(session("?sslmode=require"), {
+        code: "database_unreachable",
+        hint: /sslrootcert/,
+      });
+      assert.equal(await session("?sslmode=prefer"), false, "prefer does without TLS");
+    } else {
+      assert.equal(await session("?sslmode=require"), true);
+      assert.equal(await session("?sslmode=prefer"), true);
+    }
 
     const byPath = await connect({
       url: `postgres://postgres:${encodeURIComponent(password)}@/postgres?host=${
