@@ -5,6 +5,7 @@
  */
 import { BackupError } from "../core/errors.ts";
 import type { Piece } from "../core/model.ts";
+import { Buffers } from "./buffers.ts";
 import { type ObjectStore } from "./object_store.ts";
 import { chunkPath, isContentName } from "./paths.ts";
 import type { WrittenChunk, WrittenTotals } from "./types.ts";
@@ -29,6 +30,8 @@ export function addChunk(totals: WrittenTotals, chunk: WrittenChunk): void {
 export class ChunkStore {
   readonly objects: ObjectStore;
   readonly written = noTotals();
+  /** For content on its way into chunks. */
+  readonly buffers = new Buffers();
   readonly #known = new Set<string>();
   /** Writes under way, so that two writers of one content store it once. */
   readonly #writing = new Map<string, Promise<{ created: boolean; storedBytes: number }>>();

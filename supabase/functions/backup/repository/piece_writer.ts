@@ -14,12 +14,21 @@ export const CHUNK_BYTES = 8 * 1024 * 1024;
 
 /** First size of a chunk's buffer; most units of a small database never need more. */
 const FIRST_BUFFER_BYTES = 64 * 1024;
+/** A buffer that has to be larger than this is at once as large as a chunk, and used again. */
+const SMALL_BUFFER_BYTES = 512 * 1024;
 
 /** A run of a part within the chunk that is being filled. */
 interface Run {
   part: OpenPart;
   offset: number;
   length: number;
+}
+
+/** A chunk's content before it is stored. */
+interface FilledBuffer {
+  buffer: Uint8Array;
+  length: number;
+  runs: Run[];
 }
 
 /** A part whose pieces are not all known yet. */
@@ -44,7 +53,7 @@ class ChunkPacker implements PieceWriter {
   readonly #chunks: ChunkStore;
   readonly #targetBytes: number;
   readonly #signal: AbortSignal | undefined;
-  #buffer = new Uint8Array(0);
+  #buffer: Uint8Array = new Uint8Array(0);
   #used = 0;
   #runs: Run[] = [];
   #part = openPart();
@@ -115,7 +124,9 @@ class ChunkPacker implements PieceWriter {
     const needed = this.#used + bytes.length;
     if (needed > this.#buffer.length) {
       const size = Math.max(needed, 2 * this.#buffer.length, FIRST_BUFFER_BYTES);
-      const larger = new Uint8Array(Math.min(size, this.#targetBytes));
+      const larger = size > SMALL_BUFFER_BYTES
+        ? this.#chunks.buffers.take(this.#targetBytes)
+        : new Uint8Array(Math.min(size, this.#targetBytes));
       larger.set(this.#buffer.subarray(0, this.#used));
       this.#buffer = larger;
     }
@@ -133,22 +144,22 @@ class ChunkPacker implements PieceWriter {
   /** Sends the chunk once the one before has arrived. */
   async #flush(): Promise<void> {
     if (this.#used === 0) return;
-    const content = this.#buffer.subarray(0, this.#used);
-    const runs = this.#runs;
+    const chunk = { buffer: this.#buffer, length: this.#used, runs: this.#runs };
     this.#buffer = new Uint8Array(0);
     this.#used = 0;
     this.#runs = [];
     const before = this.#sending;
-    this.#sending = before.then(() => this.#send(content, runs));
+    this.#sending = before.then(() => this.#send(chunk));
     await before;
     this.#throwFailure();
   }
 
   /** Stores a chunk and tells its parts; keeps a failure for the next call. */
-  async #send(content: Uint8Array, runs: Run[]): Promise<void> {
+  async #send({ buffer, length, runs }: FilledBuffer): Promise<void> {
     try {
       this.#throwFailure();
-      const chunk = await this.#chunks.write(content, this.#signal);
+      const chunk = await this.#chunks.write(buffer.subarray(0, length), this.#signal);
+      if (buffer.length > SMALL_BUFFER_BYTES) this.#chunks.buffers.give(buffer);
       addChunk(this.written, chunk);
       for (const { part, offset, length } of runs) {
         part.pieces.push({ chunk: chunk.name, offset, length });
