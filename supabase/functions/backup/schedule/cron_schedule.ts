@@ -198,8 +198,8 @@ function explainLack(
   ];
   if (extensions.length > 0) {
     return {
-      found: `the database lacks ${extensions.join(", ")}: work goes on by the function's calls ` +
-        "to itself, and stops when one is lost until somebody calls tick",
+      found: `the database lacks ${extensions.join(", ")}, so nothing in it calls tick: workers ` +
+        "call each other, and what all of them have left waits for somebody's call",
       next: extensions.map((name) => `create extension if not exists ${name};`).join(" "),
     };
   }
