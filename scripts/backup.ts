@@ -11,8 +11,15 @@ import { connect } from "../supabase/functions/backup/postgres/connect.ts";
 import { backupDatabase } from "../supabase/functions/backup/usecases/backup_database.ts";
 import { ownObjects } from "../supabase/functions/backup/usecases/database_access.ts";
 import { type CommandValues, runCommand, UsageError } from "./cli/command.ts";
-import { openCommandRepository, parseCompression, REPOSITORY_OPTIONS } from "./cli/repository.ts";
+import {
+  openCommandRepository,
+  parseCompression,
+  REPOSITORY_OPTIONS,
+  threadAccess,
+} from "./cli/repository.ts";
 import { formatBytes, showProgress } from "./cli/show_progress.ts";
+import { threadCopier } from "./host/thread_copier.ts";
+import { ThreadPool } from "./host/thread_pool.ts";
 
 await runCommand({
   name: "deno task backup",
@@ -20,10 +27,14 @@ await runCommand({
   options: {
     "database-url": { type: "string", help: "postgres://…, else SUPABASE_DB_URL" },
     ...REPOSITORY_OPTIONS,
-    jobs: { type: "string", default: "2", help: "connections that read rows at a time" },
+    jobs: { type: "string", default: "2", help: "threads that copy rows, each with a connection" },
     compression: { type: "string", default: "zstd:1", help: "zstd, gzip or none, with a level" },
     profile: { type: "string", default: "plain", help: "plain or supabase" },
-    include: { type: "string", multiple: true, help: "schema, or schema.table alone; * and ? match" },
+    include: {
+      type: "string",
+      multiple: true,
+      help: "schema, or schema.table alone; * and ? match",
+    },
     exclude: { type: "string", multiple: true, help: "schema, or schema.table" },
     "exclude-data": {
       type: "string",
@@ -52,22 +63,28 @@ await runCommand({
     dump.excludeSchemas.push(...own.schemas);
     dump.excludeTables.push(...own.tables);
     const progress = showProgress(json);
+    const jobs = values.count("jobs") ?? 2;
+    const threads = new ThreadPool({
+      threads: jobs,
+      access: { ...threadAccess(values, url), compression },
+    });
     const record = await backupDatabase({
       connect: open,
       repository,
+      copier: threadCopier(threads),
       clock: systemClock,
       request: {
         origin: "manual",
         reason: values.text("reason") ?? null,
         dump,
         onDamage,
-        jobs: values.count("jobs") ?? 2,
+        jobs,
         lockTimeoutMs: (values.count("lock-timeout") ?? 60) * 1000,
       },
       writtenBy: RELEASE,
       signal,
       onProgress: progress.listener,
-    }).finally(progress.end);
+    }).finally(progress.end).finally(() => threads.close());
     const { totals } = record;
     const text = [
       `${record.backupId}: ${totals.tables} tables, ${totals.rows} rows, ` +

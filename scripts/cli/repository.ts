@@ -13,6 +13,7 @@ import {
   repositoryExists,
 } from "../../supabase/functions/backup/repository/mod.ts";
 import { openStorage } from "../../supabase/functions/backup/storage/open.ts";
+import type { ThreadAccess } from "../host/thread_messages.ts";
 import { type CommandOptions, type CommandValues, UsageError } from "./command.ts";
 
 /** Options that name a repository. */
@@ -43,6 +44,15 @@ export async function openCommandRepository(
     return await createRepository(settings);
   }
   return await openRepository(settings);
+}
+
+/** What threads need to open the same repository, and a database, each for itself. */
+export function threadAccess(values: CommandValues, database: Secret): ThreadAccess {
+  return {
+    databaseUrl: database.reveal(),
+    repositoryUrl: values.required("repository"),
+    key: keyOf(values)?.reveal() ?? null,
+  };
 }
 
 function keyOf(values: CommandValues): Secret | null {

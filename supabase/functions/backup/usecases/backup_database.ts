@@ -31,6 +31,7 @@ import type {
 } from "../repository/mod.ts";
 import { BackupProgress } from "./backup_progress.ts";
 import { backupRows } from "./backup_rows.ts";
+import type { RowCopier } from "./copy_rows.ts";
 
 /** What to save and how. */
 export interface BackupRequest {
@@ -58,6 +59,8 @@ export interface BackupDatabaseOptions {
   /** Opens a connection to the database that is saved. */
   connect: () => Promise<Session>;
   repository: Repository;
+  /** Threads that copy the rows. @default `request.jobs` sessions of this one */
+  copier?: RowCopier | undefined;
   clock: Clock;
   request: BackupRequest;
   /** Release that writes. */
@@ -121,27 +124,26 @@ async function attemptBackup(options: BackupDatabaseOptions): Promise<BackupReco
       systemIdentifier: model.source.systemIdentifier,
       database: model.source.database,
     });
-    const before = { ...repository.written };
     const parent = await repository.rememberBackup("latest");
     const limits = request.limits ?? DEFAULT_LIMITS;
     const units = planUnits(model, limits);
     const remarks = new Set(model.remarks);
     progress.begin(units);
-    const dataParts = await backupRows(model, units, {
+    const { parts: dataParts, written } = await backupRows(model, units, {
       repository,
       coordinator,
       snapshotId: snapshot.id,
       openSession,
       workers: request.jobs ?? 2,
-      copy: {
-        limits,
-        onDamage: request.onDamage ?? "fail",
-        onRemark: (remark) => remarks.add(remark),
-        onBytes: (bytes) => progress.bytes(bytes),
-      },
+      copier: options.copier,
+      limits,
+      onDamage: request.onDamage ?? "fail",
+      onRemark: (remark) => remarks.add(remark),
+      onBytes: (bytes) => progress.bytes(bytes),
       onUnit: () => progress.unitDone(),
       signal,
     });
+    const before = repository.written;
     // Locks and snapshot have lasted to here, or this fails.
     await coordinator.execute("COMMIT");
 
@@ -165,7 +167,7 @@ async function attemptBackup(options: BackupDatabaseOptions): Promise<BackupReco
       entries: await repository.writeLines(model.entries),
       tableData: await repository.writeLines(model.tableData),
       dataParts: await repository.writeLines(dataParts),
-      totals: totalsOf(model, dataParts, { before, after: repository.written }),
+      totals: totalsOf(model, dataParts, [...written, since(before, repository.written)]),
     };
     return await repository.commitBackup(manifest, {
       reason: request.reason ?? null,
@@ -208,17 +210,28 @@ function cancelled(cause: unknown): BackupError {
 function totalsOf(
   model: DatabaseReading,
   parts: readonly DataPart[],
-  { before, after }: { before: WrittenTotals; after: WrittenTotals },
+  written: readonly WrittenTotals[],
 ): BackupTotals {
   const statements = model.entries.flatMap((entry) => Object.values(entry.statements).flat());
   const sqlBytes = statements.reduce((sum: number, sql: string) => sum + sql.length, 0);
+  const sumOf = (pick: (totals: WrittenTotals) => number) =>
+    written.reduce((sum, totals) => sum + pick(totals), 0);
   return {
     entries: model.entries.length,
     tables: model.tableData.length,
     rows: parts.reduce((sum, part) => sum + part.rows, 0),
     rawBytes: sqlBytes + parts.reduce((sum, part) => sum + part.rawBytes, 0),
-    newStoredBytes: after.newStoredBytes - before.newStoredBytes,
+    newStoredBytes: sumOf((totals) => totals.newStoredBytes),
+    chunks: sumOf((totals) => totals.chunks),
+    newChunks: sumOf((totals) => totals.newChunks),
+  };
+}
+
+function since(before: WrittenTotals, after: WrittenTotals): WrittenTotals {
+  return {
     chunks: after.chunks - before.chunks,
     newChunks: after.newChunks - before.newChunks,
+    rawBytes: after.rawBytes - before.rawBytes,
+    newStoredBytes: after.newStoredBytes - before.newStoredBytes,
   };
 }

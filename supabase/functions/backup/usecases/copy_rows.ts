@@ -43,7 +43,26 @@ export interface CopyRowsOptions {
   repository: Repository;
   /** Hears of bytes as they pass. */
   onBytes?: (bytes: number) => void;
+  /** Called when all rows are read and the session is free, while the last of them are being stored. */
+  onRead?: () => void;
   signal?: AbortSignal | undefined;
+}
+
+/** Threads of a host, each with a connection and a repository of its own, to copy rows in. */
+export interface RowCopier {
+  /** Parts that it does at a time. */
+  readonly concurrency: number;
+  /** Estimated bytes of rows below which starting it takes longer than it saves. */
+  readonly leastBytes: number;
+  /** Does what {@linkcode copyPart} does, in a session that joins the snapshot. @throws as that */
+  copy(
+    payload: CopyRowsPayload,
+    options: {
+      snapshotId: string;
+      onBytes?: (bytes: number) => void;
+      signal?: AbortSignal | undefined;
+    },
+  ): Promise<{ result: CopyRowsResult; bytes: number }>;
 }
 
 /**
@@ -55,7 +74,7 @@ export interface CopyRowsOptions {
  */
 export async function copyPart(
   payload: CopyRowsPayload,
-  { session, repository, onBytes, signal }: CopyRowsOptions,
+  { session, repository, onBytes, onRead, signal }: CopyRowsOptions,
 ): Promise<{ result: CopyRowsResult; bytes: number }> {
   const ofSignal = signal === undefined ? {} : { signal };
   const remarks = new Set<string>();
@@ -71,6 +90,7 @@ export async function copyPart(
     sink,
     ...ofSignal,
   });
+  onRead?.();
   await sink.finish();
   const parts: DataPart[] = [];
   for (const { part, pieces } of copied) parts.push({ ...part, pieces: await pieces });

@@ -1,0 +1,182 @@
+/**
+ * A thread of a host: it has a connection, a repository and a compressor of its own, and does whole parts
+ * of a backup or of a restore.
+ *
+ * It takes two tasks at a time. They have one connection and use it in turn: while the server sends rows
+ * of the second, those of the first are sealed and stored; while it takes rows of the first, those of the
+ * second are read and unpacked.
+ *
+ * @module
+ */
+/// <reference lib="deno.worker" />
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import { joinSnapshot } from "../../supabase/functions/backup/dump/mod.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import {
+  pinSettings,
+  refuseViewsOfUsers,
+} from "../../supabase/functions/backup/postgres/pinned_settings.ts";
+import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import { openRepository, type Repository } from "../../supabase/functions/backup/repository/mod.ts";
+import { loadPart } from "../../supabase/functions/backup/restore/load_rows.ts";
+import { openStorage } from "../../supabase/functions/backup/storage/open.ts";
+import { copyPart } from "../../supabase/functions/backup/usecases/copy_rows.ts";
+import { prepareSession } from "../../supabase/functions/backup/usecases/restore_facts.ts";
+import { readAhead } from "./read_ahead.ts";
+import {
+  type FromThread,
+  packError,
+  type ThreadAccess,
+  type ThreadTask,
+  type ToThread,
+} from "./thread_messages.ts";
+import { Turns } from "./turns.ts";
+
+/** Progress is told in steps of this size. */
+const TELL_BYTES = 1 << 20;
+
+class Thread {
+  readonly #access: ThreadAccess;
+  readonly #turns = new Turns();
+  readonly #stops = new Map<number, AbortController>();
+  readonly #repository: Promise<Repository>;
+  #session: Session | undefined;
+  #snapshotId: string | undefined;
+
+  constructor(access: ThreadAccess) {
+    this.#access = access;
+    this.#repository = openThreadRepository(access);
+    this.#repository.catch(() => {}); // the first task tells it
+  }
+
+  async do(id: number, task: ThreadTask): Promise<void> {
+    const stop = new AbortController();
+    this.#stops.set(id, stop);
+    const bytes = tellBytes(id);
+    try {
+      const result = task.kind === "copy"
+        ? await this.#copy(task, { signal: stop.signal, onBytes: bytes.add })
+        : await this.#load(task, stop.signal);
+      bytes.flush();
+      tell({ say: "done", id, result });
+    } catch (error) {
+      tell({ say: "failed", id, error: packError(error) });
+    } finally {
+      this.#stops.delete(id);
+    }
+  }
+
+  stop(id: number): void {
+    this.#stops.get(id)?.abort();
+  }
+
+  async close(): Promise<void> {
+    await this.#session?.close();
+  }
+
+  async #copy(
+    { snapshotId, payload }: ThreadTask & { kind: "copy" },
+    options: { signal: AbortSignal; onBytes: (bytes: number) => void },
+  ): Promise<unknown> {
+    const repository = await this.#repository;
+    const turn = await this.#turns.take();
+    try {
+      options.signal.throwIfAborted();
+      const session = await this.#joined(snapshotId);
+      return await copyPart(payload, { ...options, session, repository, onRead: turn.end });
+    } finally {
+      turn.end();
+    }
+  }
+
+  /** Each part commits by itself. */
+  async #load(
+    { load, part }: ThreadTask & { kind: "load" },
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    const repository = await this.#repository;
+    const pieces = readAhead(repository.readPieces(part.pieces, { signal }));
+    const turn = await this.#turns.take();
+    try {
+      signal.throwIfAborted();
+      const session = this.#session ??= await this.#open();
+      await session.execute("BEGIN");
+      try {
+        await loadPart(session, { load, part, readPieces: () => pieces });
+        await session.execute("COMMIT");
+      } catch (error) {
+        if (session.inTransaction) await session.execute("ROLLBACK");
+        throw error;
+      }
+      return null;
+    } finally {
+      turn.end();
+    }
+  }
+
+  async #joined(snapshotId: string): Promise<Session> {
+    const session = this.#session ??= await this.#open();
+    if (this.#snapshotId === snapshotId && session.inTransaction) return session;
+    if (session.inTransaction) await session.execute("ROLLBACK");
+    this.#snapshotId = snapshotId;
+    await joinSnapshot(session, snapshotId);
+    const repository = await this.#repository;
+    await repository.rememberBackup("latest");
+    return session;
+  }
+
+  async #open(): Promise<Session> {
+    const { databaseUrl, restore } = this.#access;
+    const session = await connect({ url: new Secret(databaseUrl) });
+    await pinSettings(session);
+    if (restore === undefined) await refuseViewsOfUsers(session);
+    else await prepareSession(session, restore, restore);
+    return session;
+  }
+}
+
+function openThreadRepository(access: ThreadAccess): Promise<Repository> {
+  const { repositoryUrl, key, compression } = access;
+  return openRepository({
+    storage: openStorage(repositoryUrl, (name) => Deno.env.get(name)),
+    key: key === null ? null : new Secret(key),
+    ...(compression === undefined ? {} : { compression }),
+  });
+}
+
+function tellBytes(id: number) {
+  let bytes = 0;
+  const flush = () => {
+    if (bytes > 0) tell({ say: "bytes", id, bytes });
+    bytes = 0;
+  };
+  const add = (more: number) => {
+    bytes += more;
+    if (bytes >= TELL_BYTES) flush();
+  };
+  return { add, flush };
+}
+
+function tell(message: FromThread): void {
+  self.postMessage(message);
+}
+
+let thread: Thread | undefined;
+
+self.onmessage = async ({ data: message }: MessageEvent<ToThread>) => {
+  switch (message.say) {
+    case "open":
+      thread = new Thread(message.access);
+      break;
+    case "do":
+      await thread?.do(message.id, message.task);
+      break;
+    case "stop":
+      thread?.stop(message.id);
+      break;
+    case "close":
+      await thread?.close();
+      tell({ say: "closed" });
+      break;
+  }
+};

@@ -1,0 +1,90 @@
+/**
+ * What the main thread and its threads tell each other. Everything here survives a structured clone.
+ *
+ * @module
+ */
+import {
+  BackupError,
+  type ErrorCode,
+  toBackupError,
+} from "../../supabase/functions/backup/core/errors.ts";
+import type { DataPart } from "../../supabase/functions/backup/core/model.ts";
+import {
+  DatabaseError,
+  type DatabaseErrorFacts,
+} from "../../supabase/functions/backup/postgres/database_error.ts";
+import type { Compression } from "../../supabase/functions/backup/repository/mod.ts";
+import type { TableLoad, TargetFacts } from "../../supabase/functions/backup/restore/plan_types.ts";
+import type { CopyRowsPayload } from "../../supabase/functions/backup/usecases/copy_rows.ts";
+
+/** What a thread opens for itself. Secrets travel in messages, never in arguments. */
+export interface ThreadAccess {
+  databaseUrl: string;
+  /** Address as `openStorage` takes it; credentials of S3 come from the environment. */
+  repositoryUrl: string;
+  /** Null for a repository without encryption. */
+  key: string | null;
+  compression?: Compression;
+  /** Of a restore: what its sessions need besides the pinned settings. */
+  restore?: Pick<TargetFacts, "role"> & { lockTimeoutMs?: number };
+}
+
+/** Work for a thread. */
+export type ThreadTask =
+  | { kind: "copy"; snapshotId: string; payload: CopyRowsPayload }
+  | { kind: "load"; load: TableLoad; part: DataPart };
+
+/** From the main thread. */
+export type ToThread =
+  | { say: "open"; access: ThreadAccess }
+  | { say: "do"; id: number; task: ThreadTask }
+  | { say: "stop"; id: number }
+  | { say: "close" };
+
+/** From a thread. */
+export type FromThread =
+  | { say: "bytes"; id: number; bytes: number }
+  | { say: "done"; id: number; result: unknown }
+  | { say: "failed"; id: number; error: PackedError }
+  | { say: "closed" };
+
+/** An error on its way between threads. */
+export interface PackedError {
+  code: ErrorCode;
+  message: string;
+  hint?: string;
+  details?: Record<string, unknown>;
+  /** Of a server's error. */
+  facts?: DatabaseErrorFacts;
+  /** Of a defect, for the log. */
+  stack?: string;
+}
+
+/** Takes an error apart. */
+export function packError(error: unknown): PackedError {
+  const failure = toBackupError(error);
+  const cause = failure.cause instanceof Error ? failure.cause : failure;
+  return {
+    code: failure.code,
+    message: failure.message,
+    ...(failure.hint === undefined ? {} : { hint: failure.hint }),
+    ...(failure.details === undefined ? {} : { details: failure.details }),
+    ...(failure instanceof DatabaseError ? { facts: failure.facts } : {}),
+    ...(failure.code === "internal" && cause.stack !== undefined ? { stack: cause.stack } : {}),
+  };
+}
+
+/** Puts it together again, as the type that it was. */
+export function unpackError(packed: PackedError): BackupError {
+  const { code, message, facts, hint, details, stack } = packed;
+  if (facts !== undefined) {
+    const error = new DatabaseError("", facts, code);
+    error.message = message;
+    return error;
+  }
+  return new BackupError(code, message, {
+    ...(hint === undefined ? {} : { hint }),
+    ...(details === undefined ? {} : { details }),
+    ...(stack === undefined ? {} : { cause: Object.assign(new Error(message), { stack }) }),
+  });
+}

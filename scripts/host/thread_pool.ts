@@ -1,0 +1,156 @@
+/**
+ * Threads of a host that do parts of a backup or a restore, all cores at a time. The main thread only
+ * hands out work: rows never pass through it.
+ *
+ * @module
+ */
+import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
+import {
+  type FromThread,
+  type ThreadAccess,
+  type ThreadTask,
+  type ToThread,
+  unpackError,
+} from "./thread_messages.ts";
+
+/** One task at the connection, one before or behind it. */
+const TASKS_A_THREAD = 2;
+
+/** How a task is watched. */
+export interface TaskOptions {
+  signal?: AbortSignal | undefined;
+  /** Hears of raw bytes as they pass. */
+  onBytes?: ((bytes: number) => void) | undefined;
+}
+
+interface Waiting extends TaskOptions {
+  task: ThreadTask;
+  resolve: (result: unknown) => void;
+  reject: (error: unknown) => void;
+}
+
+/** Threads with the same access; they start with the first task. Tasks begin in the order of asking. */
+export class ThreadPool {
+  /** Tasks that make sense at a time. */
+  readonly concurrency: number;
+  readonly #options: { threads: number; access: ThreadAccess };
+  readonly #queue: Waiting[] = [];
+  #threads: Thread[] = [];
+
+  constructor(options: { threads: number; access: ThreadAccess }) {
+    this.#options = options;
+    this.concurrency = options.threads * TASKS_A_THREAD;
+  }
+
+  /** Does a task in some thread. @throws {BackupError} what it threw there, or the signal's reason */
+  run(task: ThreadTask, options: TaskOptions = {}): Promise<unknown> {
+    if (this.#threads.length === 0) this.#start();
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#queue.push({ ...options, task, resolve, reject });
+    this.#next();
+    return promise;
+  }
+
+  /** Ends all threads; what they still do fails. */
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.close()));
+  }
+
+  #start(): void {
+    const { threads, access } = this.#options;
+    const onFree = () => this.#next();
+    this.#threads = Array.from({ length: threads }, () => new Thread(access, onFree));
+  }
+
+  #next(): void {
+    while (this.#queue.length > 0) {
+      const [free] = this.#threads.filter((thread) => thread.isUsable)
+        .sort((a, b) => a.busy - b.busy);
+      if (free === undefined) {
+        for (const { reject } of this.#queue.splice(0)) reject(ended());
+        return;
+      }
+      if (free.busy >= TASKS_A_THREAD) return;
+      free.begin(this.#queue.shift()!);
+    }
+  }
+}
+
+class Thread {
+  readonly #worker: Worker;
+  readonly #tasks = new Map<number, Waiting>();
+  readonly #closed = Promise.withResolvers<void>();
+  readonly #onFree: () => void;
+  #lastId = 0;
+  #usable = true;
+
+  constructor(access: ThreadAccess, onFree: () => void) {
+    this.#onFree = onFree;
+    this.#worker = new Worker(new URL("./thread.ts", import.meta.url), { type: "module" });
+    this.#worker.onmessage = ({ data }: MessageEvent<FromThread>) => this.#hear(data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#die(event.message);
+    };
+    this.#say({ say: "open", access });
+  }
+
+  get busy(): number {
+    return this.#tasks.size;
+  }
+
+  get isUsable(): boolean {
+    return this.#usable;
+  }
+
+  begin(waiting: Waiting): void {
+    const { task, signal } = waiting;
+    if (signal?.aborted === true) return waiting.reject(signal.reason);
+    const id = ++this.#lastId;
+    this.#tasks.set(id, waiting);
+    signal?.addEventListener("abort", () => {
+      if (this.#tasks.has(id)) this.#say({ say: "stop", id });
+    }, { once: true });
+    this.#say({ say: "do", id, task });
+  }
+
+  async close(): Promise<void> {
+    if (this.#usable && this.busy === 0) {
+      this.#say({ say: "close" });
+      await this.#closed.promise;
+    }
+    this.#die("it was closed");
+  }
+
+  #hear(message: FromThread): void {
+    if (message.say === "closed") return this.#closed.resolve();
+    const waiting = this.#tasks.get(message.id);
+    if (waiting === undefined) return;
+    if (message.say === "bytes") return waiting.onBytes?.(message.bytes);
+    this.#tasks.delete(message.id);
+    if (message.say === "done") waiting.resolve(message.result);
+    else waiting.reject(waiting.signal?.reason ?? unpackError(message.error));
+    this.#onFree();
+  }
+
+  /** Nothing more comes from it: what it was doing has failed. */
+  #die(why: string): void {
+    if (!this.#usable) return;
+    this.#usable = false;
+    this.#worker.terminate();
+    this.#closed.resolve();
+    for (const { reject, signal } of this.#tasks.values()) reject(signal?.reason ?? ended(why));
+    this.#tasks.clear();
+    this.#onFree();
+  }
+
+  #say(message: ToThread): void {
+    this.#worker.postMessage(message);
+  }
+}
+
+function ended(why = "there is none left"): BackupError {
+  return new BackupError("internal", `Cannot go on: a thread of this program has ended: ${why}`, {
+    hint: "Try again with --jobs 1; if that helps, the machine may be short of memory.",
+  });
+}
