@@ -56,7 +56,7 @@ async function main(): Promise<void> {
     variables.SUPABASE_DB_URL = project.databaseUrl;
   }
   const port = Number(Deno.env.get("PORT") ?? 54321);
-  const service = startService(variables, { port, inherit: true });
+  const service = startService(variables, { port, inherit: true, ticker: true });
   printUsage(service.url, secretKey, variables.SUPABASE_DB_URL);
 
   await Promise.race([signalled("SIGINT"), signalled("SIGTERM")]);

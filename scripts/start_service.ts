@@ -5,6 +5,7 @@
  */
 import { readEnvironment } from "../supabase/functions/backup/config.ts";
 import { createDeps } from "../supabase/functions/backup/create_deps.ts";
+import { startTicker } from "../supabase/functions/backup/schedule/ticker.ts";
 import { createApp } from "../supabase/functions/backup/http/create_app.ts";
 
 /** A served function. */
@@ -19,10 +20,11 @@ export interface RunningService {
  * Starts it.
  *
  * @param variables the function's environment; the process's own is looked at only with `inherit`
+ * @param options `ticker`: goes on by itself with work that waits, as the database's clock would let it
  */
 export function startService(
   variables: Record<string, string>,
-  options: { port?: number; inherit?: boolean } = {},
+  options: { port?: number; inherit?: boolean; ticker?: boolean } = {},
 ): RunningService {
   const read = (name: string) => {
     const value = variables[name] ?? (options.inherit ? Deno.env.get(name) : undefined);
@@ -30,6 +32,7 @@ export function startService(
   };
   const deps = createDeps({ environment: readEnvironment(read) });
   const app = createApp(deps);
+  const ticker = options.ticker ? startTicker(deps) : null;
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: options.port ?? 0, onListen: () => {} },
     app.fetch,
@@ -38,7 +41,8 @@ export function startService(
     url: `http://127.0.0.1:${server.addr.port}/functions/v1/backup`,
     async stop() {
       await server.shutdown();
-      await deps.jobs.idle();
+      await ticker?.stop();
+      await deps.idle();
       await deps.state.close();
     },
   };

@@ -12,6 +12,7 @@ import { schedulerKeys } from "./core/scheduler_key.ts";
 import { Secret } from "./core/secret.ts";
 import { mergeSettings, type Settings, underEnvironment } from "./core/settings.ts";
 import { type Budget, createBudget, stopBeforeUnload, workerLimits } from "./jobs/budget.ts";
+import type { JobDefinition } from "./jobs/job_definition.ts";
 import { JobRunner } from "./jobs/job_runner.ts";
 import { createRepository, openRepository, type Repository } from "./repository/mod.ts";
 import {
@@ -20,12 +21,14 @@ import {
   readSchedule,
   removeSchedule,
 } from "./schedule/cron_schedule.ts";
+import { openDrive } from "./schedule/open_drive.ts";
 import { State } from "./state/state.ts";
 import { isStateUnavailable } from "./state/state_error.ts";
 import { countedStorage } from "./storage/counted.ts";
 import { localStorage } from "./storage/local.ts";
 import { openStorage } from "./storage/open.ts";
 import type { Storage } from "./storage/storage.ts";
+import { definitionOf } from "./usecases/definition_of.ts";
 import type { Deps } from "./usecases/deps.ts";
 
 /** What the platform's runtime offers besides Deno's. */
@@ -33,8 +36,16 @@ interface EdgeRuntime {
   waitUntil(work: Promise<unknown>): void;
 }
 
+/** What a program may set. */
+export interface CreateDepsOptions {
+  /** @default the process's */
+  environment?: Environment;
+  /** What a job is made of. @default the product's jobs */
+  definitionOf?: (jobId: string) => Promise<JobDefinition>;
+}
+
 /** Makes the service's dependencies; connections open on first use. */
-export function createDeps(options: { environment?: Environment } = {}): Deps {
+export function createDeps(options: CreateDepsOptions = {}): Deps {
   const environment = options.environment ?? readEnvironment();
   const state = new State(environment.databaseUrl);
   const runtime = (globalThis as { EdgeRuntime?: EdgeRuntime }).EdgeRuntime;
@@ -44,13 +55,31 @@ export function createDeps(options: { environment?: Environment } = {}): Deps {
     onError: (error, job) => reportError(error, `job ${job.jobId}`),
     ...(runtime === undefined ? {} : { waitUntil: (work) => runtime.waitUntil(work) }),
   });
+  const budget = openBudget(environment);
+  const background = new Set<Promise<unknown>>();
   const secret = (reference: string) => resolveSecret(reference, environment, state);
-  return {
+  const drive = openDrive({
+    ...{ parts: state.parts, database: state.database, environment, budget, clock: systemClock },
+    definitionOf: options.definitionOf ?? ((jobId) => definitionOf(deps, jobId)),
+    settings: () => readSettings(environment, state),
+    ...(runtime === undefined ? {} : { waitUntil: (work) => runtime.waitUntil(work) }),
+    onError: reportError,
+  });
+  const deps: Deps = {
     clock: systemClock,
     environment,
     state,
     jobs,
-    budget: openBudget(environment),
+    drive,
+    budget,
+    inBackground(work) {
+      background.add(work);
+      work.finally(() => background.delete(work));
+      runtime?.waitUntil(work);
+    },
+    async idle() {
+      await Promise.all([jobs.idle(), drive.idle(), ...background]);
+    },
     schedule: createSchedule(environment, state),
     settings: () => readSettings(environment, state),
     openStorage: (settings) => openSettingsStorage(settings, environment, secret),
@@ -61,6 +90,7 @@ export function createDeps(options: { environment?: Environment } = {}): Deps {
     secret,
     reportError,
   };
+  return deps;
 }
 
 /** By the environment alone; rows of settings are known with the first job. */

@@ -14,6 +14,7 @@ import { restore } from "./restore.ts";
 import { status } from "./status.ts";
 import { test } from "./test.ts";
 import { updateConfig } from "./update_config.ts";
+import { tick } from "./tick.ts";
 import { uninstall } from "./uninstall.ts";
 import { verify } from "./verify.ts";
 
@@ -29,6 +30,7 @@ export const ACTIONS: readonly Action[] = [
   cancel,
   verify,
   updateConfig,
+  tick,
   uninstall,
   openapiAction(() => ACTIONS),
 ];

@@ -9,6 +9,7 @@ import type { BackupError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Budget } from "../jobs/budget.ts";
+import type { Drive } from "../jobs/drive.ts";
 import type { JobRunner } from "../jobs/job_runner.ts";
 import type { Repository } from "../repository/mod.ts";
 import type { State } from "../state/state.ts";
@@ -31,6 +32,12 @@ export interface Deps {
   state: State;
   /** Jobs of this worker. */
   jobs: JobRunner;
+  /** Works on parts that wait; woken by whoever starts a job, and by ticks. */
+  drive: Drive;
+  /** Keeps the process alive for work that the answer does not wait for. It must not fail. */
+  inBackground(work: Promise<unknown>): void;
+  /** Waits until nothing goes on in the background, for an orderly end of the process. */
+  idle(): Promise<void>;
   /** What this process may use. */
   budget: Budget;
   /** The clock in the database. All of it is safe to repeat; `remove` says what was there. */
