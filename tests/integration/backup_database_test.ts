@@ -28,18 +28,9 @@ import {
   backupDatabase,
   type BackupRequest,
 } from "../../supabase/functions/backup/usecases/backup_database.ts";
+import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { testServer } from "../support/servers.ts";
 import { untilWaiting } from "../support/snapshot_database.ts";
-
-const DUMP = {
-  profile: "plain" as const,
-  includeSchemas: [],
-  excludeSchemas: [],
-  includeTables: [],
-  excludeTables: [],
-  excludeTableData: [],
-  copyFormat: "auto" as const,
-};
 
 const SAMPLE = `
   create table wide (id int primary key, note text);
@@ -98,7 +89,7 @@ async function backup(
     connect: database.open,
     repository,
     clock: systemClock,
-    request: { origin: "manual", dump: DUMP, ...request },
+    request: { origin: "manual", dump: DUMP_OPTIONS, ...request },
     writtenBy: "test",
   });
   return { record, rows: await readRows(repository, record.backupId) };
@@ -193,7 +184,7 @@ Deno.test("openSnapshot() begins again when tables come, go or are rewritten bef
           },
         },
       }) as Session;
-      const snapshot = await openSnapshot(coordinator, { finder, dump: DUMP });
+      const snapshot = await openSnapshot(coordinator, { finder, dump: DUMP_OPTIONS });
       assert.equal(looks, 2, change);
       const rows = await coordinator.query(
         `SELECT relname FROM pg_class WHERE oid = ANY ($1::oid[]) AND oid > 16384 ORDER BY 1`,
@@ -225,7 +216,7 @@ Deno.test("openSnapshot() gives up by name when tables never hold still", async 
       },
     }) as Session;
     await assert.rejects(
-      openSnapshot(coordinator, { finder, dump: DUMP, attempts: 3 }),
+      openSnapshot(coordinator, { finder, dump: DUMP_OPTIONS, attempts: 3 }),
       { code: "concurrent_ddl", message: /"public"\."t3" appeared/ },
     );
     assert.equal(coordinator.inTransaction, false);
@@ -242,7 +233,7 @@ Deno.test("openSnapshot() names the table that somebody else has locked", async 
     await other.execute("CREATE TABLE free (); CREATE TABLE taken ()");
     await other.execute("BEGIN; LOCK TABLE taken IN ACCESS EXCLUSIVE MODE");
     await assert.rejects(
-      openSnapshot(coordinator, { finder, dump: DUMP, lockTimeoutMs: 50 }),
+      openSnapshot(coordinator, { finder, dump: DUMP_OPTIONS, lockTimeoutMs: 50 }),
       { code: "lock_timeout", message: /"public"\."taken"/ },
     );
   });
@@ -258,10 +249,10 @@ Deno.test("copyUnit() goes past those who wait for its table, and keeps nobody w
     await writer.execute("CREATE TABLE t AS SELECT i FROM generate_series(1, 100) i");
     await pinSettings(worker);
     const holder = sessionHolder({ connect: database.open });
-    const held = await holder.open({ jobId: "backup_test", dump: DUMP });
+    const held = await holder.open({ jobId: "backup_test", dump: DUMP_OPTIONS });
     await joinSnapshot(worker, held.id);
-    const model = await readDatabase(worker, DUMP);
-    const tableData = await describeTableData(worker, model.entries, DUMP);
+    const model = await readDatabase(worker, DUMP_OPTIONS);
+    const tableData = await describeTableData(worker, model.entries, DUMP_OPTIONS);
     await worker.execute("COMMIT");
     await joinSnapshot(worker, held.id);
     const truncated = writer.execute("TRUNCATE t");

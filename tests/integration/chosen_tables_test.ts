@@ -4,20 +4,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
-import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
-import type { BackupRecord } from "../../supabase/functions/backup/repository/mod.ts";
-import {
-  restoreDatabase,
-  type RestoreRequest,
-} from "../../supabase/functions/backup/usecases/restore_database.ts";
-import {
-  asRepository,
-  backupInMemory,
-  type MemoryBackup,
-  scratchDatabase,
-} from "../support/memory_backup.ts";
+import { backupInMemory, type MemoryBackup, scratchDatabase } from "../support/memory_backup.ts";
+import { restoreBackup } from "../support/restore_backup.ts";
 import { testServer } from "../support/servers.ts";
 
 const SAMPLE = `
@@ -54,21 +43,9 @@ const NEEDED_BY_ORDERS = [
   'type DOMAIN "app"."code"',
 ];
 
-async function restore(backup: MemoryBackup, url: string, request: RestoreRequest = {}) {
-  return await restoreDatabase({
-    connect: () => connect({ url }),
-    repository: asRepository(backup),
-    backupId: "latest",
-    request,
-    safetyBackup: () => Promise.resolve({ backupId: "safety" } as BackupRecord),
-    clock: systemClock,
-    writtenBy: "test",
-  });
-}
-
 /** Names of what the target lacks, by the plan. */
 async function missing(backup: MemoryBackup, url: string): Promise<string[]> {
-  const { plan } = await restore(backup, url, { dryRun: true });
+  const { plan } = await restoreBackup(backup, url, { dryRun: true });
   return plan.missing.map(({ what, name }) => (assert.equal(what, "object"), name)).sort();
 }
 
@@ -122,7 +99,7 @@ Deno.test("a backup of tables is refused where something is missing, before anyt
   await source.run(SAMPLE);
   const orders = await backupInMemory(source.url, { includeTables: ["app.orders"] });
   assert.deepEqual(await missing(orders, target.url), NEEDED_BY_ORDERS);
-  await assert.rejects(restore(orders, target.url), /needs it, and the backup holds/);
+  await assert.rejects(restoreBackup(orders, target.url), /needs it, and the backup holds/);
   assert.deepEqual(await target.run("select from pg_class where oid > 16384"), []);
 
   await target.run(`
@@ -131,7 +108,7 @@ Deno.test("a backup of tables is refused where something is missing, before anyt
     create function app.changed() returns trigger language plpgsql as 'begin return new; end';
     create table app.users (id int primary key); insert into app.users values (1);
     create sequence app.loose`);
-  const report = await restore(orders, target.url);
+  const report = await restoreBackup(orders, target.url);
   assert.deepEqual(report.comparison?.differences, []);
   assert.equal((await target.run("select from app.orders where counted in (1, 2)")).length, 2);
 });
@@ -145,7 +122,7 @@ Deno.test("a backup of a table puts that table back into the database it came fr
   await target.run(
     "delete from app.orders; update app.users set mood = 'wild'; delete from app.parts",
   );
-  const report = await restore(chosen, target.url);
+  const report = await restoreBackup(chosen, target.url);
   assert.deepEqual(report.comparison?.differences, []);
   assert.equal((await target.run("select from app.known")).length, 2);
   assert.equal((await target.run("select from app.parts_1")).length, 1);
@@ -156,11 +133,11 @@ Deno.test("a copy beside of a chosen table needs nothing of its own schema, or i
   await using target = await scratchDatabase(await testServer(17), "a_chosen_beside");
   await target.run(SAMPLE);
   const users = await backupInMemory(target.url, { includeTables: ["app.users"] });
-  await restore(users, target.url, { tables: ["app.users"], intoSchema: "rescue" });
+  await restoreBackup(users, target.url, { tables: ["app.users"], intoSchema: "rescue" });
   assert.equal((await target.run("select from rescue.users")).length, 1);
   const orders = await backupInMemory(target.url, { includeTables: ["app.orders"] });
   await assert.rejects(
-    restore(orders, target.url, { tables: ["app.orders"], intoSchema: "rescue_2" }),
+    restoreBackup(orders, target.url, { tables: ["app.orders"], intoSchema: "rescue_2" }),
     /type DOMAIN "app"."code": .* needs it in the new schema/,
   );
 });

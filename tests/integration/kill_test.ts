@@ -190,10 +190,17 @@ Deno.test("backups that are cut leave nothing that is listed and incomplete", as
     await place.recover();
     assert.equal(await expectWhole(place), 0);
   });
+  await test.step("killed at its first step, with no repository yet", async () => {
+    const command = place.start("backup");
+    await command.begun;
+    command.kill();
+    await command.ended;
+    listed = await expectWhole(place);
+  });
   const took = await place.complete("backup");
   await expectSaved(place);
-  listed = await expectWhole(place, "full");
-  assert.equal(listed, 1);
+  listed++;
+  assert.equal(await expectWhole(place, "full"), listed);
   for (let round = 1; round <= ROUNDS; round++) {
     await test.step(`killed at a random moment, ${round} of ${ROUNDS}`, async () => {
       // Something new to store each time, so that there is something to cut.

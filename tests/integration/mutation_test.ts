@@ -5,24 +5,15 @@
  */
 import assert from "node:assert/strict";
 import { CATALOGS } from "../../supabase/functions/backup/dump/census_catalogs.ts";
-import { type DumpOptions, readDatabase } from "../../supabase/functions/backup/dump/mod.ts";
+import { readDatabase } from "../../supabase/functions/backup/dump/mod.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { pinSettings } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { CLUSTER } from "../support/mutations/cluster.ts";
 import { RELATIONS } from "../support/mutations/relations.ts";
 import { TYPES_AND_ROUTINES } from "../support/mutations/types_and_routines.ts";
 import { testServer } from "../support/servers.ts";
-
-const OPTIONS: DumpOptions = {
-  profile: "plain",
-  includeSchemas: [],
-  excludeSchemas: [],
-  includeTables: [],
-  excludeTables: [],
-  excludeTableData: [],
-  copyFormat: "auto",
-};
 
 const LISTS = [CLUSTER, TYPES_AND_ROUTINES, RELATIONS];
 const SETUP = LISTS.map((list) => list.setup).join("\n");
@@ -45,7 +36,7 @@ const COLUMNS = `
 
 /** All that a restore makes, without what differs from one making to the next: oids and order. */
 async function contentOf(session: Session): Promise<string> {
-  const { entries, tableData } = await readDatabase(session, OPTIONS);
+  const { entries, tableData } = await readDatabase(session, DUMP_OPTIONS);
   const keys = new Map(entries.map((entry) => [entry.key, entry.identity]));
   const conditions = entries.map((entry) => entry.table?.condition ?? null);
   return JSON.stringify([

@@ -3,26 +3,16 @@ import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import type { Entry } from "../../supabase/functions/backup/core/model.ts";
 import {
   type DatabaseReading,
-  type DumpOptions,
   readDatabase,
   recheck,
 } from "../../supabase/functions/backup/dump/mod.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { pinSettings } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { testServer } from "../support/servers.ts";
 
 const MAJORS = [15, 16, 17, 18] as const;
-
-const OPTIONS: DumpOptions = {
-  profile: "plain",
-  includeSchemas: [],
-  excludeSchemas: [],
-  includeTables: [],
-  excludeTables: [],
-  excludeTableData: [],
-  copyFormat: "auto",
-};
 
 /** One of everything that belongs to cluster and database, with names that need quoting. */
 const CLUSTER_OBJECTS = `
@@ -98,7 +88,7 @@ async function inDatabase(
 async function read(session: Session): Promise<DatabaseReading> {
   await pinSettings(session);
   await session.execute("begin isolation level repeatable read read only");
-  const reading = await readDatabase(session, OPTIONS);
+  const reading = await readDatabase(session, DUMP_OPTIONS);
   await session.execute("commit");
   return reading;
 }
@@ -198,7 +188,7 @@ Deno.test("an object that no family knows fails the reading by name", async () =
     await session.execute("begin isolation level repeatable read");
     await session.execute("update pg_class set relkind = '?' where relname = 'kept'");
     await assert.rejects(
-      readDatabase(session, OPTIONS),
+      readDatabase(session, DUMP_OPTIONS),
       (error) =>
         error instanceof BackupError && error.code === "census_mismatch" &&
         error.message.includes("kept (pg_class"),
@@ -213,7 +203,7 @@ Deno.test("a catalog column that the census does not know fails the reading by n
     await session.execute(
       "update pg_attribute set attname = 'colnew' where attrelid = 'pg_collation'::regclass and attname = 'collversion'",
     );
-    await assert.rejects(readDatabase(session, OPTIONS), /pg_collation\.colnew/);
+    await assert.rejects(readDatabase(session, DUMP_OPTIONS), /pg_collation\.colnew/);
   });
 });
 

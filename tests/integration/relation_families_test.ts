@@ -9,6 +9,7 @@ import {
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { pinSettings } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { testServer } from "../support/servers.ts";
 
 const FIXTURE = new URL("../fixtures/relations.sql", import.meta.url);
@@ -36,16 +37,6 @@ const KINDS: readonly EntryKind[] = [
   "refresh",
 ];
 
-const OPTIONS: DumpOptions = {
-  profile: "plain",
-  includeSchemas: [],
-  excludeSchemas: [],
-  includeTables: [],
-  excludeTables: [],
-  excludeTableData: [],
-  copyFormat: "auto",
-};
-
 /** What belongs to the server and is there already. */
 const OF_CLUSTER = /^(role|tablespace|database)/;
 
@@ -54,7 +45,8 @@ const CATALOG_FACTS = {
   columns: `
     select c.oid::regclass::text as relation, a.attname, a.attislocal, a.attinhcount, a.attnotnull,
            a.attidentity, a.attgenerated, a.attstorage, a.attcompression, a.attstattarget,
-           a.attcollation::regcollation::text as collation, a.attoptions, a.attfdwoptions::text,
+           a.attcollation::regcollation::text as collation, a.attfdwoptions::text,
+           array(select o from unnest(a.attoptions) o where o not like 'pg\\_attver=%') as options,
            rank() over (partition by c.oid order by a.attnum) as place
       from pg_attribute a join pg_class c on c.oid = a.attrelid
      where a.attnum > 0 and not a.attisdropped and c.oid >= 16384
@@ -205,7 +197,7 @@ async function readModel(
 ): Promise<DatabaseReading> {
   await session.execute("begin isolation level repeatable read read only");
   try {
-    return await readDatabase(session, { ...OPTIONS, ...options });
+    return await readDatabase(session, { ...DUMP_OPTIONS, ...options });
   } finally {
     await session.execute("rollback");
   }

@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
 import type { Entry, EntryKind } from "../../supabase/functions/backup/core/model.ts";
-import {
-  type DatabaseReading,
-  type DumpOptions,
-  readDatabase,
-} from "../../supabase/functions/backup/dump/mod.ts";
+import { type DatabaseReading, readDatabase } from "../../supabase/functions/backup/dump/mod.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { testServer } from "../support/servers.ts";
 
 const FIXTURE = new URL("../fixtures/types_and_functions.sql", import.meta.url);
@@ -38,16 +35,6 @@ const KINDS: readonly EntryKind[] = [
   "text-search-configuration",
   "acl",
 ];
-
-const OPTIONS: DumpOptions = {
-  profile: "plain",
-  includeSchemas: [],
-  excludeSchemas: [],
-  includeTables: [],
-  excludeTables: [],
-  excludeTableData: [],
-  copyFormat: "auto",
-};
 
 /** What belongs to the server and is there already. */
 const OF_CLUSTER = /^(role|tablespace|database)/;
@@ -101,7 +88,7 @@ Deno.test("a base type that a table still uses is not dropped", async () => {
 async function readModel(session: Session): Promise<DatabaseReading> {
   await session.execute("begin isolation level repeatable read read only");
   try {
-    return await readDatabase(session, OPTIONS);
+    return await readDatabase(session, DUMP_OPTIONS);
   } finally {
     await session.execute("rollback");
   }
