@@ -67,7 +67,13 @@ export function diffLive(input: DiffInput): Diff {
     replaced.push(entry);
     // What has no DROP of its own is changed by making its table again.
     if (dropOf(there).length === 0) {
-      const table = live.tableOf(there);
+      const attached = there.kind === "index-attach" ? attachedIndexes(live, there) : {};
+      // An index that the backup does not know holds what belongs to another one.
+      if (attached.parent !== undefined && !known.has(attached.parent.identity)) {
+        changed.push(attached.parent);
+      }
+      const part = attached.child ?? there;
+      const table = live.tableOf(part);
       if (table !== undefined) changed.push(table);
     }
   }
@@ -84,7 +90,7 @@ export function diffLive(input: DiffInput): Diff {
   const back = unknown.filter((entry) => !goneWithLost.has(entry) && !notAgain.has(entry));
   const makeAgain = new Set(back);
   return {
-    drop: inOrder(live, dropped).reverse().map(withDrop)
+    drop: inOrder(live, dropped).reverse().sort((a, b) => dropRank(a) - dropRank(b)).map(withDrop)
       .filter((entry) => entry.statements.drop.length > 0),
     create: merge(
       backup.filter((entry) => {
@@ -118,21 +124,71 @@ function rowSecurityToSwitchOff(input: DiffInput, known: ReadonlyMap<string, Ent
 /** What falls with the given entries: all that depends on them, and the parts of partitioned indexes. */
 function withParts(live: EntryIndex, start: readonly Entry[]): Set<Entry> {
   const found = live.withDependents(start);
+  const goesWithParent = new Set<Entry>();
   for (const entry of found) {
     if (entry.kind !== "index-attach") continue;
-    const indexes = live.dependencies(entry).filter((each) =>
-      each.kind === "index" || each.kind === "constraint"
-    );
+    const { parent, child } = attachedIndexes(live, entry);
+    if (parent === undefined || child === undefined || !found.has(parent)) continue;
     // An index that goes with its whole table leaves those of the partitions standing.
-    const parentGoes = indexes.some((index) => {
-      const table = live.tableOf(index);
-      return found.has(index) && table !== undefined && !found.has(table) &&
-        dropOf(index).length > 0;
-    });
-    if (!parentGoes) continue;
-    for (const index of live.withDependents(indexes)) found.add(index);
+    const table = live.tableOf(parent);
+    const isDropped = dropOf(parent).length > 0 || goesWithParent.has(parent);
+    if (!isDropped || table === undefined || found.has(table)) continue;
+    if (parent.kind === "index" && child.kind === "constraint") {
+      // The server refuses to drop an index over a constraint, while the partition is attached.
+      const partition = live.tableOf(child);
+      for (const each of live.entries) {
+        if (each.kind === "table-attach" && live.tableOf(each) === partition) found.add(each);
+      }
+    } else {
+      goesWithParent.add(child);
+      for (const each of live.withDependents([child])) found.add(each);
+    }
   }
-  return new Set([...found].filter((entry) => !isRows(entry) && entry.kind !== "refresh"));
+  const fallen = [...found].filter((entry) => !isRows(entry) && entry.kind !== "refresh");
+  return new Set(withoutStanding(live, new Set(fallen)));
+}
+
+/** Without indexes that have no DROP of their own and do not go with another: their partition is detached. */
+function withoutStanding(live: EntryIndex, fallen: ReadonlySet<Entry>): Entry[] {
+  const detached = new Set<Entry | undefined>();
+  const parents = new Map<Entry | undefined, Entry | undefined>();
+  for (const entry of live.entries) {
+    if (entry.kind === "table-attach" && fallen.has(entry)) detached.add(live.tableOf(entry));
+    if (entry.kind !== "index-attach") continue;
+    const { parent, child } = attachedIndexes(live, entry);
+    parents.set(child, parent);
+  }
+  const goes = (index: Entry): boolean => {
+    if (dropOf(index).length > 0) return fallen.has(index);
+    const table = live.tableOf(index);
+    if (table === undefined || fallen.has(table)) return true;
+    const parent = parents.get(index);
+    return !detached.has(table) && parent !== undefined && goes(parent);
+  };
+  return [...fallen].filter((entry) =>
+    entry.kind !== "index" && entry.kind !== "constraint" || goes(entry)
+  );
+}
+
+/** The index of a partitioned table and that of a partition; the attachment is named after the latter. */
+function attachedIndexes(
+  live: EntryIndex,
+  attachment: Entry,
+): { parent?: Entry | undefined; child?: Entry | undefined } {
+  const indexes = live.dependencies(attachment).filter((each) =>
+    each.kind === "index" || each.kind === "constraint"
+  );
+  const child = indexes.find(({ kind, schema, name }) =>
+    schema === attachment.schema &&
+    (name === attachment.name || kind === "constraint" && name.endsWith(` ${attachment.name}`))
+  );
+  return { parent: indexes.find((each) => each !== child), child };
+}
+
+/** Foreign keys stand in the way of detaching partitions, and these in the way of dropping indexes. */
+function dropRank(entry: Entry): number {
+  const rank = ["foreign-key", "table-attach"].indexOf(entry.kind);
+  return rank < 0 ? 2 : rank;
 }
 
 /** Live entries that would act or stand in the way while rows are loaded: dropped, then made again. */

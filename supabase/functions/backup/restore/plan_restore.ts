@@ -6,6 +6,7 @@
  */
 import { BackupError } from "../core/errors.ts";
 import type { Entry } from "../core/model.ts";
+import { attachLate } from "./attach_late.ts";
 import { planBeside } from "./beside.ts";
 import { addHazard, checkTarget, major, type TargetCheck } from "./check_target.ts";
 import { diffLive } from "./diff_live.ts";
@@ -161,7 +162,7 @@ function planInPlace(plan: RestorePlan, from: InPlaceInput): void {
   });
   plan.drop = diff.drop;
   plan.cluster = diff.create.filter(isOfCluster);
-  plan.create = diff.create.filter((entry) => !isOfCluster(entry));
+  plan.create = attachLate(diff.create.filter((entry) => !isOfCluster(entry)));
   plan.optional = diff.again.map((entry) => entry.key);
   plan.adjust = diff.adjust;
   const dropped = new Set(diff.drop.map((entry) => entry.identity));
