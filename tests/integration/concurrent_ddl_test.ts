@@ -63,13 +63,13 @@ const CHANGES: Record<string, string> = {
 const STEPS = [
   { step: "the locks are taken", connection: 0, statement: "BEGIN" },
   { step: "the snapshot is taken", connection: 0, statement: "\n  select pg_catalog.pg_export" },
-  { step: "definitions are read", connection: 0, statement: "set quote_all_identifiers = on" },
+  { step: "definitions are read", connection: 2, statement: "set quote_all_identifiers = on" },
   {
     step: "definitions are rechecked",
-    connection: 0,
+    connection: 2,
     statement: "set quote_all_identifiers = off",
   },
-  { step: "rows are read", connection: 2, statement: "SET TRANSACTION SNAPSHOT" },
+  { step: "rows are read", connection: 4, statement: "SET TRANSACTION SNAPSHOT" },
 ];
 
 /** Calls `interrupt` before each statement that holds this. */

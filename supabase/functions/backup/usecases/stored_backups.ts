@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { JobOutcome } from "../core/part.ts";
 import type { Settings } from "../core/settings.ts";
 import type { BackupList, BackupRecord, Repository } from "../repository/mod.ts";
 import type { StoredBackup } from "../state/job_tables.ts";
@@ -49,6 +50,12 @@ export function toStored(record: BackupRecord, location: string): StoredBackup {
     location,
     result: summaryOf(record),
   };
+}
+
+/** A backup's record as what its job gives back. */
+export function outcomeOf(record: BackupRecord, location: string): JobOutcome {
+  const { rawBytes, checksum, result } = toStored(record, location);
+  return { sizeBytes: rawBytes, checksum, location, result };
 }
 
 /** What a finished backup's record says in an answer. */

@@ -1,0 +1,432 @@
+/**
+ * A backup as a job in parts: one moment for all of them, definitions read once, rows copied by whoever is
+ * free, and a manifest at the end that makes it exist. Read {@linkcode BackupInParts.run} first.
+ *
+ * @module
+ */
+import type { Clock } from "../core/clock.ts";
+import { BackupError } from "../core/errors.ts";
+import type { SourceFacts } from "../core/model.ts";
+import type { Json, Lease, NewPart, PartOutcome } from "../core/part.ts";
+import {
+  type DatabaseReading,
+  type DataLimits,
+  describeTableData,
+  type DumpOptions,
+  type HeldSnapshot,
+  joinSnapshot,
+  lockAllJoined,
+  numberParts,
+  planUnits,
+  readDatabase,
+  recheck,
+  type SnapshotHolder,
+} from "../dump/mod.ts";
+import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
+import { pinSettings, refuseViewsOfUsers } from "../postgres/pinned_settings.ts";
+import type { Session } from "../postgres/session.ts";
+import type {
+  BackupRecord,
+  BackupTotals,
+  LinesRef,
+  Manifest,
+  Repository,
+  WrittenTotals,
+} from "../repository/mod.ts";
+import {
+  copyPart,
+  copyPayloads,
+  type CopyRowsPayload,
+  type CopyRowsResult,
+  type RowCopier,
+  splitPayload,
+} from "./copy_rows.ts";
+import { outcomeOf } from "./stored_backups.ts";
+
+/** What is saved and how; the same for every worker. Survives JSON. */
+export interface BackupPlan {
+  backupId: string;
+  reason: string | null;
+  origin: BackupRecord["origin"];
+  /** Ref of the Supabase project. */
+  projectRef: string | null;
+  dump: DumpOptions;
+  limits: DataLimits;
+  lockTimeoutMs: number;
+  onDamage: "fail" | "skip";
+  /** Release that writes. */
+  writtenBy: string;
+}
+
+/** What a worker does its parts with. */
+export interface BackupInPartsOptions {
+  plan: BackupPlan;
+  /** Opens a connection to the database that is saved. */
+  connect: () => Promise<Session>;
+  repository: Repository;
+  /** Holds the moment; the same for all backups of the process. */
+  holder: SnapshotHolder;
+  clock: Clock;
+  /** Threads that copy rows. @default sessions of this one */
+  copier?: RowCopier | undefined;
+}
+
+/** What the first part gives to all others. */
+interface Opened {
+  held: HeldSnapshot;
+  createdAt: string;
+}
+
+/** What the definitions came to. */
+interface Read {
+  parent: string | null;
+  source: SourceFacts;
+  entries: LinesRef;
+  tableData: LinesRef;
+  remarks: string[];
+  counts: { entries: number; tables: number; sqlBytes: number };
+  /** Estimate of all rows. */
+  bytes: number;
+  written: WrittenTotals;
+}
+
+/** Names of the parts, which are what users see of them. */
+const OPEN = "locking-tables";
+const READ = "reading-definitions";
+const COPY = "copying-rows";
+const FINISH = "writing-the-manifest";
+
+/** The definition of one backup; an instance may do any number of its parts. */
+export function backupInParts(options: BackupInPartsOptions): JobDefinition {
+  const backup = new BackupInParts(options);
+  return {
+    first: () => [{ step: 0, name: OPEN, payload: null, bytes: 0 }],
+    run: (lease, context) => backup.run(lease, context),
+    end: (_how, context) => backup.end(context),
+    leave: () => backup.leave(),
+  };
+}
+
+class BackupInParts {
+  readonly #options: BackupInPartsOptions;
+  /** Sessions that have joined a moment and are free. */
+  readonly #joined: { session: Session; held: string }[] = [];
+  #parent: Promise<string | null> | undefined;
+  /** What the first parts of a round gave; no later worker can change it. */
+  readonly #known = new Map<string, Promise<unknown>>();
+
+  constructor(options: BackupInPartsOptions) {
+    this.#options = options;
+  }
+
+  async run(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    switch (lease.name) {
+      case OPEN:
+        return await this.#open(lease, context);
+      case READ:
+        return await this.#read(lease, context);
+      case COPY:
+        return await this.#copy(lease, context);
+      default:
+        return await this.#finish(lease, context);
+    }
+  }
+
+  /** The moment was needed to here. */
+  async end(context: Pick<PartContext, "results">): Promise<void> {
+    await this.leave();
+    for await (const { result } of context.results(OPEN)) {
+      await this.#options.holder.close((result as unknown as Opened).held);
+    }
+  }
+
+  async leave(): Promise<void> {
+    await Promise.all(this.#joined.splice(0).map(({ session }) => session.close()));
+  }
+
+  /** Locks the tables and takes the moment that everything is read at. */
+  async #open({ jobId }: Lease, { signal }: PartContext): Promise<PartOutcome> {
+    const { holder, clock, plan: { dump, lockTimeoutMs } } = this.#options;
+    const createdAt = clock.now().toISOString();
+    const held = await holder.open({ jobId, dump, lockTimeoutMs, signal });
+    const opened: Opened = { held, createdAt };
+    return { result: toJson(opened), add: [{ step: 1, name: READ, payload: null, bytes: 0 }] };
+  }
+
+  /** Reads and stores the definitions, and cuts the rows into parts. */
+  async #read(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    const { repository, plan } = this.#options;
+    const { dump, limits, onDamage } = plan;
+    const { held } = await this.#opened(lease, context);
+    const model = await this.#withJoined(held, async (session) => {
+      await lockAllJoined(session, held);
+      const model = await readDatabase(session, dump);
+      await this.#recheck(model);
+      model.tableData = await describeTableData(session, model.entries, dump);
+      requireReadable(model, held);
+      await this.#options.holder.check(session, held);
+      return model;
+    }, { keep: false });
+
+    context.signal.throwIfAborted();
+    await repository.claimOwner({
+      projectRef: plan.projectRef,
+      systemIdentifier: model.source.systemIdentifier,
+      database: model.source.database,
+    });
+    const before = repository.written;
+    const parent = await this.#rememberParent();
+    const entries = await repository.writeLines(model.entries);
+    const tableData = await repository.writeLines(model.tableData);
+    const units = planUnits(model, limits);
+    const read: Read = {
+      ...{ parent, source: model.source, entries, tableData, remarks: model.remarks },
+      counts: {
+        entries: model.entries.length,
+        tables: model.tableData.length,
+        sqlBytes: sqlBytesOf(model),
+      },
+      bytes: units.reduce((sum, unit) => sum + unit.bytes, 0),
+      written: since(before, repository.written),
+    };
+    const copies = copyPayloads(model, units, { limits, onDamage }).map(
+      ({ payload, bytes }): NewPart => ({ step: 2, name: COPY, payload: toJson(payload), bytes }),
+    );
+    return {
+      result: toJson(read),
+      add: [...copies, { step: 3, name: FINISH, payload: null, bytes: 0 }],
+    };
+  }
+
+  /** Copies some rows; they count only if the moment was held until they were read. */
+  async #copy(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    const payload = lease.payload as unknown as CopyRowsPayload;
+    const smaller = wasTooLarge(lease) ? splitPayload(payload) : null;
+    if (smaller !== null) {
+      const bytes = Math.round(lease.bytes / smaller.length);
+      const split = smaller.map((each) => ({ step: 2, name: COPY, payload: toJson(each), bytes }));
+      return { result: null, split };
+    }
+    const { held } = await this.#opened(lease, context);
+    await this.#rememberParent();
+    let bytesDone = 0;
+    const onBytes = (bytes: number) => context.onProgress({ bytesDone: bytesDone += bytes });
+    const copied = await this.#copyRows(payload, { lease, held, onBytes, context });
+    return { result: toJson(copied.result), bytes: copied.bytes };
+  }
+
+  async #copyRows(
+    payload: CopyRowsPayload,
+    { lease, held, onBytes, context }: {
+      lease: Lease;
+      held: HeldSnapshot;
+      onBytes: (bytes: number) => void;
+      context: PartContext;
+    },
+  ): Promise<{ result: CopyRowsResult; bytes: number }> {
+    const { repository, holder, copier } = this.#options;
+    const { signal } = context;
+    const { bytes } = await this.#readResult(lease, context);
+    if (copier !== undefined && bytes >= copier.leastBytes) {
+      const copied = await copier.copy(payload, { snapshotId: held.id, onBytes, signal });
+      await this.#withJoined(held, (session) => holder.check(session, held));
+      return copied;
+    }
+    return await this.#withJoined(held, async (session) => {
+      const copied = await copyPart(payload, { session, repository, onBytes, signal });
+      await holder.check(session, held);
+      return copied;
+    });
+  }
+
+  /** Puts together what all parts gave. Nothing is read any more, so the moment need not be held. */
+  async #finish(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    const { repository, clock, plan } = this.#options;
+    const before = await this.#committedBefore(lease);
+    if (before !== null) return finished(before, repository);
+    const { held, createdAt } = await this.#opened(lease, context);
+    const read = await this.#readResult(lease, context);
+    const results: CopyRowsResult[] = [];
+    for await (const { result } of context.results(COPY)) {
+      results.push(result as unknown as CopyRowsResult);
+    }
+    const parts = numberParts(results.flatMap((result) => result.parts));
+    const writtenBefore = repository.written;
+    const dataParts = await repository.writeLines(parts);
+    const remarks = new Set([...read.remarks, ...results.flatMap((result) => result.remarks)]);
+    const manifest: Manifest = {
+      format: 1,
+      backupId: plan.backupId,
+      type: "database",
+      createdAt,
+      parent: read.parent,
+      source: read.source,
+      consistency: {
+        level: "one-moment",
+        strategy: held.strategy,
+        snapshotAt: held.takenAt,
+        lsn: held.lsn,
+        remarks: [...remarks].sort(),
+      },
+      entries: read.entries,
+      tableData: read.tableData,
+      dataParts,
+      totals: totalsOf(read, results, since(writtenBefore, repository.written)),
+    };
+    context.signal.throwIfAborted();
+    const record = await repository.commitBackup(manifest, {
+      reason: plan.reason,
+      origin: plan.origin,
+      completedAt: clock.now().toISOString(),
+      writtenBy: plan.writtenBy,
+    });
+    return finished(record, repository);
+  }
+
+  /** The backup, when a worker before this one has committed it and could not report it. */
+  async #committedBefore(lease: Lease): Promise<BackupRecord | null> {
+    if (lease.attempt === 1) return null;
+    const { repository, plan } = this.#options;
+    try {
+      return (await repository.readBackup(plan.backupId)).record;
+    } catch (error) {
+      if (error instanceof BackupError && error.code === "backup_not_found") return null;
+      throw error;
+    }
+  }
+
+  /** Compares what was read with the present, in a session outside of the moment. */
+  async #recheck(model: DatabaseReading): Promise<void> {
+    const observer = await this.#connect();
+    try {
+      await recheck(observer, model.rowVersions);
+    } finally {
+      await observer.close();
+    }
+  }
+
+  /** Chunks of the newest backup are not looked for in storage again. */
+  #rememberParent(): Promise<string | null> {
+    if (this.#parent === undefined) {
+      this.#parent = this.#options.repository.rememberBackup("latest");
+      this.#parent.catch(() => this.#parent = undefined);
+    }
+    return this.#parent;
+  }
+
+  #opened(lease: Lease, context: PartContext): Promise<Opened> {
+    return this.#knownResult(lease, context, OPEN) as Promise<Opened>;
+  }
+
+  #readResult(lease: Lease, context: PartContext): Promise<Read> {
+    return this.#knownResult(lease, context, READ) as Promise<Read>;
+  }
+
+  #knownResult({ round }: Lease, { results }: PartContext, name: string): Promise<unknown> {
+    const key = `${round} ${name}`;
+    let known = this.#known.get(key);
+    if (known === undefined) {
+      known = Array.fromAsync(results(name)).then(([part]) => part!.result);
+      known.catch(() => this.#known.delete(key));
+      this.#known.set(key, known);
+    }
+    return known;
+  }
+
+  /** Works in a session that has joined the moment; it is kept for the next part if all went well. */
+  async #withJoined<T>(
+    held: HeldSnapshot,
+    work: (session: Session) => Promise<T>,
+    { keep = true }: { keep?: boolean } = {},
+  ): Promise<T> {
+    const index = this.#joined.findIndex((each) => each.held === held.id);
+    const session = index < 0 ? await this.#connect() : this.#joined.splice(index, 1)[0]!.session;
+    let free = false;
+    try {
+      if (index < 0) await joinSnapshot(session, held.id);
+      const result = await work(session);
+      free = keep;
+      return result;
+    } finally {
+      if (free) this.#joined.push({ session, held: held.id });
+      else await session.close();
+    }
+  }
+
+  async #connect(): Promise<Session> {
+    const session = await this.#options.connect();
+    try {
+      await pinSettings(session);
+      await refuseViewsOfUsers(session);
+      return session;
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+  }
+}
+
+/** Whether the tries before say that no worker has room for so much. */
+function wasTooLarge({ attempt, previous }: Lease): boolean {
+  return previous === "over_budget" || (previous === "interrupted" && attempt > 2);
+}
+
+/** @throws `insufficient_privilege` naming tables whose rows this role may not read */
+function requireReadable(model: DatabaseReading, { locked }: HeldSnapshot): void {
+  const held = new Set(locked);
+  const tables = model.entries.filter((entry) =>
+    entry.kind === "table-data" && entry.table !== undefined && !held.has(entry.table.oid)
+  ).map((entry) => entry.table!.sqlName);
+  if (tables.length === 0) return;
+  const names = tables.slice(0, 10).join(", ") + (tables.length > 10 ? ", …" : "");
+  throw new BackupError(
+    "insufficient_privilege",
+    `Cannot save the rows of ${tables.length} tables: the role has no right to read ${names}`,
+    {
+      hint: "Grant SELECT on them (or pg_read_all_data), or leave out their data.",
+      details: { tables },
+    },
+  );
+}
+
+function finished(record: BackupRecord, { location }: Repository): PartOutcome {
+  return { result: null, finish: outcomeOf(record, location) };
+}
+
+function sqlBytesOf(model: DatabaseReading): number {
+  const statements = model.entries.flatMap((entry) => Object.values(entry.statements).flat());
+  return statements.reduce((sum: number, sql: string) => sum + sql.length, 0);
+}
+
+function totalsOf(
+  { counts, written }: Read,
+  results: readonly CopyRowsResult[],
+  last: WrittenTotals,
+): BackupTotals {
+  const parts = results.flatMap((result) => result.parts);
+  const all = [written, ...results.map((result) => result.written), last];
+  const sumOf = (pick: (totals: WrittenTotals) => number) =>
+    all.reduce((sum, totals) => sum + pick(totals), 0);
+  return {
+    entries: counts.entries,
+    tables: counts.tables,
+    rows: parts.reduce((sum, part) => sum + part.rows, 0),
+    rawBytes: counts.sqlBytes + parts.reduce((sum, part) => sum + part.rawBytes, 0),
+    newStoredBytes: sumOf((totals) => totals.newStoredBytes),
+    chunks: sumOf((totals) => totals.chunks),
+    newChunks: sumOf((totals) => totals.newChunks),
+  };
+}
+
+function since(before: WrittenTotals, after: WrittenTotals): WrittenTotals {
+  return {
+    chunks: after.chunks - before.chunks,
+    newChunks: after.newChunks - before.newChunks,
+    rawBytes: after.rawBytes - before.rawBytes,
+    newStoredBytes: after.newStoredBytes - before.newStoredBytes,
+  };
+}
+
+function toJson(value: unknown): Json {
+  return JSON.parse(JSON.stringify(value));
+}
