@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { schedulerKeys } from "../../supabase/functions/backup/core/scheduler_key.ts";
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import {
+  call,
+  KEYS,
+  post,
+  type ServiceUnderTest,
+  startServiceUnderTest,
+} from "../support/service.ts";
+
+// One service for the file.
+const shared = { sanitizeOps: false, sanitizeResources: false };
+let starting: Promise<ServiceUnderTest> | undefined;
+const start = () => starting ??= startServiceUnderTest();
+
+/** The key that the scheduler of the test's service has. */
+async function schedulerKey(): Promise<string> {
+  const [key] = await schedulerKeys({
+    secretKeys: [{ name: "default", key: new Secret(KEYS.secret) }],
+    serviceRoleKey: null,
+    allowedKeys: null,
+  });
+  return (key as Secret).reveal();
+}
+
+Deno.test("tick before init says that the tables are missing", shared, async () => {
+  const { service } = await start();
+  const { status, body } = await post(service, "tick");
+  assert.ok(status >= 400, JSON.stringify(body));
+  assert.notEqual(body.error.code, "internal");
+  assert.ok(body.error.hint, "says what to do");
+});
+
+Deno.test("tick answers 202 and says that nothing waits", shared, async () => {
+  const { service } = await start();
+  await post(service, "init");
+  const { status, body } = await post(service, "tick");
+  assert.equal(status, 202, JSON.stringify(body));
+  assert.deepEqual(body.data, { state: "idle", waiting: 0 });
+});
+
+Deno.test("the scheduler's key opens tick and nothing else", shared, async () => {
+  const { service } = await start();
+  const key = await schedulerKey();
+  assert.equal((await call(service, "tick", { key, method: "POST" })).status, 202);
+  const bearer = { authorization: `Bearer ${key}` };
+  const asBearer = await call(service, "tick", { key: false, method: "POST", headers: bearer });
+  assert.equal(asBearer.status, 202);
+  for (const action of ["status", "jobs", "init", "restore", "nothing-such", ""]) {
+    const refused = await call(service, action, { key });
+    assert.equal(refused.status, 403, action);
+    assert.equal(refused.body.error.details, undefined, "the list of actions is not for it");
+  }
+  const twice = await call(service, "tick&action=status", { key, method: "POST" });
+  assert.ok([400, 403].includes(twice.status), String(twice.status));
+});
+
+Deno.test("tick refuses strangers and keys that only look right", shared, async () => {
+  const { service } = await start();
+  const right = await schedulerKey();
+  const last = right.endsWith("A") ? "B" : "A";
+  const attempts: [string | false, number][] = [
+    [false, 401],
+    [KEYS.anon, 403],
+    [KEYS.publishable, 403],
+    [right.slice(0, -1) + last, 401],
+    ["backup_scheduler_", 401],
+    [right.slice("backup_scheduler_".length), 401],
+  ];
+  for (const [key, status] of attempts) {
+    const answer = await call(service, "tick", { key, method: "POST" });
+    assert.equal(answer.status, status, String(key));
+  }
+});
+
+Deno.test("the scheduler's key ends with the key that it comes from", shared, async () => {
+  const { variant } = await start();
+  const key = await schedulerKey();
+  await using rotated = variant({ SUPABASE_SECRET_KEYS: JSON.stringify({ default: KEYS.other }) });
+  assert.equal((await call(rotated, "tick", { key, method: "POST" })).status, 401);
+  await using limited = variant({ BACKUP_ALLOWED_KEYS: "other" });
+  assert.equal((await call(limited, "tick", { key, method: "POST" })).status, 401);
+});
+
+Deno.test("tick refuses other methods and wrong bodies", shared, async () => {
+  const { service } = await start();
+  assert.equal((await call(service, "tick")).status, 405);
+  for (const body of [{ depth: -1 }, { depth: "1" }, { depth: 1.5 }, { jobId: "x" }, [], "{"]) {
+    const answer = await call(service, "tick", { method: "POST", body });
+    assert.equal(answer.status, 400, JSON.stringify(body));
+  }
+});
+
+Deno.test("tick's service ends", shared, async () => {
+  await (await start()).stop();
+});
