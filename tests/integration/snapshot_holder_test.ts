@@ -7,9 +7,11 @@ import assert from "node:assert/strict";
 import {
   type HeldSnapshot,
   joinSnapshot,
+  lockAllJoined,
   lockJoined,
   sessionHolder,
 } from "../../supabase/functions/backup/dump/mod.ts";
+import { checkHeld, identify } from "../../supabase/functions/backup/dump/snapshot_holder.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { testServer } from "../support/servers.ts";
 import { untilWaiting, withDatabase } from "../support/snapshot_database.ts";
@@ -151,5 +153,52 @@ Deno.test("close() leaves no session and no lock behind", async () => {
     await observer.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE NOWAIT; DROP TABLE t");
     assert.equal(opened.length, 2);
     for (const session of opened) await assert.rejects(session.query("SELECT 1"));
+  });
+});
+
+Deno.test("check() notices locks that are gone from a transaction that is still there", async () => {
+  await withDatabase(await testServer(17), async (database) => {
+    const [observer, mine] = [await database.open(), await database.open()];
+    await observer.execute("CREATE TABLE one (a int); CREATE TABLE two (a int)");
+    await mine.execute("BEGIN; LOCK TABLE one IN ACCESS SHARE MODE");
+    await mine.execute("SAVEPOINT second; LOCK TABLE two IN ACCESS SHARE MODE");
+    const { backend } = (await identify(observer, mine.backendPid))!;
+    const held: HeldSnapshot = {
+      ...{ strategy: "session", id: "", takenAt: "", lsn: "", unreadable: [], name: "", backend },
+      locked:
+        (await observer.query("SELECT 'one'::regclass::oid UNION SELECT 'two'::regclass::oid"))
+          .map((row) => row.oid),
+    };
+    await checkHeld(observer, held);
+    await mine.execute("ROLLBACK TO SAVEPOINT second");
+    await assert.rejects(checkHeld(observer, held), {
+      code: "snapshot_lost",
+      message: /1 of its locks are gone/,
+    });
+  });
+});
+
+Deno.test("lockAllJoined() lets definitions be read of tables that others queue for", async () => {
+  await withDatabase(await testServer(17), async (database) => {
+    const [observer, worker, other] = [
+      await database.open(),
+      await database.open(),
+      await database.open(),
+    ];
+    await observer.execute("CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t");
+    const holder = sessionHolder({ connect: database.open });
+    const held = await holder.open({ jobId: JOB, dump: DUMP });
+    const altered = other.execute("ALTER TABLE t ADD COLUMN b int");
+    await untilWaiting(observer, other.backendPid);
+    for (const locked of [held.locked, Array.from({ length: 100_000 }, (_, i) => i + 1)]) {
+      await joinSnapshot(worker, held.id);
+      // So many that only those are locked for which somebody waits.
+      await lockAllJoined(worker, { locked: [...held.locked, ...locked] });
+      const [row] = await worker.query("SELECT pg_get_viewdef('public.v'::regclass) AS text");
+      assert.match(row?.text, /SELECT/);
+      await worker.execute("COMMIT");
+    }
+    await holder.close(held);
+    await altered;
   });
 });

@@ -82,6 +82,8 @@ const UTC = (time: string) =>
 /**
  * What is to be seen of a holder. Locks are always read fresh. Facts of a process may be as old as the
  * reader's transaction, but a process cannot be mistaken: its virtual transaction is read fresh too.
+ *
+ * Locks are counted, not compared: a transaction that is the same has no others in place of those.
  */
 const STATE = `
   select ${UTC("a.backend_start")} as started_at, ${UTC("a.xact_start")} as transaction_at,
@@ -89,20 +91,19 @@ const STATE = `
     from pg_catalog.pg_stat_get_activity($1) a
    cross join (
      select pg_catalog.max(k.virtualtransaction) as transaction,
-            pg_catalog.count(distinct k.relation)
-              filter (where k.locktype = 'relation' and k.mode = 'AccessShareLock'
-                        and k.relation = any ($2::oid[])
-                        and k.database = (select d.oid from pg_catalog.pg_database d
-                                           where d.datname = pg_catalog.current_database()))::int as held
+            (pg_catalog.count(*) filter (
+               where k.locktype = 'relation' and k.mode = 'AccessShareLock' and k.relation >= 16384
+                 and k.database = (select d.oid from pg_catalog.pg_database d
+                                    where d.datname = pg_catalog.current_database())))::int as held
        from pg_catalog.pg_locks k
       where k.pid = $1 and k.granted) l`;
 
-/** Who a server process is, with its present transaction. */
+/** Who a server process is, with its present transaction and the number of tables that it holds. */
 export async function identify(
   session: Session,
-  { pid, locked }: { pid: number; locked: readonly number[] },
+  pid: number,
 ): Promise<{ backend: HolderIdentity; held: number } | null> {
-  const [row] = await session.query(STATE, [pid, `{${locked.join(",")}}`]);
+  const [row] = await session.query(STATE, [pid]);
   if (row === undefined || row.transaction === null) return null;
   const backend = {
     pid,
@@ -115,12 +116,12 @@ export async function identify(
 
 /** See {@linkcode SnapshotHolder.check}. */
 export async function checkHeld(session: Session, held: HeldSnapshot): Promise<void> {
-  const now = await identify(session, { pid: held.backend.pid, locked: held.locked });
+  const now = await identify(session, held.backend.pid);
   const same = now !== null && now.backend.transaction === held.backend.transaction &&
     now.backend.startedAt === held.backend.startedAt &&
     now.backend.transactionAt === held.backend.transactionAt;
   if (!same) throw lost(held, "the transaction that held it has ended");
-  if (now.held !== held.locked.length) {
+  if (now.held < held.locked.length) {
     throw lost(held, `${held.locked.length - now.held} of its locks are gone`);
   }
 }

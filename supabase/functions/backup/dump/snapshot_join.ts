@@ -90,8 +90,9 @@ export async function lockJoined(session: Session, tables: readonly string[]): P
 }
 
 /**
- * Locks all tables of a moment in a session that has joined it: reading definitions makes the server
- * look at tables that nobody names beforehand.
+ * Locks the tables of a moment in a session that has joined it: reading definitions makes the server
+ * look at tables that nobody names beforehand. Of very many tables, whose locks the server might have
+ * no room for twice, only those are locked for which somebody waits now.
  *
  * @throws as {@linkcode lockJoined}
  */
@@ -99,8 +100,12 @@ export async function lockAllJoined(session: Session, held: { locked: number[] }
   const rows = await session.query(
     `select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where c.oid = any ($1::oid[])`,
-    [`{${held.locked.join(",")}}`],
+      where c.oid = any ($1::oid[])
+        and ($2 * 4 < (select pg_catalog.current_setting('max_locks_per_transaction')::int
+                            * pg_catalog.current_setting('max_connections')::int)
+             or c.oid in (select k.relation from pg_catalog.pg_locks k
+                           where k.locktype = 'relation' and not k.granted))`,
+    [`{${held.locked.join(",")}}`, held.locked.length],
   );
   await lockJoined(session, rows.map((row) => row.name));
 }

@@ -70,7 +70,7 @@ async function openOwn(
       ...options,
       finder,
     });
-    const found = await identify(session, { pid: session.backendPid, locked: [...locked] });
+    const found = await identify(session, session.backendPid);
     if (found === null) {
       throw new BackupError("snapshot_lost", "Cannot find the backup's own server process", {
         hint: "Connect to the server itself, not through a pooler that shares connections.",
