@@ -165,9 +165,13 @@ Deno.test("queues of pgmq are saved whole, although the extension counts them as
       create table pgmq.q_mail (id bigint primary key generated always as identity, message jsonb);
       alter extension hstore add table pgmq.q_mail;
       alter extension hstore add sequence pgmq.q_mail_id_seq;
+      create table pgmq.meta (queue_name varchar unique);
+      alter extension hstore add table pgmq.meta;
       update pg_extension set extname = 'pgmq' where extname = 'hstore'`);
     const { entries } = await readModel(source, { includeSchemas: ["pgmq"] });
-    const own = entries.filter((one) => one.schema === "pgmq");
+    const listed = entries.filter((one) => one.extension === "pgmq");
+    assert.deepEqual(listed.map((one) => one.identity), ['table-data TABLE DATA "pgmq"."meta"']);
+    const own = entries.filter((one) => one.schema === "pgmq" && !listed.includes(one));
     assert.deepEqual(own.map((one) => one.kind), [
       "table",
       "sequence",

@@ -143,7 +143,7 @@ async function readRelations(context: DumpContext): Promise<Map<number, Relation
       parents: [],
       columns: [],
       configuration: isSelected(context.options, schema.name, row.name)
-        ? configurationOf(row, extensions)
+        ? configurationOf(row, schema.name, { extension, extensions })
         : null,
       row,
     });
@@ -179,15 +179,18 @@ function adoptedExtension(context: DumpContext, row: Row): string | null {
   return null;
 }
 
+/** Which rows of an extension's table are the user's: a condition, "" for all of them, null for none. */
 function configurationOf(
   row: Row,
-  extensions: Row[],
+  schema: string,
+  { extension, extensions }: { extension: string | null; extensions: Row[] },
 ): string | null {
   for (const { tables, conditions } of extensions) {
     const at = (tables ?? []).indexOf(row.oid);
     if (at >= 0) return conditions[at];
   }
-  return null;
+  // The list of queues, which pgmq from 1.5 on no longer declares as the user's.
+  return extension === "pgmq" && schema === "pgmq" && row.name === "meta" ? "" : null;
 }
 
 /** Whether the operator's patterns take the relation. */
