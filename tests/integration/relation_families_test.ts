@@ -183,6 +183,22 @@ Deno.test("queues of pgmq are saved whole, although the extension counts them as
   });
 });
 
+Deno.test("versions of columns that a server notes among their options are left out", async () => {
+  await withDatabases(17, async ({ source }) => {
+    await source.execute(`
+      create table public.t (a int, b int);
+      update pg_attribute set attoptions = '{pg_attver=7}'
+       where attrelid = 'public.t'::regclass and attnum = 1;
+      update pg_attribute set attoptions = '{pg_attver=8,n_distinct=5}'
+       where attrelid = 'public.t'::regclass and attnum = 2`);
+    const { entries } = await readModel(source);
+    const table = entries.find((one) => one.identity === 'table TABLE "public"."t"');
+    const sql = table!.statements.create.join("\n");
+    assert.match(sql, /ALTER COLUMN "b" SET \("?n_distinct"?='?5'?\)/);
+    assert.doesNotMatch(sql, /pg_attver|ALTER COLUMN "a"/);
+  });
+});
+
 Deno.test("a sequence that the role may not read fails the backup by name", async () => {
   await withDatabases(17, async ({ source }) => {
     await source.execute("set role pg_monitor");
