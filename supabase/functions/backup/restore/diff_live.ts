@@ -6,6 +6,7 @@
  */
 import type { Entry } from "../core/model.ts";
 import { EntryIndex, isRows, isTable } from "./entry_index.ts";
+import { leftByFormerParents } from "./left_by_former_parents.ts";
 import { namesInTheWay } from "./names_in_the_way.ts";
 import type { Adjustment, RestoringRole } from "./plan_types.ts";
 import { adjustingStatements, sameDefinition } from "./statements.ts";
@@ -81,9 +82,10 @@ export function diffLive(input: DiffInput): Diff {
   changed.push(...switchedOff);
   replaced.push(...switchedOff);
   const inTheWay = namesInTheWay(backup, live, known);
+  const left = leftByFormerParents(backup, live);
   const suspended = suspendedEntries(input);
-  const dropped = withParts(live, [...changed, ...inTheWay, ...suspended]);
-  const notAgain = new Set([...switchedOff, ...inTheWay]);
+  const dropped = withParts(live, [...changed, ...inTheWay, ...left, ...suspended]);
+  const notAgain = new Set([...switchedOff, ...inTheWay, ...left]);
   const unknown = [...dropped].filter((entry) => !known.has(entry.identity));
   const lost = unknown.filter((entry) => entry.kind === "table");
   const goneWithLost = live.withDependents(lost);
