@@ -13,10 +13,15 @@ export interface ViewRule {
   name: string;
   /** The query, without the final semicolon. */
   query: string;
+  /** The view stands in its own query, which CREATE OR REPLACE VIEW allows. */
+  readsItself: boolean;
 }
 
 const RULES = `
-  select w.ev_class as relation, w.oid, w.rulename as name, pg_get_viewdef(w.ev_class) as query
+  select w.ev_class as relation, w.oid, w.rulename as name, pg_get_viewdef(w.ev_class) as query,
+         exists (select from pg_depend d
+           where d.classid = 'pg_rewrite'::regclass and d.objid = w.oid and d.deptype = 'n'
+             and d.refclassid = 'pg_class'::regclass and d.refobjid = w.ev_class) as reads_itself
     from unnest($1::oid[]) wanted(oid)
     join pg_rewrite w on w.ev_class = wanted.oid and w.ev_type = '1' and w.is_instead`;
 
@@ -36,6 +41,7 @@ export async function readViewRules(
     rules.set(row.relation, {
       oid: row.oid,
       name: row.name,
+      readsItself: row.reads_itself,
       query: (row.query ?? "").replace(/;\s*$/, ""),
     });
     context.readByFunction.push({ catalog: "pg_rewrite", oid: row.oid });

@@ -27,6 +27,10 @@ function addView(context: DumpContext, view: Relation, rule: ViewRule): void {
   const drop = [`DROP ${view.address}`];
   const real = `${view.sqlName}${withClause(view.row.options)} AS\n${rule.query}`;
   const dummy = `${view.sqlName} AS\nSELECT ${view.columns.map(dummyColumn).join(", ")}`;
+  // A view that was replaced by one that reads it is there before its query is.
+  const create = rule.readsItself
+    ? [`CREATE VIEW ${dummy}`, `CREATE OR REPLACE VIEW ${real}`]
+    : [`CREATE VIEW ${real}`];
   context.drafts.add({
     catalog: "pg_class",
     oid: view.oid,
@@ -35,7 +39,7 @@ function addView(context: DumpContext, view: Relation, rule: ViewRule): void {
     section: "pre-data",
     schema: view.schema,
     name: view.name,
-    create: [`CREATE VIEW ${real}`],
+    create,
     drop,
     address: view.address,
     owner: view.owner,
@@ -43,7 +47,7 @@ function addView(context: DumpContext, view: Relation, rule: ViewRule): void {
     commentable: true,
     dependsOn: [],
     withoutInline: (separate) => ({
-      create: [`CREATE VIEW ${separate.has(key) ? dummy : real}`],
+      create: separate.has(key) ? [`CREATE VIEW ${dummy}`] : create,
       drop,
     }),
   });
