@@ -129,7 +129,7 @@ Deno.test("keeperHolder() lets workers read what VACUUM FULL, TRUNCATE and ALTER
       await holder.check(worker, held);
       await worker.execute("COMMIT");
     }));
-    assert.equal(waiting.length, (await findWaiters(session, held)).length);
+    assert.equal(waiting.length, (await findWaiters(session, held.backend.pid)).length);
     await holder.close(held);
     await Promise.all(waiting);
   });
@@ -251,8 +251,8 @@ Deno.test("two jobs have two keepers; a job that begins again ends its former on
 
 Deno.test("a keeper ends itself when its time is over", async () => {
   await withCron(async ({ open, session }) => {
-    const holder = keeperHolder({ connect: open, maxKeeperSeconds: 1 });
-    const held = await holder.open({ jobId: JOB, dump: DUMP });
+    const holder = keeperHolder({ connect: open });
+    const held = await holder.open({ jobId: JOB, dump: DUMP, maxKeeperSeconds: 1 });
     await untilNoKeeper(session);
     await assert.rejects(holder.check(session, held), { code: "snapshot_lost" });
     await session.execute("TRUNCATE t");
@@ -261,26 +261,24 @@ Deno.test("a keeper ends itself when its time is over", async () => {
 
 Deno.test("check() gives way to those who wait too long, when that is set, and says who it was", async () => {
   await withCron(async ({ open, session }) => {
-    const patient = createSnapshotHolder({ connect: open, hosted: true, yieldAfterMs: 600_000 });
-    const yielding = createSnapshotHolder({ connect: open, hosted: true, yieldAfterMs: 0 });
-    const held = await patient.open({ jobId: JOB, dump: DUMP });
+    const holder = createSnapshotHolder({ connect: open, hosted: true });
+    const held = await holder.open({ jobId: JOB, dump: DUMP, yieldAfterMs: 0 });
     assert.equal(held.strategy, "keeper");
-    await yielding.check(session, held);
+    assert.deepEqual(await holder.check(session, held), []);
     const other = await open();
     const altered = other.execute("ALTER TABLE t ADD COLUMN more int");
     await untilWaiting(session, other.backendPid);
-    const waiters = await findWaiters(session, held);
+    const waiters = await holder.check(session, { ...held, yieldAfterMs: 600_000 });
     assert.deepEqual(waiters.map(({ pid, table, mode }) => ({ pid, table, mode })), [
       { pid: other.backendPid, table: "public.t", mode: "AccessExclusiveLock" },
     ]);
     assert.match(describeWaiters(waiters)!, /of role postgres has waited 0 s for public\.t$/);
-    await patient.check(session, held);
-    await assert.rejects(yielding.check(session, held), {
+    await assert.rejects(holder.check(session, held), {
       code: "snapshot_lost",
       message: /gave way to others .*public\.t/,
     });
     await altered;
-    assert.deepEqual(await findWaiters(session, held), []);
+    assert.deepEqual(await findWaiters(session, held.backend.pid), []);
   });
 });
 

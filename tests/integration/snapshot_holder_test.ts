@@ -165,13 +165,15 @@ Deno.test("check() notices locks that are gone from a transaction that is still 
     const { backend } = (await identify(observer, mine.backendPid))!;
     const held: HeldSnapshot = {
       ...{ strategy: "session", id: "", takenAt: "", lsn: "", unreadable: [], name: "", backend },
+      yieldAfterMs: null,
       locked:
         (await observer.query("SELECT 'one'::regclass::oid UNION SELECT 'two'::regclass::oid"))
           .map((row) => row.oid),
     };
-    await checkHeld(observer, held);
+    const close = () => Promise.resolve();
+    await checkHeld(observer, held, close);
     await mine.execute("ROLLBACK TO SAVEPOINT second");
-    await assert.rejects(checkHeld(observer, held), {
+    await assert.rejects(checkHeld(observer, held, close), {
       code: "snapshot_lost",
       message: /1 of its locks are gone/,
     });

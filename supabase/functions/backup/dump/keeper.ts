@@ -29,8 +29,6 @@ import { findDifference, findTables, type FoundTable } from "./snapshot_tables.t
 export interface KeeperHolderOptions {
   /** Opens a connection to the database that is saved, which is also pg_cron's. */
   connect: () => Promise<Session>;
-  /** A keeper ends itself after this time, because it holds back VACUUM. @default 43200 */
-  maxKeeperSeconds?: number;
   /** How long pg_cron may take to start it: some versions start jobs by the minute. @default 100000 */
   startTimeoutMs?: number;
 }
@@ -55,10 +53,11 @@ export function keeperHolder(options: KeeperHolderOptions): SnapshotHolder {
       await session.close();
     }
   };
+  const close = (held: HeldSnapshot) => withSession((session) => endKeeper(session, held.name));
   return {
     open: (moment) => withSession((control) => new Opening(control, { ...options, moment }).open()),
-    check: checkHeld,
-    close: (held) => withSession((session) => endKeeper(session, held.name)),
+    check: (session, held) => checkHeld(session, held, close),
+    close,
   };
 }
 
@@ -154,7 +153,7 @@ class Opening {
       name,
       tables: wanted.map((table) => table.oid),
       lockTimeoutMs,
-      maxKeeperSeconds: this.#options.maxKeeperSeconds ?? 43_200,
+      maxKeeperSeconds: this.#options.moment.maxKeeperSeconds ?? 43_200,
       startBefore: clock?.start_before,
     });
     const schedule = "select cron.schedule($1, $2, $3)";
@@ -250,6 +249,7 @@ class Opening {
       unreadable: seen.filter((table) => !table.readable).map((table) => table.sqlName),
       backend: found.backend,
       name,
+      yieldAfterMs: this.#options.moment.yieldAfterMs ?? null,
     };
   }
 }

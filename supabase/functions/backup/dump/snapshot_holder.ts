@@ -13,6 +13,7 @@
 import { BackupError } from "../core/errors.ts";
 import type { Session } from "../postgres/session.ts";
 import type { DumpOptions } from "./context.ts";
+import { describeWaiters, findWaiters, type Waiter } from "./snapshot_waiters.ts";
 
 /** A moment that is held. It survives JSON. */
 export interface HeldSnapshot {
@@ -31,6 +32,8 @@ export interface HeldSnapshot {
   backend: HolderIdentity;
   /** What the holder is called in `pg_stat_activity.application_name` and as a job of pg_cron. */
   name: string;
+  /** The backup gives way to whoever waits longer than this for its locks; null for never. */
+  yieldAfterMs: number | null;
 }
 
 /** What tells one transaction of one server process from every other. */
@@ -54,6 +57,10 @@ export interface OpenHeldOptions {
   lockTimeoutMs?: number;
   /** How often to begin anew when tables come, go or are rewritten in between. @default 5 */
   attempts?: number;
+  /** Whoever waits longer than this behind the backup's locks makes it give way. @default null, never */
+  yieldAfterMs?: number | null;
+  /** A keeper ends itself after this time, because it holds back VACUUM. @default 43200 */
+  maxKeeperSeconds?: number;
   signal?: AbortSignal | undefined;
 }
 
@@ -67,11 +74,12 @@ export interface SnapshotHolder {
   open(options: OpenHeldOptions): Promise<HeldSnapshot>;
   /**
    * Proves over any connection, in a transaction or not, that the moment is still held: the same
-   * transaction of the same server process, with all its locks.
+   * transaction of the same server process, with all its locks. Ends it when it has to give way.
    *
+   * @returns who waits behind it
    * @throws `snapshot_lost`
    */
-  check(session: Session, held: HeldSnapshot): Promise<void>;
+  check(session: Session, held: HeldSnapshot): Promise<Waiter[]>;
   /** Ends it, from any worker, and waits until the locks are free; nothing happens when it is ended. */
   close(held: HeldSnapshot): Promise<void>;
 }
@@ -86,36 +94,48 @@ const UTC = (time: string) =>
  * Locks are counted, not compared: a transaction that is the same has no others in place of those.
  */
 const STATE = `
-  select ${UTC("a.backend_start")} as started_at, ${UTC("a.xact_start")} as transaction_at,
-         l.transaction, l.held
+  select ${UTC("a.backend_start")} as started_at, ${UTC("a.xact_start")} as transaction_at, l.*
     from pg_catalog.pg_stat_get_activity($1) a
    cross join (
-     select pg_catalog.max(k.virtualtransaction) as transaction,
+     select pg_catalog.max(k.virtualtransaction) filter (where k.granted and k.pid = $1)
+              as transaction,
             (pg_catalog.count(*) filter (
-               where k.locktype = 'relation' and k.mode = 'AccessShareLock' and k.relation >= 16384
-                 and k.database = (select d.oid from pg_catalog.pg_database d
-                                    where d.datname = pg_catalog.current_database())))::int as held
+               where k.granted and k.pid = $1 and k.mode = 'AccessShareLock'
+                 and k.relation >= 16384 and k.database = here.oid))::int as held,
+            (pg_catalog.count(*) filter (
+               where not k.granted and k.locktype = 'relation' and k.database = here.oid))::int
+              as waiting
        from pg_catalog.pg_locks k
-      where k.pid = $1 and k.granted) l`;
+      cross join (select d.oid from pg_catalog.pg_database d
+                   where d.datname = pg_catalog.current_database()) here) l`;
 
-/** Who a server process is, with its present transaction and the number of tables that it holds. */
-export async function identify(
-  session: Session,
-  pid: number,
-): Promise<{ backend: HolderIdentity; held: number } | null> {
-  const [row] = await session.query(STATE, [pid]);
-  if (row === undefined || row.transaction === null) return null;
-  const backend = {
-    pid,
-    startedAt: row.started_at,
-    transactionAt: row.transaction_at,
-    transaction: row.transaction,
-  };
-  return { backend, held: row.held };
+/** What is to be seen of a server process. */
+export interface HolderState {
+  backend: HolderIdentity;
+  /** Number of tables (and indexes) that it has locked for reading. */
+  held: number;
+  /** Number of all who wait for a table of this database. */
+  waiting: number;
 }
 
-/** See {@linkcode SnapshotHolder.check}. */
-export async function checkHeld(session: Session, held: HeldSnapshot): Promise<void> {
+/** Who a server process is, with its present transaction; null when there is none. */
+export async function identify(session: Session, pid: number): Promise<HolderState | null> {
+  const [row] = await session.query(STATE, [pid]);
+  if (row === undefined || row.transaction === null) return null;
+  const { started_at: startedAt, transaction_at: transactionAt, transaction } = row;
+  return {
+    backend: { pid, startedAt, transactionAt, transaction },
+    held: row.held,
+    waiting: row.waiting,
+  };
+}
+
+/** See {@linkcode SnapshotHolder.check}; `close` is that of the holder. */
+export async function checkHeld(
+  session: Session,
+  held: HeldSnapshot,
+  close: (held: HeldSnapshot) => Promise<void>,
+): Promise<Waiter[]> {
   const now = await identify(session, held.backend.pid);
   const same = now !== null && now.backend.transaction === held.backend.transaction &&
     now.backend.startedAt === held.backend.startedAt &&
@@ -124,6 +144,18 @@ export async function checkHeld(session: Session, held: HeldSnapshot): Promise<v
   if (now.held < held.locked.length) {
     throw lost(held, `${held.locked.length - now.held} of its locks are gone`);
   }
+  if (now.waiting === 0) return [];
+  const waiters = await findWaiters(session, held.backend.pid);
+  const { yieldAfterMs } = held;
+  if (yieldAfterMs === null) return waiters;
+  const impatient = waiters.filter((waiter) => waiter.waitedMs >= yieldAfterMs);
+  if (impatient.length === 0) return waiters;
+  await close(held);
+  throw new BackupError(
+    "snapshot_lost",
+    `Cannot go on with the backup's moment: it gave way to others (${describeWaiters(impatient)})`,
+    { hint: "The backup has to begin again; what it has stored is not stored twice." },
+  );
 }
 
 function lost(held: HeldSnapshot, why: string): BackupError {

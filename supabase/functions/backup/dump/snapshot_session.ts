@@ -29,26 +29,27 @@ export interface SessionHolderOptions {
 /** A holder whose transactions live on connections of this process. */
 export function sessionHolder({ connect }: SessionHolderOptions): SnapshotHolder {
   const mine = new Map<string, Guard>();
+  const close = async (held: HeldSnapshot) => {
+    const guard = mine.get(held.name);
+    if (guard !== undefined) {
+      mine.delete(held.name);
+      return await guard.end();
+    }
+    const session = await connect();
+    try {
+      await endBackend(session, held.backend);
+    } finally {
+      await session.close();
+    }
+  };
   return {
     async open(options) {
       const { held, session } = await openOwn(connect, options);
       mine.set(held.name, new Guard(session, held.id));
       return held;
     },
-    check: checkHeld,
-    async close(held) {
-      const guard = mine.get(held.name);
-      if (guard !== undefined) {
-        mine.delete(held.name);
-        return await guard.end();
-      }
-      const session = await connect();
-      try {
-        await endBackend(session, held.backend);
-      } finally {
-        await session.close();
-      }
-    },
+    check: (session, held) => checkHeld(session, held, close),
+    close,
   };
 }
 
@@ -82,6 +83,7 @@ async function openOwn(
       held: {
         strategy: "session",
         ...{ id, takenAt, lsn, locked: [...locked], unreadable, backend, name },
+        yieldAfterMs: options.yieldAfterMs ?? null,
       },
     };
   } catch (error) {

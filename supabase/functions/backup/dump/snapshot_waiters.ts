@@ -4,7 +4,6 @@
  * @module
  */
 import type { Session } from "../postgres/session.ts";
-import type { HeldSnapshot } from "./snapshot_holder.ts";
 
 /** Somebody who wants a table of the backup for themselves. */
 export interface Waiter {
@@ -38,9 +37,9 @@ const WAITERS = `
    where $1 = any (pg_catalog.pg_blocking_pids(w.pid))
    order by waited_ms desc, w.pid`;
 
-/** Those who wait for the holder of a moment, the longest waiting first. */
-export async function findWaiters(session: Session, held: HeldSnapshot): Promise<Waiter[]> {
-  const rows = await session.query(WAITERS, [held.backend.pid]);
+/** Those who wait for the server process that holds a moment, the longest waiting first. */
+export async function findWaiters(session: Session, pid: number): Promise<Waiter[]> {
+  const rows = await session.query(WAITERS, [pid]);
   return rows.map((row) => ({
     pid: row.pid,
     role: row.role ?? "",
@@ -51,7 +50,7 @@ export async function findWaiters(session: Session, held: HeldSnapshot): Promise
   }));
 }
 
-/** One line about waiters for progress and remarks; null when nobody waits. */
+/** One line about waiters for progress and errors; null when nobody waits. */
 export function describeWaiters(waiters: readonly Waiter[]): string | null {
   const [first] = waiters;
   if (first === undefined) return null;
