@@ -27,6 +27,8 @@ export async function startS3Server(): Promise<S3Server> {
     endpoint: `http://127.0.0.1:${port}`,
     credentials: { AWS_ACCESS_KEY_ID: "S3RVER", AWS_SECRET_ACCESS_KEY: "S3RVER" },
     async close() {
+      // An orderly end would wait a minute and more for connections that clients keep.
+      server.httpServer.closeAllConnections();
       await server.close();
       await Deno.remove(directory, { recursive: true });
     },
