@@ -94,8 +94,16 @@ Deno.test("a restore into an empty database goes on past what fails and names it
            (select count(*)::int from public.names) as names,
            (select count(*)::int from pg_constraint
              where contype in ('p', 'f') and connamespace = 'public'::regnamespace) as constraints,
-           to_regclass('public.moods') is null as unmade`);
-  assert.deepEqual(found, { users: 20, orders: 20, names: 20, constraints: 3, unmade: true });
+           to_regclass('public.moods') is null as unmade,
+           exists (select from pg_stats where tablename = 'orders') as analyzed`);
+  assert.deepEqual(found, {
+    users: 20,
+    orders: 20,
+    names: 20,
+    constraints: 3,
+    unmade: true,
+    analyzed: true,
+  });
 });
 
 Deno.test("rows that do not fit an empty database fail by table, and the other tables are whole", async () => {

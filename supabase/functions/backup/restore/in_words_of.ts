@@ -12,6 +12,7 @@ import type { Entry, EntryKind } from "../core/model.ts";
 import { quoteIdentifier, quoteQualified } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
 import { EntryIndex, isTable } from "./entry_index.ts";
+import { silenceEventTriggers } from "./event_triggers.ts";
 import { tryStatements } from "./run_statements.ts";
 import { sameList } from "./statements.ts";
 
@@ -102,6 +103,7 @@ async function printAgain(
 ): Promise<Map<string, string[]>> {
   // Queries of others that hold a table for long are not worth the wait.
   await session.execute("SET LOCAL lock_timeout = 2000");
+  await silenceEventTriggers(session);
   const places = new Places(actual);
   const made = new Set<Entry>();
   const make = async (entry: Entry, names: readonly Entry[]) => {

@@ -13,6 +13,7 @@ export {
 export type { Failure } from "./failures.ts";
 export { inWordsOf } from "./in_words_of.ts";
 export { cutRestore, type RestoreStep } from "./cut_restore.ts";
+export { hasEventTriggerSwitch } from "./event_triggers.ts";
 export { EntryIndex } from "./entry_index.ts";
 export { cancelHanded } from "./hand_over.ts";
 export { type PlanInput, planRestore, refuseUnfit } from "./plan_restore.ts";

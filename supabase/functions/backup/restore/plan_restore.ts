@@ -11,6 +11,7 @@ import { planBeside } from "./beside.ts";
 import { addHazard, checkTarget, major, type TargetCheck } from "./check_target.ts";
 import { diffLive } from "./diff_live.ts";
 import { EntryIndex, isRows, isTable, sqlNameOf } from "./entry_index.ts";
+import { firingEventTriggers } from "./event_triggers.ts";
 import { expectedRoles, isOfRoles } from "./expected_roles.ts";
 import { fitBackup } from "./fit_backup.ts";
 import { LeaveOuts } from "./leave_out.ts";
@@ -92,6 +93,7 @@ export function planRestore(given: PlanInput): RestorePlan {
   if (mode === "over" && !input.safetyBackup) {
     addHazard(check.hazards, "no-safety-backup", [target.database]);
   }
+  addHazard(check.hazards, "event-triggers-fire", firingEventTriggers(target, mode));
   plan.hazards = listHazards(check.hazards, input);
   checkLocks(plan, target);
   return plan;

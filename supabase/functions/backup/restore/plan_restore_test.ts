@@ -71,6 +71,7 @@ function target(entries: Entry[], more: Partial<TargetFacts> = {}): TargetFacts 
     tablespaces: [],
     lackedProviders: [],
     lackedCollations: [],
+    eventTriggers: [],
     lockCapacity: 6400,
     entries,
     ...more,

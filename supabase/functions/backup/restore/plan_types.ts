@@ -52,6 +52,7 @@ export interface TargetFacts {
   /** Quoted names of label providers that the backup names and the server has not loaded. */
   lackedProviders: string[];
   lackedCollations: LackedCollation[];
+  eventTriggers: LiveEventTrigger[];
   /** Locks that one transaction can count on. */
   lockCapacity: number;
   /** Live entries in restore order, as the dumper reads them. */
@@ -64,6 +65,16 @@ export interface LackedCollation {
   name: string;
   /** What the server says. */
   reason: string;
+}
+
+/** An event trigger of the target that is not disabled. */
+export interface LiveEventTrigger {
+  name: string;
+  owner: string;
+  /** Extension that it belongs to, null for none. */
+  extension: string | null;
+  /** pg_event_trigger.evtenabled: O, R or A. */
+  state: string;
 }
 
 /** Rights of the restoring role that the plan depends on. */
@@ -110,6 +121,8 @@ export const HAZARDS = {
     "roles that the target lacks cannot be made: what they own stays with the restoring role",
   "lossy-role":
     "objects that the restoring role may not make are left out with all that needs them",
+  "event-triggers-fire":
+    "event triggers that the restoring role cannot silence may refuse or change what it does",
   "older-target": "the target's major version is older than the source's",
   "no-safety-backup": "there is no safety backup to go back to",
   "damaged-backup": "rows that could not be read at backup time are not in the backup",

@@ -4,8 +4,8 @@
  * @module
  */
 import type { Entry } from "../core/model.ts";
-import type { Session } from "../postgres/session.ts";
-import type { BackupFacts, TargetFacts } from "./plan_types.ts";
+import type { Row, Session } from "../postgres/session.ts";
+import type { BackupFacts, LiveEventTrigger, TargetFacts } from "./plan_types.ts";
 import { lackedCollations, lackedProviders } from "./probe_target.ts";
 
 const FACTS = `
@@ -51,6 +51,17 @@ function rolesQuery(serverVersion: number): string {
       from pg_catalog.pg_roles r`;
 }
 
+const EVENT_TRIGGERS = `
+  select e.evtname::text as name, pg_catalog.pg_get_userbyid(e.evtowner)::text as owner,
+         e.evtenabled::text as state,
+         (select x.extname::text
+            from pg_catalog.pg_depend d join pg_catalog.pg_extension x on x.oid = d.refobjid
+           where d.classid = 'pg_catalog.pg_event_trigger'::regclass and d.objid = e.oid
+             and d.deptype = 'e') as extension
+    from pg_catalog.pg_event_trigger e
+   where e.evtenabled <> 'D'
+   order by e.evtname`;
+
 /** Reads the facts. `entries` is the live model, which the caller reads by the dumper. */
 export async function readTargetFacts(
   session: Session,
@@ -79,6 +90,7 @@ export async function readTargetFacts(
     tablespaces: facts!.tablespaces,
     lackedProviders: await lackedProviders(session, backup.entries),
     lackedCollations: await lackedCollations(session, backup.entries, entries),
+    eventTriggers: await session.query<LiveEventTrigger & Row>(EVENT_TRIGGERS),
     lockCapacity: facts!.lock_capacity,
     entries,
   };

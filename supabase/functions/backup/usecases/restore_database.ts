@@ -138,9 +138,17 @@ async function intoEmpty(
     await prepareSession(worker, target, options.request);
     workers.push(worker);
   }
-  const applied = await apply(work, { plan, target, workers });
-  applied.leftOut.push(...await analyze(session, plan));
-  return reportOf(plan, { applied });
+  try {
+    const applied = await apply(work, { plan, target, workers });
+    applied.leftOut.push(...await analyze(session, plan));
+    return reportOf(plan, { applied });
+  } catch (error) {
+    // The rest was made and will be used.
+    if (error instanceof BackupError && error.details?.failed !== undefined) {
+      await analyze(session, plan);
+    }
+    throw error;
+  }
 }
 
 /**
@@ -347,8 +355,8 @@ export async function analyze(session: Session, plan: RestorePlan): Promise<Left
   const views = plan.refresh.map((entry) =>
     entry.identity.replace(/^refresh REFRESH MATERIALIZED VIEW /, "")
   );
-  const all = [...names, ...views];
   try {
+    const all = await existing(session, [...names, ...views]);
     for (let at = 0; at < all.length; at += 50) {
       await session.execute(`ANALYZE ${all.slice(at, at + 50).join(", ")}`);
     }
@@ -360,6 +368,17 @@ export async function analyze(session: Session, plan: RestorePlan): Promise<Left
 }
 
 /** What is told of a restore. */
+/** Those of the quoted names that name a relation: into an empty database some may have failed. */
+async function existing(session: Session, names: readonly string[]): Promise<string[]> {
+  const list = names.map((name) => `"${name.replace(/[\\"]/g, "\\$&")}"`).join(",");
+  const rows = await session.query<{ name: string }>(
+    `select n.name from pg_catalog.unnest($1::text[]) with ordinality n (name, place)
+      where pg_catalog.to_regclass(n.name) is not null order by n.place`,
+    [`{${list}}`],
+  );
+  return rows.map(({ name }) => name);
+}
+
 export function reportOf(
   plan: RestorePlan,
   result: { dryRun?: boolean; applied?: Applied; safetyBackupId?: string | null },

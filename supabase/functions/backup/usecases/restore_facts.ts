@@ -10,6 +10,7 @@ import type { Repository } from "../repository/mod.ts";
 import {
   type BackupFacts,
   borrowRoles,
+  hasEventTriggerSwitch,
   inWordsOf,
   ownersToBorrow,
   readTargetFacts,
@@ -86,4 +87,7 @@ export async function prepareSession(
     `SET lock_timeout = ${lockTimeoutMs}; SET storage.allow_delete_query = 'true'`,
   );
   if (target.role.replicaMode) await session.execute("SET session_replication_role = replica");
+  if (target.role.superuser && hasEventTriggerSwitch(session)) {
+    await session.execute("SET event_triggers = off");
+  }
 }
