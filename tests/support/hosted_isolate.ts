@@ -25,6 +25,8 @@ function report(): void {
   say({ memoryBytes: heapUsed + external, pending: pending.size });
 }
 
+say({ began: true });
+
 const globals = globalThis as Record<string, unknown>;
 globals.EdgeRuntime = {
   waitUntil(work: Promise<unknown>) {

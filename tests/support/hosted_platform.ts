@@ -3,8 +3,9 @@
  * `hosted_isolate.ts`), routes requests to them and enforces the limits by killing.
  *
  * How it counts, and where that differs from the platform:
- * - CPU is the time of the process's main thread, from its start: loading the modules counts, and costs
- *   more here than from the platform's bundle. Half of the limit retires the isolate, all of it kills.
+ * - CPU is the time of the process's main thread from the moment when the isolate's own code begins:
+ *   Deno's start does not count, loading the function's modules does, and costs more here than from the
+ *   platform's bundle. Half of the limit retires the isolate, all of it kills.
  * - Memory is used heap plus what hangs on it outside, as the platform counts, reported by the isolate
  *   five times a second; a peak between two reports goes unseen, so the resident set is kept as well.
  * - The wall clock retires at half and kills at its end. `beforeunload` comes at 90 percent of each limit.
@@ -90,6 +91,8 @@ interface Isolate {
   pending: number;
   memoryBytes: number;
   cpuMs: number;
+  /** What starting Deno took. */
+  startCpuMs: number;
   retired: boolean;
   warned: boolean;
   ended: boolean;
@@ -238,6 +241,7 @@ class Platform implements HostedPlatform {
       pending: 0,
       memoryBytes: 0,
       cpuMs: 0,
+      startCpuMs: 0,
       retired: false,
       warned: false,
       ended: false,
@@ -257,6 +261,11 @@ class Platform implements HostedPlatform {
       if (!line.startsWith("{")) return this.#options.onLog?.(line);
       const said = JSON.parse(line);
       if (said.port !== undefined) return port.resolve(said.port);
+      if (said.began) {
+        this.#measure(isolate);
+        isolate.startCpuMs = isolate.cpuMs;
+        return;
+      }
       isolate.memoryBytes = said.memoryBytes;
       isolate.pending = said.pending;
       const { peakMemoryBytes } = this.#figures;
@@ -295,7 +304,7 @@ class Platform implements HostedPlatform {
     const { pid } = isolate.process;
     try {
       const spent = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/schedstat`);
-      isolate.cpuMs = Number(spent.split(" ")[0]) / 1e6;
+      isolate.cpuMs = Number(spent.split(" ")[0]) / 1e6 - isolate.startCpuMs;
       const pages = Number(Deno.readTextFileSync(`/proc/${pid}/statm`).split(" ")[1]);
       const resident = Math.max(this.#figures.peakResidentBytes, pages * 4096);
       this.#figures.peakResidentBytes = resident;

@@ -83,7 +83,7 @@ const BUFFERS = 2;
 /** A part streams: beyond so many bytes it needs no more memory. */
 const LARGEST_BUFFER_BYTES = 24 * 1024 * 1024;
 /** Loading the modules has cost CPU before anything could be measured, at most so much of it. */
-const LONGEST_BOOT_MS = 500;
+const LONGEST_BOOT_MS = 300;
 
 /** Where the measurements come from; tests hold them. */
 export interface BudgetSources {
