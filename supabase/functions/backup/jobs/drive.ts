@@ -90,6 +90,14 @@ export class Drive {
     return "started";
   }
 
+  /** For whoever has just recorded a job: this process works on it, or another one is called. */
+  begin(): void {
+    if (this.wake() !== "spent") return;
+    const called = this.#options.call(1)
+      .catch((error) => this.#options.onError(toBackupError(error)));
+    this.#options.waitUntil?.(called);
+  }
+
   /** Waits until this process's worker has ended. */
   async idle(): Promise<void> {
     while (this.#working !== null) await this.#working;

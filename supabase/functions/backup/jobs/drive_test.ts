@@ -74,6 +74,8 @@ Deno.test("Drive hands over when the platform ends the process, and begins nothi
   await it.drive.idle();
   assert.deepEqual(it.calls, [1]);
   assert.equal(it.drive.wake(), "spent");
+  it.drive.begin(); // a job that is started here has to be somebody else's
+  assert.deepEqual(it.calls, [1, 1]);
 });
 
 Deno.test("Drive hands nothing over when it has only waited", async () => {
