@@ -80,31 +80,16 @@ export function parseAclItem(text: string): AclItem {
 }
 
 /**
- * What rights become when their object gets another owner: he takes the place of the old one.
+ * The rights that schema public has in a new database once it is given to an owner. Those remembered by
+ * the source would mislead: there are none of a public that was dropped and made again.
  *
- * @param items rights as aclitem texts, the first of them granted by the old owner
- * @param ownersDefault what `acldefault` says for the new owner
+ * @param ownersDefault what `acldefault` says for the owner
  */
-export function rightsOfOwner(
-  items: readonly string[],
-  ownersDefault: readonly string[],
-): string[] {
-  const [first] = items;
-  const [own] = ownersDefault;
-  if (first === undefined || own === undefined) return [...items];
-  const before = grantorText(first);
-  const after = grantorText(own);
-  return items.map((text) => {
-    if (grantorText(text) !== before) return text;
-    const rest = text.slice(0, text.length - before.length) + after;
-    return text.startsWith(`${before}=`) ? after + rest.slice(before.length) : rest;
+export function rightsOfNewPublic(ownersDefault: readonly string[]): string[] {
+  return ownersDefault.flatMap((own) => {
+    const [, afterGrantee] = takeRoleName(own, 0);
+    return [own, `=U${own.slice(own.indexOf("/", afterGrantee))}`];
   });
-}
-
-/** The grantor as the aclitem writes him. */
-function grantorText(text: string): string {
-  const [, afterGrantee] = takeRoleName(text, 0);
-  return text.slice(text.indexOf("/", afterGrantee) + 1);
 }
 
 /** The role name that starts at `from`, without its quotes, and where it ends. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseAclItem, rightsOfOwner, rightsStatements } from "./rights.ts";
+import { parseAclItem, rightsOfNewPublic, rightsStatements } from "./rights.ts";
 
 const table = { grantType: "TABLE", on: 'TABLE "s"."t"', owner: "owner" };
 
@@ -78,10 +78,9 @@ Deno.test("default privileges are written in their role's name, not in the grant
   ]);
 });
 
-Deno.test("a new owner takes the old one's place in rights, as grantee and as grantor", () => {
-  assert.deepEqual(
-    rightsOfOwner(['"o/""=d"=UC/"o/""=d"', '=U/"o/""=d"', 'a=U/"o/""=d"', "a=C/b"], ["n=UC/n"]),
-    ["n=UC/n", "=U/n", "a=U/n", "a=C/b"],
-  );
-  assert.deepEqual(rightsOfOwner([], ["n=UC/n"]), []);
+Deno.test("public belongs to its owner, and everybody may use it", () => {
+  assert.deepEqual(rightsOfNewPublic(['"o/""=d"=UC/"o/""=d"']), [
+    '"o/""=d"=UC/"o/""=d"',
+    '=U/"o/""=d"',
+  ]);
 });

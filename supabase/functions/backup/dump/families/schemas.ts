@@ -5,7 +5,7 @@
  */
 import { quoteIdentifier } from "../../postgres/quote.ts";
 import type { CatalogFamily, DumpContext } from "../context.ts";
-import { rightsOfOwner } from "../rights.ts";
+import { rightsOfNewPublic } from "../rights.ts";
 import { isManagedSchema, takeOfSchema } from "../selection.ts";
 
 const SCHEMAS = `
@@ -50,10 +50,7 @@ export const schemasFamily: CatalogFamily = {
           grantName: name,
           acl: row.acl,
           aclDefault: row.acl_default,
-          // Every database has public with the rights of its first owner; ALTER SCHEMA hands them on.
-          initial: row.nspname === "public" && row.initial !== null
-            ? rightsOfOwner(row.initial, row.acl_default)
-            : row.initial,
+          initial: row.nspname === "public" ? rightsOfNewPublic(row.acl_default) : row.initial,
         },
         commentable: !isRights,
         dependsOn: [],
