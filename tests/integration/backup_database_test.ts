@@ -271,6 +271,40 @@ Deno.test("copyUnit() goes past those who wait for its table, and keeps nobody w
   });
 });
 
+Deno.test("backupDatabase() says who waited for it, and gives way to them if asked", async () => {
+  for (const yieldAfterMs of [null, 0]) {
+    await scratch(async (database) => {
+      const [observer, waiting] = [await database.open(), await database.open()];
+      await observer.execute("CREATE TABLE t AS SELECT i FROM generate_series(1, 100) i");
+      const repository = await newRepository();
+      let altered: Promise<void> | undefined;
+      // The first connection that joins a moment finds somebody who waits for the table.
+      const open = async () => {
+        const session = await database.open();
+        const execute = session.execute.bind(session);
+        session.execute = async (sql) => {
+          if (altered === undefined && sql.includes("SET TRANSACTION SNAPSHOT")) {
+            altered = waiting.execute("ALTER TABLE t ADD COLUMN more int");
+            await untilWaiting(observer, waiting.backendPid);
+          }
+          await execute(sql);
+        };
+        return session;
+      };
+      const { record, rows } = await backup({ open }, repository, { yieldAfterMs });
+      await altered;
+      assert.equal(rows.t?.rows, 100);
+      const remarks = record.consistency.remarks.join();
+      // Having given way, it shows the table as it is after the change, and nobody has waited for it.
+      assert.equal(
+        /"?t"?: a transaction of role postgres had to wait/.test(remarks),
+        yieldAfterMs === null,
+      );
+      assert.equal(rows.t.data?.columns.length, yieldAfterMs === null ? 1 : 2);
+    });
+  }
+});
+
 Deno.test("backupDatabase() names damaged rows, and leaves them out and marks them if asked", async () => {
   await scratch(async (database) => {
     const session = await database.open();

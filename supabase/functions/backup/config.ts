@@ -107,6 +107,8 @@ const VARIABLES: readonly [string, keyof Settings, (text: string) => unknown][] 
   ["BACKUP_EXCLUDE_TABLES", "excludeTables", readList],
   ["BACKUP_EXCLUDE_TABLE_DATA", "excludeTableData", readList],
   ["BACKUP_LOCK_TIMEOUT_SECONDS", "lockTimeoutSeconds", toNumber],
+  ["BACKUP_YIELD_TO_WAITERS_SECONDS", "yieldToWaitersSeconds", toNumber],
+  ["BACKUP_MAX_KEEPER_SECONDS", "maxKeeperSeconds", toNumber],
   ["BACKUP_DATABASE_DISK_BYTES", "databaseDiskBytes", toNumber],
   ["BACKUP_ALLOW_LEGACY_KEY", "allowLegacyServiceRoleKey", toBoolean],
   ["BACKUP_MAX_WORKERS", "maxWorkers", toNumber],

@@ -74,6 +74,8 @@ export const settingsSchema = z.strictObject({
   excludeTables: z.array(pattern).max(1000),
   excludeTableData: z.array(pattern).max(1000),
   lockTimeoutSeconds: z.number().int().min(1).max(3600),
+  yieldToWaitersSeconds: z.number().int().min(1).max(86400).optional(),
+  maxKeeperSeconds: z.number().int().min(60).max(604800),
   allowLegacyServiceRoleKey: z.boolean(),
   maxWorkers: z.number().int().min(1).max(32),
   workerCpuSeconds: z.number().positive().max(86400).optional(),
@@ -132,6 +134,7 @@ export const DEFAULT_SETTINGS: Settings = {
   excludeTables: [],
   excludeTableData: [],
   lockTimeoutSeconds: 30,
+  maxKeeperSeconds: 43_200,
   allowLegacyServiceRoleKey: true,
   maxWorkers: 4,
 };

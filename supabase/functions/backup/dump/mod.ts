@@ -28,7 +28,7 @@ export {
   createSnapshotHolder,
   type SnapshotHolderOptions,
 } from "./snapshot_strategy.ts";
-export { describeWaiters, findWaiters, type Waiter } from "./snapshot_waiters.ts";
+export { describeWaiters, findWaiters, type Waiter, waiterRemarks } from "./snapshot_waiters.ts";
 export { keeperHolder, type KeeperHolderOptions } from "./keeper.ts";
 export { cleanStrayKeepers, type FoundHolder, listKeepers } from "./keeper_list.ts";
 export { readBinaryRows, readTextRows, type RowValues } from "./data/binary_rows.ts";

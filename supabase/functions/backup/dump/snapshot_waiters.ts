@@ -50,6 +50,13 @@ export async function findWaiters(session: Session, pid: number): Promise<Waiter
   }));
 }
 
+/** What a backup says of those who waited, once it is made. */
+export function waiterRemarks(waiters: readonly Waiter[]): string[] {
+  return waiters.map(({ role, table }) =>
+    `${table}: a transaction of role ${role} had to wait for the backup's lock`
+  );
+}
+
 /** One line about waiters for progress and errors; null when nobody waits. */
 export function describeWaiters(waiters: readonly Waiter[]): string | null {
   const [first] = waiters;

@@ -28,6 +28,10 @@ export interface BackupRequest {
   limits?: DataLimits;
   /** How long to wait for the lock of a table. @default 60000 */
   lockTimeoutMs?: number;
+  /** Whoever waits longer than this behind the backup's locks makes it begin again. @default null, never */
+  yieldAfterMs?: number | null;
+  /** See `BackupPlan`. @default 43200 */
+  maxKeeperSeconds?: number;
   /** What to do about rows that the server cannot read. @default "fail" */
   onDamage?: "fail" | "skip";
   /** How often to begin when definitions change meanwhile. @default 3 */
@@ -60,7 +64,8 @@ export async function backupDatabase(options: BackupDatabaseOptions): Promise<Ba
   const plan = backupPlan(request, { clock, writtenBy });
   const { backupId, reason } = plan;
   const holder = sessionHolder({ connect });
-  await runInProcess(backupInParts({ plan, connect, repository, holder, clock, copier }), {
+  const dump = () => Promise.resolve(request.dump);
+  await runInProcess(backupInParts({ plan, dump, connect, repository, holder, clock, copier }), {
     ...{ clock, signal, onProgress },
     job: {
       ...{ jobId: backupId, kind: "backup", type: "database", backupId, reason, createdBy: null },
@@ -73,10 +78,10 @@ export async function backupDatabase(options: BackupDatabaseOptions): Promise<Ba
 
 /** A request with everything decided that it leaves open. */
 export function backupPlan(
-  request: BackupRequest,
+  request: Omit<BackupRequest, "dump">,
   { clock, writtenBy }: { clock: Clock; writtenBy: string },
 ): BackupPlan {
-  const { origin, dump } = request;
+  const { origin } = request;
   const prefix = origin === "safety" ? "safety" : "backup";
   return {
     backupId: request.backupId ?? newJobId(prefix, clock.now()),
@@ -84,7 +89,9 @@ export function backupPlan(
     projectRef: request.projectRef ?? null,
     limits: request.limits ?? DEFAULT_LIMITS,
     lockTimeoutMs: request.lockTimeoutMs ?? 60_000,
+    yieldAfterMs: request.yieldAfterMs ?? null,
+    maxKeeperSeconds: request.maxKeeperSeconds ?? 43_200,
     onDamage: request.onDamage ?? "fail",
-    ...{ origin, dump, writtenBy },
+    ...{ origin, writtenBy },
   };
 }

@@ -12,6 +12,7 @@ import {
   type DatabaseReading,
   type DataLimits,
   describeTableData,
+  describeWaiters,
   type DumpOptions,
   type HeldSnapshot,
   joinSnapshot,
@@ -21,6 +22,7 @@ import {
   readDatabase,
   recheck,
   type SnapshotHolder,
+  waiterRemarks,
 } from "../dump/mod.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import { pinSettings, refuseViewsOfUsers } from "../postgres/pinned_settings.ts";
@@ -50,9 +52,12 @@ export interface BackupPlan {
   origin: BackupRecord["origin"];
   /** Ref of the Supabase project. */
   projectRef: string | null;
-  dump: DumpOptions;
   limits: DataLimits;
   lockTimeoutMs: number;
+  /** Whoever waits longer than this behind the backup's locks makes it begin again; null for never. */
+  yieldAfterMs: number | null;
+  /** After this time nobody holds the backup's moment any more, if it is held in the database. */
+  maxKeeperSeconds: number;
   onDamage: "fail" | "skip";
   /** Release that writes. */
   writtenBy: string;
@@ -61,6 +66,8 @@ export interface BackupPlan {
 /** What a worker does its parts with. */
 export interface BackupInPartsOptions {
   plan: BackupPlan;
+  /** Which objects are saved; asked once, at the beginning. */
+  dump: () => Promise<DumpOptions>;
   /** Opens a connection to the database that is saved. */
   connect: () => Promise<Session>;
   repository: Repository;
@@ -74,6 +81,7 @@ export interface BackupInPartsOptions {
 /** What the first part gives to all others. */
 interface Opened {
   held: HeldSnapshot;
+  dump: DumpOptions;
   createdAt: string;
 }
 
@@ -90,8 +98,19 @@ interface Read {
   written: WrittenTotals;
 }
 
+/** What the copying of some rows came to. */
+interface Copied {
+  result: CopyRowsResult;
+  bytes: number;
+}
+
+/** The parts that a backup begins with. */
+export const FIRST_OF_BACKUP: readonly NewPart[] = [
+  { step: 0, name: "locking-tables", payload: null, bytes: 0 },
+];
+
 /** Names of the parts, which are what users see of them. */
-const OPEN = "locking-tables";
+const OPEN = FIRST_OF_BACKUP[0]!.name;
 const READ = "reading-definitions";
 const COPY = "copying-rows";
 const FINISH = "writing-the-manifest";
@@ -100,7 +119,7 @@ const FINISH = "writing-the-manifest";
 export function backupInParts(options: BackupInPartsOptions): JobDefinition {
   const backup = new BackupInParts(options);
   return {
-    first: () => [{ step: 0, name: OPEN, payload: null, bytes: 0 }],
+    first: () => [...FIRST_OF_BACKUP],
     run: (lease, context) => backup.run(lease, context),
     end: (_how, context) => backup.end(context),
     leave: () => backup.leave(),
@@ -146,18 +165,23 @@ class BackupInParts {
 
   /** Locks the tables and takes the moment that everything is read at. */
   async #open({ jobId }: Lease, { signal }: PartContext): Promise<PartOutcome> {
-    const { holder, clock, plan: { dump, lockTimeoutMs } } = this.#options;
+    const { holder, clock, plan } = this.#options;
+    const { lockTimeoutMs, yieldAfterMs, maxKeeperSeconds } = plan;
     const createdAt = clock.now().toISOString();
-    const held = await holder.open({ jobId, dump, lockTimeoutMs, signal });
-    const opened: Opened = { held, createdAt };
+    const dump = await this.#options.dump();
+    const opening = holder.open({
+      ...{ jobId, dump, lockTimeoutMs, yieldAfterMs, maxKeeperSeconds, signal },
+    });
+    const held = await unlessAborted(opening, signal, (late) => holder.close(late));
+    const opened: Opened = { held, dump, createdAt };
     return { result: toJson(opened), add: [{ step: 1, name: READ, payload: null, bytes: 0 }] };
   }
 
   /** Reads and stores the definitions, and cuts the rows into parts. */
   async #read(lease: Lease, context: PartContext): Promise<PartOutcome> {
     const { repository, plan } = this.#options;
-    const { dump, limits, onDamage } = plan;
-    const { held } = await this.#opened(lease, context);
+    const { limits, onDamage } = plan;
+    const { held, dump } = await this.#opened(lease, context);
     const model = await this.#withJoined(held, async (session) => {
       await lockAllJoined(session, held);
       const model = await readDatabase(session, dump);
@@ -166,7 +190,7 @@ class BackupInParts {
       requireReadable(model, held);
       await this.#options.holder.check(session, held);
       return model;
-    }, { keep: false });
+    }, { keep: false, signal: context.signal });
 
     context.signal.throwIfAborted();
     await repository.claimOwner({
@@ -223,20 +247,27 @@ class BackupInParts {
       onBytes: (bytes: number) => void;
       context: PartContext;
     },
-  ): Promise<{ result: CopyRowsResult; bytes: number }> {
+  ): Promise<Copied> {
     const { repository, holder, copier } = this.#options;
     const { signal } = context;
     const { bytes } = await this.#readResult(lease, context);
+    const checked = async (session: Session, copied: Copied): Promise<Copied> => {
+      const waiters = await holder.check(session, held);
+      const waiting = describeWaiters(waiters);
+      if (waiting !== null) context.onProgress({ phase: `${COPY}; ${waiting}` });
+      const remarks = [...copied.result.remarks, ...waiterRemarks(waiters)];
+      return { ...copied, result: { ...copied.result, remarks } };
+    };
     if (copier !== undefined && bytes >= copier.leastBytes) {
       const copied = await copier.copy(payload, { snapshotId: held.id, onBytes, signal });
-      await this.#withJoined(held, (session) => holder.check(session, held));
-      return copied;
+      return await this.#withJoined(held, (session) => checked(session, copied), { signal });
     }
     return await this.#withJoined(held, async (session) => {
-      const copied = await copyPart(payload, { session, repository, onBytes, signal });
-      await holder.check(session, held);
-      return copied;
-    });
+      return await checked(
+        session,
+        await copyPart(payload, { session, repository, onBytes, signal }),
+      );
+    }, { signal });
   }
 
   /** Puts together what all parts gave. Nothing is read any more, so the moment need not be held. */
@@ -337,17 +368,22 @@ class BackupInParts {
   async #withJoined<T>(
     held: HeldSnapshot,
     work: (session: Session) => Promise<T>,
-    { keep = true }: { keep?: boolean } = {},
+    { signal, keep = true }: { signal: AbortSignal; keep?: boolean },
   ): Promise<T> {
+    signal.throwIfAborted();
     const index = this.#joined.findIndex((each) => each.held === held.id);
     const session = index < 0 ? await this.#connect() : this.#joined.splice(index, 1)[0]!.session;
     let free = false;
+    // The server may have nothing to say for long: it is told.
+    const cancel = () => void session.cancel().catch(() => {});
+    signal.addEventListener("abort", cancel, { once: true });
     try {
       if (index < 0) await joinSnapshot(session, held.id);
       const result = await work(session);
-      free = keep;
+      free = keep && !signal.aborted;
       return result;
     } finally {
+      signal.removeEventListener("abort", cancel);
       if (free) this.#joined.push({ session, held: held.id });
       else await session.close();
     }
@@ -363,6 +399,26 @@ class BackupInParts {
       await session.close();
       throw error;
     }
+  }
+}
+
+/** Gives up waiting when the signal is aborted; what comes after that is undone. */
+async function unlessAborted<T>(
+  coming: Promise<T>,
+  signal: AbortSignal,
+  undo: (late: T) => Promise<void>,
+): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([coming, aborted.promise]);
+  } catch (error) {
+    // Nobody is left to hear of a failure of either.
+    if (signal.aborted) coming.then(undo).catch(() => {});
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

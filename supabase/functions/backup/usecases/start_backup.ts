@@ -7,13 +7,12 @@ import { BackupError } from "../core/errors.ts";
 import { newJobId } from "../core/ids.ts";
 import type { Job } from "../core/job.ts";
 import { RELEASE } from "../core/release.ts";
-import type { JobContext, JobOutcome } from "../jobs/job_runner.ts";
-import type { BackupRecord, Repository } from "../repository/mod.ts";
-import { backupDatabase } from "./backup_database.ts";
+import type { JobDefinition } from "../jobs/job_definition.ts";
+import { backupPlan } from "./backup_database.ts";
+import { backupInParts, FIRST_OF_BACKUP } from "./backup_in_parts.ts";
 import { connector, databaseUrl, dumpOptions } from "./database_access.ts";
 import type { Caller, Deps } from "./deps.ts";
 import { startJob } from "./start_job.ts";
-import { toStored } from "./stored_backups.ts";
 
 /** @throws `conflict`, `invalid_config`; what fails later is the job's error */
 export async function startBackup(
@@ -27,46 +26,44 @@ export async function startBackup(
       hint: "Set enableDatabaseBackup to true.",
     });
   }
-  const url = databaseUrl(deps);
+  databaseUrl(deps);
+  // A storage or key that is wrong is told at once, and not by a job.
+  await deps.openRepository(settings, { create: true });
   const jobId = newJobId("backup", deps.clock.now());
   const reason = request.reason ?? null;
   return await startJob(deps, caller, {
-    action: "backup-database",
-    job: {
-      jobId,
-      kind: "backup",
-      type: "database",
-      backupId: jobId,
-      reason,
-      createdBy: caller.name,
-    },
-    details: { reason },
-  }, async ({ signal, onProgress }: JobContext) => {
-    const connect = connector(url, signal);
-    const dump = await dumpOptions(connect, settings);
-    const repository = await deps.openRepository(settings, { create: true });
-    const record = await backupDatabase({
-      connect,
-      repository,
-      clock: deps.clock,
-      request: {
-        backupId: jobId,
-        reason,
-        origin: "manual",
-        dump,
-        jobs: settings.databaseConnections,
-        lockTimeoutMs: settings.lockTimeoutSeconds * 1000,
+    settings,
+    start: {
+      action: "backup-database",
+      job: {
+        ...{ jobId, kind: "backup", type: "database", backupId: jobId, reason },
+        createdBy: caller.name,
       },
-      writtenBy: RELEASE,
-      signal,
-      onProgress,
-    });
-    return outcomeOf(record, repository);
+      request: { task: "backup" },
+      first: FIRST_OF_BACKUP,
+      details: { reason },
+    },
   });
 }
 
-/** A backup's record as what its job gives back. */
-export function outcomeOf(record: BackupRecord, repository: Repository): JobOutcome {
-  const { rawBytes, checksum, location, result } = toStored(record, repository.location);
-  return { sizeBytes: rawBytes, checksum, location, result };
+/** What such a job is made of. */
+export async function defineBackup(deps: Deps, { jobId, reason }: Job): Promise<JobDefinition> {
+  const { settings } = await deps.settings();
+  const connect = connector(databaseUrl(deps));
+  const yieldSeconds = settings.yieldToWaitersSeconds;
+  return backupInParts({
+    plan: backupPlan({
+      backupId: jobId,
+      reason,
+      origin: "manual",
+      lockTimeoutMs: settings.lockTimeoutSeconds * 1000,
+      yieldAfterMs: yieldSeconds === undefined ? null : yieldSeconds * 1000,
+      maxKeeperSeconds: settings.maxKeeperSeconds,
+    }, { clock: deps.clock, writtenBy: RELEASE }),
+    dump: () => dumpOptions(connect, settings),
+    connect,
+    repository: await deps.openRepository(settings, { create: true }),
+    holder: deps.snapshotHolder,
+    clock: deps.clock,
+  });
 }
