@@ -10,6 +10,8 @@ import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { DatabaseError } from "../../supabase/functions/backup/postgres/database_error.ts";
 import { pinSettings } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import { State } from "../../supabase/functions/backup/state/state.ts";
 import { testServer } from "../support/servers.ts";
 
 async function withSession(work: (session: Session, url: string) => Promise<void>) {
@@ -383,6 +385,13 @@ Deno.test("passwords by SCRAM and md5, TLS by sslmode, and the unix socket", asy
       connect({ url: `${otherName}?sslmode=verify-full&sslrootcert=${authority}` }),
       { code: "database_unreachable", message: /Cannot trust the database/ },
     );
+    const checked = `${server.url()}?sslmode=verify-full&sslrootcert=${authority}`;
+    const state = new State(new Secret(checked));
+    await state.migrate();
+    await state.close();
+    const mistrusting = new State(new Secret(`${server.url()}?sslmode=verify-full`));
+    await assert.rejects(mistrusting.migrate(), { code: "database_unreachable" });
+    await mistrusting.close();
     // An authority that nobody named: new runtimes go on without a check, old ones always check.
     if (Deno.version.deno.startsWith("2.1.")) {
       await assert.rejects(session("?sslmode=require"), {

@@ -7,10 +7,13 @@ import postgres from "postgres";
 import { BackupError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import { parseDatabaseUrl } from "../postgres/database_url.ts";
+import { openDriverSocket } from "./driver_socket.ts";
 import { toStateError } from "./state_error.ts";
 
 /** What runs statements: the pool, or a transaction on it. */
 export type Sql = postgres.Sql | postgres.TransactionSql;
+
+const CONNECT_SECONDS = 5;
 
 /** Opens lazily, so that a service with its database down still starts. */
 export class StateDatabase {
@@ -56,10 +59,12 @@ export class StateDatabase {
         hint: "Set SUPABASE_DB_URL.",
       });
     }
-    this.#pool = postgres(driverUrl(this.#url.reveal()), {
+    const url = this.#url.reveal();
+    this.#pool = postgres(driverUrl(url), {
+      ...(/[?&]sslmode=/.test(url) ? viaTls(url) : {}),
       max: 2,
       idle_timeout: 20,
-      connect_timeout: 5,
+      connect_timeout: CONNECT_SECONDS,
       backoff: () => 0.1, // seconds; the driver's own would make each answer wait while the database is down
       prepare: false, // poolers in transaction mode have no prepared statements
       onnotice: () => {},
@@ -69,14 +74,20 @@ export class StateDatabase {
   }
 }
 
+/** A URL that speaks of TLS is answered by the sockets that backups use. */
+function viaTls(url: string): Record<string, unknown> {
+  return { ssl: false, socket: () => openDriverSocket(url, CONNECT_SECONDS * 1000) };
+}
+
 /** The driver reads only proper URLs; ours may hold a password that was pasted as it is. */
-function driverUrl(url: string): string {
+function driverUrl(given: string): string {
+  const url = given.replace(/([?&])(?:(?:sslmode|sslrootcert)=[^&]*(?:&|$))+/g, "$1")
+    .replace(/[?&]$/, "");
   const proper = URL.canParse(url) && (new URL(url).username !== "" || !url.includes("@"));
   if (proper) return url;
-  const { user, password, host, port, database, sslMode } = parseDatabaseUrl(url);
+  const { user, password, host, port, database } = parseDatabaseUrl(given);
   const secret = password === undefined ? "" : `:${encodeURIComponent(password)}`;
-  const tls = sslMode === "prefer" ? "" : `?sslmode=${sslMode}`;
   return `postgres://${encodeURIComponent(user)}${secret}@${host}:${port}/${
     encodeURIComponent(database)
-  }${tls}`;
+  }`;
 }

@@ -1,0 +1,64 @@
+/**
+ * The driver's way to a server with TLS: the same one as that of backups, as a stream of Node. The
+ * driver's own TLS does not work on old runtimes and knows no `sslrootcert`.
+ *
+ * @module
+ */
+import { Duplex } from "node:stream";
+import { parseDatabaseUrl } from "../postgres/database_url.ts";
+import { openSocket } from "../postgres/open_socket.ts";
+import type { Socket } from "../postgres/wire.ts";
+
+const READ_BYTES = 64 * 1024;
+
+/** Opens a connection as `sslmode` and `sslrootcert` of the URL ask for. @throws see `openSocket` */
+export async function openDriverSocket(url: string, timeoutMs: number): Promise<Duplex> {
+  let timer: number | undefined;
+  let isLate = false;
+  const opening = openSocket(parseDatabaseUrl(url));
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      isLate = true;
+      reject(new Deno.errors.TimedOut("the server does not answer"));
+    }, timeoutMs);
+  });
+  opening.then((socket) => isLate && socket.close(), () => {});
+  try {
+    return asStream(await Promise.race([opening, late]));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function asStream(socket: Socket): Duplex {
+  const stream = new Duplex({
+    read() {
+      const buffer = new Uint8Array(READ_BYTES);
+      socket.read(buffer).then(
+        (count) => stream.push(count === null ? null : buffer.subarray(0, count)),
+        (error: Error) => stream.destroy(error),
+      );
+    },
+    write(bytes: Uint8Array, _encoding, done) {
+      writeAll(socket, bytes).then(() => done(), done);
+    },
+    final(done) {
+      socket.close();
+      done();
+    },
+    destroy(error, done) {
+      try {
+        socket.close();
+      } catch (cause) {
+        // Closed already, after the last byte was written.
+        if (!(cause instanceof Deno.errors.BadResource)) return done(cause as Error);
+      }
+      done(error);
+    },
+  });
+  return stream;
+}
+
+async function writeAll(socket: Socket, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await socket.write(bytes.subarray(at));
+}
