@@ -126,7 +126,12 @@ function chooseMode(request: RestoreRequest, target: TargetFacts): RestoreMode {
       `Cannot restore into ${target.database} as an empty database: it holds ${
         standing[0]!.identity
       }` + (standing.length > 1 ? ` and ${standing.length - 1} more objects` : ""),
-      { hint: "Restore over it (mode over), or into a new database." },
+      {
+        hint:
+          "Restore over it (mode over), or into a new database. What a restore that was cut off " +
+          "has left needs no way back: make the database anew, or restore over it without a safety " +
+          "backup.",
+      },
     );
   }
   return request.mode ?? (standing.length === 0 ? "empty" : "over");
