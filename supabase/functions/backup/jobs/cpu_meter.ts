@@ -9,7 +9,7 @@
 import process from "node:process";
 import { workDone, type WorkKind } from "../core/work_count.ts";
 
-/** A meter runs only while there is work: it costs two percent of a CPU. */
+/** A meter runs only while there is work: it costs up to two percent of a CPU. */
 export interface CpuMeter {
   /** Milliseconds so far. */
   ms(): number;
@@ -21,6 +21,8 @@ export interface CpuMeter {
 
 /** Between two looks at the event loop, in milliseconds. */
 const PERIOD_MS = 20;
+/** The same while every look finds it idle: waiting for the network must not cost what is saved for work. */
+const LONGEST_PERIOD_MS = 160;
 /** A timer of an idle event loop comes late by up to so much. */
 const TIMER_MS = 1.5;
 /** A message to oneself takes less in an idle event loop. */
@@ -56,6 +58,7 @@ export class SampledMeter implements CpuMeter {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #channel: MessageChannel | undefined;
   #due = 0;
+  #periodMs = PERIOD_MS;
 
   ms(): number {
     // What passed since the last look, by the model alone.
@@ -65,6 +68,7 @@ export class SampledMeter implements CpuMeter {
   start(): void {
     if (this.#timer !== undefined) return;
     this.#channel = new MessageChannel();
+    this.#periodMs = PERIOD_MS;
     this.#sleep();
   }
 
@@ -79,8 +83,8 @@ export class SampledMeter implements CpuMeter {
   }
 
   #sleep(): void {
-    this.#due = performance.now() + PERIOD_MS;
-    this.#timer = setTimeout(() => this.#look(), PERIOD_MS);
+    this.#due = performance.now() + this.#periodMs;
+    this.#timer = setTimeout(() => this.#look(), this.#periodMs);
   }
 
   /** A timer that comes late was kept by work; a message that comes late meets the loop at work. */
@@ -91,7 +95,9 @@ export class SampledMeter implements CpuMeter {
     channel.port1.onmessage = () => {
       if (this.#channel !== channel) return; // paused meanwhile
       const turn = performance.now() - now;
-      this.#add(Math.max(0, late) + (turn > TURN_MS ? Math.max(turn, PERIOD_MS) : 0));
+      const seen = Math.max(0, late) + (turn > TURN_MS ? Math.max(turn, PERIOD_MS) : 0);
+      this.#add(seen);
+      this.#periodMs = seen > 0 ? PERIOD_MS : Math.min(this.#periodMs * 2, LONGEST_PERIOD_MS);
       this.#sleep();
     };
     channel.port2.postMessage(null);

@@ -108,8 +108,7 @@ export class Drive {
   }
 
   async #run(depth: number): Promise<void> {
-    const { work, budget, clock, call, patienceMs = 60_000 } = this.#options;
-    using _working = budget.enter();
+    const { budget, clock, call, patienceMs = 60_000 } = this.#options;
     const spreading = new AbortController();
     const spread = this.#spread(depth, spreading.signal);
     let partsDone = 0;
@@ -118,7 +117,7 @@ export class Drive {
     try {
       while (true) {
         this.#again = false;
-        report = await work();
+        report = await this.#work();
         partsDone += report.partsDone;
         if (report.partsDone > 0) waitedMs = 0;
         if (report.stoppedBy !== "idle" || !this.#mayBegin()) break;
@@ -137,6 +136,12 @@ export class Drive {
     // A worker that only waited would pass the same waiting on.
     const isSpent = report.stoppedBy === "budget" || partsDone > 0;
     if (isSpent && report.waiting.parts > 0) await call(depth + 1);
+  }
+
+  /** Measured while it works only: the meter has its price. */
+  async #work(): Promise<WorkerReport> {
+    using _working = this.#options.budget.enter();
+    return await this.#options.work();
   }
 
   /** Calls further workers while parts lie there that this one does not come to. */
