@@ -22,7 +22,7 @@ export const RELATIONS = `
          exists (select from pg_attribute a where a.attrelid = c.oid and a.attacl is not null
                     and not a.attisdropped)
            or exists (select from pg_init_privs ci where ci.classoid = 'pg_class'::regclass
-                         and ci.objoid = c.oid and ci.objsubid > 0) as has_column_rights
+                         and ci.objoid = c.oid and ci.objsubid <> 0) as has_column_rights
     from pg_class c
     left join pg_roles r on r.oid = c.relowner
     left join pg_tablespace s on s.oid = c.reltablespace
@@ -71,6 +71,16 @@ export const DETAILS = `
     join pg_class c on c.oid = wanted.oid
     left join pg_foreign_table ft on ft.ftrelid = c.oid
     left join pg_foreign_server fs on fs.oid = ft.ftserver`;
+
+/** Rights on the system columns of the relations `$1`. */
+export const SYSTEM_COLUMN_RIGHTS = `
+  select a.attrelid as relation, a.attname as name, a.attacl as acl, i.initprivs as initial
+    from unnest($1::oid[]) wanted(oid)
+    join pg_attribute a on a.attrelid = wanted.oid and a.attnum < 0
+    left join pg_init_privs i
+      on i.classoid = 'pg_class'::regclass and i.objoid = a.attrelid and i.objsubid = a.attnum
+   where a.attacl is not null or i.initprivs is not null
+   order by a.attrelid, a.attnum desc`;
 
 /** Extensions with their configuration tables. */
 export const EXTENSIONS = `

@@ -24,7 +24,9 @@ function hasChangedRights(relation: Relation): boolean {
   const isChanged = (acl: string[] | null, initial: string[] | null) =>
     JSON.stringify(acl) !== JSON.stringify(initial);
   return isChanged(relation.row.acl, relation.row.initial) ||
-    relation.columns.some((column) => isChanged(column.acl, column.initial));
+    [...relation.columns, ...relation.systemColumns].some((column) =>
+      isChanged(column.acl, column.initial)
+    );
 }
 
 function addRights(context: DumpContext, relation: Relation): void {

@@ -10,7 +10,7 @@ import { Drafts, type DumpContext, type DumpOptions } from "../context.ts";
 import { matchesPattern, takesWholeSchema } from "../selection.ts";
 import { type Column, readColumns } from "./columns.ts";
 import { presentDefinition } from "./present_definition.ts";
-import { DETAILS, EXTENSIONS, RELATIONS } from "./relation_queries.ts";
+import { DETAILS, EXTENSIONS, RELATIONS, SYSTEM_COLUMN_RIGHTS } from "./relation_queries.ts";
 
 /** A relation, with what only its own kind has in `row` (columns of the queries below). */
 export interface Relation {
@@ -39,6 +39,8 @@ export interface Relation {
   parents: { oid: number; sqlName: string }[];
   /** Live columns; empty for sequences. */
   columns: Column[];
+  /** Rights on system columns, such as ctid, which may be granted as any other. */
+  systemColumns: Pick<Column, "name" | "acl" | "initial">[];
   /** WHERE clause of an extension's configuration table, `""` for all rows, null when it is none. */
   configuration: string | null;
   row: Row;
@@ -78,7 +80,7 @@ export function oidArray(oids: Iterable<number>): string {
 
 /** What the passes need of the rights on a relation and its columns. */
 export function relationRights(relation: Relation) {
-  const columns = relation.columns
+  const columns = [...relation.columns, ...relation.systemColumns]
     .filter((column) => column.acl !== null || column.initial !== null)
     .map(({ name, acl, initial }) => ({ name, acl, initial }));
   return {
@@ -142,6 +144,7 @@ async function readRelations(context: DumpContext): Promise<Map<number, Relation
       isPartition: row.is_partition,
       parents: [],
       columns: [],
+      systemColumns: [],
       configuration: isSelected(context.options, schema.name, row.name)
         ? configurationOf(row, schema.name, { extension, extensions })
         : null,
@@ -222,4 +225,10 @@ async function addDetails(context: DumpContext, relations: Map<number, Relation>
     oidArray(wanted.filter((one) => one.kind !== "S").map((one) => one.oid)),
   );
   for (const relation of wanted) relation.columns = columns.get(relation.oid) ?? [];
+  const withRights = wanted.filter((one) => one.row.has_column_rights);
+  if (withRights.length === 0) return;
+  const parameter = oidArray(withRights.map((one) => one.oid));
+  for (const row of await context.session.query(SYSTEM_COLUMN_RIGHTS, [parameter])) {
+    relations.get(row.relation)!.systemColumns.push(row as Relation["systemColumns"][number]);
+  }
 }
