@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { freePort } from "../../scripts/embedded_postgres.ts";
+import { startService } from "../../scripts/start_service.ts";
 import { schedulerKeys } from "../../supabase/functions/backup/core/scheduler_key.ts";
+import { CRON_JOB } from "../../supabase/functions/backup/schedule/cron_schedule.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import { startNetStandIn } from "../support/net_stand_in.ts";
 import {
   call,
   KEYS,
@@ -89,6 +93,45 @@ Deno.test("tick refuses other methods and wrong bodies", shared, async () => {
   for (const body of [{ depth: -1 }, { depth: "1" }, { depth: 1.5 }, { jobId: "x" }, [], "{"]) {
     const answer = await call(service, "tick", { method: "POST", body });
     assert.equal(answer.status, 400, JSON.stringify(body));
+  }
+});
+
+Deno.test("init lets the database call tick, and uninstall ends it", shared, async () => {
+  const { project, variables, admin } = await start();
+  await using net = await startNetStandIn(project.adminUrl);
+  const port = freePort();
+  const called = startService({
+    ...variables,
+    BACKUP_FUNCTION_URL: `http://127.0.0.1:${port}/functions/v1/backup`,
+  }, { port });
+  try {
+    const step = async () => {
+      const { body } = await post(called, "init");
+      return body.data.steps.find((one: { step: string }) => one.step === "schedule");
+    };
+    const [first, second] = await Promise.all([step(), step()]);
+    assert.equal(first.done, true, first.found);
+    assert.equal(second.done, true, second.found);
+    await net.runCronJob(CRON_JOB);
+    let answers = await net.responses();
+    while (answers.length === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      answers = await net.responses();
+    }
+    assert.deepEqual(answers.map(({ statusCode }) => statusCode), [202]);
+    await using session = await admin();
+    const [job] = await session.query("select count(*)::integer as jobs from cron.job");
+    assert.equal(job?.jobs, 1);
+    assert.equal(
+      (await post(called, "uninstall", { confirm: "remove everything but the backups" })).status,
+      200,
+    );
+    const [left] = await session.query(`
+      select (select count(*)::integer from cron.job) as jobs,
+        (select count(*)::integer from vault.secrets) as secrets`);
+    assert.deepEqual({ ...left }, { jobs: 0, secrets: 0 });
+  } finally {
+    await called.stop();
   }
 });
 
