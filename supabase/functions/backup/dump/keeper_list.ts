@@ -4,6 +4,7 @@
  * @module
  */
 import { BackupError } from "../core/errors.ts";
+import { pinSettings } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
 import { DISARMED, startBeforeOf } from "./keeper_command.ts";
 import { jobMark, jobMarkOf } from "./snapshot_names.ts";
@@ -71,7 +72,7 @@ export interface CleanStrayKeepersOptions {
 
 /**
  * Ends keepers of jobs that have ended, and takes their jobs off pg_cron. Moments on connections of a
- * process are left alone: they end with it.
+ * process are left alone: they end with it. The session's settings are pinned.
  *
  * @returns the names of what was ended
  */
@@ -79,6 +80,7 @@ export async function cleanStrayKeepers(
   session: Session,
   options: CleanStrayKeepersOptions,
 ): Promise<string[]> {
+  await pinSettings(session);
   const active = new Set(options.activeJobs.map(jobMark));
   const grace = options.graceSeconds ?? 60;
   const isStray = (name: string) => !active.has(jobMarkOf(name) ?? "");

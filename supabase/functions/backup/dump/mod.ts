@@ -8,7 +8,7 @@ export { type DatabaseReading, readDatabase } from "./read_database.ts";
 export { recheck, type RowVersion } from "./recheck.ts";
 export { readSourceFacts } from "./source_facts.ts";
 export type { CopiedPart, DataSink } from "./data/copy_part.ts";
-export { copyUnit, type CopyUnitOptions, isBusy } from "./data/copy_unit.ts";
+export { copyUnit, type CopyUnitOptions } from "./data/copy_unit.ts";
 export {
   type DataLimits,
   type DataModel,
@@ -19,7 +19,7 @@ export {
   planUnits,
 } from "./data/ranges.ts";
 export { describeTableData } from "./data/table_data.ts";
-export { type OpenSnapshot, openSnapshot } from "./snapshot.ts";
+export { openSnapshot } from "./snapshot.ts";
 export { type HeldSnapshot, type OpenHeldOptions, type SnapshotHolder } from "./snapshot_holder.ts";
 export { joinSnapshot, lockAllJoined, lockJoined } from "./snapshot_join.ts";
 export { sessionHolder } from "./snapshot_session.ts";

@@ -26,6 +26,12 @@ const BATCH = 100;
 /** How long workers may queue at a door. */
 const DOOR_MS = 60_000;
 
+/**
+ * How long a session that has its tables waits for what else it needs, such as an index that is built anew.
+ * Not for ever: who has it may wait for one of the tables.
+ */
+const PATIENCE = "SET LOCAL lock_timeout = '10min'";
+
 /** How long the holder waits between two looks at its door. */
 export const DOOR_SECONDS = 0.25;
 
@@ -46,7 +52,7 @@ export async function joinSnapshot(session: Session, id: string): Promise<void> 
       "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " +
         `SET TRANSACTION SNAPSHOT ${quoteLiteral(id)}; ` +
         "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off; " +
-        "SET LOCAL enable_tidscan = on; SET LOCAL lock_timeout = '10s'; " +
+        "SET LOCAL enable_tidscan = on; SET LOCAL lock_timeout = '30s'; " +
         `SET LOCAL ${JOINED} = ${quoteLiteral(id)}`,
     );
   } catch (error) {
@@ -80,7 +86,9 @@ export async function lockJoined(session: Session, tables: readonly string[]): P
     const names = tables.slice(at, at + BATCH).map((table) => `ONLY ${table}`).join(", ");
     const lock = `LOCK TABLE ${names} IN ACCESS SHARE MODE`;
     try {
-      await session.execute(`SAVEPOINT locking; ${lock} NOWAIT; RELEASE SAVEPOINT locking`);
+      await session.execute(
+        `SAVEPOINT locking; ${lock} NOWAIT; RELEASE SAVEPOINT locking; ${PATIENCE}`,
+      );
     } catch (error) {
       if (!(error instanceof DatabaseError) || error.sqlState !== "55P03") throw error;
       await session.execute("ROLLBACK TO SAVEPOINT locking; RELEASE SAVEPOINT locking");
@@ -113,9 +121,8 @@ export async function lockAllJoined(session: Session, held: { locked: number[] }
 /** Takes a lock while the holder waits at its door, so that the server lets this session go ahead. */
 async function passThrough(session: Session, lock: string): Promise<void> {
   const [settings] = await session.query(`
-    select pg_catalog.current_setting('lock_timeout') as lock_timeout,
-           (select s.setting::int from pg_catalog.pg_settings s
-             where s.name = 'deadlock_timeout') as deadlock_ms`);
+    select s.setting::int as deadlock_ms from pg_catalog.pg_settings s
+     where s.name = 'deadlock_timeout'`);
   const door = doorOf(`pg_catalog.current_setting('${JOINED}')`);
   const patience = Number(settings?.deadlock_ms ?? 1000) * 2 + 5000;
   let atDoor = false;
@@ -125,8 +132,7 @@ async function passThrough(session: Session, lock: string): Promise<void> {
     atDoor = true;
     await session.execute(
       `SET LOCAL lock_timeout = ${patience}; ${lock}; ` +
-        `SET LOCAL lock_timeout = ${quoteLiteral(settings?.lock_timeout ?? "0")}; ` +
-        "RELEASE SAVEPOINT locking",
+        `RELEASE SAVEPOINT locking; ${PATIENCE}`,
     );
   } catch (error) {
     await session.execute("ROLLBACK TO SAVEPOINT locking; RELEASE SAVEPOINT locking");

@@ -108,7 +108,7 @@ class Guard {
     this.#look = `
       select pg_catalog.pg_sleep(${DOOR_SECONDS}), pg_catalog.pg_advisory_lock_shared(${door}),
              pg_catalog.pg_advisory_unlock_shared(${door})
-        from pg_catalog.generate_series(1, 16)`;
+        from pg_catalog.generate_series(1, 4)`;
     this.#looking = this.#lookOn();
   }
 

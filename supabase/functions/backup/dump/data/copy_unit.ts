@@ -106,7 +106,7 @@ async function copyRanges(
 }
 
 /** Whether a unit failed because others wait for a lock of its table; it can be tried again. */
-export function isBusy(error: unknown): boolean {
+function isBusy(error: unknown): boolean {
   return error instanceof BackupError && error.code === "lock_timeout";
 }
 
