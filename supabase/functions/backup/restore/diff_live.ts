@@ -128,6 +128,11 @@ function withParts(live: EntryIndex, start: readonly Entry[]): Set<Entry> {
   const found = live.withDependents(start);
   const goesWithParent = new Set<Entry>();
   for (const entry of found) {
+    // A type takes its own functions along, and the empty type that they were made with.
+    const shell = entry.kind === "type" ? live.byKey(`${entry.key}:shell`) : undefined;
+    if (shell !== undefined && !found.has(shell)) {
+      for (const each of live.withDependents([shell])) found.add(each);
+    }
     if (entry.kind !== "index-attach") continue;
     const { parent, child } = attachedIndexes(live, entry);
     if (parent === undefined || child === undefined || !found.has(parent)) continue;
