@@ -141,6 +141,14 @@ Deno.test(
         (select array_agg(r::text order by 1) from pg_roles r) as roles,
         (select array_agg(format('%s %s', roleid, member) order by 1) from pg_auth_members) as members,
         (select count(*) from public.notes) as notes, (select count(*) from public.fired) as fired`);
+    for (const field of [{ dryRun: true }, { mode: "over" }, { tables: ["public.notes"] }]) {
+      const body = { backupId: "test_backup", type: "database", ...field };
+      assert.equal(
+        (await post(service, "restore", body)).status,
+        400,
+        "nothing is ignored in silence",
+      );
+    }
     const before = await cluster();
     await using guarded = variant({ BACKUP_ADMIN_KEY: "only-for-two-people" });
     const tried = await post(guarded, "restore&wait=60", {

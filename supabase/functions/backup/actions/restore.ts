@@ -5,6 +5,17 @@ import { startRestore } from "../usecases/start_restore.ts";
 import { TEST_BACKUP } from "../usecases/start_restore_test.ts";
 import { defined, defineLongAction } from "./action.ts";
 
+/** What a restore test does not let be chosen. */
+const CHOICES = [
+  "dryRun",
+  "mode",
+  "schemas",
+  "tables",
+  "intoSchema",
+  "target",
+  "targetDatabaseUrl",
+] as const;
+
 const name = z.string().min(1).max(130);
 
 /** Restores a backup of the database. */
@@ -30,6 +41,13 @@ export const restore = defineLongAction({
     skipSafetyBackup: z.boolean().default(false),
     includeAuthSessions: z.boolean().default(false),
     reason: z.string().min(1).max(500).optional(),
+  }).superRefine((input, context) => {
+    // A test restores all of the backup into a place of its own: a choice would not be heeded.
+    if (input.backupId !== TEST_BACKUP) return;
+    for (const field of CHOICES) {
+      if (input[field] === undefined || input[field] === false) continue;
+      context.addIssue({ code: "custom", path: [field], message: `not with ${TEST_BACKUP}` });
+    }
   }),
   // Also with another target: a reference may lead back to the live database.
   needsAdmin: ({ dryRun, backupId }) => !dryRun && backupId !== TEST_BACKUP,

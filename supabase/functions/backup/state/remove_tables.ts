@@ -35,6 +35,11 @@ export async function removeTables(database: StateDatabase): Promise<{ removed: 
       select p.oid::regprocedure::text as name from pg_catalog.pg_proc p
       where p.pronamespace = to_regnamespace(${OWN_SCHEMA}) order by 1`;
     for (const { name } of routines) await sql.unsafe(`drop routine ${name}`);
+    const sequences = await sql`
+      select format('%I.%I', n.nspname, c.relname) as name
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind = 'S' and n.nspname = ${OWN_SCHEMA}`;
+    for (const { name } of sequences) await sql.unsafe(`drop sequence ${name}`);
     const [schema] = await sql`select to_regnamespace(${OWN_SCHEMA}) is not null as there`;
     if (!schema?.there) return { removed: tables };
     await sql.unsafe(`drop schema ${OWN_SCHEMA}`);
