@@ -40,6 +40,11 @@ import {
 } from "./restore_database.ts";
 import { prepareSession, readBackupFacts, readLive, readTarget } from "./restore_facts.ts";
 
+/** The parts that a restore begins with. */
+export const FIRST_OF_RESTORE: readonly NewPart[] = [
+  { step: 0, name: "plan", payload: null, bytes: 0 },
+];
+
 /** What {@linkcode restoreInParts} works with. */
 export interface RestoreInPartsOptions
   extends Omit<RestoreDatabaseOptions, "signal" | "onProgress"> {
@@ -67,7 +72,8 @@ interface Planned {
 export function restoreInParts(options: RestoreInPartsOptions): JobDefinition {
   const restore = new RestoreInParts(options);
   return {
-    first: () => [{ step: 0, name: "plan", payload: null, bytes: 0 }],
+    first: () => [...FIRST_OF_RESTORE],
+    once: ["whole"],
     run: (lease, context) => restore.run(lease, context),
     end: (how) => restore.end(how),
   };
