@@ -11,9 +11,10 @@ import { BackupError, toBackupError } from "./core/errors.ts";
 import { schedulerKeys } from "./core/scheduler_key.ts";
 import { Secret } from "./core/secret.ts";
 import { mergeSettings, type Settings, underEnvironment } from "./core/settings.ts";
+import { createSnapshotHolder } from "./dump/mod.ts";
 import { type Budget, createBudget, stopBeforeUnload, workerLimits } from "./jobs/budget.ts";
 import type { JobDefinition } from "./jobs/job_definition.ts";
-import { JobRunner } from "./jobs/job_runner.ts";
+import { Jobs } from "./jobs/jobs.ts";
 import { createRepository, openRepository, type Repository } from "./repository/mod.ts";
 import {
   installSchedule,
@@ -28,8 +29,10 @@ import { countedStorage } from "./storage/counted.ts";
 import { localStorage } from "./storage/local.ts";
 import { openStorage } from "./storage/open.ts";
 import type { Storage } from "./storage/storage.ts";
+import { connector, databaseUrl } from "./usecases/database_access.ts";
 import { definitionOf } from "./usecases/definition_of.ts";
 import type { Deps } from "./usecases/deps.ts";
+import { getJob } from "./usecases/get_job.ts";
 
 /** What the platform's runtime offers besides Deno's. */
 interface EdgeRuntime {
@@ -49,18 +52,24 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
   const environment = options.environment ?? readEnvironment();
   const state = new State(environment.databaseUrl);
   const runtime = (globalThis as { EdgeRuntime?: EdgeRuntime }).EdgeRuntime;
-  const jobs = new JobRunner({
-    store: state.jobs,
-    clock: systemClock,
-    onError: (error, job) => reportError(error, `job ${job.jobId}`),
-    ...(runtime === undefined ? {} : { waitUntil: (work) => runtime.waitUntil(work) }),
-  });
   const budget = openBudget(environment);
   const background = new Set<Promise<unknown>>();
   const secret = (reference: string) => resolveSecret(reference, environment, state);
+  const jobs = new Jobs({
+    tables: state.parts,
+    isUnavailable: (error) => isStateUnavailable(error) || error.code === "invalid_config",
+    define: (started) => definitionOf(deps, started),
+    read: (jobId) => getJob(deps, jobId),
+    record: (job) => state.jobs.finish(job),
+    wake: () => void drive.wake(),
+    clock: systemClock,
+    keepAlive: (work) => deps.inBackground(work),
+    onError: reportError,
+  });
   const drive = openDrive({
     ...{ parts: state.parts, database: state.database, environment, budget, clock: systemClock },
-    definitionOf: options.definitionOf ?? ((jobId) => definitionOf(deps, jobId)),
+    definitionOf: options.definitionOf ?? ((jobId) => jobs.definitionOf(jobId)),
+    observer: jobs.observer,
     settings: () => readSettings(environment, state),
     ...(runtime === undefined ? {} : { waitUntil: (work) => runtime.waitUntil(work) }),
     onError: reportError,
@@ -70,6 +79,10 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
     environment,
     state,
     jobs,
+    snapshotHolder: createSnapshotHolder({
+      connect: () => connector(databaseUrl(deps))(),
+      hosted: environment.edgeRuntime,
+    }),
     drive,
     budget,
     inBackground(work) {

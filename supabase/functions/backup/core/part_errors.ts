@@ -35,3 +35,12 @@ export function nothingLeft(jobId: string): BackupError {
     `Cannot finish ${jobId}: no part is left and none has said that it is done`,
   );
 }
+
+/** A part that must not be done twice, whose worker was lost. */
+export function lostOnce(name: string): BackupError {
+  return new BackupError(
+    "interrupted",
+    `Cannot finish the job: the worker that did ${name} is gone`,
+    { hint: "Look at what it was to change before you start it again." },
+  );
+}

@@ -12,7 +12,6 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
   "storage_unreachable",
   "database_unreachable",
   "lock_timeout",
-  "interrupted",
   "over_budget",
 ]);
 

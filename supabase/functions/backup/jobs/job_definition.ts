@@ -30,6 +30,11 @@ export interface JobDefinition {
    */
   run(lease: Lease, context: PartContext): Promise<PartOutcome>;
   /**
+   * Names of parts that must not be done twice: whatever goes wrong with one of them ends the job, also
+   * when only its worker is lost and nobody can tell how far it came.
+   */
+  once?: readonly string[];
+  /**
    * Frees what the job holds outside (a keeper, marks), once it has ended in whatever way, or one round
    * of it. Any worker may be asked to, one that did no part of the job too; it is tried again when it
    * throws, and changes nothing about how the job ended.

@@ -72,7 +72,6 @@ export async function runInProcess(
     }
   } finally {
     signal?.removeEventListener("abort", cancel);
-    await definition.leave?.();
   }
   if (job.status !== "completed") throw store.failureOf(jobId) ?? toBackupError(job.error);
   if (unfreed !== null) options.onError?.(unfreed);

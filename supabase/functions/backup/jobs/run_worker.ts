@@ -14,7 +14,7 @@ import {
   type PartOutcome,
   type Reported,
 } from "../core/part.ts";
-import { cancelledError, leaseLost } from "../core/part_errors.ts";
+import { cancelledError, leaseLost, lostOnce } from "../core/part_errors.ts";
 import type { Budget } from "./budget.ts";
 import { classifyFailure, pauseMs } from "./classify_failure.ts";
 import type { JobDefinition, PartContext } from "./job_definition.ts";
@@ -48,8 +48,17 @@ export interface RunWorkerOptions {
   signal?: AbortSignal;
   /** Hears of progress at once; the store hears of it with every heartbeat. */
   onProgress?: (lease: Lease, progress: { bytesDone?: number; phase?: string }) => void;
+  /** Sees parts begin and end, and may stop them. */
+  observer?: PartObserver;
   /** Told of defects, and of failures to record or to free. */
   onError?: (error: BackupError, about: string) => void;
+}
+
+/** Sees the parts of a worker. */
+export interface PartObserver {
+  started(lease: Lease, abort: AbortController): void;
+  /** What came of it is recorded, or could not be. */
+  ended(lease: Lease): void;
 }
 
 /** How a worker's run ended. */
@@ -76,6 +85,7 @@ class Worker {
   readonly #options: RunWorkerOptions;
   readonly #leaseMs: number;
   readonly #running = new Set<RunningPart>();
+  readonly #used = new Set<JobDefinition>();
   #partsDone = 0;
 
   constructor(options: RunWorkerOptions) {
@@ -95,6 +105,7 @@ class Worker {
       return { partsDone: this.#partsDone, stoppedBy, waiting };
     } finally {
       await Promise.all([...this.#running].map(({ done }) => done));
+      await Promise.all([...this.#used].map((definition) => definition.leave?.()));
       budget?.signal.removeEventListener("abort", stop);
       signal?.removeEventListener("abort", stop);
     }
@@ -152,7 +163,11 @@ class Worker {
   #start(lease: Lease): void {
     const abort = new AbortController();
     const part: RunningPart = { lease, abort, done: Promise.resolve() };
-    part.done = this.#do(part).finally(() => this.#running.delete(part));
+    this.#options.observer?.started(lease, abort);
+    part.done = this.#do(part).finally(() => {
+      this.#running.delete(part);
+      this.#options.observer?.ended(lease);
+    });
     this.#running.add(part);
   }
 
@@ -186,6 +201,7 @@ class Worker {
   ): Promise<PartOutcome> {
     const { store, definitionOf, onProgress } = this.#options;
     const definition = await definitionOf(lease.jobId);
+    this.#used.add(definition);
     const context: PartContext = {
       signal: abort.signal,
       onProgress: (progress) => {
@@ -194,7 +210,10 @@ class Worker {
       },
       results: (name) => store.results(lease, name),
     };
-    if (lease.name !== END_PART) return await definition.run(lease, context);
+    if (lease.name !== END_PART) {
+      if (lease.attempt > 1 && isOnce(definition, lease)) throw lostOnce(lease.name);
+      return await definition.run(lease, context);
+    }
     await definition.end?.(lease.payload as JobEnd, context);
     return { result: null };
   }
@@ -216,14 +235,22 @@ class Worker {
     if (error.code === "internal" || lease.name === END_PART) {
       onError?.(error, `part ${lease.name} of ${lease.jobId}`);
     }
-    const failure: PartFailure = lease.name === END_PART
-      ? { kind: "retry", error, afterMs: pauseMs(lease.attempt) }
-      : classifyFailure(error, lease.attempt);
     return async () => {
+      const failure = await this.#classify(lease, error);
       const reported = await store.fail(lease, failure);
       if (failure.kind !== "retry") this.#stopSiblings(lease);
       return reported;
     };
+  }
+
+  async #classify(lease: Lease, error: BackupError): Promise<PartFailure> {
+    if (lease.name === END_PART) {
+      return { kind: "retry", error, afterMs: pauseMs(lease.attempt) };
+    }
+    const failure = classifyFailure(error, lease.attempt);
+    if (failure.kind === "final") return failure;
+    const definition = await this.#options.definitionOf(lease.jobId).catch(() => null);
+    return definition !== null && isOnce(definition, lease) ? { kind: "final", error } : failure;
   }
 
   /** Reports, again and again while the store cannot be reached. */
@@ -279,4 +306,8 @@ class Worker {
       }
     }
   }
+}
+
+function isOnce(definition: JobDefinition, { name }: Lease): boolean {
+  return definition.once?.includes(name) === true;
 }

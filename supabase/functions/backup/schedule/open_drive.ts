@@ -22,7 +22,7 @@ import { callTick } from "./call_tick.ts";
 const PARTS_IN_FUNCTION = 2;
 
 /** What it is made of. */
-export interface OpenDriveOptions extends Pick<RunWorkerOptions, "definitionOf"> {
+export interface OpenDriveOptions extends Pick<RunWorkerOptions, "definitionOf" | "observer"> {
   parts: PartStore;
   database: StateDatabase;
   environment: Environment;
@@ -36,6 +36,7 @@ export interface OpenDriveOptions extends Pick<RunWorkerOptions, "definitionOf">
 /** Makes it; it works when it is woken. */
 export function openDrive(options: OpenDriveOptions): Drive {
   const { parts, database, environment, budget, clock, definitionOf, onError } = options;
+  const observed = options.observer === undefined ? {} : { observer: options.observer };
   const { edgeRuntime } = environment;
   const worker = randomId(16);
   return new Drive({
@@ -46,7 +47,7 @@ export function openDrive(options: OpenDriveOptions): Drive {
       const { settings } = await options.settings();
       budget.limit(workerLimits(settings, { hosted: edgeRuntime }));
       return await runWorker({
-        ...{ store: parts, definitionOf, worker, clock, budget, onError },
+        ...{ store: parts, definitionOf, worker, clock, budget, onError, ...observed },
         concurrency: edgeRuntime ? PARTS_IN_FUNCTION : settings.databaseConnections,
       });
     },

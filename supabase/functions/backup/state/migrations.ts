@@ -214,6 +214,7 @@ create table if not exists backup_internal.job_parts (
     result text,
     primary key (job_id, part)
 );
+alter sequence backup_internal.lease_tokens owned by backup_internal.job_parts.token;
 comment on table backup_internal.job_parts is 'Parts of jobs that are not over; JSON is kept as ASCII text, which every encoding of a database can hold';
 create index if not exists job_parts_waiting_idx on backup_internal.job_parts (job_id, step, part) where state = 'waiting';
 create index if not exists job_parts_leased_idx on backup_internal.job_parts (job_id) where lease_until is not null;

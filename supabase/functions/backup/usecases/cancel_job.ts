@@ -1,5 +1,5 @@
 /**
- * Stops a job cleanly: at once when it runs in this worker, else by a mark that its worker reads.
+ * Stops a job cleanly: parts that this process does at once, those of others with their next heartbeat.
  *
  * @module
  */
@@ -9,6 +9,9 @@ import type { Caller, Deps } from "./deps.ts";
 import { getJob } from "./get_job.ts";
 import { recordAudit } from "./record_audit.ts";
 
+/** How long the answer waits for the end. */
+const PATIENCE_MS = 5000;
+
 /** @throws `not_found`; `conflict` when the job has ended already */
 export async function cancelJob(deps: Deps, caller: Caller, jobId: string): Promise<Job> {
   const job = await getJob(deps, jobId);
@@ -17,8 +20,8 @@ export async function cancelJob(deps: Deps, caller: Caller, jobId: string): Prom
       details: { jobId, status: job.status },
     });
   }
-  if (deps.jobs.cancel(jobId)) await deps.jobs.wait(jobId, 5000);
-  else await deps.state.jobs.requestCancel(job);
+  await deps.jobs.cancel(jobId);
+  await deps.jobs.wait(jobId, PATIENCE_MS);
   await recordAudit(deps, caller, {
     action: "cancel",
     subject: jobId,

@@ -22,8 +22,9 @@ export function databaseUrl(deps: Deps): Secret {
 }
 
 /** A way to open connections to an address. */
-export function connector(url: Secret, signal: AbortSignal): () => Promise<Session> {
-  return () => connect({ url, applicationName: "supabase-backup", signal });
+export function connector(url: Secret, signal?: AbortSignal): () => Promise<Session> {
+  const ofSignal = signal === undefined ? {} : { signal };
+  return () => connect({ url, applicationName: "supabase-backup", ...ofSignal });
 }
 
 /**

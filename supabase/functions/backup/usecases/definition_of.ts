@@ -3,18 +3,61 @@
  *
  * @module
  */
-import { BackupError } from "../core/errors.ts";
+import { toBackupError } from "../core/errors.ts";
+import type { Job } from "../core/job.ts";
+import type { JobEnd, StartedJob } from "../core/part.ts";
 import type { JobDefinition } from "../jobs/job_definition.ts";
 import type { Deps } from "./deps.ts";
+import { getJob } from "./get_job.ts";
+import type { AskedJob } from "./job_request.ts";
+import { recordAudit } from "./record_audit.ts";
+import { defineBackup } from "./start_backup.ts";
+import { defineRestore } from "./start_restore.ts";
+import { defineRestoreTest } from "./start_restore_test.ts";
+import { defineVerify } from "./start_verify.ts";
 
-/** @throws `not_found` when there is no such job, `internal` when no part of it is known here */
-export async function definitionOf(deps: Deps, jobId: string): Promise<JobDefinition> {
-  const started = await deps.state.parts.find(jobId);
-  if (started === null) {
-    throw new BackupError("not_found", `Cannot go on with ${jobId}: there is no such job`);
+/** @throws `invalid_config`, `key_missing`, `key_wrong`, `storage_*` */
+export async function definitionOf(
+  deps: Deps,
+  { job, request }: StartedJob,
+): Promise<JobDefinition> {
+  const asked = request as unknown as AskedJob;
+  const definition = await define(deps, job, asked);
+  return {
+    ...definition,
+    async end(how, context) {
+      await definition.end?.(how, context);
+      if (how !== "begins-again") await auditEnd(deps, { how, jobId: job.jobId, asked });
+    },
+  };
+}
+
+function define(deps: Deps, job: Job, asked: AskedJob): Promise<JobDefinition> {
+  switch (asked.task) {
+    case "backup":
+      return defineBackup(deps, job);
+    case "verify":
+      return defineVerify(deps, asked);
+    case "restore":
+      return defineRestore(deps, job, asked);
+    case "restore-test":
+      return defineRestoreTest(deps, job, asked);
   }
-  throw new BackupError(
-    "internal",
-    `Cannot go on with ${jobId}: no job of its kind is made of parts`,
-  );
+}
+
+async function auditEnd(
+  deps: Deps,
+  { how, jobId, asked }: { how: Exclude<JobEnd, "begins-again">; jobId: string; asked: AskedJob },
+): Promise<void> {
+  const { action, caller } = asked;
+  const details = how === "completed" ? {} : { code: await codeOf(deps, jobId) };
+  await recordAudit(deps, caller, { action, subject: jobId, outcome: how, details });
+}
+
+async function codeOf(deps: Deps, jobId: string): Promise<string> {
+  try {
+    return (await getJob(deps, jobId)).error?.code ?? "internal";
+  } catch (error) {
+    return toBackupError(error).code; // the log still says that it has ended
+  }
 }

@@ -10,7 +10,8 @@ import type { Secret } from "../core/secret.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Budget } from "../jobs/budget.ts";
 import type { Drive } from "../jobs/drive.ts";
-import type { JobRunner } from "../jobs/job_runner.ts";
+import type { Jobs } from "../jobs/jobs.ts";
+import type { SnapshotHolder } from "../dump/mod.ts";
 import type { Repository } from "../repository/mod.ts";
 import type { State } from "../state/state.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -30,8 +31,10 @@ export interface Deps {
   environment: Environment;
   /** The service's own tables. */
   state: State;
-  /** Jobs of this worker. */
-  jobs: JobRunner;
+  /** Starts jobs, and knows those that run in the memory of this process. */
+  jobs: Jobs;
+  /** Holds the moments of backups; those on connections of this process live as long as it. */
+  snapshotHolder: SnapshotHolder;
   /** Works on parts that wait; woken by whoever starts a job, and by ticks. */
   drive: Drive;
   /** Keeps the process alive for work that the answer does not wait for. It must not fail. */

@@ -5,7 +5,7 @@
  */
 import { BackupError, toBackupError } from "../core/errors.ts";
 import { isJobId } from "../core/ids.ts";
-import type { Job, JobKind } from "../core/job.ts";
+import { isFinished, type Job, type JobKind } from "../core/job.ts";
 import type { StoredBackup } from "../state/job_tables.ts";
 import { isStateUnavailable } from "../state/state_error.ts";
 import type { Deps } from "./deps.ts";
@@ -25,7 +25,8 @@ export async function getJob(deps: Deps, jobId: string, kind?: JobKind): Promise
 
 async function findRecorded(deps: Deps, jobId: string, kind: JobKind): Promise<Job | null> {
   try {
-    return await deps.state.jobs.get(jobId, kind);
+    const job = await deps.state.jobs.get(jobId, kind);
+    return job === null ? null : await withProgress(deps, job);
   } catch (error) {
     const failure = toBackupError(error);
     if (!isStateUnavailable(failure) || kind !== "backup") throw failure;
@@ -34,6 +35,13 @@ async function findRecorded(deps: Deps, jobId: string, kind: JobKind): Promise<J
     const stored = backups.find((backup) => backup.backupId === jobId);
     return stored ? jobOfStored(stored) : null;
   }
+}
+
+/** A running job with its progress as it is now; its row has it some seconds later. */
+export async function withProgress(deps: Deps, job: Job): Promise<Job> {
+  if (isFinished(job)) return job;
+  const progress = await deps.state.parts.progress(job.jobId);
+  return progress === null ? job : { ...job, progress };
 }
 
 /** The job that a complete backup in storage must have come from. */

@@ -8,7 +8,7 @@ import type { Job } from "../core/job.ts";
 import type { JobFilter } from "../state/job_tables.ts";
 import { isStateUnavailable } from "../state/state_error.ts";
 import type { Deps } from "./deps.ts";
-import { jobOfStored } from "./get_job.ts";
+import { jobOfStored, withProgress } from "./get_job.ts";
 import { readStoredBackups } from "./stored_backups.ts";
 
 /** A page of jobs. `from` says where the list comes from. */
@@ -24,7 +24,7 @@ export async function listJobs(deps: Deps, filter: JobFilter): Promise<JobPage> 
   const { limit, offset } = filter;
   try {
     const page = await deps.state.jobs.list(filter);
-    const jobs = page.jobs.map((job) => deps.jobs.get(job.jobId) ?? job); // fresher progress
+    const jobs = await Promise.all(page.jobs.map((job) => withProgress(deps, job)));
     return { jobs, total: page.total, limit, offset, from: "tables" };
   } catch (error) {
     const failure = toBackupError(error);

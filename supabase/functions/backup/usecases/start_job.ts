@@ -1,38 +1,50 @@
 /**
- * Starts a use-case as a job and audits its beginning and its end.
+ * Starts a use-case as a job and audits its beginning; its end is audited by whoever sees it.
  *
  * @module
  */
-import type { Job } from "../core/job.ts";
-import type { JobContext, JobOutcome, NewJob } from "../jobs/job_runner.ts";
+import type { Job, NewJob } from "../core/job.ts";
+import type { Json, NewPart } from "../core/part.ts";
+import type { Settings } from "../core/settings.ts";
 import type { Caller, Deps } from "./deps.ts";
+import type { JobRequest } from "./job_request.ts";
 import { recordAudit } from "./record_audit.ts";
+
+/** Tries of one part: with the pauses between them about a minute. */
+const MAX_ATTEMPTS = 8;
+
+/** Times that a job may begin: each time migrations or lost moments were in its way. */
+const MAX_ROUNDS = 5;
+
+/** What is started. */
+export interface StartedAction {
+  action: string;
+  job: NewJob;
+  request: JobRequest;
+  first: readonly NewPart[];
+  /** For the audit log. */
+  details: Record<string, unknown>;
+}
 
 /** @throws `conflict` when a job runs that this one cannot run beside */
 export async function startJob(
   deps: Deps,
   caller: Caller,
-  start: { action: string; job: NewJob; details: Record<string, unknown> },
-  work: (context: JobContext) => Promise<JobOutcome>,
+  { settings, start }: { settings: Settings; start: StartedAction },
 ): Promise<Job> {
-  const audit = (outcome: "accepted" | "completed" | "failed", details: Record<string, unknown>) =>
-    recordAudit(deps, caller, {
-      action: start.action,
-      subject: start.job.jobId,
-      outcome,
-      details,
-    });
-  const job = await deps.jobs.start(start.job, async (context) => {
-    try {
-      const outcome = await work(context);
-      await audit("completed", {});
-      return outcome;
-    } catch (error) {
-      const code = error instanceof Error && "code" in error ? String(error.code) : "internal";
-      await audit("failed", { code });
-      throw error;
-    }
+  const { action, details, first, request } = start;
+  const asked = { caller: { name: caller.name, requestId: caller.requestId }, action, ...request };
+  const job = await deps.jobs.start({
+    job: start.job,
+    request: JSON.parse(JSON.stringify(asked)) as Json,
+    first,
+    bounds: {
+      maxWorkers: settings.maxWorkers,
+      maxAttempts: MAX_ATTEMPTS,
+      maxRounds: MAX_ROUNDS,
+    },
+    concurrency: settings.databaseConnections,
   });
-  await audit("accepted", start.details);
+  await recordAudit(deps, caller, { action, subject: job.jobId, outcome: "accepted", details });
   return job;
 }

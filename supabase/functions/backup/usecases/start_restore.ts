@@ -10,17 +10,26 @@ import type { Job } from "../core/job.ts";
 import { RELEASE } from "../core/release.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Settings } from "../core/settings.ts";
-import type { JobContext, JobOutcome } from "../jobs/job_runner.ts";
+import { workerLimits } from "../jobs/budget.ts";
+import type { JobDefinition } from "../jobs/job_definition.ts";
 import { parseDatabaseUrl } from "../postgres/database_url.ts";
 import type { Repository } from "../repository/mod.ts";
 import { backupDatabase } from "./backup_database.ts";
 import { connector, databaseUrl, dumpOptions } from "./database_access.ts";
 import type { Caller, Deps } from "./deps.ts";
 import { ACCEPT_LOST, findLostBackups, lostError, momentOf } from "./lost_backups.ts";
-import { restoreDatabase, type RestoreRequest } from "./restore_database.ts";
+import type { JobRequest } from "./job_request.ts";
+import type { RestoreRequest } from "./restore_database.ts";
+import { FIRST_OF_RESTORE, restoreInParts } from "./restore_in_parts.ts";
 import { startJob } from "./start_job.ts";
 import { startRestoreTest, TEST_BACKUP } from "./start_restore_test.ts";
 import { syncBackups } from "./stored_backups.ts";
+
+/**
+ * Raw bytes that one transaction of a worker with limits may restore: loading costs it about 25 ms of CPU
+ * per megabyte, and the safety backup before it as much again.
+ */
+const MAX_WHOLE_BYTES = 16 << 20;
 
 /** What a caller asks for. */
 export interface StartRestore extends RestoreRequest {
@@ -53,40 +62,63 @@ export async function startRestore(deps: Deps, caller: Caller, start: StartResto
       reason,
     });
   }
-  const target = targetDatabaseUrl === null
-    ? databaseUrl(deps)
-    : await targetUrl(deps, targetDatabaseUrl);
+  await addressOf(deps, targetDatabaseUrl);
   return await startJob(deps, caller, {
-    action: "restore",
-    job: {
-      jobId: newJobId("restore", deps.clock.now()),
-      kind: "restore",
-      type: "database",
-      backupId: record.backupId,
-      reason,
-      createdBy: caller.name,
-    },
-    details: { backupId: record.backupId, dryRun: request.dryRun, mode: request.mode ?? null },
-  }, async ({ job, signal, onProgress }: JobContext): Promise<JobOutcome> => {
-    const connect = connector(target, signal);
-    const report = await restoreDatabase({
-      connect,
-      repository,
-      backupId: record.backupId,
-      request: {
-        jobs: settings.databaseConnections,
-        lockTimeoutMs: settings.lockTimeoutSeconds * 1000,
-        ...request,
+    settings,
+    start: {
+      action: "restore",
+      job: {
+        jobId: newJobId("restore", deps.clock.now()),
+        ...{ kind: "restore", type: "database", backupId: record.backupId, reason },
+        createdBy: caller.name,
       },
-      safetyBackup: () => safetyBackup(deps, { settings, connect, job, signal }),
-      clock: deps.clock,
-      writtenBy: RELEASE,
-      signal,
-      onProgress,
-    });
-    if (report.safetyBackupId !== null) await listSafetyBackup(deps, settings);
-    return { result: { ...report }, backupId: record.backupId };
+      request: { task: "restore", backupId: record.backupId, targetDatabaseUrl, request },
+      first: FIRST_OF_RESTORE,
+      details: { backupId: record.backupId, dryRun: request.dryRun, mode: request.mode ?? null },
+    },
   });
+}
+
+/** What such a job is made of. */
+export async function defineRestore(
+  deps: Deps,
+  job: Job,
+  { backupId, targetDatabaseUrl, request }: JobRequest & { task: "restore" },
+): Promise<JobDefinition> {
+  const { settings } = await deps.settings();
+  const connect = connector(await addressOf(deps, targetDatabaseUrl));
+  const limited = workerLimits(settings, { hosted: deps.environment.edgeRuntime }).cpuMs !== null;
+  let signal: AbortSignal | undefined;
+  const definition = restoreInParts({
+    jobId: job.jobId,
+    connect,
+    repository: await deps.openRepository(settings),
+    backupId,
+    request: {
+      jobs: settings.databaseConnections,
+      lockTimeoutMs: settings.lockTimeoutSeconds * 1000,
+      ...request,
+    },
+    safetyBackup: () => safetyBackup(deps, { settings, connect, job, signal }),
+    clock: deps.clock,
+    writtenBy: RELEASE,
+    ...(limited ? { maxWholeBytes: MAX_WHOLE_BYTES } : {}),
+    commandLine: `deno task restore --backup ${backupId}`,
+  });
+  return {
+    ...definition,
+    async run(lease, context) {
+      signal = context.signal;
+      const outcome = await definition.run(lease, context);
+      if (outcome.finish?.result.safetyBackupId) await listSafetyBackup(deps, settings);
+      return outcome;
+    },
+  };
+}
+
+/** Where the restore goes. @throws `invalid_config` */
+async function addressOf(deps: Deps, reference: string | null): Promise<Secret> {
+  return reference === null ? databaseUrl(deps) : await targetUrl(deps, reference);
 }
 
 /** An address from the Vault is not the environment's: it must be at a host that the environment allows. */
@@ -134,7 +166,7 @@ async function safetyBackup(
     settings: Settings;
     connect: ReturnType<typeof connector>;
     job: Job;
-    signal: AbortSignal;
+    signal: AbortSignal | undefined;
   },
 ) {
   return await backupDatabase({
@@ -149,7 +181,7 @@ async function safetyBackup(
       lockTimeoutMs: settings.lockTimeoutSeconds * 1000,
     },
     writtenBy: RELEASE,
-    signal,
+    ...(signal === undefined ? {} : { signal }),
   });
 }
 

@@ -8,11 +8,14 @@ import { BackupError } from "../core/errors.ts";
 import { newJobId } from "../core/ids.ts";
 import type { Job } from "../core/job.ts";
 import { RELEASE } from "../core/release.ts";
+import type { JobOutcome } from "../core/part.ts";
 import type { Settings } from "../core/settings.ts";
-import type { JobContext, JobOutcome } from "../jobs/job_runner.ts";
+import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
+import { defineOnePart, onePart } from "../jobs/one_part.ts";
 import type { BackupRecord, Repository } from "../repository/mod.ts";
 import { connector, databaseUrl } from "./database_access.ts";
 import type { Caller, Deps } from "./deps.ts";
+import type { JobRequest } from "./job_request.ts";
 import { restoreDatabase } from "./restore_database.ts";
 import {
   checkRoom,
@@ -25,6 +28,9 @@ import {
   urlOfDatabase,
 } from "./scratch_database.ts";
 import { startJob } from "./start_job.ts";
+
+/** Name of the part. */
+const TESTING = "testing-a-restore";
 
 /** Stands for a backup's id: the newest one is tried in a scratch database. */
 export const TEST_BACKUP = "test_backup";
@@ -46,27 +52,45 @@ export async function startRestoreTest(
   const { record } = await repository.readBackup(backupId);
   databaseUrl(deps);
   return await startJob(deps, caller, {
-    action: "restore",
-    job: {
-      jobId: newJobId("restore", deps.clock.now()),
-      kind: "restore",
-      type: "database",
-      backupId: record.backupId,
-      reason: reason ?? "restore test",
-      createdBy: caller.name,
+    settings,
+    start: {
+      action: "restore",
+      job: {
+        jobId: newJobId("restore", deps.clock.now()),
+        ...{ kind: "restore", type: "database", backupId: record.backupId },
+        reason: reason ?? "restore test",
+        createdBy: caller.name,
+      },
+      request: { task: "restore-test", backupId: record.backupId },
+      first: onePart(TESTING),
+      details: { backupId: record.backupId, test: true },
     },
-    details: { backupId: record.backupId, test: true },
-  }, (context) => tryRestore(deps, { settings, repository, record }, context));
+  });
+}
+
+/** What such a job is made of. */
+export async function defineRestoreTest(
+  deps: Deps,
+  job: Job,
+  { backupId }: JobRequest & { task: "restore-test" },
+): Promise<JobDefinition> {
+  const { settings } = await deps.settings();
+  const repository = await deps.openRepository(settings);
+  const { record } = await repository.readBackup(backupId);
+  const work = (context: PartContext) =>
+    tryRestore(deps, { settings, repository, record, job }, context);
+  return defineOnePart(TESTING, work, { once: true });
 }
 
 async function tryRestore(
   deps: Deps,
-  { settings, repository, record }: {
+  { settings, repository, record, job }: {
     settings: Settings;
     repository: Repository;
     record: BackupRecord;
+    job: Job;
   },
-  { job, signal, onProgress }: JobContext,
+  { signal, onProgress }: PartContext,
 ): Promise<JobOutcome> {
   if (job.recorded) await dropScratchDatabases(deps);
   const url = databaseUrl(deps);

@@ -6,11 +6,17 @@
 import { BackupError, ERROR_CODES, type ErrorCode } from "../core/errors.ts";
 import { newJobId } from "../core/ids.ts";
 import type { Job } from "../core/job.ts";
+import type { JobDefinition } from "../jobs/job_definition.ts";
+import { defineOnePart, onePart } from "../jobs/one_part.ts";
 import type { Repository, VerifyReport } from "../repository/mod.ts";
 import type { Caller, Deps } from "./deps.ts";
+import type { JobRequest } from "./job_request.ts";
 import { findLostBackups, type LostBackups, lostError } from "./lost_backups.ts";
 import { startJob } from "./start_job.ts";
 import { verifyBackups } from "./verify_backup.ts";
+
+/** Name of the part. */
+const VERIFYING = "verifying";
 
 /** @throws `backup_not_found`, `conflict`, `key_wrong`; what is found later is the job's result or error */
 export async function startVerify(
@@ -27,21 +33,37 @@ export async function startVerify(
   const backupId = request.backupId === null
     ? null
     : await findBackup(repository, request.backupId, lost);
+  const { level } = request;
   return await startJob(deps, caller, {
-    action: "verify",
-    job: {
-      jobId: newJobId("verify", deps.clock.now()),
-      kind: "verify",
-      type: "database",
-      backupId,
-      reason: null,
-      createdBy: caller.name,
+    settings,
+    start: {
+      action: "verify",
+      job: {
+        jobId: newJobId("verify", deps.clock.now()),
+        ...{ kind: "verify", type: "database", backupId, reason: null, createdBy: caller.name },
+      },
+      request: { task: "verify", backupId, level },
+      first: onePart(VERIFYING),
+      details: { ...request },
     },
-    details: { ...request },
-  }, async ({ signal, onProgress }) => {
+  });
+}
+
+/** What such a job is made of. */
+export async function defineVerify(
+  deps: Deps,
+  { backupId, level }: JobRequest & { task: "verify" },
+): Promise<JobDefinition> {
+  const { settings } = await deps.settings();
+  const repository = await deps.openRepository(settings);
+  return defineOnePart(VERIFYING, async ({ signal, onProgress }) => {
+    const lost = await findLostBackups(deps, {
+      location: repository.location,
+      list: await repository.listBackups(),
+    });
     const report = await verifyBackups({
       repository,
-      level: request.level,
+      level,
       backups: backupId === null ? [] : [backupId],
       signal,
       onProgress,
