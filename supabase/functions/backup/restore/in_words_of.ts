@@ -104,31 +104,37 @@ async function printAgain(
   // Queries of others that hold a table for long are not worth the wait.
   await session.execute("SET LOCAL lock_timeout = 2000");
   await silenceEventTriggers(session);
-  const places = new Places(actual);
-  const made = new Set<Entry>();
-  const make = async (entry: Entry, names: readonly Entry[]) => {
+  const places = new Places(actual, entries);
+  const identity = "definitions to compare";
+  if (await tryStatements(session, places.create(), { identity }) !== null) return new Map();
+  const made = new Map<Entry, string[]>();
+  const make = (entry: Entry, names: readonly Entry[]) => {
     if (made.has(entry)) return;
-    made.add(entry);
-    const statements = [
-      ...places.open(entry.schema!),
-      ...entry.statements.create.map((sql) => places.moved(sql, names)),
-    ];
-    const refusal = await tryStatements(session, statements, { identity: entry.identity });
-    if (refusal === null) places.opened(entry.schema!);
+    made.set(entry, entry.statements.create.map((sql) => places.moved(sql, names)));
   };
   for (const entry of entries) {
     const hosts = hostsOf(entry, index);
-    for (const host of hosts) await make(host, [host]);
+    for (const host of hosts) make(host, [host]);
     const functions = functionsOnRows(entry, { hosts, index });
-    for (const each of functions) await make(each, [each, ...hosts]);
-    await make(entry, [entry, ...functions, ...hosts]);
+    for (const each of functions) make(each, [each, ...hosts]);
+    make(entry, [entry, ...functions, ...hosts]);
   }
-  if (places.names.length === 0) return new Map();
+  await runWhatRuns(session, [...made.values()]);
   const read = await readSchemas(session, places.names);
   return new Map(read.map((entry) => [
     places.back(entry.identity),
     entry.statements.create.map((sql) => places.back(sql)),
   ]));
+}
+
+/** Runs the statements of each object; many at once, and one by one only where some of them fail. */
+async function runWhatRuns(session: Session, objects: readonly string[][]): Promise<void> {
+  const identity = "definitions to compare";
+  for (let at = 0; at < objects.length; at += 25) {
+    const some = objects.slice(at, at + 25);
+    if (await tryStatements(session, some.flat(), { identity }) === null) continue;
+    for (const statements of some) await tryStatements(session, statements, { identity });
+  }
 }
 
 /** What an entry is a part of and cannot be made without: its table, the table above it, its domain. */
@@ -155,36 +161,32 @@ function functionsOnRows(
 
 /** Schemas that stand for those of the backup. */
 class Places {
-  readonly #prefix: string;
-  readonly #byName = new Map<string, { place: string; isOpen: boolean }>();
+  readonly #byName = new Map<string, string>();
 
-  constructor(actual: readonly Entry[]) {
+  constructor(actual: readonly Entry[], entries: readonly Entry[]) {
     const taken = actual.flatMap((entry) => entry.kind === "schema" ? [entry.name] : []);
     let prefix = "supabase_backup_again_";
     while (taken.some((name) => name.startsWith(prefix))) prefix += "_";
-    this.#prefix = prefix;
+    for (const { schema } of entries) {
+      if (this.#byName.has(schema!)) continue;
+      this.#byName.set(schema!, `${prefix}${this.#byName.size}`);
+    }
   }
 
-  /** Names of those that were made. */
   get names(): string[] {
-    return [...this.#byName.values()].filter(({ isOpen }) => isOpen).map(({ place }) => place);
+    return [...this.#byName.values()];
   }
 
-  /** Statements that the first object of a schema needs before it. */
-  open(schema: string): string[] {
-    const { place, isOpen } = this.#placeOf(schema);
-    return isOpen ? [] : [`CREATE SCHEMA ${quoteIdentifier(place)}`];
-  }
-
-  opened(schema: string): void {
-    this.#placeOf(schema).isOpen = true;
+  create(): string[] {
+    return this.names.map((name) => `CREATE SCHEMA ${quoteIdentifier(name)}`);
   }
 
   /** A statement in which these objects stand in the place of their schema. */
   moved(sql: string, objects: readonly Entry[]): string {
     let moved = sql;
     for (const { schema, name } of objects) {
-      const { place } = this.#placeOf(schema!);
+      const place = this.#byName.get(schema!);
+      if (place === undefined) continue;
       moved = moved.replaceAll(
         quoteQualified(schema!, name),
         () => quoteQualified(place, name),
@@ -196,17 +198,9 @@ class Places {
   /** A text with every place named as the schema that it stands for. */
   back(text: string): string {
     let back = text;
-    for (const [schema, { place }] of this.#byName) {
+    for (const [schema, place] of this.#byName) {
       back = back.replaceAll(quoteIdentifier(place), () => quoteIdentifier(schema));
     }
     return back;
-  }
-
-  #placeOf(schema: string) {
-    const known = this.#byName.get(schema);
-    if (known !== undefined) return known;
-    const made = { place: `${this.#prefix}${this.#byName.size}`, isOpen: false };
-    this.#byName.set(schema, made);
-    return made;
   }
 }
