@@ -15,7 +15,8 @@ const SCHEMA = `
     command text NOT NULL, username text NOT NULL DEFAULT current_user, jobname text,
     UNIQUE (jobname, username));
   CREATE TABLE cron.job_run_details (
-    jobid bigint, runid bigint GENERATED ALWAYS AS IDENTITY, return_message text);
+    jobid bigint, runid bigint GENERATED ALWAYS AS IDENTITY, return_message text,
+    end_time timestamptz);
   CREATE FUNCTION cron.schedule(job_name text, schedule text, command text)
     RETURNS bigint LANGUAGE sql AS $$
       INSERT INTO cron.job (jobname, schedule, command) VALUES ($1, $2, $3)

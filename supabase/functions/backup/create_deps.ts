@@ -61,7 +61,7 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
     define: (started) => definitionOf(deps, started),
     read: (jobId) => getJob(deps, jobId),
     record: (job) => state.jobs.finish(job),
-    wake: () => void drive.wake(),
+    wake: () => drive.begin(),
     clock: systemClock,
     keepAlive: (work) => deps.inBackground(work),
     onError: reportError,

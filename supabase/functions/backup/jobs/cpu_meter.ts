@@ -69,7 +69,7 @@ export class SampledMeter implements CpuMeter {
     if (this.#timer !== undefined) return;
     this.#channel = new MessageChannel();
     this.#periodMs = PERIOD_MS;
-    this.#sleep();
+    this.#sleep(this.#channel);
   }
 
   pause(): void {
@@ -82,23 +82,23 @@ export class SampledMeter implements CpuMeter {
     this.#add(performance.now() - this.#due - TIMER_MS);
   }
 
-  #sleep(): void {
+  #sleep(channel: MessageChannel): void {
     this.#due = performance.now() + this.#periodMs;
-    this.#timer = setTimeout(() => this.#look(), this.#periodMs);
+    this.#timer = setTimeout(() => this.#look(channel), this.#periodMs);
   }
 
   /** A timer that comes late was kept by work; a message that comes late meets the loop at work. */
-  #look(): void {
+  #look(channel: MessageChannel): void {
+    if (this.#channel !== channel) return; // paused in the same turn
     const now = performance.now();
     const late = now - this.#due - TIMER_MS;
-    const channel = this.#channel as MessageChannel;
     channel.port1.onmessage = () => {
       if (this.#channel !== channel) return; // paused meanwhile
       const turn = performance.now() - now;
       const seen = Math.max(0, late) + (turn > TURN_MS ? Math.max(turn, PERIOD_MS) : 0);
       this.#add(seen);
       this.#periodMs = seen > 0 ? PERIOD_MS : Math.min(this.#periodMs * 2, LONGEST_PERIOD_MS);
-      this.#sleep();
+      this.#sleep(channel);
     };
     channel.port2.postMessage(null);
   }
