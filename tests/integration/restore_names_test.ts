@@ -98,3 +98,21 @@ Deno.test("row security that the backup's table has not is switched off", async 
   const { facts } = await backupWithoutRoles(target.url);
   assert.deepEqual(facts.entries.filter((entry) => entry.kind === "row-security"), []);
 });
+
+Deno.test("a target whose schema public was dropped gets it back as the backup has it", async () => {
+  const server = await testServer(17);
+  await using source = await scratchDatabase(server, "d_public_source");
+  await using target = await scratchDatabase(server, "d_public_target");
+  await source.run("create table public.t (id int); insert into public.t values (1)");
+  const rightsOf = async (database: { url: string }) => {
+    const { facts } = await backupWithoutRoles(database.url);
+    return facts.entries.map(({ identity, statements }) => [identity, statements.acl]);
+  };
+  const backup = await backupWithoutRoles(source.url);
+  await target.run("drop schema public");
+  await restoreBackup(backup, target.url);
+  assert.deepEqual(await rightsOf(target), await rightsOf(source));
+  await target.run("drop schema public cascade");
+  await restoreBackup(backup, target.url, { mode: "over" });
+  assert.deepEqual(await rightsOf(target), await rightsOf(source));
+});

@@ -98,7 +98,7 @@ export function diffLive(input: DiffInput): Diff {
       backup.filter((entry) => {
         const there = live.byIdentity(entry.identity);
         return there === undefined || dropped.has(there);
-      }),
+      }).map(withPublicMade),
       inOrder(live, makeAgain),
     ),
     adjust: adjustments(input, dropped),
@@ -284,6 +284,15 @@ function dropOf(entry: Entry): string[] {
     const attached = ATTACH.exec(sql);
     return attached === null ? [] : [`${attached[1]} DETACH PARTITION ${attached[2]}`];
   });
+}
+
+/** Backups only alter schema public, which a new database has; a target that lost it gets it as new. */
+function withPublicMade(entry: Entry): Entry {
+  if (entry.identity !== 'schema SCHEMA "public"' || entry.statements.create.length > 0) {
+    return entry;
+  }
+  const create = ['CREATE SCHEMA "public"', 'GRANT USAGE ON SCHEMA "public" TO PUBLIC'];
+  return { ...entry, statements: { ...entry.statements, create } };
 }
 
 function withDrop(entry: Entry): Entry {
