@@ -322,6 +322,8 @@ async function makeSafetyBackup(
 
 /** @throws what the server refused, or that its answer was lost: then it has committed or it has not */
 async function commit(session: Session, plan: RestorePlan): Promise<void> {
+  // The event trigger by which the platform's API learns of new tables was silent.
+  if (plan.target === "supabase") await session.execute("NOTIFY pgrst, 'reload schema'");
   try {
     await session.execute("COMMIT");
   } catch (error) {
