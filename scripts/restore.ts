@@ -18,8 +18,10 @@ import {
   type RestoreRequest,
 } from "../supabase/functions/backup/usecases/restore_database.ts";
 import { type CommandValues, runCommand, UsageError } from "./cli/command.ts";
-import { openCommandRepository, REPOSITORY_OPTIONS } from "./cli/repository.ts";
+import { openCommandRepository, REPOSITORY_OPTIONS, threadAccess } from "./cli/repository.ts";
 import { formatBytes, showProgress } from "./cli/show_progress.ts";
+import { threadLoader } from "./host/thread_loader.ts";
+import { ThreadPool } from "./host/thread_pool.ts";
 
 await runCommand({
   name: "deno task restore",
@@ -42,7 +44,7 @@ await runCommand({
       help: "where the safety backup goes, when the target is not the repository's own database",
     },
     "dry-run": { type: "boolean", help: "shows the plan and changes nothing" },
-    jobs: { type: "string", default: "2", help: "connections into an empty database" },
+    jobs: { type: "string", default: "2", help: "threads that load rows into an empty database" },
     "lock-timeout": { type: "string", default: "60", help: "seconds to wait for a table's lock" },
   },
   explain: failureText,
@@ -53,9 +55,12 @@ await runCommand({
     const repository = await openCommandRepository(values);
     const progress = showProgress(json);
     const open = () => connect({ url, signal });
+    const { jobs, lockTimeoutMs } = request;
+    const threads = new ThreadPool({ threads: jobs, access: threadAccess(values, url) });
     const report = await restoreDatabase({
       connect: open,
       repository,
+      loader: (role) => threadLoader(threads, { restore: { role, lockTimeoutMs, jobs }, signal }),
       ...safetyBackup(values, open, signal),
       backupId: values.required("backup"),
       request,
@@ -63,7 +68,7 @@ await runCommand({
       writtenBy: RELEASE,
       signal,
       onProgress: progress.listener,
-    }).finally(progress.end);
+    }).finally(progress.end).finally(() => threads.close());
     const blocked = report.dryRun && (report.plan.missing.length > 0 ||
       report.plan.hazards.some((hazard) => !hazard.accepted && !hazard.undoneBySafetyBackup));
     return {
@@ -95,7 +100,9 @@ function safetyBackup(values: CommandValues, open: () => Promise<Session>, signa
   };
 }
 
-function restoreRequest(values: CommandValues): RestoreRequest {
+function restoreRequest(
+  values: CommandValues,
+): RestoreRequest & { jobs: number; lockTimeoutMs: number } {
   const mode = oneOf(values, "mode", ["empty", "over", "beside"] as const);
   const target = oneOf(values, "target", ["supabase", "plain"] as const);
   const intoSchema = values.text("into-schema");

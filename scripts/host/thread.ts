@@ -18,14 +18,16 @@ import {
 } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { openRepository, type Repository } from "../../supabase/functions/backup/repository/mod.ts";
-import { loadPart } from "../../supabase/functions/backup/restore/load_rows.ts";
+import { loadPartAtOnce } from "../../supabase/functions/backup/restore/mod.ts";
 import { openStorage } from "../../supabase/functions/backup/storage/open.ts";
+import { useBulkSettings } from "../../supabase/functions/backup/usecases/bulk_settings.ts";
 import { copyPart } from "../../supabase/functions/backup/usecases/copy_rows.ts";
 import { prepareSession } from "../../supabase/functions/backup/usecases/restore_facts.ts";
 import { readAhead } from "./read_ahead.ts";
 import {
   type FromThread,
   packError,
+  type RestoreSettings,
   type ThreadAccess,
   type ThreadTask,
   type ToThread,
@@ -91,7 +93,7 @@ class Thread {
 
   /** Each part commits by itself. */
   async #load(
-    { load, part }: ThreadTask & { kind: "load" },
+    { load, part, restore }: ThreadTask & { kind: "load" },
     signal: AbortSignal,
   ): Promise<unknown> {
     const repository = await this.#repository;
@@ -99,15 +101,8 @@ class Thread {
     const turn = await this.#turns.take();
     try {
       signal.throwIfAborted();
-      const session = this.#session ??= await this.#open();
-      await session.execute("BEGIN");
-      try {
-        await loadPart(session, { load, part, readPieces: () => pieces });
-        await session.execute("COMMIT");
-      } catch (error) {
-        if (session.inTransaction) await session.execute("ROLLBACK");
-        throw error;
-      }
+      const session = this.#session ??= await this.#open(restore);
+      await loadPartAtOnce(session, { load, part, readPieces: () => pieces });
       return null;
     } finally {
       turn.end();
@@ -125,12 +120,15 @@ class Thread {
     return session;
   }
 
-  async #open(): Promise<Session> {
-    const { databaseUrl, restore } = this.#access;
-    const session = await connect({ url: new Secret(databaseUrl) });
+  async #open(restore?: RestoreSettings): Promise<Session> {
+    const session = await connect({ url: new Secret(this.#access.databaseUrl) });
     await pinSettings(session);
-    if (restore === undefined) await refuseViewsOfUsers(session);
-    else await prepareSession(session, restore, restore);
+    if (restore === undefined) {
+      await refuseViewsOfUsers(session);
+    } else {
+      await prepareSession(session, restore, restore);
+      await useBulkSettings(session, restore.jobs);
+    }
     return session;
   }
 }

@@ -8,13 +8,12 @@ import {
   type ErrorCode,
   toBackupError,
 } from "../../supabase/functions/backup/core/errors.ts";
-import type { DataPart } from "../../supabase/functions/backup/core/model.ts";
 import {
   DatabaseError,
   type DatabaseErrorFacts,
 } from "../../supabase/functions/backup/postgres/database_error.ts";
 import type { Compression } from "../../supabase/functions/backup/repository/mod.ts";
-import type { TableLoad, TargetFacts } from "../../supabase/functions/backup/restore/plan_types.ts";
+import type { LoadItem, TargetFacts } from "../../supabase/functions/backup/restore/mod.ts";
 import type { CopyRowsPayload } from "../../supabase/functions/backup/usecases/copy_rows.ts";
 
 /** What a thread opens for itself. Secrets travel in messages, never in arguments. */
@@ -25,14 +24,18 @@ export interface ThreadAccess {
   /** Null for a repository without encryption. */
   key: string | null;
   compression?: Compression;
-  /** Of a restore: what its sessions need besides the pinned settings. */
-  restore?: Pick<TargetFacts, "role"> & { lockTimeoutMs?: number };
+}
+
+/** What a session of a restore needs besides the pinned settings. */
+export interface RestoreSettings extends Pick<TargetFacts, "role"> {
+  lockTimeoutMs: number;
+  jobs: number;
 }
 
 /** Work for a thread. */
 export type ThreadTask =
   | { kind: "copy"; snapshotId: string; payload: CopyRowsPayload }
-  | { kind: "load"; load: TableLoad; part: DataPart };
+  | ({ kind: "load"; restore: RestoreSettings } & LoadItem);
 
 /** From the main thread. */
 export type ToThread =

@@ -9,11 +9,17 @@ import type { ProgressListener } from "../core/progress.ts";
 import type { Session } from "../postgres/session.ts";
 import { checkForeignKeys } from "./check_foreign_keys.ts";
 import { compareResult, type Comparison } from "./compare_models.ts";
-import { compareRows, groupLoads } from "./compare_rows.ts";
+import { batchGroups, compareGroups, groupLoads } from "./compare_rows.ts";
 import { EntryIndex, sqlNameOf } from "./entry_index.ts";
 import { concernsOneObject, Failures } from "./failures.ts";
 import { inParallel, listSource } from "./in_parallel.ts";
-import { clearTables, loadPart, type ReadPieces } from "./load_rows.ts";
+import {
+  clearTables,
+  type LoadItem,
+  loadPartAtOnce,
+  type ReadPieces,
+  type RowLoader,
+} from "./load_rows.ts";
 import { bytesOf } from "./plan_loads.ts";
 import type { LeftOut, RestorePlan, TableLoad } from "./plan_types.ts";
 import { postDataSource } from "./post_data_order.ts";
@@ -38,6 +44,8 @@ export interface ApplyInput {
   /** The restoring role. */
   role: { name: string; superuser: boolean };
   readPieces: ReadPieces;
+  /** For mode `empty`: loads rows instead of the sessions. */
+  loader?: RowLoader | undefined;
   /** Reads the target again for the comparison. */
   readTarget: (session: Session) => Promise<Entry[]>;
   signal?: AbortSignal | undefined;
@@ -231,9 +239,9 @@ class Run {
     await clearTables(session, loads);
     for (const name of plan.clearOnly) await session.execute(`DELETE FROM ONLY ${name}`);
     const work = loads.flatMap((load) => load.parts.map((part) => ({ load, part })));
-    await inParallel(this.#sessions(), listSource(work), async (worker, item) => {
+    await inParallel(this.#lanes(loads), listSource(work), async (lane, item) => {
       this.#stopIfCancelled();
-      await this.failures.makes(item.load.entry, () => this.#loadPart(worker, item));
+      if (await this.failures.makes(item.load.entry, () => lane(item))) this.#loaded(item.part);
     });
     for (const entry of plan.create) {
       if (entry.kind !== "sequence-set" || this.failures.blocks(entry)) continue;
@@ -270,20 +278,20 @@ class Run {
     }
   }
 
-  async #loadPart(session: Session, item: { load: TableLoad; part: DataPart }): Promise<void> {
-    const { readPieces } = this.#input;
-    const own = !session.inTransaction;
-    if (own) await session.execute("BEGIN");
-    try {
-      await loadPart(session, { ...item, readPieces });
-      if (own) await session.execute("COMMIT");
-    } catch (error) {
-      if (own && session.inTransaction) await session.execute("ROLLBACK");
-      throw error;
-    }
-    this.rowsLoaded += item.part.rows;
+  /** The ways that rows can be loaded at once: threads for many of them, else the sessions. */
+  #lanes(loads: readonly TableLoad[]): ((item: LoadItem) => Promise<void>)[] {
+    const { session, loader, readPieces } = this.#input;
+    const bytes = loads.reduce((sum, load) => sum + bytesOf(load), 0);
+    const canThreads = loader !== undefined && !session.inTransaction;
+    return canThreads && bytes >= loader.leastBytes
+      ? Array.from({ length: loader.concurrency }, () => (item) => loader.load(item))
+      : this.#sessions().map((each) => (item) => loadPartAtOnce(each, { ...item, readPieces }));
+  }
+
+  #loaded(part: DataPart): void {
+    this.rowsLoaded += part.rows;
     this.#partsDone++;
-    this.#bytesDone += item.part.rawBytes;
+    this.#bytesDone += part.rawBytes;
     this.#report();
   }
 
@@ -350,9 +358,9 @@ class Run {
       otherGrantors: !this.#input.role.superuser,
     });
     const loaded = plan.load.filter((load) => !this.failures.names(load.entry.identity));
-    await inParallel(this.#sessions(), listSource(groupLoads(loaded)), async (worker, loads) => {
-      const difference = await compareRows(worker, loads);
-      if (difference !== null) comparison.differences.push(difference);
+    const batches = batchGroups(groupLoads(loaded));
+    await inParallel(this.#sessions(), listSource(batches), async (worker, groups) => {
+      comparison.differences.push(...await compareGroups(worker, groups));
     });
     // Everything is taken back at once; into an empty database there is nothing to take back.
     if (comparison.differences.length > 0 && plan.mode !== "empty") {

@@ -5,6 +5,7 @@
  */
 import type { Session } from "../postgres/session.ts";
 import type { Difference } from "./compare_models.ts";
+import { bytesOf } from "./plan_loads.ts";
 import type { TableLoad } from "./plan_types.ts";
 
 /** What the rows of some tables should be together; `sum` is null when only their number is known. */
@@ -52,11 +53,43 @@ export async function compareRows(
   return compareFound(loads, row!.found);
 }
 
+/** Bytes of rows that one query reads, and tables in it at most, when small ones are put together. */
+const BATCH_BYTES = 16 << 20;
+const BATCH_GROUPS = 50;
+
+/** Puts small tables together, to be compared in one round trip. */
+export function batchGroups(groups: readonly ComparedLoads[]): ComparedLoads[][] {
+  const batches: ComparedLoads[][] = [];
+  let filled = Infinity;
+  for (const group of groups) {
+    const bytes = group.reduce((sum, load) => sum + bytesOf(load), 0);
+    const open = batches.at(-1);
+    if (open !== undefined && filled + bytes <= BATCH_BYTES && open.length < BATCH_GROUPS) {
+      open.push(group);
+      filled += bytes;
+    } else {
+      batches.push([group]);
+      filled = bytes;
+    }
+  }
+  return batches;
+}
+
+/** Reads the rows of several groups and compares. */
+export async function compareGroups(
+  session: Session,
+  groups: readonly ComparedLoads[],
+): Promise<Difference[]> {
+  const queries = groups.map((loads, at) => `SELECT ${at} AS at, (${rowsQuery(loads)}) AS found`);
+  const rows = await session.query(queries.join(" UNION ALL "));
+  return rows.flatMap(({ at, found }) => compareFound(groups[at]!, found) ?? []);
+}
+
 /** A query of one text value, for {@linkcode compareFound}: how many rows there are, and their sum. */
 export function rowsQuery(loads: ComparedLoads): string {
   const sum = expectedRows(loads).sum === null
     ? "0::pg_catalog.numeric"
-    : `coalesce(sum((${loads[0].data!.fingerprintExpression})::pg_catalog.numeric), 0)`;
+    : `coalesce(sum((${loads[0].data!.fingerprintExpression})::pg_catalog.int8), 0)`;
   const each = sourcesOf(loads).map((from) =>
     `SELECT count(*) AS rows, ${sum} AS sum FROM ${from}`
   );

@@ -1,10 +1,8 @@
 /**
- * Runs work on several sessions at once, in an order that the work itself allows.
+ * Runs work on several sessions, or in several threads, at once, in an order that the work itself allows.
  *
  * @module
  */
-import type { Session } from "../postgres/session.ts";
-
 /** Where the next piece of work comes from. */
 export interface WorkSource<T> {
   /** The next item that may start now; `wait` when one must end first; `done` when nothing is left. */
@@ -14,17 +12,17 @@ export interface WorkSource<T> {
 }
 
 /**
- * Gives every free session the next item until nothing is left. After the first failure nothing new
+ * Gives every free lane (a session, or a thread's place) the next item until nothing is left. After the first failure nothing new
  * starts; the failure is thrown when what runs has ended.
  */
-export async function inParallel<T>(
-  sessions: readonly Session[],
+export async function inParallel<Lane, T>(
+  lanes: readonly Lane[],
   source: WorkSource<T>,
-  work: (session: Session, item: T) => Promise<void>,
+  work: (lane: Lane, item: T) => Promise<void>,
 ): Promise<void> {
   const failures: unknown[] = [];
   let wake = Promise.withResolvers<void>();
-  const run = async (session: Session) => {
+  const run = async (lane: Lane) => {
     while (failures.length === 0) {
       const next = source.next();
       if (next === "done") return;
@@ -33,7 +31,7 @@ export async function inParallel<T>(
         continue;
       }
       try {
-        await work(session, next.item);
+        await work(lane, next.item);
       } catch (error) {
         failures.push(error);
       }
@@ -42,7 +40,7 @@ export async function inParallel<T>(
       wake = Promise.withResolvers<void>();
     }
   };
-  await Promise.all(sessions.map(run));
+  await Promise.all(lanes.map(run));
   if (failures.length > 0) throw failures[0];
 }
 

@@ -12,6 +12,16 @@ import type { TableLoad } from "./plan_types.ts";
 /** Reads stored bytes: the repository's `readPieces`. */
 export type ReadPieces = (pieces: readonly Piece[]) => AsyncIterable<Uint8Array>;
 
+/** Threads of a host, each with a connection and a repository of its own, to load parts in. */
+export interface RowLoader {
+  /** Parts that it loads at a time. */
+  readonly concurrency: number;
+  /** Bytes of rows below which starting it takes longer than it saves. */
+  readonly leastBytes: number;
+  /** Loads a part in a transaction of its own. @throws as {@linkcode loadPart} */
+  load(item: LoadItem): Promise<void>;
+}
+
 /** Removes the rows that are there. A condition means that a part of them stays: the extension's. */
 export async function clearTables(session: Session, loads: readonly TableLoad[]): Promise<void> {
   const truncated: string[] = [];
@@ -27,6 +37,28 @@ export async function clearTables(session: Session, loads: readonly TableLoad[])
   for (const statement of deleted) await session.execute(statement);
 }
 
+/** A part and where it goes. */
+export interface LoadItem {
+  load: TableLoad;
+  part: DataPart;
+}
+
+/** Loads one part in a transaction of its own, or in the one that is open. @throws as {@linkcode loadPart} */
+export async function loadPartAtOnce(
+  session: Session,
+  item: LoadItem & { readPieces: ReadPieces },
+): Promise<void> {
+  if (session.inTransaction) return await loadPart(session, item);
+  await session.execute("BEGIN");
+  try {
+    await loadPart(session, item);
+    await session.execute("COMMIT");
+  } catch (error) {
+    if (session.inTransaction) await session.execute("ROLLBACK");
+    throw error;
+  }
+}
+
 /**
  * Loads one part.
  *
@@ -34,7 +66,7 @@ export async function clearTables(session: Session, loads: readonly TableLoad[])
  */
 export async function loadPart(
   session: Session,
-  { load, part, readPieces }: { load: TableLoad; part: DataPart; readPieces: ReadPieces },
+  { load, part, readPieces }: LoadItem & { readPieces: ReadPieces },
 ): Promise<void> {
   const result = load.data === null || load.entry.kind === "large-object-data"
     ? await loadLargeObjects(session, readPieces(part.pieces))

@@ -11,7 +11,9 @@ export {
   type Difference,
 } from "./compare_models.ts";
 export type { Failure } from "./failures.ts";
+export { inParallel, listSource } from "./in_parallel.ts";
 export { inWordsOf } from "./in_words_of.ts";
+export { type LoadItem, loadPartAtOnce, type RowLoader } from "./load_rows.ts";
 export { cutRestore, type RestoreStep } from "./cut_restore.ts";
 export { hasEventTriggerSwitch } from "./event_triggers.ts";
 export { EntryIndex } from "./entry_index.ts";
@@ -26,6 +28,7 @@ export type {
   RestoreMode,
   RestorePlan,
   RestoreRequest,
+  TableLoad,
   TargetFacts,
 } from "./plan_types.ts";
 export { HAZARDS } from "./plan_types.ts";

@@ -17,7 +17,9 @@ import {
   type BackupFacts,
   borrowRoles,
   type Comparison,
+  inParallel,
   type LeftOut,
+  listSource,
   ownersToBorrow,
   planRestore,
   type PlanSummary,
@@ -25,10 +27,12 @@ import {
   type RestorePlan,
   type RestoreRequest as PlanRequest,
   returnRoles,
+  type RowLoader,
   summarizePlan,
   type TargetFacts,
 } from "../restore/mod.ts";
 import { backupDatabase } from "./backup_database.ts";
+import { useBulkSettings, waitForDisk } from "./bulk_settings.ts";
 import {
   prepareSession,
   readBackupFacts,
@@ -55,6 +59,8 @@ export interface RestoreDatabaseOptions {
   connect: () => Promise<Session>;
   /** Where the backup is. */
   repository: Repository;
+  /** Threads that load rows into an empty database. @default `request.jobs` sessions of this one */
+  loader?: ((role: TargetFacts["role"]) => RowLoader) | undefined;
   /** An id, or `latest`. */
   backupId: string;
   request: RestoreRequest;
@@ -132,20 +138,25 @@ async function intoEmpty(
   target: TargetFacts,
 ): Promise<RestoreReport> {
   const { options, session, openSession } = work;
+  const { jobs = 2 } = options.request;
   const workers: Session[] = [];
-  for (let count = 1; count < (options.request.jobs ?? 2); count++) {
+  for (let count = 1; count < jobs; count++) {
     const worker = await openSession();
     await prepareSession(worker, target, options.request);
     workers.push(worker);
   }
+  const sessions = [session, ...workers];
+  for (const each of sessions) await useBulkSettings(each, jobs);
   try {
     const applied = await apply(work, { plan, target, workers });
-    applied.leftOut.push(...await analyze(session, plan));
+    applied.leftOut.push(...await analyze(sessions, plan));
+    await waitForDisk(session);
     return reportOf(plan, { applied });
   } catch (error) {
     // The rest was made and will be used.
     if (error instanceof BackupError && error.details?.failed !== undefined) {
-      await analyze(session, plan);
+      await analyze(sessions, plan);
+      await waitForDisk(session);
     }
     throw error;
   }
@@ -172,7 +183,7 @@ async function allOrNothing(
     await session.execute("BEGIN");
     await borrowRoles(session, [...borrowed], role);
     const replaced = await replaceAll(work, firstPlan, [...borrowed]);
-    replaced.applied.leftOut.push(...await analyze(session, replaced.plan));
+    replaced.applied.leftOut.push(...await analyze([session], replaced.plan));
     return reportOf(replaced.plan, replaced);
   } catch (error) {
     if (lent.length > 0) await giveBack(work, lent, { role, error });
@@ -231,7 +242,7 @@ async function apply(
   { options, backup, session }: Work,
   run: { plan: RestorePlan; target: TargetFacts; workers: Session[] },
 ): Promise<Applied> {
-  const { repository, signal, onProgress } = options;
+  const { repository, loader, signal, onProgress } = options;
   return await applyRestore({
     plan: run.plan,
     entries: backup.entries,
@@ -239,6 +250,7 @@ async function apply(
     workers: run.workers,
     role: run.target.role,
     readPieces: (pieces) => repository.readPieces(pieces),
+    loader: loader?.(run.target.role),
     readTarget: (reader) => readLive(reader, backup),
     signal,
     onProgress,
@@ -351,17 +363,24 @@ function isOutcomeUnknown(error: unknown): boolean {
  * Statistics for the planner; tables of others are passed over by the server. The rows are committed:
  * what goes wrong here is told in the report and does not make the restore a failed one.
  */
-export async function analyze(session: Session, plan: RestorePlan): Promise<LeftOut[]> {
+export async function analyze(
+  sessions: readonly Session[],
+  plan: RestorePlan,
+): Promise<LeftOut[]> {
   if (plan.beside !== null) return [];
   const names = plan.load.flatMap((load) => load.entry.table?.sqlName ?? []);
   const views = plan.refresh.map((entry) =>
     entry.identity.replace(/^refresh REFRESH MATERIALIZED VIEW /, "")
   );
   try {
-    const all = await existing(session, [...names, ...views]);
-    for (let at = 0; at < all.length; at += 50) {
-      await session.execute(`ANALYZE ${all.slice(at, at + 50).join(", ")}`);
-    }
+    const all = await existing(sessions[0]!, [...names, ...views]);
+    const batches = Array.from(
+      { length: Math.ceil(all.length / 50) },
+      (_, batch) => all.slice(batch * 50, batch * 50 + 50),
+    );
+    await inParallel(sessions, listSource(batches), async (session, batch) => {
+      await session.execute(`ANALYZE ${batch.join(", ")}`);
+    });
   } catch (error) {
     if (!(error instanceof BackupError)) throw error;
     return [{ identity: "statistics for the planner", reason: `${error.message}; run ANALYZE` }];
@@ -369,7 +388,6 @@ export async function analyze(session: Session, plan: RestorePlan): Promise<Left
   return [];
 }
 
-/** What is told of a restore. */
 /** Those of the quoted names that name a relation: into an empty database some may have failed. */
 async function existing(session: Session, names: readonly string[]): Promise<string[]> {
   const list = names.map((name) => `"${name.replace(/[\\"]/g, "\\$&")}"`).join(",");

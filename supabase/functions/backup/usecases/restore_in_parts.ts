@@ -219,7 +219,7 @@ class RestoreInParts {
     }
     const session = await this.#open(target);
     try {
-      all.leftOut.push(...await analyze(session, plan));
+      all.leftOut.push(...await analyze([session], plan));
       all.leftOut.push(...await returnRoles(session, plan.borrowRoles, target.role.name));
       await removeMarks(session, this.#options.jobId);
     } finally {
