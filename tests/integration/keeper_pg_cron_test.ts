@@ -17,17 +17,10 @@ import {
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { DEBIAN_REASON, debianServer, hasDebianServer } from "../support/debian_server.ts";
+import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { untilWaiting } from "../support/snapshot_database.ts";
 
-const DUMP = {
-  profile: "plain" as const,
-  includeSchemas: ["app"],
-  excludeSchemas: [],
-  includeTables: [],
-  excludeTables: [],
-  excludeTableData: [],
-  copyFormat: "auto" as const,
-};
+const DUMP = { ...DUMP_OPTIONS, includeSchemas: ["app"] };
 
 const JOBS = ["backup_20260101T000000000Z_cron000000", "backup_20260101T000000000Z_cron000001"];
 

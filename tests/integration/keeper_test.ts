@@ -17,18 +17,10 @@ import {
 } from "../../supabase/functions/backup/dump/mod.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { type CronStandIn, startCronStandIn } from "../support/cron_stand_in.ts";
-import { testServer } from "../support/servers.ts";
+import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { type SnapshotDatabase, untilWaiting, withDatabase } from "../support/snapshot_database.ts";
 
-const DUMP = {
-  profile: "plain" as const,
-  includeSchemas: [],
-  excludeSchemas: ["cron"],
-  includeTables: [],
-  excludeTables: [],
-  excludeTableData: [],
-  copyFormat: "auto" as const,
-};
+const DUMP = { ...DUMP_OPTIONS, excludeSchemas: ["cron"] };
 
 const JOB = "backup_20260101T000000000Z_keeper0000";
 const OTHER_JOB = "backup_20260101T000000000Z_keeper0001";
@@ -37,7 +29,7 @@ async function withCron(
   work: (database: SnapshotDatabase & { cron: CronStandIn; session: Session }) => Promise<void>,
   major: 15 | 17 | 18 = 17,
 ): Promise<void> {
-  await withDatabase(await testServer(major), async (database) => {
+  await withDatabase(major, async (database) => {
     const session = await database.open();
     await session.execute("CREATE TABLE t AS SELECT i FROM generate_series(1, 100) i");
     await using cron = await startCronStandIn(database.url);
@@ -283,7 +275,7 @@ Deno.test("check() gives way to those who wait too long, when that is set, and s
 });
 
 Deno.test("createSnapshotHolder() uses a connection on hosts and where there is no pg_cron", async () => {
-  await withDatabase(await testServer(17), async ({ open }) => {
+  await withDatabase(17, async ({ open }) => {
     for (const hosted of [true, false]) {
       const holder = createSnapshotHolder({ connect: open, hosted });
       const held = await holder.open({ jobId: JOB, dump: DUMP });

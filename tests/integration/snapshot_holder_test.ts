@@ -13,28 +13,18 @@ import {
 } from "../../supabase/functions/backup/dump/mod.ts";
 import { checkHeld, identify } from "../../supabase/functions/backup/dump/snapshot_holder.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
-import { testServer } from "../support/servers.ts";
+import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { untilWaiting, withDatabase } from "../support/snapshot_database.ts";
-
-const DUMP = {
-  profile: "plain" as const,
-  includeSchemas: [],
-  excludeSchemas: [],
-  includeTables: [],
-  excludeTables: [],
-  excludeTableData: [],
-  copyFormat: "auto" as const,
-};
 
 const JOB = "backup_20260101T000000000Z_snapshot00";
 
 for (const major of [15, 17, 18] as const) {
   Deno.test(`sessionHolder() holds one moment that survives JSON and ends once, on PostgreSQL ${major}`, async () => {
-    await withDatabase(await testServer(major), async (database) => {
+    await withDatabase(major, async (database) => {
       const writer = await database.open();
       await writer.execute("CREATE TABLE t AS SELECT i FROM generate_series(1, 100) i");
       const holder = sessionHolder({ connect: database.open });
-      const opened = await holder.open({ jobId: JOB, dump: DUMP });
+      const opened = await holder.open({ jobId: JOB, dump: DUMP_OPTIONS });
       const held: HeldSnapshot = JSON.parse(JSON.stringify(opened));
       assert.deepEqual(held, opened);
       assert.equal(held.locked.length, 1);
@@ -58,14 +48,14 @@ for (const major of [15, 17, 18] as const) {
 }
 
 Deno.test("sessionHolder() lets workers read what others queue for, and the queue go on afterwards", async () => {
-  await withDatabase(await testServer(17), async (database) => {
+  await withDatabase(17, async (database) => {
     const [observer, worker] = [await database.open(), await database.open()];
     await observer.execute(`
       CREATE TABLE one AS SELECT i FROM generate_series(1, 10) i;
       CREATE TABLE two AS SELECT i FROM generate_series(1, 20) i;
       CREATE TABLE three AS SELECT i FROM generate_series(1, 30) i`);
     const holder = sessionHolder({ connect: database.open });
-    const held = await holder.open({ jobId: JOB, dump: DUMP });
+    const held = await holder.open({ jobId: JOB, dump: DUMP_OPTIONS });
     const waiting: Promise<void>[] = [];
     for (
       const sql of ["VACUUM FULL one", "TRUNCATE two", "ALTER TABLE three ALTER i TYPE bigint"]
@@ -89,14 +79,14 @@ Deno.test("sessionHolder() lets workers read what others queue for, and the queu
 });
 
 Deno.test("close() from another process ends the holder, and nobody who came after it", async () => {
-  await withDatabase(await testServer(17), async (database) => {
+  await withDatabase(17, async (database) => {
     const session = await database.open();
     await session.execute("CREATE TABLE t (a int)");
     const [here, elsewhere] = [
       sessionHolder({ connect: database.open }),
       sessionHolder({ connect: database.open }),
     ];
-    const held = await here.open({ jobId: JOB, dump: DUMP });
+    const held = await here.open({ jobId: JOB, dump: DUMP_OPTIONS });
     await elsewhere.close(held);
     await session.execute("DROP TABLE t");
     await assert.rejects(here.check(session, held), { code: "snapshot_lost" });
@@ -104,7 +94,7 @@ Deno.test("close() from another process ends the holder, and nobody who came aft
     await here.close(held);
 
     // A process that has the number now is not the one that held the moment.
-    const other = await here.open({ jobId: JOB, dump: DUMP });
+    const other = await here.open({ jobId: JOB, dump: DUMP_OPTIONS });
     const [facts] = [other.backend];
     const older = { ...held, backend: { ...facts, startedAt: held.backend.startedAt } };
     await elsewhere.close(older);
@@ -119,7 +109,7 @@ Deno.test("close() from another process ends the holder, and nobody who came aft
 });
 
 Deno.test("sessionHolder() outlasts every timeout of database and role", async () => {
-  await withDatabase(await testServer(17), async (database) => {
+  await withDatabase(17, async (database) => {
     const session = await database.open();
     await session.execute(`
       CREATE TABLE t (a int);
@@ -131,7 +121,7 @@ Deno.test("sessionHolder() outlasts every timeout of database and role", async (
         EXECUTE format('ALTER DATABASE %I SET statement_timeout = 300', current_database());
       END $$`);
     const holder = sessionHolder({ connect: database.open });
-    const held = await holder.open({ jobId: JOB, dump: DUMP });
+    const held = await holder.open({ jobId: JOB, dump: DUMP_OPTIONS });
     await session.query("SELECT pg_sleep(0.8)");
     await holder.check(session, held);
     await holder.close(held);
@@ -139,7 +129,7 @@ Deno.test("sessionHolder() outlasts every timeout of database and role", async (
 });
 
 Deno.test("close() leaves no session and no lock behind", async () => {
-  await withDatabase(await testServer(17), async (database) => {
+  await withDatabase(17, async (database) => {
     const observer = await database.open();
     await observer.execute("CREATE TABLE t (a int)");
     const opened: Session[] = [];
@@ -149,7 +139,7 @@ Deno.test("close() leaves no session and no lock behind", async () => {
       return session;
     };
     const holder = sessionHolder({ connect });
-    await holder.close(await holder.open({ jobId: JOB, dump: DUMP }));
+    await holder.close(await holder.open({ jobId: JOB, dump: DUMP_OPTIONS }));
     await observer.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE NOWAIT; DROP TABLE t");
     assert.equal(opened.length, 2);
     for (const session of opened) await assert.rejects(session.query("SELECT 1"));
@@ -157,7 +147,7 @@ Deno.test("close() leaves no session and no lock behind", async () => {
 });
 
 Deno.test("check() notices locks that are gone from a transaction that is still there", async () => {
-  await withDatabase(await testServer(17), async (database) => {
+  await withDatabase(17, async (database) => {
     const [observer, mine] = [await database.open(), await database.open()];
     await observer.execute("CREATE TABLE one (a int); CREATE TABLE two (a int)");
     await mine.execute("BEGIN; LOCK TABLE one IN ACCESS SHARE MODE");
@@ -181,7 +171,7 @@ Deno.test("check() notices locks that are gone from a transaction that is still 
 });
 
 Deno.test("lockAllJoined() lets definitions be read of tables that others queue for", async () => {
-  await withDatabase(await testServer(17), async (database) => {
+  await withDatabase(17, async (database) => {
     const [observer, worker, other] = [
       await database.open(),
       await database.open(),
@@ -189,7 +179,7 @@ Deno.test("lockAllJoined() lets definitions be read of tables that others queue 
     ];
     await observer.execute("CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t");
     const holder = sessionHolder({ connect: database.open });
-    const held = await holder.open({ jobId: JOB, dump: DUMP });
+    const held = await holder.open({ jobId: JOB, dump: DUMP_OPTIONS });
     const altered = other.execute("ALTER TABLE t ADD COLUMN b int");
     await untilWaiting(observer, other.backendPid);
     for (const locked of [held.locked, Array.from({ length: 100_000 }, (_, i) => i + 1)]) {

@@ -1,10 +1,12 @@
 /**
- * A database of its own for tests of the moment of a backup.
+ * A database of its own, with any number of connections, for tests of the moment of a backup.
  *
  * @module
  */
+import type { PostgresMajor } from "../../scripts/embedded_postgres.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import { temporaryDatabase } from "./temporary_database.ts";
 
 /** A database that a test may change as it likes. */
 export interface SnapshotDatabase {
@@ -15,27 +17,21 @@ export interface SnapshotDatabase {
 
 /** Makes a database, lets the test work, and takes it away again. */
 export async function withDatabase(
-  server: { url: (database?: string) => string },
+  major: PostgresMajor,
   work: (database: SnapshotDatabase) => Promise<void>,
 ): Promise<void> {
-  const name = `g_snapshot_${crypto.randomUUID().slice(0, 8)}`;
-  const url = server.url(name);
+  await using database = await temporaryDatabase("g_snapshot", { major });
+  const { url } = database;
   const sessions: Session[] = [];
-  const admin = await connect({ url: server.url() });
-  await admin.execute(`CREATE DATABASE "${name}"`);
+  const open = async () => {
+    const session = await connect({ url });
+    sessions.push(session);
+    return session;
+  };
   try {
-    await work({
-      url,
-      open: async () => {
-        const session = await connect({ url });
-        sessions.push(session);
-        return session;
-      },
-    });
+    await work({ url, open });
   } finally {
     for (const session of sessions) await session.close();
-    await admin.execute(`DROP DATABASE "${name}" WITH (FORCE)`);
-    await admin.close();
   }
 }
 

@@ -82,18 +82,41 @@ export async function joinSnapshot(session: Session, id: string): Promise<void> 
  * @throws `lock_timeout` when somebody has a table for themselves, or nobody is at the door
  */
 export async function lockJoined(session: Session, tables: readonly string[]): Promise<void> {
+  for (const lock of lockStatements(tables)) {
+    if (!await lockNow(session, lock)) await passThrough(session, lock);
+  }
+}
+
+/** Locks them if nobody stands in the way; otherwise false, and some of them may be locked. */
+export async function tryLockJoined(
+  session: Session,
+  tables: readonly string[],
+): Promise<boolean> {
+  for (const lock of lockStatements(tables)) {
+    if (!await lockNow(session, lock)) return false;
+  }
+  return true;
+}
+
+function lockStatements(tables: readonly string[]): string[] {
+  const statements: string[] = [];
   for (let at = 0; at < tables.length; at += BATCH) {
     const names = tables.slice(at, at + BATCH).map((table) => `ONLY ${table}`).join(", ");
-    const lock = `LOCK TABLE ${names} IN ACCESS SHARE MODE`;
-    try {
-      await session.execute(
-        `SAVEPOINT locking; ${lock} NOWAIT; RELEASE SAVEPOINT locking; ${PATIENCE}`,
-      );
-    } catch (error) {
-      if (!(error instanceof DatabaseError) || error.sqlState !== "55P03") throw error;
-      await session.execute("ROLLBACK TO SAVEPOINT locking; RELEASE SAVEPOINT locking");
-      await passThrough(session, lock);
-    }
+    statements.push(`LOCK TABLE ${names} IN ACCESS SHARE MODE`);
+  }
+  return statements;
+}
+
+async function lockNow(session: Session, lock: string): Promise<boolean> {
+  try {
+    await session.execute(
+      `SAVEPOINT locking; ${lock} NOWAIT; RELEASE SAVEPOINT locking; ${PATIENCE}`,
+    );
+    return true;
+  } catch (error) {
+    if (!(error instanceof DatabaseError) || error.sqlState !== "55P03") throw error;
+    await session.execute("ROLLBACK TO SAVEPOINT locking; RELEASE SAVEPOINT locking");
+    return false;
   }
 }
 

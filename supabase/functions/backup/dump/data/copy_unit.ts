@@ -2,8 +2,8 @@
  * Copies the rows of a unit to a sink, in one session that has joined the backup's snapshot.
  *
  * Each unit runs in a savepoint that is rolled back at its end: the snapshot stays, but the locks that
- * the unit took are given back. So workers never stand in the way of others, and where somebody else has
- * queued for a table, the holder of the snapshot lets them go ahead.
+ * the unit took are given back, so that workers hold no more of them than they need. Where somebody else
+ * has queued for a table, the holder of the snapshot lets the worker go ahead; such a lock is kept.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { BackupError } from "../../core/errors.ts";
 import type { Entry, TableData, TableFacts } from "../../core/model.ts";
 import { DatabaseError } from "../../postgres/database_error.ts";
 import type { Session } from "../../postgres/session.ts";
-import { lockJoined } from "../snapshot_join.ts";
+import { lockJoined, tryLockJoined } from "../snapshot_join.ts";
 import {
   type CopiedPart,
   type CopyPartOptions,
@@ -46,7 +46,14 @@ export async function copyUnit(
   unit: DataUnit,
   options: CopyUnitOptions,
 ): Promise<CopiedPart[]> {
+  const tables = unit.ranges.flatMap((range) => whatOf(range, options).table?.sqlName ?? []);
   await session.execute("SAVEPOINT unit");
+  if (!await tryLockJoined(session, tables)) {
+    await session.execute("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit");
+    // To the end of the transaction: going past a queue takes a second, and the next unit needs it again.
+    await lockJoined(session, tables);
+    await session.execute("SAVEPOINT unit");
+  }
   try {
     const parts = await copySmallTables(session, unit, options) ??
       await copyRanges(session, unit, options);
@@ -79,7 +86,6 @@ async function copySmallTables(
   }
   if (ranges.length < 2) return null;
   try {
-    await lockJoined(session, ranges.map(({ table }) => table.sqlName));
     const facts = await readRangeFacts(session, ranges);
     if (facts.some(({ bytes }) => bytes > maxPartBytes)) return null;
     const known = ranges.map((range, index) => ({ ...range, facts: facts[index]! }));
@@ -88,6 +94,7 @@ async function copySmallTables(
     if (!(error instanceof DatabaseError) || error.fatal || isBusy(error)) throw error;
     options.sink.endPart().catch(() => {}); // what came before the error is not used
     await session.execute("ROLLBACK TO SAVEPOINT unit");
+    await lockJoined(session, ranges.map(({ table }) => table.sqlName));
     return null;
   }
 }
@@ -132,7 +139,6 @@ async function copyEntryRange(
     return await copyLargeObjects(session, { data, range, limits }, options);
   }
   try {
-    await lockJoined(session, [table.sqlName]);
     return await copyTableRange(session, { table, data, range }, options);
   } catch (error) {
     throw explain(error, table);
