@@ -33,6 +33,7 @@ import {
 } from "../restore/mod.ts";
 import { backupDatabase } from "./backup_database.ts";
 import { useBulkSettings, waitForDisk } from "./bulk_settings.ts";
+import { lockTables } from "./lock_tables.ts";
 import {
   prepareSession,
   readBackupFacts,
@@ -264,38 +265,6 @@ function makePlan(
 ): RestorePlan {
   const { request } = options;
   return planRestore({ backup, target, request, safetyBackup: request.skipSafetyBackup !== true });
-}
-
-async function lockTables(session: Session, plan: RestorePlan): Promise<void> {
-  for (let at = 0; at < plan.lock.length; at += 100) {
-    const names = plan.lock.slice(at, at + 100);
-    await session.execute("SAVEPOINT lock_tables");
-    try {
-      await session.execute(`LOCK TABLE ${names.join(", ")} IN EXCLUSIVE MODE`);
-    } catch (error) {
-      if (!(error instanceof BackupError) || error.code !== "lock_timeout") throw error;
-      await session.execute("ROLLBACK TO SAVEPOINT lock_tables");
-      // The server does not say which one it waited for.
-      for (const name of names) await lockAtOnce(session, name, plan);
-    }
-  }
-}
-
-async function lockAtOnce(session: Session, name: string, plan: RestorePlan): Promise<void> {
-  try {
-    await session.execute(`LOCK TABLE ${name} IN EXCLUSIVE MODE NOWAIT`);
-  } catch (error) {
-    if (!(error instanceof BackupError) || error.code !== "lock_timeout") throw error;
-    throw new BackupError(
-      "lock_timeout",
-      `Cannot restore ${plan.backupId}: the lock of table ${name} was not granted in time`,
-      {
-        hint: "Nothing was changed. Look in pg_stat_activity for the transaction that holds the " +
-          "table, end it, and restore again; or wait longer for locks.",
-        cause: error,
-      },
-    );
-  }
 }
 
 async function makeSafetyBackup(
