@@ -78,13 +78,3 @@ Deno.test("one tick drives a job of many budgets to its end, worker calling work
   assert.ok(isolates >= 2, "one isolate did it all");
   assert.deepEqual({ cpu: ended.cpu, crash: ended.crash }, { cpu: 0, crash: 0 }, it.log.join("\n"));
 });
-
-Deno.test("a job whose workers are killed at random ends with every part counted once", async () => {
-  await using it = await startWithJob({ parts: 8, cpuMs: 150, bytes: 1_000_000 }, {
-    kills: { seed: 3, betweenMs: [700, 1800], share: 0.7, most: 2 },
-  });
-  const job = await it.finish();
-  assert.equal(job.status, "completed", JSON.stringify(job.error));
-  assert.deepEqual(job.result, { parts: 8 });
-  assert.ok(it.platform.figures().ended.random > 0, "nobody was killed");
-});
