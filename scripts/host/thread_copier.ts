@@ -10,7 +10,7 @@ import type {
 import type { ThreadPool } from "./thread_pool.ts";
 
 /** A thread is ready after about a tenth of a second; so many bytes are copied meanwhile. */
-const LEAST_BYTES = 16 << 20;
+const LEAST_BYTES = 32 << 20;
 
 /** The pool as a copier of rows. */
 export function threadCopier(pool: ThreadPool): RowCopier {

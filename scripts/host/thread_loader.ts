@@ -8,7 +8,7 @@ import type { RestoreSettings } from "./thread_messages.ts";
 import type { TaskOptions, ThreadPool } from "./thread_pool.ts";
 
 /** A thread is ready after about a tenth of a second; so many bytes are loaded meanwhile. */
-const LEAST_BYTES = 8 << 20;
+const LEAST_BYTES = 32 << 20;
 
 /** The pool as a loader of rows. */
 export function threadLoader(

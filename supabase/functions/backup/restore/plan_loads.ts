@@ -83,7 +83,8 @@ interface LoadContext {
 function planLoad(input: LoadsInput, entry: Entry, { data, parts, result }: LoadContext): void {
   const { index, live, target, request, dropped } = input;
   if (entry.kind === "large-object-data") {
-    result.load.push({ entry, data, parts, clear: "none", checkForeignKeys: false });
+    const areNew = input.plan.mode === "empty";
+    result.load.push({ entry, data, parts, clear: "none", checkForeignKeys: false, areNew });
     return;
   }
   const table = index.tableOf(entry);

@@ -176,6 +176,8 @@ export interface TableLoad {
   clear: "none" | "truncate" | "delete";
   /** Whether foreign keys that stay in place are checked afterwards by a query. */
   checkForeignKeys: boolean;
+  /** Large objects that this restore makes: none of their pages is there. */
+  areNew?: boolean;
 }
 
 /** Statements that make an existing object equal without making it again. */
