@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
+import { newJobId } from "../../supabase/functions/backup/core/ids.ts";
 import type { DataPart, TableData } from "../../supabase/functions/backup/core/model.ts";
 import {
   createSnapshotHolder,
@@ -90,9 +91,10 @@ Deno.test("a backup held by a keeper is of one moment, whatever others do, also 
     })();
     const clock = systemClock;
     const plan = backupPlan({
+      backupId: newJobId("backup", clock.now()),
       origin: "manual",
       limits: { partBytes: 65_536, maxPartBytes: 262_144 },
-    }, { clock, writtenBy: "test" });
+    }, { writtenBy: "test" });
     const { backupId } = plan;
     const dump = () => Promise.resolve({ ...DUMP_OPTIONS, excludeSchemas: ["cron"] });
     try {

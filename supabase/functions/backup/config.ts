@@ -109,6 +109,7 @@ const VARIABLES: readonly [string, keyof Settings, (text: string) => unknown][] 
   ["BACKUP_LOCK_TIMEOUT_SECONDS", "lockTimeoutSeconds", toNumber],
   ["BACKUP_YIELD_TO_WAITERS_SECONDS", "yieldToWaitersSeconds", toNumber],
   ["BACKUP_MAX_KEEPER_SECONDS", "maxKeeperSeconds", toNumber],
+  ["BACKUP_ON_RUNNING_BACKUP", "onRunningBackup", (text) => text],
   ["BACKUP_DATABASE_DISK_BYTES", "databaseDiskBytes", toNumber],
   ["BACKUP_ALLOW_LEGACY_KEY", "allowLegacyServiceRoleKey", toBoolean],
   ["BACKUP_MAX_WORKERS", "maxWorkers", toNumber],

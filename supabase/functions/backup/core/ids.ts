@@ -29,6 +29,15 @@ export function newJobId(prefix: JobPrefix, at: Date): string {
   return `${prefix}_${at.toISOString().replace(/[-:.]/g, "")}_${randomId(10)}`;
 }
 
+/** The moment that a job id tells; null when it is not of {@linkcode newJobId}'s making. */
+export function momentOfJobId(id: string): Date | null {
+  const parts = /^[a-z]+_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z_/.exec(id);
+  if (parts === null) return null;
+  const [, year, month, day, hours, minutes, seconds, ms] = parts;
+  const at = new Date(`${year}-${month}-${day}T${hours}:${minutes}:${seconds}.${ms}Z`);
+  return Number.isNaN(at.getTime()) ? null : at;
+}
+
 /** Whether the text has the form of a job id; nothing else may reach a path or a query. */
 export function isJobId(text: string): boolean {
   return /^(backup|restore|verify|safety)_[0-9A-Za-z_]{1,60}$/.test(text);

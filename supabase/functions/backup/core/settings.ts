@@ -76,6 +76,7 @@ export const settingsSchema = z.strictObject({
   lockTimeoutSeconds: z.number().int().min(1).max(3600),
   yieldToWaitersSeconds: z.number().int().min(1).max(86400).optional(),
   maxKeeperSeconds: z.number().int().min(60).max(604800),
+  onRunningBackup: z.enum(["refuse", "join"]),
   allowLegacyServiceRoleKey: z.boolean(),
   maxWorkers: z.number().int().min(1).max(32),
   workerCpuSeconds: z.number().positive().max(86400).optional(),
@@ -135,6 +136,7 @@ export const DEFAULT_SETTINGS: Settings = {
   excludeTableData: [],
   lockTimeoutSeconds: 30,
   maxKeeperSeconds: 43_200,
+  onRunningBackup: "refuse",
   allowLegacyServiceRoleKey: true,
   maxWorkers: 4,
 };

@@ -65,9 +65,16 @@ interface HeldJob {
   movingSinceMs: number | null;
 }
 
+function steadyNow(): number {
+  return performance.timeOrigin + performance.now();
+}
+
 /** What a memory store may be given. */
 export interface MemoryPartStoreOptions {
-  /** Milliseconds of the clock that leases and pauses go by. @default the process's */
+  /**
+   * Milliseconds of the clock that leases and pauses go by. @default the process's, as it was at its
+   * start: a clock that is set meanwhile must not end a lease or make a pause of hours
+   */
   nowMs?: () => number;
   /** Hears of every change of a job's progress. */
   onProgress?: (jobId: string, progress: Progress) => void;
@@ -80,7 +87,7 @@ export class MemoryPartStore implements PartStore {
   readonly #jobs = new Map<string, HeldJob>();
   #lastToken = 0;
 
-  constructor({ nowMs = () => Date.now(), onProgress = () => {} }: MemoryPartStoreOptions = {}) {
+  constructor({ nowMs = steadyNow, onProgress = () => {} }: MemoryPartStoreOptions = {}) {
     this.#nowMs = nowMs;
     this.#onProgress = onProgress;
   }

@@ -5,7 +5,7 @@
  */
 import { fromUtf8, utf8 } from "../core/bytes.ts";
 import { BackupError, toBackupError } from "../core/errors.ts";
-import { isJobId } from "../core/ids.ts";
+import { isJobId, momentOfJobId } from "../core/ids.ts";
 import type { DataPart } from "../core/model.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { readLines } from "./lines.ts";
@@ -199,6 +199,18 @@ export async function backupIds(chunks: ChunkStore, signal?: AbortSignal): Promi
   }
   const moment = (id: string) => id.slice(id.indexOf("_") + 1);
   return ids.sort((a, b) => (moment(a) < moment(b) ? 1 : -1));
+}
+
+/** See `Repository.newestMoment`. */
+export async function newestMoment(
+  chunks: ChunkStore,
+  signal?: AbortSignal,
+): Promise<Date | null> {
+  for (const id of await backupIds(chunks, signal)) {
+    const moment = momentOfJobId(id);
+    if (moment !== null) return moment;
+  }
+  return null;
 }
 
 async function latestId(chunks: ChunkStore, signal: AbortSignal | undefined): Promise<string> {

@@ -6,7 +6,14 @@
 import { BackupError, toBackupError } from "../core/errors.ts";
 import type { Piece } from "../core/model.ts";
 import type { Secret } from "../core/secret.ts";
-import { chunksOf, commitBackup, isDamage, listBackups, readBackup } from "./backups.ts";
+import {
+  chunksOf,
+  commitBackup,
+  isDamage,
+  listBackups,
+  newestMoment,
+  readBackup,
+} from "./backups.ts";
 import { ChunkStore } from "./chunk_store.ts";
 import type { KeyRing } from "./key_ring.ts";
 import { readLines, writeLines } from "./lines.ts";
@@ -106,6 +113,10 @@ export class ContentRepository implements Repository {
 
   listBackups(options: { limit?: number; signal?: AbortSignal } = {}) {
     return listBackups(this.#chunks, options);
+  }
+
+  newestMoment(options: CallOptions = {}) {
+    return newestMoment(this.#chunks, options.signal);
   }
 
   readBackup(idOrLatest: string, options: CallOptions = {}) {

@@ -224,6 +224,8 @@ export interface Repository {
   ): Promise<BackupRecord>;
   /** Lists backups, newest first. @param options `limit` bounds how many records are read */
   listBackups(options?: { limit?: number; signal?: AbortSignal }): Promise<BackupList>;
+  /** The moment that the newest backup's id tells, safety backups too; null when there is none. */
+  newestMoment(options?: { signal?: AbortSignal }): Promise<Date | null>;
   /**
    * Opens a backup by id, or `latest`: the newest that is not a safety backup.
    * @throws `backup_not_found` and the `object_*` codes

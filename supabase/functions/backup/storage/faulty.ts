@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { BackupError } from "../core/errors.ts";
+import { BackupError, type ErrorCode } from "../core/errors.ts";
 import type { Storage } from "./storage.ts";
 
 /** What can go wrong with one call. */
@@ -16,8 +16,19 @@ export type Fault =
   | "cut"
   /** The storage says no, for good. */
   | "refused"
+  /** The storage has no room for it. */
+  | "full"
   /** The process is gone: this call and all that follow fail, nothing more is stored. */
   | "death";
+
+const CODES: Record<Fault, ErrorCode> = {
+  error: "storage_unreachable",
+  "lost-answer": "storage_unreachable",
+  cut: "storage_unreachable",
+  refused: "storage_refused",
+  full: "storage_full",
+  death: "storage_refused",
+};
 
 /** A call about to be made. */
 export interface FaultyCall {
@@ -71,6 +82,5 @@ export function faultyStorage(inner: Storage, plan: FaultPlan): Storage {
 }
 
 function failure(fault: Fault, method: string, name: string): BackupError {
-  const code = fault === "refused" || fault === "death" ? "storage_refused" : "storage_unreachable";
-  return new BackupError(code, `Cannot ${method} ${name}: injected fault ${fault}`);
+  return new BackupError(CODES[fault], `Cannot ${method} ${name}: injected fault ${fault}`);
 }

@@ -4,7 +4,6 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts";
-import { newJobId } from "../core/ids.ts";
 import type { ProgressListener } from "../core/progress.ts";
 import { type DataLimits, DEFAULT_LIMITS, type DumpOptions, sessionHolder } from "../dump/mod.ts";
 import { runInProcess } from "../jobs/run_in_process.ts";
@@ -12,6 +11,7 @@ import type { Session } from "../postgres/session.ts";
 import type { BackupRecord, Repository } from "../repository/mod.ts";
 import { backupInParts, type BackupPlan } from "./backup_in_parts.ts";
 import type { RowCopier } from "./copy_rows.ts";
+import { newBackupId } from "./new_backup_id.ts";
 
 /** What to save and how. */
 export interface BackupRequest {
@@ -61,8 +61,10 @@ export interface BackupDatabaseOptions {
  */
 export async function backupDatabase(options: BackupDatabaseOptions): Promise<BackupRecord> {
   const { request, repository, clock, connect, copier, writtenBy, signal, onProgress } = options;
-  const plan = backupPlan(request, { clock, writtenBy });
-  const { backupId, reason } = plan;
+  const prefix = request.origin === "safety" ? "safety" : "backup";
+  const backupId = request.backupId ?? await newBackupId(repository, { clock, prefix });
+  const plan = backupPlan({ ...request, backupId }, { writtenBy });
+  const { reason } = plan;
   const holder = sessionHolder({ connect });
   const dump = () => Promise.resolve(request.dump);
   await runInProcess(backupInParts({ plan, dump, connect, repository, holder, clock, copier }), {
@@ -78,13 +80,12 @@ export async function backupDatabase(options: BackupDatabaseOptions): Promise<Ba
 
 /** A request with everything decided that it leaves open. */
 export function backupPlan(
-  request: Omit<BackupRequest, "dump">,
-  { clock, writtenBy }: { clock: Clock; writtenBy: string },
+  request: Omit<BackupRequest, "dump" | "backupId"> & { backupId: string },
+  { writtenBy }: { writtenBy: string },
 ): BackupPlan {
-  const { origin } = request;
-  const prefix = origin === "safety" ? "safety" : "backup";
+  const { origin, backupId } = request;
   return {
-    backupId: request.backupId ?? newJobId(prefix, clock.now()),
+    backupId,
     reason: request.reason ?? null,
     projectRef: request.projectRef ?? null,
     limits: request.limits ?? DEFAULT_LIMITS,

@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { BackupError } from "../core/errors.ts";
-import { newJobId } from "../core/ids.ts";
+import { BackupError, toBackupError } from "../core/errors.ts";
 import type { Job } from "../core/job.ts";
 import { RELEASE } from "../core/release.ts";
 import type { JobDefinition } from "../jobs/job_definition.ts";
@@ -12,9 +11,18 @@ import { backupPlan } from "./backup_database.ts";
 import { backupInParts, FIRST_OF_BACKUP } from "./backup_in_parts.ts";
 import { connector, databaseUrl, dumpOptions } from "./database_access.ts";
 import type { Caller, Deps } from "./deps.ts";
+import { getJob } from "./get_job.ts";
+import { newBackupId } from "./new_backup_id.ts";
+import { recordAudit } from "./record_audit.ts";
 import { startJob } from "./start_job.ts";
 
-/** @throws `conflict`, `invalid_config`; what fails later is the job's error */
+const ACTION = "backup-database";
+
+/**
+ * Starts a backup, or joins the one that runs where the settings say so.
+ *
+ * @throws `conflict`, `invalid_config`, `storage_*`; what fails later is the job's error
+ */
 export async function startBackup(
   deps: Deps,
   caller: Caller,
@@ -28,22 +36,35 @@ export async function startBackup(
   }
   databaseUrl(deps);
   // A storage or key that is wrong is told at once, and not by a job.
-  await deps.openRepository(settings, { create: true });
-  const jobId = newJobId("backup", deps.clock.now());
+  const repository = await deps.openRepository(settings, { create: true });
+  const jobId = await newBackupId(repository, { clock: deps.clock });
   const reason = request.reason ?? null;
-  return await startJob(deps, caller, {
-    settings,
-    start: {
-      action: "backup-database",
-      job: {
-        ...{ jobId, kind: "backup", type: "database", backupId: jobId, reason },
-        createdBy: caller.name,
-      },
-      request: { task: "backup" },
-      first: FIRST_OF_BACKUP,
-      details: { reason },
+  const start = {
+    action: ACTION,
+    job: {
+      ...{ jobId, kind: "backup" as const, type: "database" as const, backupId: jobId, reason },
+      createdBy: caller.name,
     },
-  });
+    request: { task: "backup" as const },
+    first: FIRST_OF_BACKUP,
+    details: { reason },
+  };
+  try {
+    return await startJob(deps, caller, { settings, start });
+  } catch (error) {
+    const running = runningBackup(toBackupError(error));
+    if (running === null || settings.onRunningBackup !== "join") throw error;
+    const details = { reason, joined: true };
+    await recordAudit(deps, caller, {
+      ...{ action: ACTION, subject: running, outcome: "accepted", details },
+    });
+    return await getJob(deps, running);
+  }
+}
+
+/** The backup that stands against a new one; null when it is something else that does. */
+function runningBackup({ code, details }: BackupError): string | null {
+  return code === "conflict" && details?.kind === "backup" ? String(details.jobId) : null;
 }
 
 /** What such a job is made of. */
@@ -59,7 +80,7 @@ export async function defineBackup(deps: Deps, { jobId, reason }: Job): Promise<
       lockTimeoutMs: settings.lockTimeoutSeconds * 1000,
       yieldAfterMs: yieldSeconds === undefined ? null : yieldSeconds * 1000,
       maxKeeperSeconds: settings.maxKeeperSeconds,
-    }, { clock: deps.clock, writtenBy: RELEASE }),
+    }, { writtenBy: RELEASE }),
     dump: () => dumpOptions(connect, settings),
     connect,
     repository: await deps.openRepository(settings, { create: true }),
