@@ -82,10 +82,18 @@ class Thread {
   ): Promise<unknown> {
     const repository = await this.#repository;
     const turn = await this.#turns.take();
+    let isReading = true;
+    const onRead = () => {
+      isReading = false;
+      turn.end();
+    };
     try {
       options.signal.throwIfAborted();
       const session = await this.#joined(snapshotId);
-      return await copyPart(payload, { ...options, session, repository, onRead: turn.end });
+      return await copyPart(payload, { ...options, session, repository, onRead });
+    } catch (error) {
+      if (isReading) await this.#forgetSession();
+      throw error;
     } finally {
       turn.end();
     }
@@ -104,9 +112,19 @@ class Thread {
       const session = this.#session ??= await this.#open(restore);
       await loadPartAtOnce(session, { load, part, readPieces: () => pieces });
       return null;
+    } catch (error) {
+      await this.#forgetSession();
+      throw error;
     } finally {
       turn.end();
     }
+  }
+
+  /** After a failure the next task has a connection of its own: this one may be broken. */
+  async #forgetSession(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.close();
   }
 
   async #joined(snapshotId: string): Promise<Session> {
