@@ -9,6 +9,10 @@ import S3rver from "s3rver";
 export interface S3Server {
   endpoint: string;
   credentials: { AWS_ACCESS_KEY_ID: string; AWS_SECRET_ACCESS_KEY: string };
+  /** Requests so far. */
+  calls(): number;
+  /** Length of all objects together. */
+  storedBytes(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -23,9 +27,13 @@ export async function startS3Server(): Promise<S3Server> {
     configureBuckets: [{ name: "backups", configs: [] }],
   });
   const { port } = await server.run();
+  let calls = 0;
+  server.httpServer.on("request", () => calls += 1);
   return {
     endpoint: `http://127.0.0.1:${port}`,
     credentials: { AWS_ACCESS_KEY_ID: "S3RVER", AWS_SECRET_ACCESS_KEY: "S3RVER" },
+    calls: () => calls,
+    storedBytes: () => objectBytes(directory),
     async close() {
       // An orderly end would wait a minute and more for connections that clients keep.
       server.httpServer.closeAllConnections();
@@ -33,4 +41,15 @@ export async function startS3Server(): Promise<S3Server> {
       await Deno.remove(directory, { recursive: true });
     },
   };
+}
+
+/** Objects are files that end in `_object`; beside each lie its metadata. */
+async function objectBytes(folder: string): Promise<number> {
+  let bytes = 0;
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) bytes += await objectBytes(path);
+    else if (name.endsWith("_object")) bytes += (await Deno.stat(path)).size;
+  }
+  return bytes;
 }

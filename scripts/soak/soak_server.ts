@@ -1,0 +1,65 @@
+/**
+ * Servers for long trials: Debian's with pg_cron where it is installed, else the one from npm with a
+ * stand-in for pg_cron.
+ *
+ * @module
+ */
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import { startCronStandIn } from "../../tests/support/cron_stand_in.ts";
+import { debianServer, hasDebianServer } from "../../tests/support/debian_server.ts";
+import { type EmbeddedPostgres, startPostgres } from "../embedded_postgres.ts";
+
+/** A database with a clock, and an empty one on a server of the same kind. */
+export interface SoakServer extends AsyncDisposable {
+  sourceUrl: string;
+  targetUrl: string;
+  /** What it is, for a report. */
+  title: string;
+  /** Makes the target anew. */
+  emptyTarget(): Promise<void>;
+}
+
+const SETTINGS = { max_wal_size: "2GB", shared_buffers: "256MB", autovacuum: "off" };
+
+/** Starts servers of its own. With `pgCron` keepers begin by the minute; the stand-in begins them at once. */
+export async function startSoakServer({ pgCron }: { pgCron: boolean }): Promise<SoakServer> {
+  const real = pgCron && hasDebianServer(["pg_cron"]);
+  const server = await startServer(real);
+  try {
+    await runIn(server.url(), "CREATE DATABASE soak TEMPLATE template0");
+    const sourceUrl = server.url("soak");
+    if (real) await runIn(sourceUrl, "CREATE EXTENSION pg_cron");
+    const cron = real ? null : await startCronStandIn(sourceUrl);
+    return {
+      sourceUrl,
+      targetUrl: server.url("soak_target"),
+      title: `PostgreSQL ${server.major}, ${real ? "pg_cron" : "a stand-in for pg_cron"}`,
+      async emptyTarget() {
+        await runIn(server.url(), "DROP DATABASE IF EXISTS soak_target WITH (FORCE)");
+        await runIn(server.url(), "CREATE DATABASE soak_target TEMPLATE template0");
+      },
+      async [Symbol.asyncDispose]() {
+        await cron?.[Symbol.asyncDispose]();
+        await server[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await server[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function startServer(real: boolean): Promise<EmbeddedPostgres> {
+  if (!real) return await startPostgres({ major: 17, settings: SETTINGS });
+  const server = await debianServer({
+    preload: ["pg_cron"],
+    settings: { ...SETTINGS, "cron.database_name": "soak", max_worker_processes: "16" },
+  });
+  if (server === null) throw new Error("Cannot start Debian's server: it is not installed");
+  return server;
+}
+
+async function runIn(url: string, sql: string): Promise<void> {
+  const session = await connect({ url });
+  await session.execute(sql).finally(() => session.close());
+}
