@@ -39,5 +39,9 @@ export function classifyFailure(error: BackupError, attempt: number): PartFailur
 
 function isPassing(error: BackupError): boolean {
   if (PASSING.has(error.code)) return true;
-  return error instanceof DatabaseError && PASSING_STATES.test(error.sqlState);
+  // What the server said may have been put into other words on its way up.
+  for (let each: unknown = error; each instanceof Error; each = each.cause) {
+    if (each instanceof DatabaseError) return PASSING_STATES.test(each.sqlState);
+  }
+  return false;
 }

@@ -60,9 +60,11 @@ export class Drive {
   readonly #options: DriveOptions;
   #working: Promise<void> | null = null;
   #again = false;
+  readonly #ending = new AbortController();
 
   constructor(options: DriveOptions) {
     this.#options = options;
+    options.budget.signal.addEventListener("abort", () => this.#ending.abort(), { once: true });
   }
 
   /**
@@ -103,12 +105,19 @@ export class Drive {
     while (this.#working !== null) await this.#working;
   }
 
+  /** Does what can be done now, waits for nothing more, and begins nothing after that. */
+  async end(): Promise<void> {
+    this.#ending.abort();
+    await this.idle();
+  }
+
   #mayBegin(): boolean {
-    return this.#options.budget.allows({ bytes: 0 });
+    return !this.#ending.signal.aborted &&
+      this.#options.budget.allows({ bytes: 0 });
   }
 
   async #run(depth: number): Promise<void> {
-    const { budget, clock, call, patienceMs = 60_000 } = this.#options;
+    const { clock, call, patienceMs = 60_000 } = this.#options;
     const spreading = new AbortController();
     const spread = this.#spread(depth, spreading.signal);
     let partsDone = 0;
@@ -120,14 +129,16 @@ export class Drive {
         report = await this.#work();
         partsDone += report.partsDone;
         if (report.partsDone > 0) waitedMs = 0;
-        if (report.stoppedBy !== "idle" || !this.#mayBegin()) break;
+        if (report.stoppedBy !== "idle") break;
         const { nextInMs } = report.waiting;
-        if (this.#again || (nextInMs === 0 && report.partsDone > 0)) continue;
+        if (nextInMs === 0 && report.partsDone > 0) continue;
+        if (!this.#mayBegin()) break;
+        if (this.#again) continue;
         if (nextInMs === null || waitedMs >= patienceMs) break;
         // A part may lie there and not be for this worker: others are as many as may work.
         const pauseMs = Math.min(Math.max(nextInMs, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
         waitedMs += pauseMs;
-        await clock.sleep(pauseMs, budget.signal).catch(() => {}); // the next look sees why
+        await clock.sleep(pauseMs, this.#ending.signal).catch(() => {}); // the next look sees why
       }
     } finally {
       spreading.abort();

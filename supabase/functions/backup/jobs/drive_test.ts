@@ -153,3 +153,31 @@ Deno.test("Drive does not spin on parts that it cannot take, and gives up after 
   await it.drive.idle();
   assert.deepEqual(pauses, [250, 250, 250, 250]);
 });
+
+Deno.test("Drive's end does what can be done and waits for nothing more", async () => {
+  const heap = { left: 3 };
+  let looked: () => void = () => {};
+  const waits = new Promise<void>((resolve) => looked = resolve);
+  const it = driveOver(heap, {
+    async work() {
+      await Promise.resolve();
+      const partsDone = heap.left > 0 ? 1 : 0;
+      heap.left -= partsDone;
+      if (partsDone === 0) looked();
+      return { ...it.report(partsDone), waiting: { parts: 1, nextInMs: heap.left > 0 ? 0 : 5000 } };
+    },
+    clock: {
+      now: () => new Date(0),
+      sleep: (_ms, signal) =>
+        new Promise((_resolve, reject) => {
+          if (signal?.aborted) return reject(signal.reason);
+          signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+        }),
+    },
+  });
+  it.drive.wake();
+  await waits;
+  await it.drive.end();
+  assert.equal(heap.left, 0);
+  assert.equal(it.drive.wake(), "spent");
+});

@@ -299,7 +299,7 @@ class Worker {
       try {
         const { lost, cancel } = await store.renew(lease, { leaseMs, ...live });
         if (cancel) abort.abort(cancelledError(lease.jobId));
-        else if (lost) abort.abort(leaseLost(lease.name));
+        else if (lost) return abort.abort(leaseLost(lease.name));
       } catch (error) {
         // The lease lasts a while yet; when it is over, the report will be refused.
         this.#options.onError?.(toBackupError(error), `heartbeat of ${lease.jobId}`);
