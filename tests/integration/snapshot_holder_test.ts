@@ -108,6 +108,24 @@ Deno.test("close() from another process ends the holder, and nobody who came aft
   });
 });
 
+Deno.test("sessionHolder() ends what the same job has opened before", async () => {
+  await withDatabase(17, async (database) => {
+    const session = await database.open();
+    const [slow, next] = [
+      sessionHolder({ connect: database.open }),
+      sessionHolder({ connect: database.open }),
+    ];
+    const left = await slow.open({ jobId: JOB, dump: DUMP_OPTIONS });
+    const other = await slow.open({ jobId: `${JOB}1`, dump: DUMP_OPTIONS });
+    const held = await next.open({ jobId: JOB, dump: DUMP_OPTIONS });
+    await assert.rejects(slow.check(session, left), { code: "snapshot_lost" });
+    await next.check(session, held);
+    await slow.check(session, other);
+    for (const each of [left, other]) await slow.close(each);
+    await next.close(held);
+  });
+});
+
 Deno.test("sessionHolder() outlasts every timeout of database and role", async () => {
   await withDatabase(17, async (database) => {
     const session = await database.open();

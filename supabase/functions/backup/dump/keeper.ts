@@ -12,7 +12,7 @@ import { DatabaseError } from "../postgres/database_error.ts";
 import { pinSettings } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
 import { DISARMED, keeperCommand } from "./keeper_command.ts";
-import { endHolders, listKeepers } from "./keeper_list.ts";
+import { endHolders, endHoldersOf, listKeepers } from "./keeper_list.ts";
 import { lockError, moved } from "./snapshot.ts";
 import {
   checkHeld,
@@ -106,15 +106,15 @@ class Opening {
     throw moved(reason, attempts);
   }
 
-  /** A worker that began this job before and was killed may have left its keeper. */
+  /** Takes what an earlier opening of this job has left off pg_cron, and ends it. */
   async #endEarlier(jobId: string): Promise<void> {
     const names = await this.#control.query(
-      `select j.jobname from cron.job j where j.jobname like $1 and j.username = current_user
-       union select pg_catalog.left(a.application_name, 19) from pg_catalog.pg_stat_activity a
-              where a.application_name like $1 and a.datname = pg_catalog.current_database()`,
-      [`backup/${jobMark(jobId)}%`],
+      `select j.jobname from cron.job j
+        where pg_catalog.starts_with(j.jobname, $1) and j.username = current_user`,
+      [`backup/${jobMark(jobId)}`],
     );
-    for (const { jobname } of names) await endKeeper(this.#control, jobname);
+    for (const { jobname } of names) await forget(this.#control, jobname);
+    await endHoldersOf(this.#control, jobId);
   }
 
   async #leave(name: string): Promise<void> {

@@ -62,6 +62,15 @@ export async function endHolders(session: Session, name: string): Promise<void> 
   }
 }
 
+/** Ends all holders of a job: a worker that opened one before, and was killed or too slow, may have left it. */
+export async function endHoldersOf(session: Session, jobId: string): Promise<void> {
+  const holders = await listKeepers(session);
+  const names = holders.map(({ name }) => name).filter((name) =>
+    jobMarkOf(name) === jobMark(jobId)
+  );
+  for (const name of new Set(names)) await endHolders(session, name);
+}
+
 /** What {@linkcode cleanStrayKeepers} goes by. */
 export interface CleanStrayKeepersOptions {
   /** Ids of the jobs that have not ended. */

@@ -8,6 +8,7 @@ import { DatabaseError } from "../postgres/database_error.ts";
 import { pinSettings } from "../postgres/pinned_settings.ts";
 import { quoteLiteral } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
+import { endHoldersOf } from "./keeper_list.ts";
 import { openSnapshot } from "./snapshot.ts";
 import {
   checkHeld,
@@ -64,6 +65,7 @@ async function openOwn(
     finder = await connect();
     await pinSettings(session);
     await pinSettings(finder);
+    await endHoldersOf(finder, options.jobId);
     await session.query("select pg_catalog.set_config('application_name', $1, false)", [
       `${name}/held`,
     ]);
