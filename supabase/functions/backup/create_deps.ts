@@ -91,7 +91,7 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
       runtime?.waitUntil(work);
     },
     async idle() {
-      await Promise.all([jobs.idle(), drive.idle(), ...background]);
+      await Promise.all([jobs.idle(), drive.end(), ...background]);
     },
     schedule: createSchedule(environment, state),
     settings: () => readSettings(environment, state),

@@ -39,7 +39,7 @@ export interface Deps {
   drive: Drive;
   /** Keeps the process alive for work that the answer does not wait for. It must not fail. */
   inBackground(work: Promise<unknown>): void;
-  /** Waits until nothing goes on in the background, for an orderly end of the process. */
+  /** For an orderly end of the process: waits for what goes on in it, and begins no more parts. */
   idle(): Promise<void>;
   /** What this process may use. */
   budget: Budget;
