@@ -89,7 +89,7 @@ function own(
     peers: codecs.map((each) => `${peer} -j${jobs} ${each}`),
     program: Deno.execPath(),
     args: ({ url, folder }) => [
-      ...["run", "-A", "--no-check", join(ROOT, "scripts", `${what}.ts`)],
+      ...["run", "-A", "--no-check", "--no-lock", join(ROOT, "scripts", `${what}.ts`)],
       ...["--database-url", url, "--repository", `file://${folder}`, "--jobs", String(jobs)],
       ...(what === "backup" ? ["--compression", codec] : []),
       "--json",

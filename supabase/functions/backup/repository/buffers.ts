@@ -6,7 +6,7 @@
  */
 
 /** Buffers kept for later at most. */
-const KEPT = 4;
+const KEPT = 2;
 
 /** Large buffers, taken and given back. */
 export class Buffers {
