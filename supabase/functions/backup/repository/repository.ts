@@ -29,7 +29,7 @@ import type {
   VerifyOptions,
   WrittenTotals,
 } from "./types.ts";
-import { verifyBackups } from "./verify.ts";
+import { checkChunks, chunksToCheck, verifyBackups } from "./verify.ts";
 
 /** Options that every long call takes. */
 interface CallOptions {
@@ -121,6 +121,17 @@ export class ContentRepository implements Repository {
 
   readBackup(idOrLatest: string, options: CallOptions = {}) {
     return readBackup(this.#chunks, idOrLatest, options.signal);
+  }
+
+  chunksToCheck(options: { backups?: string[]; signal?: AbortSignal } = {}) {
+    return chunksToCheck(this.#chunks, options);
+  }
+
+  checkChunks(
+    names: readonly string[],
+    options: { concurrency?: number; signal?: AbortSignal } = {},
+  ) {
+    return checkChunks(this.#chunks, names, options);
   }
 
   verify(options: VerifyOptions) {

@@ -161,12 +161,23 @@ export interface WrittenTotals {
   newStoredBytes: number;
 }
 
+/** What reading a chunk back has shown. Survives JSON. */
+export interface CheckedChunk {
+  name: string;
+  /** Null when it could not be read. */
+  rawBytes: number | null;
+  storedBytes: number;
+  problem: { code: string; message: string } | null;
+}
+
 /** Options of a verification. */
 export interface VerifyOptions {
   /** `quick`: everything referred to is there; `full`: it is also read, decrypted and hashed. */
   level: "quick" | "full";
   /** Ids; all backups when left out. */
   backups?: string[];
+  /** Chunks that were read back already, by name: they are not read again. */
+  checked?: ReadonlyMap<string, CheckedChunk>;
   /** Chunks read at once. Default 4. */
   concurrency?: number;
   signal?: AbortSignal;
@@ -231,6 +242,19 @@ export interface Repository {
    * @throws `backup_not_found` and the `object_*` codes
    */
   readBackup(idOrLatest: string, options?: { signal?: AbortSignal }): Promise<OpenedBackup>;
+  /**
+   * Chunks with rows of backups, each once, as far as they are in storage; those that a verification
+   * cannot find are its own to tell.
+   * @param options `backups` as in a verification
+   */
+  chunksToCheck(
+    options?: { backups?: string[]; signal?: AbortSignal },
+  ): Promise<{ name: string; storedBytes: number }[]>;
+  /** Reads chunks back for a verification: what is wrong with one is in its answer, not thrown. */
+  checkChunks(
+    names: readonly string[],
+    options?: { concurrency?: number; signal?: AbortSignal },
+  ): Promise<CheckedChunk[]>;
   /** Checks stored backups; finds all problems rather than stop at the first. */
   verify(options: VerifyOptions): Promise<VerifyReport>;
 

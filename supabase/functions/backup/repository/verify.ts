@@ -15,7 +15,7 @@ import { missingObject } from "./object_store.ts";
 import { MAX_STORED_BYTES, OVERHEAD_BYTES } from "./object.ts";
 import { findDamagedOwners } from "./owners.ts";
 import { backupPath, baseName, chunkPath, CHUNKS } from "./paths.ts";
-import type { Manifest, VerifyOptions, VerifyReport } from "./types.ts";
+import type { CheckedChunk, Manifest, VerifyOptions, VerifyReport } from "./types.ts";
 
 /** Chunks read at once unless the caller says otherwise. */
 const CONCURRENCY = 4;
@@ -37,6 +37,52 @@ export async function verifyBackups(
   if (options.backups === undefined) await run.checkOwnFiles();
   for (const backupId of backups) await run.checkBackup(backupId);
   return run.report;
+}
+
+/** See `Repository.chunksToCheck`. */
+export async function chunksToCheck(
+  chunks: ChunkStore,
+  { backups, signal }: { backups?: string[]; signal?: AbortSignal },
+): Promise<{ name: string; storedBytes: number }[]> {
+  const sizes = new Map<string, number>();
+  for await (const { name, sizeBytes } of chunks.objects.storage.list(CHUNKS, signal)) {
+    sizes.set(baseName(name), sizeBytes);
+  }
+  const found = new Map<string, number>();
+  for (const backupId of backups ?? await backupIds(chunks, signal)) {
+    try {
+      const { manifest } = await readBackup(chunks, backupId, signal);
+      for await (const name of chunksOf(chunks, manifest, signal)) {
+        const storedBytes = sizes.get(name);
+        if (storedBytes !== undefined) found.set(name, storedBytes);
+      }
+    } catch (error) {
+      const { code } = toBackupError(error);
+      if (!isDamage(code) && code !== "backup_not_found") throw error;
+    }
+  }
+  return [...found].map(([name, storedBytes]) => ({ name, storedBytes }));
+}
+
+/** See `Repository.checkChunks`. */
+export async function checkChunks(
+  chunks: ChunkStore,
+  names: readonly string[],
+  { concurrency = CONCURRENCY, signal }: { concurrency?: number; signal?: AbortSignal },
+): Promise<CheckedChunk[]> {
+  const checked = new Map<string, CheckedChunk>();
+  await mapConcurrent(names, concurrency, async (name) => {
+    signal?.throwIfAborted();
+    try {
+      const { content, storedBytes } = await chunks.readSized(name, signal);
+      checked.set(name, { name, rawBytes: content.length, storedBytes, problem: null });
+    } catch (error) {
+      const { code, message } = toBackupError(error);
+      if (!isDamage(code)) throw error;
+      checked.set(name, { name, rawBytes: null, storedBytes: 0, problem: { code, message } });
+    }
+  });
+  return names.map((name) => checked.get(name)!);
 }
 
 class Verification {
@@ -131,6 +177,14 @@ class Verification {
     this.#looked.set(name, looked);
     this.report.objectsChecked++;
     const path = chunkPath(name);
+    const checked = this.#options.checked?.get(name);
+    if (checked !== undefined) {
+      looked.rawBytes = checked.rawBytes;
+      this.report.bytesRead += checked.storedBytes;
+      const { problem } = checked;
+      if (problem !== null) looked.problem = this.#add({ object: path, ...problem }, backupId);
+      return this.#tell(backupId);
+    }
     looked.problem = await this.#find(path, backupId, async () => {
       const size = this.#sizes.get(name);
       if (size === undefined) throw missingObject(path);

@@ -7,16 +7,12 @@ import { BackupError, ERROR_CODES, type ErrorCode } from "../core/errors.ts";
 import { newJobId } from "../core/ids.ts";
 import type { Job } from "../core/job.ts";
 import type { JobDefinition } from "../jobs/job_definition.ts";
-import { defineOnePart, onePart } from "../jobs/one_part.ts";
 import type { Repository, VerifyReport } from "../repository/mod.ts";
 import type { Caller, Deps } from "./deps.ts";
 import type { JobRequest } from "./job_request.ts";
 import { findLostBackups, type LostBackups, lostError } from "./lost_backups.ts";
 import { startJob } from "./start_job.ts";
-import { verifyBackups } from "./verify_backup.ts";
-
-/** Name of the part. */
-const VERIFYING = "verifying";
+import { FIRST_OF_VERIFY, verifyInParts } from "./verify_in_parts.ts";
 
 /** @throws `backup_not_found`, `conflict`, `key_wrong`; what is found later is the job's result or error */
 export async function startVerify(
@@ -43,7 +39,7 @@ export async function startVerify(
         ...{ kind: "verify", type: "database", backupId, reason: null, createdBy: caller.name },
       },
       request: { task: "verify", backupId, level },
-      first: onePart(VERIFYING),
+      first: FIRST_OF_VERIFY,
       details: { ...request },
     },
   });
@@ -56,21 +52,19 @@ export async function defineVerify(
 ): Promise<JobDefinition> {
   const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings);
-  return defineOnePart(VERIFYING, async ({ signal, onProgress }) => {
-    const lost = await findLostBackups(deps, {
-      location: repository.location,
-      list: await repository.listBackups(),
-    });
-    const report = await verifyBackups({
-      repository,
-      level,
-      backups: backupId === null ? [] : [backupId],
-      signal,
-      onProgress,
-    });
-    report.problems.push(...problemsOf(lost, backupId));
-    if (report.problems.length > 0) throw damaged(report);
-    return { result: { ...report } };
+  return verifyInParts({
+    repository,
+    level,
+    backups: backupId === null ? [] : [backupId],
+    async conclude(report) {
+      const lost = await findLostBackups(deps, {
+        location: repository.location,
+        list: await repository.listBackups(),
+      });
+      report.problems.push(...problemsOf(lost, backupId));
+      if (report.problems.length > 0) throw damaged(report);
+      return report;
+    },
   });
 }
 
