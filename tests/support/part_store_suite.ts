@@ -287,8 +287,11 @@ export function testPartStore(
     await claim(store, "one");
     await store.release(one);
     assert.equal(await store.claim({ worker: "three", ...LEASE }), null);
+    assert.equal((await store.waiting()).workers, 2);
     tested.advance(1_001_000);
+    assert.equal((await store.waiting()).workers, 0);
     await claim(store, "three");
+    assert.equal((await store.waiting()).workers, 1);
   });
 
   test("two jobs of the same type exclude each other, and verification nothing but itself", async (tested) => {
@@ -392,7 +395,7 @@ async function end(store: PartStore, jobId: string, how: string): Promise<void> 
   assert.deepEqual([lease?.name, lease?.payload], ["end", how]);
   assert.equal(await store.complete(lease!, { result: null }), "recorded");
   assert.equal(await store.claim({ worker: "w", ...LEASE, jobId }), null);
-  assert.deepEqual(await store.waiting({ jobId }), { parts: 0, nextInMs: null });
+  assert.deepEqual(await store.waiting({ jobId }), { parts: 0, nextInMs: null, workers: 0 });
   assert.equal(await store.find(jobId), null);
 }
 

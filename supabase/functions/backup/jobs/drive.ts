@@ -159,15 +159,15 @@ export class Drive {
   async #spread(depth: number, end: AbortSignal): Promise<void> {
     const { store, clock, call, maxWorkers } = this.#options;
     try {
-      const most = await maxWorkers() - 1;
-      let called = 0;
+      const most = await maxWorkers();
       let pauseMs = FIRST_LOOK_MS;
-      while (called < most) {
+      while (most > 1) {
         await clock.sleep(pauseMs, end);
-        const { nextInMs } = await store.waiting();
-        const answer = nextInMs === 0 ? await call(depth + 1) : null;
-        if (answer?.state === "started") called += 1;
-        else pauseMs = Math.min(pauseMs * 2, LONGEST_LOOK_MS);
+        const { nextInMs, workers } = await store.waiting();
+        const answer = nextInMs === 0 && workers < most ? await call(depth + 1) : null;
+        pauseMs = answer?.state === "started"
+          ? FIRST_LOOK_MS
+          : Math.min(pauseMs * 2, LONGEST_LOOK_MS);
       }
     } catch (error) {
       if (!end.aborted) this.#options.onError(toBackupError(error));

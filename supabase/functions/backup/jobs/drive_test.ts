@@ -20,7 +20,7 @@ function driveOver(heap: { left: number }, others: Partial<DriveOptions> = {}) {
   const errors: string[] = [];
   let worked = 0;
   const budget = createBudget({ cpuMs: null, wallMs: null, memoryBytes: null });
-  const waiting = () => ({ parts: heap.left, nextInMs: heap.left > 0 ? 0 : null });
+  const waiting = () => ({ parts: heap.left, nextInMs: heap.left > 0 ? 0 : null, workers: 1 });
   const report = (partsDone: number, stoppedBy: WorkerReport["stoppedBy"] = "idle") => ({
     partsDone,
     stoppedBy,
@@ -80,7 +80,8 @@ Deno.test("Drive hands over when the platform ends the process, and begins nothi
 
 Deno.test("Drive hands nothing over when it has only waited", async () => {
   const it = driveOver({ left: 1 }, {
-    work: () => Promise.resolve({ ...it.report(0), waiting: { parts: 4, nextInMs: 20_000 } }),
+    work: () =>
+      Promise.resolve({ ...it.report(0), waiting: { parts: 4, nextInMs: 20_000, workers: 1 } }),
   });
   it.drive.wake();
   await it.drive.idle();
@@ -89,9 +90,16 @@ Deno.test("Drive hands nothing over when it has only waited", async () => {
 
 Deno.test("Drive calls as many workers as may work beside it while parts lie there", async () => {
   const heap = { left: 100 };
+  let workers = 1;
   const finish = Promise.withResolvers<void>();
   const it = driveOver(heap, {
     maxWorkers: () => Promise.resolve(4),
+    store: {
+      waiting() {
+        if (workers === 4) finish.resolve();
+        return Promise.resolve({ parts: heap.left, nextInMs: 0, workers });
+      },
+    },
     async work() {
       await finish.promise;
       heap.left = 0;
@@ -99,8 +107,8 @@ Deno.test("Drive calls as many workers as may work beside it while parts lie the
     },
     call(depth) {
       it.calls.push(depth);
-      if (it.calls.length === 4) finish.resolve();
-      // The second answer comes from a process that works already: it does not count.
+      // The second call meets a process that works already: no worker comes of it.
+      if (it.calls.length !== 2) workers += 1;
       return Promise.resolve({ state: it.calls.length === 2 ? "working" : "started" });
     },
   });
@@ -130,7 +138,10 @@ Deno.test("Drive reports what goes wrong beside the parts, and can be woken agai
   const it = driveOver({ left: 1 }, {
     work() {
       if (broken) return Promise.reject(new Error("no tables"));
-      return Promise.resolve({ ...it.report(1), waiting: { parts: 0, nextInMs: null } });
+      return Promise.resolve({
+        ...it.report(1),
+        waiting: { parts: 0, nextInMs: null, workers: 0 },
+      });
     },
   });
   it.drive.wake();
@@ -164,7 +175,10 @@ Deno.test("Drive's end does what can be done and waits for nothing more", async 
       const partsDone = heap.left > 0 ? 1 : 0;
       heap.left -= partsDone;
       if (heap.left === 0) looked();
-      return { ...it.report(partsDone), waiting: { parts: 1, nextInMs: heap.left > 0 ? 0 : 5000 } };
+      return {
+        ...it.report(partsDone),
+        waiting: { parts: 1, nextInMs: heap.left > 0 ? 0 : 5000, workers: 1 },
+      };
     },
     clock: {
       now: () => new Date(0),

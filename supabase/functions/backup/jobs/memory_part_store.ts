@@ -29,7 +29,7 @@ import {
 } from "../core/part.ts";
 import { cancelledError, lostTooOften, nothingLeft } from "../core/part_errors.ts";
 import { type Progress, progressOf } from "../core/progress.ts";
-import type { PartStore } from "./part_store.ts";
+import type { PartStore, WaitingParts } from "./part_store.ts";
 
 /** Finished jobs that are remembered, so that a process without tables can still answer for them. */
 const REMEMBERED = 50;
@@ -271,17 +271,21 @@ export class MemoryPartStore implements PartStore {
     return Promise.resolve(held === undefined ? null : this.#progressOf(held));
   }
 
-  waiting({ jobId }: { jobId?: string } = {}): Promise<{ parts: number; nextInMs: number | null }> {
+  waiting({ jobId }: { jobId?: string } = {}): Promise<WaitingParts> {
     let parts = 0;
+    const workers = new Set<string>();
     let nextInMs: number | null = null;
     for (const held of this.#chosen(jobId)) {
       this.#sweep(held);
       parts += this.#waiting(held).length;
+      for (const part of held.parts.values()) {
+        if (this.#isLive(part)) workers.add(part.lease!.worker);
+      }
       for (const part of this.#candidates(held, null)) {
         nextInMs = Math.min(nextInMs ?? Infinity, this.#freeInMs(part));
       }
     }
-    return Promise.resolve({ parts, nextInMs });
+    return Promise.resolve({ parts, nextInMs, workers: workers.size });
   }
 
   #chosen(jobId: string | undefined): HeldJob[] {

@@ -18,6 +18,16 @@ import type {
 } from "../core/part.ts";
 import type { Progress } from "../core/progress.ts";
 
+/** How much there is to do, of one job or of all. */
+export interface WaitingParts {
+  /** Parts that are not done. */
+  parts: number;
+  /** Milliseconds until the first of them may be taken, 0 for now; null when none may. */
+  nextInMs: number | null;
+  /** Workers that hold parts. */
+  workers: number;
+}
+
 /** The contract of both stores. Times are the store's own: workers' clocks are not trusted. */
 export interface PartStore {
   /** Records a job and its first parts. @throws `conflict` when a job runs that excludes it */
@@ -51,6 +61,6 @@ export interface PartStore {
   cancel(jobId: string): Promise<void>;
   /** How far a job is. */
   progress(jobId: string): Promise<Progress | null>;
-  /** Whether any part waits, and the milliseconds until the first one may be taken: 0 for now. */
-  waiting(options?: { jobId?: string }): Promise<{ parts: number; nextInMs: number | null }>;
+  /** How much there is to do. */
+  waiting(options?: { jobId?: string }): Promise<WaitingParts>;
 }

@@ -18,7 +18,7 @@ import { cancelledError, leaseLost, lostOnce } from "../core/part_errors.ts";
 import type { Budget } from "./budget.ts";
 import { classifyFailure, pauseMs } from "./classify_failure.ts";
 import type { JobDefinition, PartContext } from "./job_definition.ts";
-import type { PartStore } from "./part_store.ts";
+import type { PartStore, WaitingParts } from "./part_store.ts";
 
 /** How long a part stays with a worker that shows no life. */
 export const LEASE_MS = 15_000;
@@ -67,7 +67,7 @@ export interface WorkerReport {
   /** `idle`: nothing to take now; `budget`: there was, and it did not fit; `stopped`: by the signal. */
   stoppedBy: "idle" | "budget" | "stopped";
   /** Parts that are not done, of any worker, and when the first may be taken; null when there is none. */
-  waiting: { parts: number; nextInMs: number | null };
+  waiting: WaitingParts;
 }
 
 /** Works until nothing is left to take. @throws what the store throws when parts are claimed */

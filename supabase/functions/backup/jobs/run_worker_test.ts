@@ -109,7 +109,7 @@ Deno.test("runWorker() does parts side by side, a step after the other, and ends
   assert.deepEqual(report, {
     partsDone: 4,
     stoppedBy: "idle",
-    waiting: { parts: 0, nextInMs: null },
+    waiting: { parts: 0, nextInMs: null, workers: 0 },
   });
 });
 
@@ -209,7 +209,7 @@ Deno.test("runWorker() stops before a part that its budget does not allow, and g
   assert.deepEqual(done, [10, 20]);
   assert.deepEqual(entered, [10, 20]);
   assert.equal(report.stoppedBy, "budget");
-  assert.deepEqual(report.waiting, { parts: 1, nextInMs: 0 });
+  assert.deepEqual(report.waiting, { parts: 1, nextInMs: 0, workers: 0 });
   const lease = await store.claim({ worker: "next", leaseMs: 1000 });
   assert.deepEqual([lease?.bytes, lease?.attempt], [500, 1]);
 });
@@ -229,7 +229,7 @@ Deno.test("runWorker() gives its parts back when the platform ends it", async ()
     enter: () => ({ [Symbol.dispose]() {} }),
   };
   const report = await worker(definition, { store, clock, budget });
-  assert.deepEqual(report.waiting, { parts: 1, nextInMs: 0 });
+  assert.deepEqual(report.waiting, { parts: 1, nextInMs: 0, workers: 0 });
   assert.equal((await store.claim({ worker: "next", leaseMs: 1000 }))?.attempt, 1);
 });
 

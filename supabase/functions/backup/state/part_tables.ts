@@ -252,14 +252,16 @@ export class PartTables {
 
   async waiting(
     { jobId }: { jobId?: string } = {},
-  ): Promise<{ parts: number; nextInMs: number | null }> {
+  ): Promise<{ parts: number; nextInMs: number | null; workers: number }> {
     let parts = 0;
     let nextInMs: number | null = null;
+    const workers = new Set<string>();
     for (const id of await this.#jobIds(jobId)) {
       const found = await this.#database.transaction("look for parts", async (sql) => {
         const run = await lockRun(sql, id);
         if (run === null) return null;
         const leased = await this.#sweep(sql, run);
+        for (const { live, worker } of leased) if (live) workers.add(worker);
         const now = this.#now(sql);
         const [row] = await sql`
           select count(*)::int as parts,
@@ -274,7 +276,7 @@ export class PartTables {
         nextInMs = Math.min(nextInMs ?? Infinity, Math.ceil(found.next));
       }
     }
-    return { parts, nextInMs };
+    return { parts, nextInMs, workers: workers.size };
   }
 
   async #jobIds(jobId: string | undefined): Promise<string[]> {

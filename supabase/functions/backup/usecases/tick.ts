@@ -25,8 +25,10 @@ export interface TickReport {
 export async function tick(deps: Deps, call: { depth: number }): Promise<TickReport> {
   const { settings } = await deps.settings();
   deps.budget.limit(workerLimits(settings, { hosted: deps.environment.edgeRuntime }));
-  const { parts } = await deps.state.parts.waiting();
-  const state = parts === 0 ? "idle" : deps.drive.wake(call.depth);
+  const { parts, workers } = await deps.state.parts.waiting();
+  // One worker more may stand by for those that die: the clock's, never one that another has called.
+  const isEnough = call.depth > 0 && workers >= settings.maxWorkers;
+  const state = parts === 0 || isEnough ? "idle" : deps.drive.wake(call.depth);
   if (call.depth === 0) {
     deps.inBackground(
       tidy(deps).catch((error) => deps.reportError(toBackupError(error), "tick: tidy")),
