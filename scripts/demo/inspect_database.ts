@@ -65,7 +65,7 @@ const DEFINITIONS = [
   }))`,
   `select format('schema %I owner %s acl %s', n.nspname, pg_get_userbyid(n.nspowner), n.nspacl) as fact
    from pg_namespace n where n.nspname not like 'pg\\_%' and n.nspname <> '${OWN_SCHEMA}'`,
-  `select format('sequence %s', to_jsonb(s)) as fact from pg_sequences s`,
+  `select format('sequence %s', to_jsonb(s)) as fact from pg_sequences s where schemaname <> '${OWN_SCHEMA}'`,
   `select format('comment %s: %s', (pg_identify_object(d.classoid, d.objoid, d.objsubid)).identity, d.description) as fact
    from pg_description d where d.objoid >= 16384
      and (pg_identify_object(d.classoid, d.objoid, d.objsubid)).identity not similar to '%(backup_|restore_jobs)%'`,

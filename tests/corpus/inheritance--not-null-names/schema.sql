@@ -8,6 +8,9 @@ ALTER TABLE checked_here VALIDATE CONSTRAINT trusting_v_not_null;
 COMMENT ON CONSTRAINT trusting_v_not_null ON checked IS 'checked in this one';
 CREATE TABLE strict_parent (v int NOT NULL);
 CREATE TABLE of_both () INHERITS (trusting, strict_parent);
+CREATE TABLE between () INHERITS (trusting);
+CREATE TABLE below () INHERITS (between);
+ALTER TABLE below VALIDATE CONSTRAINT trusting_v_not_null;
 
 -- Names of parent and child differ, neither is checked.
 CREATE TABLE late_parent (x int);

@@ -144,3 +144,28 @@ export function orderNamedConstraints(
     }
   }
 }
+
+/**
+ * Lets children keep a NOT NULL that only they have validated when that of their parent is dropped, by
+ * making it their own: CREATE TABLE says it of them, as if it always were. Needs the drafts of all tables.
+ */
+export function keepValidatedByChildren(
+  context: DumpContext,
+  { tables, constraints }: { tables: Relation[]; constraints: Map<number, TableConstraint[]> },
+): void {
+  const byOid = new Map([...constraints.values()].flat().map((one) => [one.oid, one]));
+  for (const table of tables) {
+    for (const constraint of constraints.get(table.oid) ?? []) {
+      if (constraint.type !== "n" || constraint.isLocal || !constraint.isValidated) continue;
+      if (constraint.inheritedFrom.some((oid) => byOid.get(oid)?.isValidated)) continue;
+      const name = quoteIdentifier(constraint.name);
+      const own = `${table.alter} ${table.sqlName} ADD CONSTRAINT ${name} ${constraint.definition}`;
+      const above = new Set(constraint.inheritedFrom);
+      for (const oid of above) {
+        for (const parent of byOid.get(oid)?.inheritedFrom ?? []) above.add(parent);
+        const draft = context.drafts.get("pg_constraint", oid);
+        if (draft !== undefined && draft.drop.length > 0) draft.drop.unshift(own);
+      }
+    }
+  }
+}

@@ -14,6 +14,7 @@ import {
   comesUnnoticed,
   constraintDraft,
   isCarried,
+  keepValidatedByChildren,
   needsName,
   orderNamedConstraints,
   readTableConstraints,
@@ -53,6 +54,7 @@ export const tablesFamily: CatalogFamily = {
       }
     }
     orderNamedConstraints(context, constraints.values());
+    keepValidatedByChildren(context, { tables, constraints });
   },
 };
 
