@@ -96,6 +96,36 @@ Deno.test("tick refuses other methods and wrong bodies", shared, async () => {
   }
 });
 
+Deno.test(
+  "tick drops the scratch database of a restore test whose worker is gone",
+  shared,
+  async () => {
+    const { service, admin } = await start();
+    const left = "restore_20260101T000000000Z_0000000001";
+    const works = "restore_20260101T000000000Z_0000000002";
+    await using session = await admin();
+    for (const [jobId, status] of [[left, "failed"], [works, "running"]]) {
+      await session.query(
+        `insert into public.restore_jobs (job_id, backup_id, type, status)
+       values ($1, 'backup_1', 'database', $2)`,
+        [jobId as string, status as string],
+      );
+      await session.execute(`create database "backup_scratch_${jobId}" owner postgres`);
+    }
+    const scratch = async () => {
+      const rows = await session.query(
+        "select datname as name from pg_database where datname like 'backup_scratch_%' order by 1",
+      );
+      return rows.map(({ name }) => name);
+    };
+    await post(service, "tick");
+    while ((await scratch()).length > 1) await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(await scratch(), [`backup_scratch_${works}`]);
+    await session.execute(`drop database "backup_scratch_${works}"`);
+    await session.execute("delete from public.restore_jobs");
+  },
+);
+
 Deno.test("init lets the database call tick, and uninstall ends it", shared, async () => {
   const { project, variables, admin } = await start();
   await using net = await startNetStandIn(project.adminUrl);
