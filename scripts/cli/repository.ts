@@ -12,7 +12,7 @@ import {
   type Repository,
   repositoryExists,
 } from "../../supabase/functions/backup/repository/mod.ts";
-import { openStorage } from "../../supabase/functions/backup/storage/open.ts";
+import { openHostStorage } from "../host/open_storage.ts";
 import type { ThreadAccess } from "../host/thread_messages.ts";
 import { type CommandOptions, type CommandValues, UsageError } from "./command.ts";
 
@@ -33,7 +33,7 @@ export async function openCommandRepository(
   values: CommandValues,
   options: { create?: boolean; compression?: Compression } = {},
 ): Promise<Repository> {
-  const storage = openStorage(values.required("repository"), (name) => Deno.env.get(name));
+  const storage = await openHostStorage(values.required("repository"));
   const { compression } = options;
   const settings = {
     storage,

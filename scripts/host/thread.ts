@@ -19,10 +19,10 @@ import {
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { openRepository, type Repository } from "../../supabase/functions/backup/repository/mod.ts";
 import { loadPartAtOnce } from "../../supabase/functions/backup/restore/mod.ts";
-import { openStorage } from "../../supabase/functions/backup/storage/open.ts";
 import { useBulkSettings } from "../../supabase/functions/backup/usecases/bulk_settings.ts";
 import { copyPart } from "../../supabase/functions/backup/usecases/copy_rows.ts";
 import { prepareSession } from "../../supabase/functions/backup/usecases/restore_facts.ts";
+import { openHostStorage } from "./open_storage.ts";
 import { readAhead } from "./read_ahead.ts";
 import {
   type FromThread,
@@ -151,10 +151,10 @@ class Thread {
   }
 }
 
-function openThreadRepository(access: ThreadAccess): Promise<Repository> {
+async function openThreadRepository(access: ThreadAccess): Promise<Repository> {
   const { repositoryUrl, key, compression } = access;
-  return openRepository({
-    storage: openStorage(repositoryUrl, (name) => Deno.env.get(name)),
+  return await openRepository({
+    storage: await openHostStorage(repositoryUrl),
     key: key === null ? null : new Secret(key),
     ...(compression === undefined ? {} : { compression }),
   });
