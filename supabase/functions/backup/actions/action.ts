@@ -103,6 +103,8 @@ export const jobSchema = z.object({
     partsTotal: z.number(),
     bytesDone: z.number(),
     bytesTotal: z.number().nullable(),
+    bytesPerSecond: z.number().nullable().optional(),
+    secondsLeft: z.number().nullable().optional(),
   }).nullable(),
   result: z.record(z.string(), z.unknown()).nullable(),
   recorded: z.boolean(),

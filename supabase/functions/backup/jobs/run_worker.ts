@@ -23,6 +23,9 @@ import type { PartStore, WaitingParts } from "./part_store.ts";
 /** How long a part stays with a worker that shows no life. */
 export const LEASE_MS = 15_000;
 
+/** Between looks for a part, also when one lies there: it may be for others, as many as may work. */
+const SHORTEST_PAUSE_MS = 200;
+
 /** Reports are tried again for so long: what was done should not have to be done again. */
 const REPORT_ATTEMPTS = 6;
 
@@ -155,8 +158,7 @@ class Worker {
     if (patienceMs === 0) return false;
     const { nextInMs } = await store.waiting(jobId === undefined ? {} : { jobId });
     if (nextInMs === null || nextInMs > patienceMs) return false;
-    // Other workers may be about to take it: never ask without a pause.
-    await clock.sleep(Math.max(nextInMs, 50), signal).catch(() => {});
+    await clock.sleep(Math.max(nextInMs, SHORTEST_PAUSE_MS), signal).catch(() => {});
     return !this.#isStopped();
   }
 

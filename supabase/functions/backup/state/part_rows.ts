@@ -86,6 +86,7 @@ export async function insertParts(
   { jobId, round }: { jobId: string; round: number },
   parts: readonly NewPart[],
 ): Promise<void> {
+  if (parts.length === 0) return;
   for (let at = 0; at < parts.length; at += BATCH) {
     const batch = parts.slice(at, at + BATCH).map(({ step, name, payload, bytes }) => (
       { step, name, payload: toAsciiJson(payload), bytes: Math.round(bytes) }

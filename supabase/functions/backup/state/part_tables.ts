@@ -52,6 +52,9 @@ const BEGIN_LOCK = "7277816997830722";
 /** Tries of an end part: what it frees is found otherwise in time. */
 const END_ATTEMPTS = 5;
 
+/** Between two writings of progress into the row that users see. */
+const PUBLISH_MS = 2000;
+
 /** Done parts that are read at a time. */
 const PAGE = 100;
 
@@ -65,6 +68,7 @@ export interface PartTablesOptions {
 export class PartTables {
   readonly #database: StateDatabase;
   readonly #now: ServerNow;
+  readonly #publishedAt = new Map<string, number>();
 
   constructor(database: StateDatabase, { aheadMs = () => 0 }: PartTablesOptions = {}) {
     this.#database = database;
@@ -359,15 +363,18 @@ export class PartTables {
     return await this.#database.transaction("record what a part has come to", async (sql) => {
       const run = await lockRun(sql, lease.jobId);
       if (run === null) return "lost";
-      const [part] = await sql`
-        update backup_internal.job_parts set lease_until = null, bytes_done = 0
-         where job_id = ${lease.jobId} and part = ${lease.part} and token = ${lease.token}::bigint
-           and lease_until is not null
-        returning attempt`;
+      // Sent together: each answer that is waited for costs the way to the server and back.
+      const [[part]] = await Promise.all([
+        sql`
+          update backup_internal.job_parts set lease_until = null, bytes_done = 0
+           where job_id = ${lease.jobId} and part = ${lease.part} and token = ${lease.token}::bigint
+             and lease_until is not null
+          returning attempt`,
+        sql`
+          update backup_internal.job_runs set touched_at = ${this.#now(sql)}
+           where job_id = ${lease.jobId}`,
+      ]);
       if (part === undefined) return "lost";
-      await sql`
-        update backup_internal.job_runs set touched_at = ${this.#now(sql)}
-         where job_id = ${lease.jobId}`;
       return await work(sql, run, { attempt: part.attempt });
     });
   }
@@ -382,13 +389,15 @@ export class PartTables {
       return;
     }
     const moved = Math.round(outcome.bytes ?? lease.bytes);
-    await sql`
-      update backup_internal.job_parts set state = 'done', result = ${toAsciiJson(outcome.result)}
-       where ${id} and part = ${lease.part}`;
-    await sql`
-      update backup_internal.job_runs set parts_done = parts_done + 1,
-        bytes_done = bytes_done + ${moved}, bytes = bytes + ${moved - Math.round(lease.bytes)}
-       where ${id}`;
+    await Promise.all([
+      sql`
+        update backup_internal.job_parts set state = 'done', result = ${toAsciiJson(outcome.result)}
+         where ${id} and part = ${lease.part}`,
+      sql`
+        update backup_internal.job_runs set parts_done = parts_done + 1,
+          bytes_done = bytes_done + ${moved}, bytes = bytes + ${moved - Math.round(lease.bytes)}
+         where ${id}`,
+    ]);
   }
 
   /** Draws the conclusions of leases that have ended and of a wish to cancel; the leases that are left. */
@@ -469,7 +478,11 @@ export class PartTables {
     return "recorded";
   }
 
+  /** Brings the row that users see up to date, every few seconds. */
   async #publish(sql: Sql, jobId: string): Promise<void> {
+    if (performance.now() - (this.#publishedAt.get(jobId) ?? -Infinity) < PUBLISH_MS) return;
+    this.#publishedAt.clear(); // of other jobs nothing is known for long
+    this.#publishedAt.set(jobId, performance.now());
     const found = await readProgress(sql, jobId, this.#now);
     if (found !== null) await writeProgress(sql, { jobId, ...found });
   }
