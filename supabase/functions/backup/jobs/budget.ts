@@ -74,8 +74,11 @@ const MEMORY_SHARE = 0.8;
 /** Of the CPU: from here on the platform sends a worker no new requests. */
 const RETIRED_SHARE = 0.5;
 
-/** What a part is thought to cost until parts of this worker were seen. */
-const FIRST_GUESS = { fixedMs: 60, cpuMsPerMegabyte: 25 };
+/**
+ * What a part is thought to cost until parts of this worker were seen: what rows that hardly compress
+ * cost at level 6, so that the second part starts beside the first only where the first has shown less.
+ */
+const FIRST_GUESS = { fixedMs: 60, cpuMsPerMegabyte: 100 };
 /** No part is expected to take less wall time than this. */
 const SHORTEST_WALL_MS = 5000;
 /** Buffers of a part: what is read, its compressed form, what is on its way. */
