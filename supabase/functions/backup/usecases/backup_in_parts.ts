@@ -192,16 +192,17 @@ class BackupInParts {
       return model;
     }, { keep: false, signal: context.signal });
 
-    context.signal.throwIfAborted();
+    const { signal } = context;
+    signal.throwIfAborted();
     await repository.claimOwner({
       projectRef: plan.projectRef,
       systemIdentifier: model.source.systemIdentifier,
       database: model.source.database,
-    });
+    }, { signal });
     const before = repository.written;
-    const parent = await this.#rememberParent();
-    const entries = await repository.writeLines(model.entries);
-    const tableData = await repository.writeLines(model.tableData);
+    const parent = await this.#rememberParent(signal);
+    const entries = await repository.writeLines(model.entries, { signal });
+    const tableData = await repository.writeLines(model.tableData, { signal });
     const units = planUnits(model, limits);
     const read: Read = {
       ...{ parent, source: model.source, entries, tableData, remarks: model.remarks },
@@ -232,7 +233,7 @@ class BackupInParts {
       return { result: null, split };
     }
     const { held } = await this.#opened(lease, context);
-    await this.#rememberParent();
+    await this.#rememberParent(context.signal);
     let bytesDone = 0;
     const onBytes = (bytes: number) => context.onProgress({ bytesDone: bytesDone += bytes });
     const copied = await this.#copyRows(payload, { lease, held, onBytes, context });
@@ -283,7 +284,7 @@ class BackupInParts {
     }
     const parts = numberParts(results.flatMap((result) => result.parts));
     const writtenBefore = repository.written;
-    const dataParts = await repository.writeLines(parts);
+    const dataParts = await repository.writeLines(parts, { signal: context.signal });
     const remarks = new Set([...read.remarks, ...results.flatMap((result) => result.remarks)]);
     const manifest: Manifest = {
       format: 1,
@@ -337,12 +338,13 @@ class BackupInParts {
   }
 
   /** Chunks of the newest backup are not looked for in storage again. */
-  #rememberParent(): Promise<string | null> {
+  async #rememberParent(signal: AbortSignal): Promise<string | null> {
     if (this.#parent === undefined) {
       this.#parent = this.#options.repository.rememberBackup("latest");
       this.#parent.catch(() => this.#parent = undefined);
     }
-    return this.#parent;
+    // Other parts wait for the same answer: it is not this one's to cancel.
+    return await unlessAborted(this.#parent, signal, () => Promise.resolve());
   }
 
   #opened(lease: Lease, context: PartContext): Promise<Opened> {
