@@ -44,15 +44,6 @@ export function expectedRows(loads: ComparedLoads): ExpectedRows {
   return { rows, sum };
 }
 
-/** Reads the rows and compares; null when they are the same. */
-export async function compareRows(
-  session: Session,
-  loads: ComparedLoads,
-): Promise<Difference | null> {
-  const [row] = await session.query(`SELECT (${rowsQuery(loads)}) AS found`);
-  return compareFound(loads, row!.found);
-}
-
 /** Bytes of rows that one query reads, and tables in it at most, when small ones are put together. */
 const BATCH_BYTES = 16 << 20;
 const BATCH_GROUPS = 50;

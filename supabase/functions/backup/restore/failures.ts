@@ -27,15 +27,25 @@ export class Failures {
   /** What was not tried, because it needs something that failed. */
   readonly skipped: LeftOut[] = [];
   readonly #goOn: boolean;
+  readonly #concerns: (error: unknown) => error is BackupError;
   /** Keys of definitions that are not there, with the identity of the one that failed. */
   readonly #unmade = new Map<string, string>();
 
   /**
    * Without `goOn` every failure is thrown and nothing is collected. `unmade` is what others of the same
-   * restore could not make before.
+   * restore could not make before. `concerns` says of an error whether the next object may succeed after it.
    */
-  constructor(options: { goOn: boolean; unmade?: Iterable<[key: string, cause: string]> }) {
-    this.#goOn = options.goOn;
+  constructor(
+    options: {
+      goOn: boolean;
+      unmade?: Iterable<[key: string, cause: string]>;
+      /** @default {@linkcode concernsOneObject} */
+      concerns?: (error: unknown) => boolean;
+    },
+  ) {
+    const { goOn, concerns = concernsOneObject } = options;
+    this.#goOn = goOn;
+    this.#concerns = (error): error is BackupError => concerns(error);
     for (const [key, cause] of options.unmade ?? []) this.#unmade.set(key, cause);
   }
 
@@ -81,7 +91,7 @@ export class Failures {
     try {
       return await work.run(work.whole);
     } catch (error) {
-      if (!concernsOneObject(error)) throw error;
+      if (!this.#concerns(error)) throw error;
     }
     for (const step of work.steps) await this.attempt(identity, () => work.run(step));
   }
@@ -96,7 +106,7 @@ export class Failures {
       await work();
       return true;
     } catch (error) {
-      if (!this.#goOn || !concernsOneObject(error)) throw error;
+      if (!this.#goOn || !this.#concerns(error)) throw error;
       this.#add({
         identity,
         code: error.code,
@@ -129,6 +139,15 @@ export function concernsOneObject(error: unknown): error is BackupError {
   if (error.code.startsWith("object_") || error.code === "restore_mismatch") return true;
   const cause = databaseErrorOf(error);
   return cause !== undefined && !cause.fatal && !OF_THE_SERVER.test(cause.sqlState);
+}
+
+/** Rollbacks by the server (deadlocks) and locks that were not granted. */
+const OF_THE_MOMENT = /^(40|55P03)/;
+
+/** Whether the same may succeed a little later. */
+export function mayPass(error: unknown): boolean {
+  const state = databaseErrorOf(error)?.sqlState;
+  return state !== undefined && OF_THE_MOMENT.test(state);
 }
 
 function databaseErrorOf(error: unknown): DatabaseError | undefined {

@@ -88,7 +88,7 @@ async function runBlock(session: Session, work: HandedWork): Promise<"done" | "b
   // A notice would be sent at once, and the server would learn from it that nobody listens.
   await session.execute(
     "SET client_min_messages = error; SET client_connection_check_interval = 0; " +
-      `SET application_name = ${quoteLiteral(applicationName(work.jobId))}`,
+      `SET application_name = ${quoteLiteral(nameOfWork(work.jobId))}`,
   );
   try {
     await session.execute(blockOf(work));
@@ -99,8 +99,8 @@ async function runBlock(session: Session, work: HandedWork): Promise<"done" | "b
   }
 }
 
-/** By it the backends that work for a job are found; the server keeps 63 bytes. */
-function applicationName(jobId: string): string {
+/** `application_name` by which the backends that work for a job are found; the server keeps 63 bytes. */
+export function nameOfWork(jobId: string): string {
   return `backup ${jobId}`.slice(0, 63);
 }
 
@@ -110,7 +110,7 @@ export async function cancelHanded(session: Session, jobId: string): Promise<voi
     `select pg_catalog.pg_cancel_backend(pid) from pg_catalog.pg_stat_activity
       where application_name = $1 and datname = pg_catalog.current_database()
         and pid <> pg_catalog.pg_backend_pid() and state = 'active'`,
-    [applicationName(jobId)],
+    [nameOfWork(jobId)],
   );
 }
 

@@ -14,10 +14,10 @@ export type { Failure } from "./failures.ts";
 export { inParallel, listSource } from "./in_parallel.ts";
 export { inWordsOf } from "./in_words_of.ts";
 export { type LoadItem, loadPartAtOnce, type RowLoader } from "./load_rows.ts";
-export { cutRestore, type RestoreStep } from "./cut_restore.ts";
+export { cutRestore, type RestoreLimits, type RestoreStep } from "./cut_restore.ts";
 export { hasEventTriggerSwitch } from "./event_triggers.ts";
 export { EntryIndex } from "./entry_index.ts";
-export { cancelHanded } from "./hand_over.ts";
+export { cancelHanded, nameOfWork } from "./hand_over.ts";
 export { type PlanInput, planRestore, refuseUnfit } from "./plan_restore.ts";
 export type {
   BackupFacts,
@@ -35,6 +35,7 @@ export { HAZARDS } from "./plan_types.ts";
 export { borrowRoles, ownersToBorrow, returnRoles } from "./role_rights.ts";
 export { prepareMarks, removeMarks } from "./restore_marks.ts";
 export { restoreMismatch } from "./restore_mismatch.ts";
-export { runUnit, type UnitReport } from "./run_unit.ts";
+export { runUnit } from "./run_unit.ts";
 export { readTargetFacts } from "./read_target.ts";
 export { type PlanSummary, summarizePlan } from "./summarize_plan.ts";
+export { together, type UnitReport } from "./unit_report.ts";

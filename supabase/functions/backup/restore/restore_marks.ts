@@ -49,6 +49,20 @@ export function markStatement(jobId: string, name: string, detail: string | null
   return `INSERT INTO ${TABLE} (job_id, name, detail) VALUES (${values.join(", ")}, ${kept})`;
 }
 
+/**
+ * Waits until no other transaction works under a mark's name, and keeps others from it until this one
+ * ends: a backend goes on for a while after its worker is gone.
+ */
+export async function lockMark(
+  session: Session,
+  { jobId, name }: { jobId: string; name: string },
+): Promise<void> {
+  await session.query(
+    "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 7))",
+    [`${jobId} ${name}`],
+  );
+}
+
 /** One mark, null when the work is not done. */
 export async function readMark(
   session: Session,
@@ -74,6 +88,7 @@ export async function removeMarks(session: Session, jobId: string): Promise<void
   await session.execute(`
     do ${
     quoteLiteral(`begin
+      if pg_catalog.to_regclass('${TABLE}') is null then return; end if;
       delete from ${TABLE} where job_id = ${quoteLiteral(jobId)};
       if exists (select from ${TABLE}) then return; end if;
       drop table ${TABLE};

@@ -29,7 +29,7 @@ export async function runStatements(
     // The line break ends a comment that a statement may end with.
     await session.execute(statements.join("\n;\n"));
   } catch (error) {
-    throw named(error, identity);
+    throw namedError(error, identity);
   }
 }
 
@@ -52,10 +52,10 @@ export async function tryStatements(
     await session.execute(inside ? "RELEASE SAVEPOINT try_statements" : "COMMIT");
     return null;
   } catch (error) {
-    if (!(error instanceof DatabaseError)) throw named(error, options.identity);
+    if (!(error instanceof DatabaseError)) throw namedError(error, options.identity);
     await session.execute(inside ? "ROLLBACK TO SAVEPOINT try_statements" : "ROLLBACK");
     if (options.tolerated !== undefined && !options.tolerated.includes(error.sqlState)) {
-      throw named(error, options.identity);
+      throw namedError(error, options.identity);
     }
     return error.facts.serverMessage;
   }
@@ -137,7 +137,8 @@ export function stepsOf(entry: Entry): Entry[] {
     .map((list) => ({ ...entry, statements: { ...none, [list]: entry.statements[list] } }));
 }
 
-function named(error: unknown, identity: string): unknown {
+/** The error with the object that it is about in front. */
+export function namedError(error: unknown, identity: string): unknown {
   if (!(error instanceof BackupError)) return error;
   return new BackupError(error.code, `Cannot restore ${identity}: ${error.message}`, {
     ...(error.hint === undefined ? {} : { hint: error.hint }),

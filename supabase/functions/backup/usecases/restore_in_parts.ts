@@ -6,9 +6,9 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
+import type { Entry } from "../core/model.ts";
+import type { JobEnd, Json, Lease, NewPart, PartOutcome } from "../core/part.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
-import type { Json, Lease, NewPart, PartOutcome } from "../jobs/part.ts";
-import { pinSettings } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
 import {
   type BackupFacts,
@@ -23,12 +23,14 @@ import {
   prepareMarks,
   refuseUnfit,
   removeMarks,
+  type RestoreLimits,
   restoreMismatch,
   type RestorePlan,
   type RestoreStep,
   returnRoles,
   runUnit,
   type TargetFacts,
+  together,
   type UnitReport,
 } from "../restore/mod.ts";
 import {
@@ -38,12 +40,22 @@ import {
   type RestoreDatabaseOptions,
   type RestoreReport,
 } from "./restore_database.ts";
-import { prepareSession, readBackupFacts, readLive, readTarget } from "./restore_facts.ts";
+import { readBackupFacts, readLive, readTarget } from "./restore_facts.ts";
+import { RestoreSessions } from "./restore_sessions.ts";
 
 /** The parts that a restore begins with. */
 export const FIRST_OF_RESTORE: readonly NewPart[] = [
   { step: 0, name: "plan", payload: null, bytes: 0 },
 ];
+
+/** Tables that one part makes the planner's statistics of. */
+const ANALYZED_TABLES = 200;
+
+/** From this attempt on a lock that is not granted is the failure of the object that needs it. */
+const LAST_PATIENT_ATTEMPT = 4;
+
+/** Times that the target is read when definitions change meanwhile. */
+const READ_ATTEMPTS = 3;
 
 /** What {@linkcode restoreInParts} works with. */
 export interface RestoreInPartsOptions
@@ -57,6 +69,10 @@ export interface RestoreInPartsOptions
   maxWholeBytes?: number;
   /** The command line that does without limits what is refused here, for the error's hint. */
   commandLine?: string;
+  /** Sizes that units are cut by; the same for all workers. @default those of a hosted worker */
+  limits?: RestoreLimits;
+  /** Between two looks at work that the server does for somebody else. @default 1000 */
+  pollMs?: number;
 }
 
 /** What every worker needs to know; the same for all of them. */
@@ -75,18 +91,21 @@ export function restoreInParts(options: RestoreInPartsOptions): JobDefinition {
     first: () => [...FIRST_OF_RESTORE],
     once: ["whole"],
     run: (lease, context) => restore.run(lease, context),
-    end: (how) => restore.end(how),
+    end: (how, context) => restore.end(how, context),
+    leave: () => restore.leave(),
   };
 }
 
 class RestoreInParts {
   readonly #options: RestoreInPartsOptions;
+  readonly #sessions: RestoreSessions;
   #planned: Promise<Planned> | null = null;
   /** What units of earlier steps reported, by the step that asks: no unit of those can still change. */
   readonly #before = new Map<number, Promise<UnitReport[]>>();
 
   constructor(options: RestoreInPartsOptions) {
     this.#options = options;
+    this.#sessions = new RestoreSessions(options);
   }
 
   async run(lease: Lease, context: PartContext): Promise<PartOutcome> {
@@ -99,6 +118,8 @@ class RestoreInParts {
         return await this.#borrow(context);
       case "compare":
         return await this.#compare(lease, context);
+      case "analyze":
+        return await this.#analyze(lease, context);
       case "finish":
         return await this.#finish(lease, context);
       default:
@@ -107,24 +128,31 @@ class RestoreInParts {
   }
 
   /** What the server still works on for this job is of no use any more. */
-  async end(how: string): Promise<void> {
+  async end(how: JobEnd, context: Pick<PartContext, "results">): Promise<void> {
+    await this.leave();
     if (how === "completed") return;
-    const session = await this.#open();
+    const session = await this.#sessions.open();
     try {
       await cancelHanded(session, this.#options.jobId);
-      const planned = await this.#planned;
-      if (planned?.plan.mode !== "empty") return;
-      await returnRoles(session, planned.plan.borrowRoles, planned.target.role.name);
+      const planned = await this.#findFacts(context);
+      if (planned !== null) {
+        await returnRoles(session, planned.plan.borrowRoles, planned.target.role.name);
+      }
+      await removeMarks(session, this.#options.jobId);
     } finally {
       await session.close();
     }
+  }
+
+  async leave(): Promise<void> {
+    await this.#sessions.close();
   }
 
   /** Reads both sides; what the target is now decides all that follows. */
   async #plan(): Promise<PartOutcome> {
     const options = this.#options;
     const backup = await readBackupFacts(options.repository, options.backupId);
-    const session = await this.#open();
+    const session = await this.#sessions.open();
     try {
       const target = await readTarget(session, backup);
       const planned = this.#make(backup, target);
@@ -140,7 +168,7 @@ class RestoreInParts {
       }
       await prepareMarks(session);
       this.#planned = Promise.resolve(planned);
-      return { result: toJson(target), add: partsOf(planned.steps) };
+      return { result: toJson(target), add: partsOf(planned) };
     } finally {
       await session.close();
     }
@@ -157,12 +185,11 @@ class RestoreInParts {
 
   async #borrow(context: PartContext): Promise<PartOutcome> {
     const { plan, target } = await this.#facts(context);
-    const session = await this.#open();
-    try {
-      return { result: toJson(await borrowRoles(session, plan.borrowRoles, target.role.name)) };
-    } finally {
-      await session.close();
-    }
+    const refused = await this.#sessions.lend(
+      { target, signal: context.signal },
+      (session) => borrowRoles(session, plan.borrowRoles, target.role.name),
+    );
+    return { result: toJson(refused) };
   }
 
   async #unit(lease: Lease, context: PartContext): Promise<PartOutcome> {
@@ -180,11 +207,14 @@ class RestoreInParts {
       name: `${step}/${unit}`,
       role: planned.target.role,
       before: together(earlier),
-      openSession: () => this.#open(planned.target),
+      withSession: (work) => this.#sessions.lend({ ...planned, signal: context.signal }, work),
+      openSession: () => this.#sessions.openPrepared(planned.target),
       readPieces: (pieces) => options.repository.readPieces(pieces, { signal: context.signal }),
       onBytes: (bytesDone) => context.onProgress({ bytesDone }),
       leave: context.signal,
       sleep: (ms, signal) => options.clock.sleep(ms, signal),
+      pollMs: options.pollMs,
+      isPatient: lease.attempt < LAST_PATIENT_ATTEMPT,
     });
     // The server goes on alone: whoever takes the part next finds it at work, or its mark.
     if (report === "running") return { result: null, split: [newPartOf(lease)] };
@@ -195,17 +225,54 @@ class RestoreInParts {
   async #compare(lease: Lease, context: PartContext): Promise<PartOutcome> {
     const { backup, plan, target } = await this.#facts(context);
     const { failed, skipped, leftOut } = together(await this.#reportsBefore(lease.step, context));
-    const session = await this.#open(target);
-    try {
-      const known = failed.map(({ identity, message }) => ({ identity, reason: message }));
-      const comparison = compareResult(plan, await readLive(session, backup), {
-        leftOut: [...leftOut, ...known, ...skipped],
-        otherGrantors: !target.role.superuser,
-      });
-      return { result: toJson(comparison) };
-    } finally {
-      await session.close();
+    const known = failed.map(({ identity, message }) => ({ identity, reason: message }));
+    const found = await this.#sessions.lend(
+      { target, signal: context.signal },
+      (session) => this.#readStill(session, backup),
+    );
+    const comparison = compareResult(plan, found, {
+      leftOut: [...leftOut, ...known, ...skipped],
+      otherGrantors: !target.role.superuser,
+    });
+    return { result: toJson(comparison) };
+  }
+
+  /** Others may work in the target already; to begin again is not possible any more. */
+  async #readStill(session: Session, backup: BackupFacts): Promise<Entry[]> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await readLive(session, backup);
+      } catch (error) {
+        if (!(error instanceof BackupError) || error.code !== "concurrent_ddl") throw error;
+        if (attempt < READ_ATTEMPTS) continue;
+        throw new BackupError(
+          "restore_mismatch",
+          `Cannot compare the restore of ${backup.backupId} with the backup: ${error.message}`,
+          {
+            hint:
+              "Everything was restored. Somebody changes definitions in the target: compare it " +
+              "when nobody does.",
+            cause: error,
+          },
+        );
+      }
     }
+  }
+
+  /** Statistics for the planner, of some of the tables. */
+  async #analyze(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    const { plan, target } = await this.#facts(context);
+    const { from } = lease.payload as { from: number };
+    const some = {
+      ...plan,
+      load: plan.load.slice(from, from + ANALYZED_TABLES),
+      refresh: from === 0 ? plan.refresh : [],
+    };
+    const leftOut = await this.#sessions.lend(
+      { target, signal: context.signal },
+      (session) => analyze([session], some),
+    );
+    return { result: toJson(leftOut) };
   }
 
   async #finish(lease: Lease, context: PartContext): Promise<PartOutcome> {
@@ -214,17 +281,15 @@ class RestoreInParts {
     const [compared] = await Array.fromAsync(context.results("compare"));
     const comparison = compared!.result as unknown as Comparison;
     comparison.differences.push(...all.differences);
-    for await (const { result } of context.results("borrow-roles")) {
-      all.leftOut.push(...result as unknown as LeftOut[]);
+    for (const name of ["borrow-roles", "analyze"]) {
+      for await (const { result } of context.results(name)) {
+        all.leftOut.push(...result as unknown as LeftOut[]);
+      }
     }
-    const session = await this.#open(target);
-    try {
-      all.leftOut.push(...await analyze([session], plan));
+    await this.#sessions.lend({ target, signal: context.signal }, async (session) => {
       all.leftOut.push(...await returnRoles(session, plan.borrowRoles, target.role.name));
       await removeMarks(session, this.#options.jobId);
-    } finally {
-      await session.close();
-    }
+    });
     if (all.failed.length > 0 || comparison.differences.length > 0) {
       throw restoreMismatch(plan, { comparison, failures: all, leftOut: all.leftOut });
     }
@@ -232,17 +297,24 @@ class RestoreInParts {
     return finished(reportOf(plan, { applied }));
   }
 
+  async #facts(context: Pick<PartContext, "results">): Promise<Planned> {
+    const planned = await this.#findFacts(context);
+    if (planned === null) throw new Error("a part of a restore came before its plan");
+    return planned;
+  }
+
   /** Made again from what the first part saw: the target itself has changed since. */
-  #facts(context: PartContext): Promise<Planned> {
-    this.#planned ??= (async () => {
-      const [part] = await Array.fromAsync(context.results("plan"));
-      const { repository, backupId } = this.#options;
-      return this.#make(
-        await readBackupFacts(repository, backupId),
-        part!.result as unknown as TargetFacts,
-      );
-    })();
-    return this.#planned;
+  async #findFacts(context: Pick<PartContext, "results">): Promise<Planned | null> {
+    if (this.#planned !== null) return await this.#planned;
+    const [part] = await Array.fromAsync(context.results("plan"));
+    if ((part?.result ?? null) === null) return null;
+    const { repository, backupId } = this.#options;
+    this.#planned ??= readBackupFacts(repository, backupId).then((backup) =>
+      this.#make(backup, part!.result as unknown as TargetFacts)
+    );
+    // What could not be read now may be read for the next part.
+    this.#planned.catch(() => this.#planned = null);
+    return await this.#planned;
   }
 
   #make(backup: BackupFacts, target: TargetFacts): Planned {
@@ -256,7 +328,13 @@ class RestoreInParts {
       [...plan.create, ...plan.cluster, ...plan.refresh].map((entry) => [entry.key, entry]),
     );
     const index = new EntryIndex(entries.map((entry) => planned.get(entry.key) ?? entry));
-    return { backup, target, plan, steps: cutRestore(plan, index.entries), index };
+    return {
+      backup,
+      target,
+      plan,
+      steps: cutRestore(plan, index.entries, this.#options.limits),
+      index,
+    };
   }
 
   #reportsBefore(step: number, context: PartContext): Promise<UnitReport[]> {
@@ -271,16 +349,10 @@ class RestoreInParts {
         }
         return found;
       })();
+      reports.catch(() => this.#before.delete(step));
       this.#before.set(step, reports);
     }
     return reports;
-  }
-
-  async #open(target?: TargetFacts): Promise<Session> {
-    const session = await this.#options.connect();
-    await pinSettings(session);
-    if (target !== undefined) await prepareSession(session, target, this.#options.request);
-    return session;
   }
 
   #refuseTooLong(plan: RestorePlan): void {
@@ -301,32 +373,19 @@ class RestoreInParts {
 }
 
 /** Steps as parts; memberships are borrowed when the roles are there and before anything is given away. */
-function partsOf(steps: readonly RestoreStep[]): NewPart[] {
+function partsOf({ steps, plan }: Planned): NewPart[] {
   const rungs: Omit<NewPart, "step">[][] = steps.map(({ units }, step) =>
     units.map(({ bytes }, unit) => ({ name: "unit", payload: { step, unit }, bytes }))
   );
   const roles = steps.filter(({ name }) => name === "roles").length;
   rungs.splice(roles, 0, [{ name: "borrow-roles", payload: null, bytes: 0 }]);
-  rungs.push([{ name: "compare", payload: null, bytes: 0 }]);
+  const analyzed = Array.from(
+    { length: Math.max(1, Math.ceil(plan.load.length / ANALYZED_TABLES)) },
+    (_, at) => ({ name: "analyze", payload: { from: at * ANALYZED_TABLES }, bytes: 0 }),
+  );
+  rungs.push([{ name: "compare", payload: null, bytes: 0 }, ...analyzed]);
   rungs.push([{ name: "finish", payload: null, bytes: 0 }]);
   return rungs.flatMap((parts, index) => parts.map((part) => ({ step: index + 1, ...part })));
-}
-
-/** What all units together have come to. */
-function together(reports: readonly UnitReport[]): UnitReport {
-  return {
-    failed: distinct(reports.flatMap((report) => report.failed)),
-    skipped: distinct(reports.flatMap((report) => report.skipped)),
-    unmade: reports.flatMap((report) => report.unmade),
-    leftOut: reports.flatMap((report) => report.leftOut),
-    differences: reports.flatMap((report) => report.differences),
-    rows: reports.reduce((sum, report) => sum + report.rows, 0),
-    bytes: reports.reduce((sum, report) => sum + report.bytes, 0),
-  };
-}
-
-function distinct<T extends { identity: string }>(list: readonly T[]): T[] {
-  return [...new Map(list.map((each) => [each.identity, each])).values()];
 }
 
 function bytesOf(plan: RestorePlan): number {
