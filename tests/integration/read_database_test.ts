@@ -9,7 +9,7 @@ import {
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { pinSettings } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
-import { DUMP_OPTIONS } from "../support/memory_backup.ts";
+import { backupInMemory, DUMP_OPTIONS, scratchDatabase } from "../support/memory_backup.ts";
 import { testServer } from "../support/servers.ts";
 
 const MAJORS = [15, 16, 17, 18] as const;
@@ -220,4 +220,13 @@ Deno.test("a role that is no superuser reads the same objects and says what it c
     assert.deepEqual(identities(some), identities(all));
     assert.ok(some.remarks.some((remark) => remark.includes("without their connection")));
   });
+});
+
+Deno.test("readDatabase() remarks that others on the way to the server could read along", async () => {
+  const server = await testServer(17);
+  await using database = await scratchDatabase(server, "read_db_in_clear");
+  assert.deepEqual((await backupInMemory(database.url)).remarks, []);
+  const elsewhere = database.url.replace("127.0.0.1", "0.0.0.0");
+  const { remarks } = await backupInMemory(`${elsewhere}?sslmode=disable`);
+  assert.match(remarks.join(), /not encrypted/);
 });

@@ -360,10 +360,18 @@ Deno.test("passwords by SCRAM and md5, TLS by sslmode, and the unix socket", asy
   };
   try {
     assert.equal(await session(""), false);
+    const anywhere = server.url().replace("127.0.0.1", "0.0.0.0");
+    const remote = await connect({ url: anywhere });
+    assert.equal(remote.inClear, true, "an address that could be that of any machine");
+    await remote.close();
+    const remoteState = new State(new Secret(anywhere));
+    await remoteState.migrate();
+    await remoteState.close();
     await assert.rejects(session("", "wrong"), { code: "database_unreachable" });
     await assert.rejects(session("?sslmode=require"), { code: "database_unreachable" });
 
     const admin = await connect({ url: server.url() });
+    assert.equal(admin.inClear, false, "nobody is on the way");
     await admin.execute("SET password_encryption = 'md5'; CREATE ROLE old LOGIN PASSWORD 'it''s'");
     await admin.close();
     const hba = `${server.dataDirectory}/pg_hba.conf`;

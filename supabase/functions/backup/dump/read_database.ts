@@ -26,6 +26,9 @@ export interface DatabaseReading extends DatabaseModel {
   remarks: string[];
 }
 
+const IN_CLEAR = "the connection to the database was not encrypted: others on the way could read " +
+  "along; sslmode=verify-full with sslrootcert in its address prevents it";
+
 /**
  * Reads the database as the session's transaction sees it.
  *
@@ -57,7 +60,7 @@ async function readCatalogs(session: Session, options: DumpOptions): Promise<Dat
     extensionMembers: await readExtensionMembers(session),
     tableData: [],
     readByFunction: [],
-    remarks: [],
+    remarks: session.inClear ? [IN_CLEAR] : [],
   };
   for (const family of FAMILIES) await family.read(context);
   removeIdleRights(context);

@@ -59,10 +59,10 @@ export async function connect(options: ConnectOptions): Promise<Session> {
   const onAbort = () =>
     giveUp(new BackupError("cancelled", "Cannot connect to the database: it was cancelled"));
   options.signal?.addEventListener("abort", onAbort, { once: true });
-  const opening = openSocket(target).then((socket) => {
+  const opening = openSocket(target).then(({ socket, inClear }) => {
     wire = new Wire(socket);
     if (given !== undefined) throw wire.fail(given);
-    return start(wire, target);
+    return start(wire, { target, inClear });
   });
   opening.catch(() => wire?.close()); // after giving up nobody else is there to close it
   try {
@@ -73,7 +73,10 @@ export async function connect(options: ConnectOptions): Promise<Session> {
   }
 }
 
-async function start(wire: Wire, target: ConnectTarget): Promise<Session> {
+async function start(
+  wire: Wire,
+  { target, inClear }: { target: ConnectTarget; inClear: boolean },
+): Promise<Session> {
   await wire.write(startupMessage({
     user: target.user,
     database: target.database,
@@ -115,6 +118,7 @@ async function start(wire: Wire, target: ConnectTarget): Promise<Session> {
     serverVersion: versionNumber(settings.get("server_version") ?? ""),
     serverEncoding,
     backendPid: pid,
+    inClear,
     transactionStatus,
     sendCancel: () => sendCancel(target, pid, cancelKey),
   });
@@ -139,7 +143,7 @@ function versionNumber(text: string): number {
 }
 
 async function sendCancel(target: ConnectTarget, pid: number, key: Uint8Array): Promise<void> {
-  const socket = await openSocket(target);
+  const { socket } = await openSocket(target);
   const message = cancelRequest(pid, key);
   try {
     for (let at = 0; at < message.length;) at += await socket.write(message.subarray(at));

@@ -76,6 +76,11 @@ export function parseDatabaseUrl(url: string): ConnectTarget {
   };
 }
 
+/** Whether the server is on this machine, so that nobody is on the way to it. */
+export function isLocal({ host }: Pick<ConnectTarget, "host">): boolean {
+  return /^(?:\/|127\.|::1$|localhost$)/.test(host);
+}
+
 function splitHost(text: string): { host: string; port: string } {
   if (text.includes(",")) throw invalid("it names several hosts");
   const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text);

@@ -4,22 +4,30 @@
  * @module
  */
 import { BackupError } from "../core/errors.ts";
-import type { ConnectTarget } from "./database_url.ts";
+import { type ConnectTarget, isLocal } from "./database_url.ts";
 import { openNodeTls } from "./node_tls_socket.ts";
 import { sslRequest } from "./protocol.ts";
 import { garbage, type Socket } from "./wire.ts";
+
+/** A connected socket. */
+export interface OpenedSocket {
+  socket: Socket;
+  /** Whether others on the way could read along: there is no TLS, and the server is elsewhere. */
+  inClear: boolean;
+}
 
 /**
  * Connects the socket.
  *
  * @throws {BackupError} `database_unreachable`, or `invalid_config` for an unreadable certificate file
  */
-export async function openSocket(target: ConnectTarget): Promise<Socket> {
+export async function openSocket(target: ConnectTarget): Promise<OpenedSocket> {
   if (target.host.startsWith("/")) {
     const path = `${target.host}/.s.PGSQL.${target.port}`;
-    return await Deno.connect({ transport: "unix", path }).catch((cause) => {
+    const socket = await Deno.connect({ transport: "unix", path }).catch((cause) => {
       throw unreachable(target, cause);
     });
+    return { socket, inClear: false };
   }
   try {
     return await openTcp(target);
@@ -28,14 +36,15 @@ export async function openSocket(target: ConnectTarget): Promise<Socket> {
   }
 }
 
-async function openTcp(target: ConnectTarget): Promise<Socket> {
+async function openTcp(target: ConnectTarget): Promise<OpenedSocket> {
   const caCerts = target.sslRootCert === undefined ? [] : [await readCertificate(target)];
   const socket = await openClear(target);
-  if (target.sslMode === "disable") return socket;
+  const withoutTls = { socket, inClear: !isLocal(target) };
+  if (target.sslMode === "disable") return withoutTls;
   let tls: Deno.TlsConn;
   try {
     if (!await offersTls(socket)) {
-      if (target.sslMode === "prefer") return socket;
+      if (target.sslMode === "prefer") return withoutTls;
       throw new Error(`the server does not speak TLS, and sslmode is ${target.sslMode}`);
     }
     // The runtime always checks the name as well, so `verify-ca` is as strict as `verify-full`.
@@ -46,7 +55,7 @@ async function openTcp(target: ConnectTarget): Promise<Socket> {
   }
   try {
     await tls.handshake();
-    return tls;
+    return { socket: tls, inClear: false };
   } catch (cause) {
     tls.close();
     return await openUnchecked(target, cause);
@@ -57,10 +66,14 @@ async function openTcp(target: ConnectTarget): Promise<Socket> {
  * What is left when the certificate cannot be checked: `require` and `prefer` do not ask for a check
  * unless an authority is named, and `prefer` does without TLS as its last choice, as libpq has it.
  */
-async function openUnchecked(target: ConnectTarget, cause: unknown): Promise<Socket> {
+async function openUnchecked(target: ConnectTarget, cause: unknown): Promise<OpenedSocket> {
   const mayDo = target.sslRootCert === undefined && !target.sslMode.startsWith("verify-");
-  if (mayDo && skipsChecks()) return await openNodeTls(target, sslRequest());
-  if (mayDo && target.sslMode === "prefer") return await openClear(target);
+  if (mayDo && skipsChecks()) {
+    return { socket: await openNodeTls(target, sslRequest()), inClear: false };
+  }
+  if (mayDo && target.sslMode === "prefer") {
+    return { socket: await openClear(target), inClear: !isLocal(target) };
+  }
   const why = cause instanceof Error ? cause.message : String(cause);
   throw new BackupError(
     "database_unreachable",

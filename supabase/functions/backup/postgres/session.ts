@@ -43,6 +43,8 @@ export interface Session {
   readonly serverEncoding: string;
   /** Process id of the backend. */
   readonly backendPid: number;
+  /** Whether others on the way could read along: there is no TLS, and the server is elsewhere. */
+  readonly inClear: boolean;
   /** Whether the last transaction status said that a transaction is open. */
   readonly inTransaction: boolean;
   /** `utf8`; `bytes` for databases whose text has no UTF-8 form: each char code is one byte. */

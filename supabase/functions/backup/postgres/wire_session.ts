@@ -17,6 +17,7 @@ export interface SessionFacts {
   serverVersion: number;
   serverEncoding: string;
   backendPid: number;
+  inClear: boolean;
   transactionStatus: string;
   /** Sends a cancel request for this backend and waits until the server has taken it. */
   sendCancel(): Promise<void>;
@@ -35,6 +36,7 @@ export class WireSession implements Session {
   readonly serverVersion: number;
   readonly serverEncoding: string;
   readonly backendPid: number;
+  readonly inClear: boolean;
   readonly sqlText: "utf8" | "bytes";
   readonly #wire: Wire;
   readonly #codec: TextCodec;
@@ -50,6 +52,7 @@ export class WireSession implements Session {
     this.serverVersion = facts.serverVersion;
     this.serverEncoding = facts.serverEncoding;
     this.backendPid = facts.backendPid;
+    this.inClear = facts.inClear;
     this.#status = facts.transactionStatus;
     this.#sendCancel = facts.sendCancel;
     this.sqlText = WITHOUT_UTF8.includes(facts.serverEncoding) ? "bytes" : "utf8";

@@ -6,7 +6,7 @@
 import postgres from "postgres";
 import { BackupError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
-import { parseDatabaseUrl } from "../postgres/database_url.ts";
+import { isLocal, parseDatabaseUrl } from "../postgres/database_url.ts";
 import { openDriverSocket } from "./driver_socket.ts";
 import { toStateError } from "./state_error.ts";
 
@@ -61,7 +61,7 @@ export class StateDatabase {
     }
     const url = this.#url.reveal();
     this.#pool = postgres(driverUrl(url), {
-      ...(/[?&]sslmode=/.test(url) ? viaTls(url) : {}),
+      ...(/[?&]sslmode=/.test(url) || !isLocal(parseDatabaseUrl(url)) ? viaTls(url) : {}),
       max: 2,
       idle_timeout: 20,
       connect_timeout: CONNECT_SECONDS,
@@ -74,7 +74,7 @@ export class StateDatabase {
   }
 }
 
-/** A URL that speaks of TLS is answered by the sockets that backups use. */
+/** Where others are on the way, or the URL speaks of TLS: by the sockets that backups use. */
 function viaTls(url: string): Record<string, unknown> {
   return { ssl: false, socket: () => openDriverSocket(url, CONNECT_SECONDS * 1000) };
 }

@@ -22,9 +22,9 @@ export async function openDriverSocket(url: string, timeoutMs: number): Promise<
       reject(new Deno.errors.TimedOut("the server does not answer"));
     }, timeoutMs);
   });
-  opening.then((socket) => isLate && socket.close(), () => {});
+  opening.then(({ socket }) => isLate && socket.close(), () => {});
   try {
-    return asStream(await Promise.race([opening, late]));
+    return asStream((await Promise.race([opening, late])).socket);
   } finally {
     clearTimeout(timer);
   }
@@ -56,7 +56,13 @@ function asStream(socket: Socket): Duplex {
       done(error);
     },
   });
-  return stream;
+  // The driver says goodbye to what is open, and asks a stream as if it were a socket.
+  return Object.defineProperty(stream, "readyState", {
+    get() {
+      if (stream.closed) return "closed";
+      return stream.destroyed || stream.writableEnded ? "closing" : "open";
+    },
+  });
 }
 
 async function writeAll(socket: Socket, bytes: Uint8Array): Promise<void> {

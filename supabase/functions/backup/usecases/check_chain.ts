@@ -132,7 +132,10 @@ async function checkDatabase(deps: Deps): Promise<string> {
     const lacking = unreadable.length === 0
       ? "reads every table"
       : `cannot read ${unreadable.map((row) => row.name).join(", ")}`;
-    return `PostgreSQL ${session.serverVersion} as ${facts?.role} (${rights}); ${lacking}`;
+    const way = session.inClear
+      ? "; the connection is not encrypted: say sslmode in its address"
+      : "";
+    return `PostgreSQL ${session.serverVersion} as ${facts?.role} (${rights}); ${lacking}${way}`;
   } finally {
     await session.close();
   }
