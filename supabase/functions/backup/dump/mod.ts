@@ -8,6 +8,11 @@ export { type DatabaseReading, readDatabase } from "./read_database.ts";
 export { recheck, type RowVersion } from "./recheck.ts";
 export { readSourceFacts } from "./source_facts.ts";
 export type { CopiedPart, DataSink } from "./data/copy_part.ts";
+export {
+  copyLargeObjectGroup,
+  type LargeObjectGroup,
+  planLargeObjects,
+} from "./data/copy_large_objects.ts";
 export { copyUnit, type CopyUnitOptions } from "./data/copy_unit.ts";
 export {
   type DataLimits,

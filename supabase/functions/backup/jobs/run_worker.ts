@@ -26,6 +26,9 @@ export const LEASE_MS = 15_000;
 /** Between looks for a part, also when one lies there: it may be for others, as many as may work. */
 const SHORTEST_PAUSE_MS = 200;
 
+/** What others hold may be done long before their lease ends. */
+const LONGEST_PAUSE_MS = 2000;
+
 /** Reports are tried again for so long: what was done should not have to be done again. */
 const REPORT_ATTEMPTS = 6;
 
@@ -158,7 +161,8 @@ class Worker {
     if (patienceMs === 0) return false;
     const { nextInMs } = await store.waiting(jobId === undefined ? {} : { jobId });
     if (nextInMs === null || nextInMs > patienceMs) return false;
-    await clock.sleep(Math.max(nextInMs, SHORTEST_PAUSE_MS), signal).catch(() => {});
+    const pauseMs = Math.min(Math.max(nextInMs, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
+    await clock.sleep(pauseMs, signal).catch(() => {}); // stopped
     return !this.#isStopped();
   }
 

@@ -16,8 +16,10 @@ import {
   type DumpOptions,
   type HeldSnapshot,
   joinSnapshot,
+  type LargeObjectGroup,
   lockAllJoined,
   numberParts,
+  planLargeObjects,
   planUnits,
   readDatabase,
   recheck,
@@ -182,11 +184,15 @@ class BackupInParts {
     const { repository, plan } = this.#options;
     const { limits, onDamage } = plan;
     const { held, dump } = await this.#opened(lease, context);
+    let largeObjects: LargeObjectGroup[] = [];
     const model = await this.#withJoined(held, async (session) => {
       await lockAllJoined(session, held);
       const model = await readDatabase(session, dump);
       await this.#recheck(model);
       model.tableData = await describeTableData(session, model.entries, dump);
+      if (model.entries.some(({ kind }) => kind === "large-object-data")) {
+        largeObjects = await planLargeObjects(session, limits);
+      }
       requireReadable(model, held);
       await this.#options.holder.check(session, held);
       return model;
@@ -211,10 +217,10 @@ class BackupInParts {
         tables: model.tableData.length,
         sqlBytes: sqlBytesOf(model),
       },
-      bytes: units.reduce((sum, unit) => sum + unit.bytes, 0),
+      bytes: [...units, ...largeObjects].reduce((sum, { bytes }) => sum + bytes, 0),
       written: since(before, repository.written),
     };
-    const copies = copyPayloads(model, units, { limits, onDamage }).map(
+    const copies = copyPayloads(model, units, { limits, onDamage, largeObjects }).map(
       ({ payload, bytes }): NewPart => ({ step: 2, name: COPY, payload: toJson(payload), bytes }),
     );
     return {

@@ -6,12 +6,16 @@
  */
 import type { DataPart, TableData, TableFacts } from "../core/model.ts";
 import {
+  type CopiedPart,
+  copyLargeObjectGroup,
   copyUnit,
+  type CopyUnitOptions,
   type DataLimits,
   type DataModel,
   type DataRange,
   type DataUnit,
   DEFAULT_LIMITS,
+  type LargeObjectGroup,
 } from "../dump/mod.ts";
 import type { Session } from "../postgres/session.ts";
 import type { Repository, WrittenTotals } from "../repository/mod.ts";
@@ -23,6 +27,8 @@ export interface CopyRowsPayload {
   ranges: DataRange[];
   /** By entry; `table` is null for large objects. */
   tables: Record<string, { table: TableFacts | null; data: TableData }>;
+  /** The large objects that it is, for one that is of these. */
+  largeObjects?: LargeObjectGroup;
   limits: DataLimits;
   onDamage: "fail" | "skip";
 }
@@ -80,7 +86,7 @@ export async function copyPart(
   const remarks = new Set<string>();
   const sink = repository.pieceWriter(ofSignal);
   const facts = Object.entries(payload.tables);
-  const copied = await copyUnit(session, { ranges: payload.ranges, bytes: 0 }, {
+  const copied = await copyPayload(session, payload, {
     entries: new Map(facts.map(([key, { table }]) => [key, table === null ? {} : { table }])),
     tableData: new Map(facts.map(([key, { data }]) => [key, data])),
     limits: payload.limits,
@@ -100,21 +106,43 @@ export async function copyPart(
   };
 }
 
+async function copyPayload(
+  session: Session,
+  payload: CopyRowsPayload,
+  options: CopyUnitOptions,
+): Promise<CopiedPart[]> {
+  const { ranges, tables, largeObjects: group, limits } = payload;
+  if (group === undefined) return await copyUnit(session, { ranges, bytes: 0 }, options);
+  const range = ranges[0]!;
+  const { data } = tables[range.entry]!;
+  return [await copyLargeObjectGroup(session, { group, data, range, limits }, options)];
+}
+
 /** The payloads of a backup's units, in their order. */
 export function copyPayloads(
   model: DataModel,
   units: readonly DataUnit[],
-  options: { limits?: DataLimits; onDamage?: "fail" | "skip" } = {},
+  options: {
+    limits?: DataLimits;
+    onDamage?: "fail" | "skip";
+    largeObjects?: readonly LargeObjectGroup[];
+  } = {},
 ): { payload: CopyRowsPayload; bytes: number }[] {
   const entries = new Map(model.entries.map((entry) => [entry.key, entry]));
   const tableData = new Map(model.tableData.map((data) => [data.entry, data]));
-  return units.map(({ ranges, bytes }, index) => {
+  return units.flatMap(({ ranges, bytes }, index) => {
     const tables: CopyRowsPayload["tables"] = {};
     for (const { entry } of ranges) {
       tables[entry] = { table: entries.get(entry)?.table ?? null, data: tableData.get(entry)! };
     }
-    const { limits = DEFAULT_LIMITS, onDamage = "fail" } = options;
-    return { payload: { order: [index], ranges, tables, limits, onDamage }, bytes };
+    const { limits = DEFAULT_LIMITS, onDamage = "fail", largeObjects = [] } = options;
+    const payload: CopyRowsPayload = { order: [index], ranges, tables, limits, onDamage };
+    const isTables = Object.values(tables).some(({ table }) => table !== null);
+    if (isTables || largeObjects.length === 0) return [{ payload, bytes }];
+    return largeObjects.map((group) => ({
+      payload: { ...payload, order: [index, group.index], largeObjects: group },
+      bytes: group.bytes,
+    }));
   });
 }
 

@@ -19,21 +19,61 @@ interface PageRun {
   to: number | null;
 }
 
+/** Large objects that are read together: one part of the data. Survives JSON. */
+export interface LargeObjectGroup {
+  runs: PageRun[];
+  /** Place among the groups. */
+  index: number;
+  /** Whether the role may read the catalog; else the objects are read one by one. */
+  readable: boolean;
+  /** Estimate. */
+  bytes: number;
+}
+
+/** All large objects of the database, in groups that fit into a part. */
+export async function planLargeObjects(
+  session: Session,
+  limits: DataLimits,
+): Promise<LargeObjectGroup[]> {
+  const [right] = await session.query(
+    "SELECT pg_catalog.has_table_privilege('pg_catalog.pg_largeobject', 'SELECT') AS readable",
+  );
+  const readable = right?.readable === true;
+  const objects = await objectSizes(session, readable);
+  const pages = new Map(objects.map((object) => [object.oid, object.pages]));
+  return groups(objects, limits).map((runs, index) => {
+    const count = runs.reduce((sum, { oid, from, to }) => sum + (to ?? pages.get(oid)!) - from, 0);
+    return { runs, index, readable, bytes: count * PAGE_BYTES };
+  });
+}
+
+/** The rows of one group. */
+export async function copyLargeObjectGroup(
+  session: Session,
+  { group, data, range, limits }: {
+    group: LargeObjectGroup;
+    data: TableData;
+    range: DataRange;
+    limits: DataLimits;
+  },
+  options: CopyPartOptions,
+): Promise<CopiedPart> {
+  const { runs, index, readable } = group;
+  const sql = readable ? fromCatalog(runs) : fromFunctions(runs, limits);
+  const copied = await copyAs(session, { range, data, sql }, options);
+  return { ...copied, part: { ...copied.part, pages: { from: index, to: null } } };
+}
+
 /** All large objects of the database. */
 export async function copyLargeObjects(
   session: Session,
   { data, range, limits }: { data: TableData; range: DataRange; limits: DataLimits },
   options: CopyPartOptions,
 ): Promise<CopiedPart[]> {
-  const [right] = await session.query(
-    "SELECT pg_catalog.has_table_privilege('pg_catalog.pg_largeobject', 'SELECT') AS readable",
-  );
   const parts: CopiedPart[] = [];
-  for (const runs of groups(await objectSizes(session, right?.readable === true), limits)) {
+  for (const group of await planLargeObjects(session, limits)) {
     options.signal?.throwIfAborted();
-    const sql = right?.readable === true ? fromCatalog(runs) : fromFunctions(runs, limits);
-    const copied = await copyAs(session, { range, data, sql }, options);
-    parts.push({ ...copied, part: { ...copied.part, pages: { from: parts.length, to: null } } });
+    parts.push(await copyLargeObjectGroup(session, { group, data, range, limits }, options));
   }
   return parts;
 }
