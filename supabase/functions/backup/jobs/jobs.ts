@@ -107,7 +107,10 @@ export class Jobs {
       wake();
       return job;
     } catch (error) {
-      if (!isUnavailable(toBackupError(error))) throw error;
+      const failure = toBackupError(error);
+      // The job in the way may be one that all workers have left.
+      if (failure.code === "conflict") wake();
+      if (!isUnavailable(failure)) throw error;
     }
     const alone = { ...bounds, maxWorkers: 1, maxAttempts: ATTEMPTS_ALONE };
     await this.#memory.begin(job, { parts: first, bounds: alone, request });
