@@ -2,7 +2,8 @@
  * Parts in the service's tables, shared by workers of any number and place.
  *
  * Every decision about a job is made under the lock of its row in `job_runs`, so there is never a question
- * of who was first; heartbeats touch the part's row alone. Only the server's clock counts.
+ * of who was first; heartbeats touch the part's row alone. Only the server's clock counts. One class beyond
+ * the usual length: each method is one rule of the contract, and they share the same few statements.
  *
  * @module
  */

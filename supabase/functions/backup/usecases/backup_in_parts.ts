@@ -1,6 +1,7 @@
 /**
  * A backup as a job in parts: one moment for all of them, definitions read once, rows copied by whoever is
- * free, and a manifest at the end that makes it exist. Read {@linkcode BackupInParts.run} first.
+ * free, and a manifest at the end that makes it exist. Read {@linkcode BackupInParts.run} first. It is
+ * longer than usual, because a backup is told in one place, from the first lock to the manifest.
  *
  * @module
  */
