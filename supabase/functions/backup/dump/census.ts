@@ -10,27 +10,37 @@ import { CATALOGS, knownColumns } from "./census_catalogs.ts";
 import { Drafts, type DumpContext } from "./context.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { FIRST_USER_OID, takesWholeDatabase } from "./families/define.ts";
+import { oidArray } from "./families/relations.ts";
 
 const COLUMNS = `
-  select c.relname as catalog, a.attname as name
+  select c.relname as catalog, array_agg(a.attname order by a.attnum) as names
     from pg_class c
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
    where c.relnamespace = 'pg_catalog'::regnamespace and c.relkind = 'r' and c.oid < ${FIRST_USER_OID}
-   order by c.relname, a.attnum`;
+   group by c.relname
+   order by c.relname`;
 
 /**
  * Objects by catalog: oid, a name, the schema they are in and the table they are of. What is left
  * out here is made by something that is listed.
  */
 const OBJECTS: readonly [catalog: string, sql: string][] = [
-  // Indexes that are not valid are broken off builds; TOAST has its own schema.
+  // Indexes that are not valid are broken off builds; TOAST comes with its table.
   [
     "pg_class",
     `select c.oid, c.relname as name, c.relnamespace as schema, i.indrelid as of_table
        from pg_class c left join pg_index i on i.indexrelid = c.oid
-      where c.relpersistence <> 't' and (i.indisvalid is not false or c.relkind = 'I')`,
+      where c.relpersistence <> 't' and (i.indisvalid is not false or c.relkind = 'I')
+        and c.relnamespace <> 'pg_toast'::regnamespace`,
   ],
-  ["pg_type", "select oid, typname as name, typnamespace as schema from pg_type"],
+  // Row types come with their relation, array types with the type of their elements.
+  [
+    "pg_type",
+    `select t.oid, t.typname as name, t.typnamespace as schema
+       from pg_type t left join pg_class c on c.oid = t.typrelid
+      where (c.oid is null or c.relkind = 'c')
+        and not exists (select from pg_type e where e.oid = t.typelem and e.typarray = t.oid)`,
+  ],
   ["pg_proc", "select oid, proname as name, pronamespace as schema from pg_proc"],
   // An operator without a function is the promise of one, made by a commutator or negator clause.
   [
@@ -121,10 +131,15 @@ const WHOLE: readonly [catalog: string, sql: string][] = [
 export async function takeCensus(context: DumpContext, dependencies: Dependencies): Promise<void> {
   await checkCatalogs(context);
   const missing: string[] = [];
+  const held = oidsOfDrafts(context);
   const lists = takesWholeDatabase(context) ? [...OBJECTS, ...WHOLE] : OBJECTS;
   for (const [catalog, sql] of lists) {
-    const isOld = catalog === "pg_largeobject" ? "" : ` where o.oid >= ${FIRST_USER_OID}`;
-    for (const row of await context.session.query(`select o.* from (${sql}) o${isOld}`)) {
+    const least = catalog === "pg_largeobject" ? 0 : FIRST_USER_OID;
+    const rows = await context.session.query(
+      `select o.* from (${sql}) o where o.oid >= ${least} and o.oid <> all ($1::oid[])`,
+      [oidArray(held.get(catalog) ?? [])],
+    );
+    for (const row of rows) {
       if (!isAccountedFor(context, dependencies, { catalog, row })) {
         missing.push(`${row.name} (${catalog} ${row.oid})`);
       }
@@ -142,11 +157,24 @@ export async function takeCensus(context: DumpContext, dependencies: Dependencie
   );
 }
 
+/** What has a draft need not be asked for. */
+function oidsOfDrafts({ drafts }: DumpContext): Map<string, number[]> {
+  const oids = new Map<string, number[]>();
+  for (const { catalog, oid, part } of drafts.all()) {
+    if (part !== null) continue;
+    const list = oids.get(catalog);
+    if (list === undefined) oids.set(catalog, [oid]);
+    else list.push(oid);
+  }
+  return oids;
+}
+
 async function checkCatalogs(context: DumpContext): Promise<void> {
   const unknown: string[] = [];
-  for (const { catalog, name } of await context.session.query(COLUMNS)) {
+  for (const { catalog, names } of await context.session.query(COLUMNS)) {
     const census = CATALOGS[catalog];
-    if (census === undefined || !knownColumns(census).has(name)) unknown.push(`${catalog}.${name}`);
+    const known = census === undefined ? new Set() : knownColumns(census);
+    for (const name of names) if (!known.has(name)) unknown.push(`${catalog}.${name}`);
   }
   if (unknown.length === 0) return;
   throw new BackupError(

@@ -9,10 +9,19 @@
  */
 import type { DumpContext } from "./context.ts";
 
+// Left out is what is made together with something else and leads nowhere: row and array types, TOAST
+// tables and their indexes, the triggers of foreign keys. One row for each object: its needs as keys,
+// separated by spaces.
 const DEPENDENCIES = `
-  select c.relname as catalog, d.objid as oid, rc.relname as ref_catalog, d.refobjid as ref_oid
+  select c.relname || ':' || d.objid as object,
+         string_agg(rc.relname || ':' || d.refobjid, ' ' order by rc.relname, d.refobjid) as needs
     from (
-      select classid, objid, refclassid, refobjid from pg_depend where deptype <> 'p'
+      select d.classid, d.objid, d.refclassid, d.refobjid
+        from pg_depend d
+       where d.deptype <> 'p'
+         and not (d.classid in ('pg_type'::regclass, 'pg_trigger'::regclass) and d.deptype = 'i')
+         and not (d.classid = 'pg_class'::regclass and d.objid in (
+               select t.oid from pg_class t where t.relnamespace = 'pg_toast'::regnamespace))
       union
       select 'pg_opfamily'::regclass, o.amopfamily, d.refclassid, d.refobjid
         from pg_depend d join pg_amop o on d.classid = 'pg_amop'::regclass and d.objid = o.oid
@@ -26,39 +35,58 @@ const DEPENDENCIES = `
     ) d
     join pg_class c on c.oid = d.classid
     join pg_class rc on rc.oid = d.refclassid
-   order by 1, 2, 3, 4`;
+   group by c.relname, d.objid`;
 
+// Of the row and array types, of which every table has two, only those that something needs.
 const PARTS = `
-  select 'pg_attrdef' as catalog, oid, 'pg_class' as host_catalog, adrelid as host from pg_attrdef
-  union all
-  select 'pg_rewrite', oid, 'pg_class', ev_class from pg_rewrite where ev_type = '1'
-  union all
-  select 'pg_constraint', oid, 'pg_class', conrelid from pg_constraint
-   where contype in ('c', 'n') and conrelid <> 0
-  union all
-  select 'pg_constraint', oid, 'pg_type', contypid from pg_constraint where contypid <> 0
-  union all
-  select 'pg_class', conindid, 'pg_constraint', oid from pg_constraint where contype in ('p', 'u', 'x')
-  union all
-  select 'pg_type', oid, 'pg_class', typrelid from pg_type where typrelid <> 0 and oid >= 16384
-  union all
-  select 'pg_class', typrelid, 'pg_type', oid from pg_type where typrelid <> 0 and oid >= 16384
-  union all
-  select 'pg_type', typarray, 'pg_type', oid from pg_type where typarray <> 0 and oid >= 16384
-  union all
-  select 'pg_proc', objid, 'pg_type', refobjid from pg_depend
-   where classid = 'pg_proc'::regclass and refclassid = 'pg_type'::regclass and deptype = 'i'
-  union all
-  select 'pg_class', d.objid, 'pg_class', d.refobjid
-    from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S'
-   where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.deptype = 'i'
-  union all
-  select 'pg_type', rngmultitypid, 'pg_type', rngtypid from pg_range where rngtypid >= 16384`;
+  select catalog || ':' || oid as object, host_catalog || ':' || host as host
+    from (
+      select 'pg_attrdef' as catalog, oid, 'pg_class' as host_catalog, adrelid as host
+        from pg_attrdef
+      union all
+      select 'pg_rewrite', oid, 'pg_class', ev_class from pg_rewrite where ev_type = '1'
+      union all
+      select 'pg_constraint', oid, 'pg_class', conrelid from pg_constraint
+       where contype in ('c', 'n') and conrelid <> 0
+      union all
+      select 'pg_constraint', oid, 'pg_type', contypid from pg_constraint where contypid <> 0
+      union all
+      select 'pg_class', conindid, 'pg_constraint', oid from pg_constraint
+       where contype in ('p', 'u', 'x')
+      union all
+      select 'pg_type', t.oid, 'pg_class', t.typrelid from pg_type t
+       where t.typrelid <> 0 and t.oid >= 16384 and ${isNeededType("t.oid", "t.typarray")}
+      union all
+      select 'pg_class', t.typrelid, 'pg_type', t.oid
+        from pg_class c join pg_type t on t.oid = c.reltype
+       where c.relkind = 'c' and c.oid >= 16384
+      union all
+      select 'pg_type', t.typarray, 'pg_type', t.oid from pg_type t
+       where t.typarray <> 0 and t.oid >= 16384 and ${isNeededType("t.typarray")}
+      union all
+      select 'pg_proc', objid, 'pg_type', refobjid from pg_depend
+       where classid = 'pg_proc'::regclass and refclassid = 'pg_type'::regclass and deptype = 'i'
+      union all
+      select 'pg_class', d.objid, 'pg_class', d.refobjid
+        from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S'
+       where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
+         and d.deptype = 'i'
+      union all
+      select 'pg_type', rngmultitypid, 'pg_type', rngtypid from pg_range where rngtypid >= 16384
+    ) part`;
+
+/** SQL condition: something needs one of these types, other than what is made with it. */
+function isNeededType(...types: string[]): string {
+  return `exists (select from pg_depend n
+            where n.refclassid = 'pg_type'::regclass and n.refobjid in (${types.join(", ")})
+              and n.deptype <> 'i')`;
+}
 
 /** Dependencies between objects and between drafts; keys are those of `Drafts.key`. */
 export class Dependencies {
   readonly #context: DumpContext;
-  readonly #references = new Map<string, string[]>();
+  /** Keys of what an object needs, separated by spaces. */
+  readonly #needs = new Map<string, string>();
   readonly #hosts = new Map<string, string>();
   readonly #parts = new Map<string, string[]>();
 
@@ -69,11 +97,11 @@ export class Dependencies {
   /** Reads pg_depend; call it after the families. */
   static async read(context: DumpContext): Promise<Dependencies> {
     const read = new Dependencies(context);
-    for (const row of await context.session.query(DEPENDENCIES)) {
-      append(read.#references, `${row.catalog}:${row.oid}`, `${row.ref_catalog}:${row.ref_oid}`);
+    for (const { object, needs } of await context.session.query(DEPENDENCIES)) {
+      read.#needs.set(object, needs);
     }
-    for (const row of await context.session.query(PARTS)) {
-      read.#hosts.set(`${row.catalog}:${row.oid}`, `${row.host_catalog}:${row.host}`);
+    for (const { object, host } of await context.session.query(PARTS)) {
+      read.#hosts.set(object, host);
     }
     for (const part of read.#hosts.keys()) {
       if (context.drafts.byKey(part) !== undefined) continue;
@@ -85,6 +113,8 @@ export class Dependencies {
 
   /** The key of the draft that holds an object: its own, or that of what it is a part of. */
   draftOf(object: string): string | undefined {
+    if (this.#context.drafts.byKey(object) !== undefined) return object;
+    if (!this.#hosts.has(object)) return undefined;
     return this.chainOf(object).find((key) => this.#context.drafts.byKey(key) !== undefined);
   }
 
@@ -115,7 +145,7 @@ export class Dependencies {
     const stops = new Set<string>();
     const visited = new Set<string>();
     const visit = (object: string) => {
-      for (const reference of this.#references.get(object) ?? []) {
+      for (const reference of this.#needs.get(object)?.split(" ") ?? []) {
         const draft = this.draftOf(reference);
         const stop = draft === undefined ? this.chainOf(reference).find(stopsAt) : undefined;
         if (draft !== undefined) {
