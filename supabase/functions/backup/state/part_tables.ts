@@ -270,7 +270,7 @@ export class PartTables {
         const now = this.#now(sql);
         const [row] = await sql`
           select count(*)::int as parts,
-                 min(greatest(0, extract(epoch from greatest(p.not_before, p.lease_until) - ${now})))
+                 min(extract(epoch from greatest(p.not_before, p.lease_until, ${now}) - ${now}))
                    filter (where ${this.#isNext(sql, run, leased)})::float8 * 1000 as next
             from (select *, min(step) over () as rung from backup_internal.job_parts
                    where job_id = ${id} and state = 'waiting') p`;
