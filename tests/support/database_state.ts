@@ -4,6 +4,7 @@
  * @module
  */
 import type { DataPart, Entry } from "../../supabase/functions/backup/core/model.ts";
+import type { DumpOptions } from "../../supabase/functions/backup/dump/mod.ts";
 import type { Repository } from "../../supabase/functions/backup/repository/mod.ts";
 import { backupInMemory } from "./memory_backup.ts";
 
@@ -14,8 +15,11 @@ import { backupInMemory } from "./memory_backup.ts";
 export type DatabaseState = Record<string, string[]>;
 
 /** The state of a live database. */
-export async function databaseState(url: string): Promise<DatabaseState> {
-  const { facts } = await backupInMemory(url);
+export async function databaseState(
+  url: string,
+  options: Partial<DumpOptions> = {},
+): Promise<DatabaseState> {
+  const { facts } = await backupInMemory(url, options);
   return stateOf(facts.entries, facts.dataParts);
 }
 

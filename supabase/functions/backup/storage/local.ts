@@ -217,6 +217,12 @@ function ignoreMissing(error: unknown): void {
   if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
+/** Of a write to an open file the runtime tells the system's number in words only. */
+function saysNoRoom(error: unknown): boolean {
+  return Deno.build.os !== "windows" && error instanceof Error &&
+    /\(os error (28|122)\)/.test(error.message);
+}
+
 function translate(error: unknown, verb: string, signal: AbortSignal | undefined): unknown {
   if (error instanceof BackupError) return error;
   if (signal?.aborted) return signal.reason;
@@ -226,7 +232,7 @@ function translate(error: unknown, verb: string, signal: AbortSignal | undefined
       cause: error,
     });
   }
-  if (code === "ENOSPC" || code === "EDQUOT") {
+  if (code === "ENOSPC" || code === "EDQUOT" || saysNoRoom(error)) {
     return new BackupError("storage_full", `Cannot ${verb}: no space left on the disk`, {
       hint: "Free space on the disk of the backup directory, or choose another directory.",
       cause: error,

@@ -281,7 +281,7 @@ class BackupInParts {
   /** Puts together what all parts gave. Nothing is read any more, so the moment need not be held. */
   async #finish(lease: Lease, context: PartContext): Promise<PartOutcome> {
     const { repository, clock, plan } = this.#options;
-    const before = await this.#committedBefore(lease);
+    const before = await this.#committedBefore();
     if (before !== null) return finished(before, repository);
     const { held, createdAt } = await this.#opened(lease, context);
     const read = await this.#readResult(lease, context);
@@ -322,9 +322,11 @@ class BackupInParts {
     return finished(record, repository);
   }
 
-  /** The backup, when a worker before this one has committed it and could not report it. */
-  async #committedBefore(lease: Lease): Promise<BackupRecord | null> {
-    if (lease.attempt === 1) return null;
+  /**
+   * The backup, when a worker before this one has committed it and could not report it. The number of
+   * tries does not tell: a server that crashed may have forgotten one.
+   */
+  async #committedBefore(): Promise<BackupRecord | null> {
     const { repository, plan } = this.#options;
     try {
       return (await repository.readBackup(plan.backupId)).record;
