@@ -19,7 +19,9 @@ export interface SoakServer extends AsyncDisposable {
   emptyTarget(): Promise<void>;
 }
 
-const SETTINGS = { max_wal_size: "2GB", shared_buffers: "256MB", autovacuum: "off" };
+const SETTINGS = { max_wal_size: "2GB", shared_buffers: "256MB" };
+/** Counts statements. */
+const COUNTER = "pg_stat_statements";
 
 /** Starts servers of its own. With `pgCron` keepers begin by the minute; the stand-in begins them at once. */
 export async function startSoakServer({ pgCron }: { pgCron: boolean }): Promise<SoakServer> {
@@ -50,9 +52,14 @@ export async function startSoakServer({ pgCron }: { pgCron: boolean }): Promise<
 }
 
 async function startServer(real: boolean): Promise<EmbeddedPostgres> {
-  if (!real) return await startPostgres({ major: 17, settings: SETTINGS });
+  if (!real) {
+    return await startPostgres({
+      major: 17,
+      settings: { ...SETTINGS, shared_preload_libraries: COUNTER },
+    });
+  }
   const server = await debianServer({
-    preload: ["pg_cron"],
+    preload: ["pg_cron", COUNTER],
     settings: { ...SETTINGS, "cron.database_name": "soak", max_worker_processes: "16" },
   });
   if (server === null) throw new Error("Cannot start Debian's server: it is not installed");
