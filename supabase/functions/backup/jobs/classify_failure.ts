@@ -30,11 +30,22 @@ export function pauseMs(attempt: number): number {
   return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempt - 1, 20));
 }
 
+/**
+ * Tries of a part of the first step. Nothing is lost yet, and who has just asked for the job wants to
+ * hear soon that its address or its storage does not answer.
+ */
+const FIRST_STEP_ATTEMPTS = 3;
+
 /** Whether to try again, begin again or give up. */
-export function classifyFailure(error: BackupError, attempt: number): PartFailure {
+export function classifyFailure(
+  error: BackupError,
+  { step, attempt }: { step: number; attempt: number },
+): PartFailure {
   if (BEGIN_AGAIN.has(error.code)) return { kind: "begin-again", error };
-  if (isPassing(error)) return { kind: "retry", error, afterMs: pauseMs(attempt) };
-  return { kind: "final", error };
+  if (!isPassing(error) || (step === 0 && attempt >= FIRST_STEP_ATTEMPTS)) {
+    return { kind: "final", error };
+  }
+  return { kind: "retry", error, afterMs: pauseMs(attempt) };
 }
 
 function isPassing(error: BackupError): boolean {

@@ -253,7 +253,7 @@ class Worker {
     if (lease.name === END_PART) {
       return { kind: "retry", error, afterMs: pauseMs(lease.attempt) };
     }
-    const failure = classifyFailure(error, lease.attempt);
+    const failure = classifyFailure(error, lease);
     if (failure.kind === "final") return failure;
     const definition = await this.#options.definitionOf(lease.jobId).catch(() => null);
     return definition !== null && isOnce(definition, lease) ? { kind: "final", error } : failure;

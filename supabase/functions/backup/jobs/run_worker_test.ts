@@ -116,7 +116,7 @@ Deno.test("runWorker() does parts side by side, a step after the other, and ends
 Deno.test("runWorker() tries again after passing errors, with longer and longer pauses", async () => {
   const { clock, nowMs, slept } = quickClock();
   const attempts: [number, string | null][] = [];
-  const definition = define([part("a")], ({ attempt, previous }) => {
+  const definition = define([part("a", 1)], ({ attempt, previous }) => {
     attempts.push([attempt, previous]);
     if (attempt === 4) return DONE;
     throw new BackupError("storage_unreachable", "Cannot reach it: no answer");
@@ -127,6 +127,18 @@ Deno.test("runWorker() tries again after passing errors, with longer and longer 
   const code = "storage_unreachable";
   assert.deepEqual(attempts, [[1, null], [2, code], [3, code], [4, code]]);
   assert.deepEqual(slept, [500, 1000, 2000]);
+});
+
+Deno.test("runWorker() tries a job's first step three times: who asks wants to hear soon", async () => {
+  const { clock, nowMs, slept } = quickClock();
+  const definition = define([part("a")], () => {
+    throw new BackupError("database_unreachable", "Cannot reach it: no answer");
+  });
+  const { store, job } = await begin(definition, { nowMs, maxAttempts: 8 });
+  await worker(definition, { store, clock });
+  assert.equal(job.status, "failed");
+  assert.equal(job.error?.code, "database_unreachable");
+  assert.deepEqual(slept, [500, 1000]);
 });
 
 Deno.test("runWorker() fails a job on what will not pass, and tells defects to the log", async () => {
