@@ -171,6 +171,11 @@ export class Drafts {
     return this.#byKey.values();
   }
 
+  /** With their keys. */
+  entries(): IterableIterator<[string, Draft]> {
+    return this.#byKey.entries();
+  }
+
   get size(): number {
     return this.#byKey.size;
   }

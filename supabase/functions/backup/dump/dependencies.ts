@@ -128,9 +128,11 @@ export class Dependencies {
     return chain;
   }
 
-  /** Keys of the drafts that a draft needs by pg_depend, without itself. */
-  ofDraft(key: string): Set<string> {
-    return this.walk(key, () => false).drafts;
+  /** Keys of the drafts that a draft needs by pg_depend, without itself; some of them twice. */
+  ofDraft(key: string): string[] {
+    const drafts: string[] = [];
+    this.#walk(key, { onDraft: (draft) => drafts.push(draft), stopsAt: () => false });
+    return drafts;
   }
 
   /**
@@ -143,23 +145,36 @@ export class Dependencies {
   ): { drafts: Set<string>; stops: Set<string> } {
     const drafts = new Set<string>();
     const stops = new Set<string>();
-    const visited = new Set<string>();
+    const stopsHere = (object: string) => {
+      const stop = this.chainOf(object).find(stopsAt);
+      if (stop !== undefined) stops.add(stop);
+      return stop !== undefined;
+    };
+    this.#walk(key, { onDraft: (draft) => drafts.add(draft), stopsAt: stopsHere });
+    return { drafts, stops };
+  }
+
+  #walk(
+    key: string,
+    { onDraft, stopsAt }: {
+      onDraft: (key: string) => void;
+      stopsAt: (object: string) => boolean;
+    },
+  ): void {
+    const passed: string[] = [];
     const visit = (object: string) => {
       for (const reference of this.#needs.get(object)?.split(" ") ?? []) {
         const draft = this.draftOf(reference);
-        const stop = draft === undefined ? this.chainOf(reference).find(stopsAt) : undefined;
         if (draft !== undefined) {
-          if (draft !== key) drafts.add(draft);
-        } else if (stop !== undefined) stops.add(stop);
-        else if (!visited.has(reference)) {
-          visited.add(reference);
+          if (draft !== key) onDraft(draft);
+        } else if (!passed.includes(reference) && !stopsAt(reference)) {
+          passed.push(reference);
           visit(reference);
         }
       }
     };
     visit(key);
     for (const part of this.#parts.get(key) ?? []) visit(part);
-    return { drafts, stops };
   }
 }
 

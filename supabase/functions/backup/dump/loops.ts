@@ -13,11 +13,9 @@ import type { OrderGraph, OrderNode } from "./order.ts";
  */
 export function breakLoop(graph: OrderGraph, loop: readonly OrderNode[]): string | null {
   if (breakTypeAndFunction(graph, loop)) return null;
-  if (breakHostAndPart(graph, loop, ["view", "materialized-view"])) return null;
   if (takePartOut(graph, loop, ["view"])) return null;
   if (postpone(graph, loop, "materialized-view")) return null;
   if (postpone(graph, loop, "function")) return null;
-  if (breakHostAndPart(graph, loop, [])) return null;
   if (takePartOut(graph, loop, [])) return null;
 
   const first = loop[0]!;
@@ -41,19 +39,6 @@ function breakTypeAndFunction(graph: OrderGraph, loop: readonly OrderNode[]): bo
   graph.needs[routine.number]!.delete(type.number);
   const shell = graph.byKey.get(Drafts.key(type.draft.catalog, type.draft.oid, "shell"));
   if (shell !== undefined) graph.needs[routine.number]!.add(shell.number);
-  return true;
-}
-
-/** A host and a part of it alone: the part stands inside and needs its host no more. */
-function breakHostAndPart(
-  graph: OrderGraph,
-  loop: readonly OrderNode[],
-  kinds: readonly string[],
-): boolean {
-  if (loop.length !== 2) return false;
-  const pair = findHostAndPart(loop, kinds);
-  if (pair === null) return false;
-  graph.needs[pair.part.number]!.delete(pair.host.number);
   return true;
 }
 

@@ -8,13 +8,15 @@ import type { Section } from "../core/model.ts";
 import { type Draft, Drafts, type DumpContext } from "./context.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { breakLoop } from "./loops.ts";
-import { compareDrafts, sectionOf } from "./sort_priorities.ts";
+import { compareDrafts, rankOf, rankOfBoundary } from "./sort_priorities.ts";
 import { findLoops, topologicalSort } from "./topological_sort.ts";
 
 /** A draft or a boundary between sections, with its number in the order before dependencies. */
 export interface OrderNode {
   key: string;
   number: number;
+  /** Where it sorts before names are looked at. */
+  rank: number;
   /** Null for the two boundaries. */
   draft: Draft | null;
   /** Whether an inline draft was forced out of its host. */
@@ -32,12 +34,15 @@ export interface OrderGraph {
 
 /** A draft at its place, with the keys of the drafts it needs. */
 export interface OrderedDraft {
+  key: string;
   draft: Draft;
   dependsOn: string[];
 }
 
 /** What sorting asks of the catalog's dependencies. */
-export type NeedsOfDrafts = Pick<Dependencies, "ofDraft" | "draftOf">;
+export interface NeedsOfDrafts extends Pick<Dependencies, "draftOf"> {
+  ofDraft(key: string): Iterable<string>;
+}
 
 /** Sorts all drafts. Loops that no rule takes apart are broken anywhere, with a remark. */
 export function orderDrafts(context: DumpContext, dependencies: NeedsOfDrafts): OrderedDraft[] {
@@ -54,24 +59,18 @@ export function orderDrafts(context: DumpContext, dependencies: NeedsOfDrafts): 
 }
 
 function buildGraph(context: DumpContext, dependencies: NeedsOfDrafts): OrderGraph {
-  const drafts = [...context.drafts.all()].sort(compareDrafts);
-  const nodes: OrderNode[] = [];
-  const add = (key: string, draft: Draft | null): OrderNode => {
-    const node = { key, number: nodes.length, draft, separate: false };
+  const preData = boundaryAfter("pre-data");
+  const postData = boundaryAfter("data");
+  const nodes = [preData, postData];
+  const byKey = new Map<string, OrderNode>();
+  for (const [key, draft] of context.drafts.entries()) {
+    const node = { key, number: 0, rank: rankOf(draft), draft, separate: false };
     nodes.push(node);
-    return node;
-  };
-  const addSection = (section: Section) =>
-    drafts.filter((draft) => sectionOf(draft) === section).forEach((draft) =>
-      add(keyOf(draft), draft)
-    );
-  addSection("pre-data");
-  const preData = add("boundary:pre-data", null);
-  addSection("data");
-  const postData = add("boundary:post-data", null);
-  addSection("post-data");
+    byKey.set(key, node);
+  }
+  nodes.sort(compareNodes);
+  nodes.forEach((node, number) => node.number = number);
 
-  const byKey = new Map(nodes.map((node) => [node.key, node]));
   const needs = nodes.map(() => new Set<number>());
   const graph = { nodes, byKey, needs, preData, postData };
   for (const node of nodes) addNeeds(graph, node, dependencies);
@@ -79,58 +78,71 @@ function buildGraph(context: DumpContext, dependencies: NeedsOfDrafts): OrderGra
   return graph;
 }
 
+function boundaryAfter(section: Section): OrderNode {
+  const rank = rankOfBoundary(section);
+  return { key: `boundary:${section}`, number: 0, rank, draft: null, separate: false };
+}
+
+function compareNodes(a: OrderNode, b: OrderNode): number {
+  return a.rank - b.rank || compareDrafts(a.draft!, b.draft!);
+}
+
 function addNeeds(graph: OrderGraph, node: OrderNode, dependencies: NeedsOfDrafts): void {
   const draft = node.draft;
   if (draft === null) return;
-  const need = (from: OrderNode, key: string) => {
+  const needs = graph.needs[node.number]!;
+  const need = (key: string) => {
     const needed = graph.byKey.get(key);
-    if (needed !== undefined && needed !== from) graph.needs[from.number]!.add(needed.number);
+    if (needed !== undefined && needed !== node) needs.add(needed.number);
   };
   // What has no draft, such as an extension's table, stands for what it depends on itself.
   const needObject = (key: string) => {
     const held = graph.byKey.has(key) ? key : dependencies.draftOf(key);
-    if (held !== undefined) need(node, held);
-    else dependencies.ofDraft(key).forEach((other) => need(node, other));
+    if (held !== undefined) need(held);
+    else for (const other of dependencies.ofDraft(key)) need(other);
   };
-  if (draft.part === null) dependencies.ofDraft(node.key).forEach((key) => need(node, key));
+  if (draft.part === null) { for (const key of dependencies.ofDraft(node.key)) need(key); }
   else if (draft.part !== "shell") needObject(Drafts.key(draft.catalog, draft.oid));
   for (const key of draft.dependsOn) needObject(key);
 
   const host = draft.inlineIn === undefined ? undefined : graph.byKey.get(draft.inlineIn);
   if (host !== undefined) {
+    // What stands in its host does not wait for it, unless a loop takes it out.
+    needs.delete(host.number);
     graph.needs[host.number]!.add(node.number);
     return;
   }
   if (draft.section === "pre-data") graph.needs[graph.preData.number]!.add(node.number);
   if (draft.section === "data") {
-    graph.needs[node.number]!.add(graph.preData.number);
+    needs.add(graph.preData.number);
     graph.needs[graph.postData.number]!.add(node.number);
   }
-  if (draft.section === "post-data") graph.needs[node.number]!.add(graph.postData.number);
+  if (draft.section === "post-data") needs.add(graph.postData.number);
 }
 
 /** Drafts in their final order and form. */
 function writeOut(graph: OrderGraph, order: number[]): OrderedDraft[] {
   settleInline(graph);
-  const standsIn = new Map<string, string>();
-  const needed = new Set<string>();
-  for (const { draft, key, separate, number } of graph.nodes) {
-    if (draft?.inlineIn !== undefined && !separate) standsIn.set(key, draft.inlineIn);
-    if (draft === null) continue;
-    for (const need of graph.needs[number]!) needed.add(graph.nodes[need]!.key);
-  }
-  const place = new Map(order.map((number, at) => [graph.nodes[number]!.key, at]));
+  const standsIn = graph.nodes.map(({ draft, separate }) =>
+    draft?.inlineIn === undefined || separate ? undefined : graph.byKey.get(draft.inlineIn)
+  );
+  const places = new Int32Array(order.length);
+  order.forEach((number, place) => places[number] = place);
   const ordered: OrderedDraft[] = [];
   for (const number of order) {
-    const node = graph.nodes[number]!;
-    if (node.draft === null || standsIn.has(node.key)) continue;
+    const { key, draft } = graph.nodes[number]!;
+    if (draft === null || standsIn[number] !== undefined) continue;
     // A shell type that no function asks for would be a statement without a use.
-    if (node.draft.part === "shell" && !needed.has(node.key)) continue;
-    const keys = collectNeeds(graph, node, standsIn)
-      .filter((key) => place.get(key)! < place.get(node.key)!);
-    ordered.push({ draft: node.draft, dependsOn: keys });
+    if (draft.part === "shell" && !isNeeded(graph, number)) continue;
+    const needs = collectNeeds(graph, number, standsIn);
+    const before = needs.filter((need) => places[need]! < places[number]!);
+    ordered.push({ key, draft, dependsOn: before.map((need) => graph.nodes[need]!.key).sort() });
   }
   return ordered;
+}
+
+function isNeeded(graph: OrderGraph, number: number): boolean {
+  return graph.needs.some((needs, from) => needs.has(number) && graph.nodes[from]!.draft !== null);
 }
 
 /** Tells every host which of its inline drafts stand alone now. */
@@ -147,26 +159,22 @@ function settleInline(graph: OrderGraph): void {
   }
 }
 
-/** Keys that an entry needs: its own and those of what stands in it, hosts for what stands in them. */
+/** What an entry needs: itself and through what stands in it; hosts for what stands in them. */
 function collectNeeds(
   graph: OrderGraph,
-  node: OrderNode,
-  standsIn: ReadonlyMap<string, string>,
-): string[] {
-  const keys = new Set<string>();
-  const visit = (from: OrderNode) => {
-    for (const number of graph.needs[from.number]!) {
-      const needed = graph.nodes[number]!;
-      if (needed.draft === null) continue;
-      const host = standsIn.get(needed.key);
-      if (host === node.key) visit(needed);
-      else if ((host ?? needed.key) !== node.key) keys.add(host ?? needed.key);
+  number: number,
+  standsIn: readonly (OrderNode | undefined)[],
+): number[] {
+  const collected: number[] = [];
+  const visit = (from: number) => {
+    for (const need of graph.needs[from]!) {
+      if (graph.nodes[need]!.draft === null) continue;
+      const host = standsIn[need]?.number ?? need;
+      if (host !== number) {
+        if (!collected.includes(host)) collected.push(host);
+      } else if (need !== number) visit(need);
     }
   };
-  visit(node);
-  return [...keys].sort();
-}
-
-function keyOf(draft: Draft): string {
-  return Drafts.key(draft.catalog, draft.oid, draft.part);
+  visit(number);
+  return collected;
 }

@@ -202,6 +202,8 @@ function privilegeLists(
 export function draftRights(draft: Draft): string[] {
   const rights = draft.rights;
   if (rights === undefined) return [];
+  const { acl, initial, columns } = rights;
+  if (acl === null && initial === null && columns === undefined) return [];
   const target: RightsTarget = {
     grantType: rights.grantType,
     on: `${rights.grantType} ${rights.grantName}`,

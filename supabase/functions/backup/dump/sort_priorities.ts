@@ -68,18 +68,26 @@ const PRIORITY = new Map<EntryKind, number>(
   PRIORITIES.flatMap((kinds, priority) => kinds.map((kind) => [kind, priority] as const)),
 );
 
-const SECTIONS = ["pre-data", "data", "post-data"];
+const SECTIONS: readonly Section[] = ["pre-data", "data", "post-data"];
 
-/** Where a draft sorts: an inline one with what is before the data, as its host does. */
-export function sectionOf(draft: Draft): Section {
-  return draft.inlineIn === undefined ? draft.section : "pre-data";
+/** Where a draft sorts by section and priority; an inline one with what is before the data, as its host does. */
+export function rankOf(draft: Draft): number {
+  const section = draft.inlineIn === undefined ? draft.section : "pre-data";
+  return firstRankOf(section) + (PRIORITY.get(draft.kind) ?? 0);
 }
 
-/** Compares two drafts for the order before dependencies: section, priority, schema, name, address. */
+/** Between a section and the next. */
+export function rankOfBoundary(section: Section): number {
+  return firstRankOf(section) + PRIORITIES.length;
+}
+
+function firstRankOf(section: Section): number {
+  return SECTIONS.indexOf(section) * (PRIORITIES.length + 1);
+}
+
+/** Compares two drafts of the same rank for the order before dependencies. */
 export function compareDrafts(a: Draft, b: Draft): number {
-  return SECTIONS.indexOf(sectionOf(a)) - SECTIONS.indexOf(sectionOf(b)) ||
-    (PRIORITY.get(a.kind) ?? 0) - (PRIORITY.get(b.kind) ?? 0) ||
-    compareSchemas(a.schema, b.schema) ||
+  return compareSchemas(a.schema, b.schema) ||
     compareText(a.name, b.name) ||
     compareText(a.kind, b.kind) ||
     compareText(a.address, b.address) ||
