@@ -271,6 +271,8 @@ Deno.test("restoreDatabase() restores a schema beside the live one", async () =>
     intoSchema: "rescue",
   });
   assert.equal(report.plan.mode, "beside");
+  assert.deepEqual(report.comparison?.differences, []);
+  assert.ok(report.comparison!.objects >= 5, "definitions are compared, not only rows");
   const [old] = await target.run("select count(*)::int as n from rescue.orders where note <> 'x'");
   assert.equal(old?.n, 1000);
   const [key] = await target.run(
@@ -280,6 +282,21 @@ Deno.test("restoreDatabase() restores a schema beside the live one", async () =>
   assert.equal(key?.parent, "rescue.users");
   await target.run("drop schema rescue cascade");
   await assertSame(before, target.url);
+});
+
+Deno.test("restoreDatabase() opens a copy beside to nobody, whatever the default privileges are", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "gr_beside_open");
+  await target.run(`
+    create schema app; create table app.one (a int); insert into app.one values (1);
+    create function app.two() returns int language sql as 'select 2';
+    alter default privileges grant select on tables to public`);
+  const backup = await backupWithoutRoles(target.url);
+  await restoreBackup(backup, target.url, { schemas: ["app"], intoSchema: "rescue" });
+  const [copy] = await target.run("select relacl from pg_class where oid = 'rescue.one'::regclass");
+  assert.equal(copy?.relacl, null);
+  await target.run("drop schema rescue cascade");
+  await assertSame(backup, target.url);
 });
 
 Deno.test("restoreDatabase() only plans with dryRun, and the plan is the one that runs", async () => {

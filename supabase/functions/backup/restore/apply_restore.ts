@@ -349,7 +349,8 @@ class Run {
 
   async compare(): Promise<Comparison> {
     const { plan, session, readTarget } = this.#input;
-    const actual = plan.beside === null ? await readTarget(session) : [];
+    // A copy beside still bears the name that the backup knows it by.
+    const actual = await readTarget(session);
     const later = this.#lastSequences.map(({ identity }) => ({ identity, reason: "set last" }));
     const { failed, skipped } = this.failures;
     const known = failed.map(({ identity, message }) => ({ identity, reason: message }));

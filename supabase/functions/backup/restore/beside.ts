@@ -13,6 +13,7 @@ import { planLoads } from "./plan_loads.ts";
 import { LeaveOuts } from "./leave_out.ts";
 import type { BackupFacts, RestorePlan, RestoreRequest, TargetFacts } from "./plan_types.ts";
 import type { Selection } from "./select_entries.ts";
+import { ownDefaultRights } from "./suspended_entries.ts";
 
 /** Kinds that a copy does without: they would act on, or be seen from, outside. */
 const NOT_COPIED: readonly EntryKind[] = [
@@ -91,10 +92,13 @@ export function planBeside(plan: RestorePlan, input: BesideInput): void {
   }
   const create = [...copied].filter((entry) => !isRows(entry) && entry.kind !== "refresh");
   // Rights would open the copy to whoever may read the original; its owner grants what is wanted.
-  plan.create = create.map((entry) => ({
+  plan.expect = create.map((entry) => ({
     ...entry,
     statements: { ...entry.statements, acl: [] },
   }));
+  const defaultRights = ownDefaultRights(live, target.role);
+  plan.drop = defaultRights;
+  plan.create = [...plan.expect, ...defaultRights];
   plan.refresh = [...copied].filter((entry) => entry.kind === "refresh");
   plan.beside = { schema, intoSchema, schemaIsLive: isLive(schema) };
   const rows = [...copied].filter(isRows);

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Entry } from "../core/model.ts";
+import { quoteIdentifier } from "../postgres/quote.ts";
 import { dropOf } from "./drop_of.ts";
 import { type EntryIndex, isTable } from "./entry_index.ts";
 import type { RestoringRole } from "./plan_types.ts";
@@ -20,14 +21,11 @@ export interface SuspendedInput {
 export function suspendedEntries(input: SuspendedInput): Set<Entry> {
   const { live, replacedRows, role } = input;
   const acting = withPartitionedTables(live, replacedRows);
-  const suspended = new Set<Entry>();
-  const ownRole = `FOR ROLE "${role.name.replaceAll('"', '""')}"`;
+  const suspended = new Set<Entry>(ownDefaultRights(live, role));
   for (const entry of live.entries) {
     if (entry.managed === true || entry.extension !== undefined) continue;
     if (entry.kind === "event-trigger") {
       if (role.superuser || entry.owner === role.name) suspended.add(entry);
-    } else if (entry.kind === "default-acl") {
-      if (entry.statements.acl.some((sql) => sql.includes(ownRole))) suspended.add(entry);
     } else if (entry.kind === "trigger") {
       const table = live.tableOf(entry);
       if (table === undefined || !acting.has(table.identity)) continue;
@@ -48,6 +46,15 @@ export function suspendedEntries(input: SuspendedInput): Set<Entry> {
     }
   }
   return suspended;
+}
+
+/** Default privileges of the restoring role: what it makes would be opened by them. */
+export function ownDefaultRights(live: EntryIndex, role: RestoringRole): Entry[] {
+  const ownRole = `FOR ROLE ${quoteIdentifier(role.name)}`;
+  return live.entries.filter((entry) =>
+    entry.kind === "default-acl" && entry.managed !== true && entry.extension === undefined &&
+    entry.statements.acl.some((sql) => sql.includes(ownRole))
+  );
 }
 
 /** The tables and every partitioned table above them, whose triggers and foreign keys act on each partition. */
