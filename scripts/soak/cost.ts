@@ -43,7 +43,8 @@ export async function measureCost(server: SoakServer, bytes: number): Promise<Co
   const source = await connect({ url: server.sourceUrl });
   try {
     await createBank(source, { bytes });
-    await source.execute("VACUUM; CHECKPOINT; CREATE EXTENSION IF NOT EXISTS pg_stat_statements");
+    await source.execute("VACUUM");
+    await source.execute("CREATE EXTENSION pg_stat_statements");
     await server.emptyTarget();
     await using service = await startHostedService(server);
     const measure = async (action: string, body: Record<string, unknown>) => {

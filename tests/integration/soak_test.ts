@@ -1,0 +1,50 @@
+/**
+ * The short forms of the long trials of `deno task soak`.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { auditBank } from "../../scripts/soak/bank.ts";
+import { tryConsistency } from "../../scripts/soak/consistency.ts";
+import { sumOf, tryKills } from "../../scripts/soak/kills.ts";
+import { startSoakServer } from "../../scripts/soak/soak_server.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+
+const SEED = 7;
+
+Deno.test("a bank at work comes out as of one moment from hosted workers that are killed", async () => {
+  await using server = await startSoakServer({ pgCron: false });
+  await server.emptyTarget();
+  const report = await tryConsistency({
+    ...server,
+    bytes: 20e6,
+    seed: SEED,
+    kills: 1,
+    tickMs: 2000,
+  });
+  assert.deepEqual(report.problems, []);
+  assert.ok(report.load.transfers > 0 && report.load.changes > 0, JSON.stringify(report.load));
+  assert.ok(report.kills.backup + report.kills.restore > 0, "nobody was killed");
+
+  const target = await connect({ url: server.targetUrl });
+  try {
+    await target.execute("UPDATE accounts SET balance = balance + 1 WHERE id = 1");
+    assert.deepEqual(await auditBank(target), [
+      "the total of all accounts is 1000001, not 1000000",
+      "the number of accounts that differ from their transfers is 1, not 0",
+    ]);
+  } finally {
+    await target.close();
+  }
+});
+
+Deno.test("random kills in backups and restores end in whole results or clear errors", async () => {
+  const reports = await Promise.all([0, 1].map(async (lane) => {
+    await using server = await startSoakServer({ pgCron: false });
+    return await tryKills({ server, bytes: 5e6, kills: 10, seed: SEED + lane });
+  }));
+  const { problems, kills, completed, refused } = sumOf(reports);
+  assert.deepEqual(problems, [], `seed ${SEED}`);
+  assert.equal(kills, 20);
+  assert.ok(completed > 0, JSON.stringify(refused));
+});
