@@ -22,7 +22,7 @@ import {
 import { cuttingProxy } from "../support/cutting_proxy.ts";
 import { databaseState } from "../support/database_state.ts";
 import { DUMP_OPTIONS } from "../support/memory_backup.ts";
-import { collect, partBackup } from "../support/part_backup.ts";
+import { collect, onlyParts, partBackup } from "../support/part_backup.ts";
 import { failure } from "../support/restore_backup.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
 
@@ -106,19 +106,6 @@ Deno.test("a backup whose connection is cut in COPY does that part again, in the
   await run(database.url, "drop table later");
   await backup.expectSaved(jobId);
 });
-
-/** Stops a worker after so many parts. */
-function onlyParts(most: number) {
-  let begun = 0;
-  return {
-    allows: () => begun < most,
-    enter: () => {
-      begun++;
-      return { [Symbol.dispose]() {} };
-    },
-    signal: new AbortController().signal,
-  };
-}
 
 Deno.test("a backup whose statements are ended in COPY, as by a timeout, does those parts again", async () => {
   await using database = await sample();

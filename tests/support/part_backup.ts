@@ -29,13 +29,11 @@ import {
   createRepository,
   openRepository,
   type Repository,
+  repositoryExists,
 } from "../../supabase/functions/backup/repository/mod.ts";
 import { PartTables } from "../../supabase/functions/backup/state/part_tables.ts";
 import { State } from "../../supabase/functions/backup/state/state.ts";
-import {
-  type MemoryStorage,
-  memoryStorage,
-} from "../../supabase/functions/backup/storage/memory.ts";
+import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
 import type { Storage } from "../../supabase/functions/backup/storage/storage.ts";
 import { backupPlan } from "../../supabase/functions/backup/usecases/backup_database.ts";
 import {
@@ -64,7 +62,7 @@ export interface SpoiltWorker extends Partial<Omit<RunWorkerOptions, "store">> {
 
 /** See the module. */
 export interface PartBackup extends AsyncDisposable {
-  storage: MemoryStorage;
+  storage: Storage;
   state: State;
   /** Moves the clock of the tables, which leases and pauses go by. */
   advance(ms: number): void;
@@ -81,14 +79,17 @@ export interface PartBackup extends AsyncDisposable {
 /** Prepares a database, which has its rows already. */
 export async function partBackup(
   url: string,
-  { limits = LIMITS, lockTimeoutMs = 2000 }: { limits?: DataLimits; lockTimeoutMs?: number } = {},
+  { limits = LIMITS, lockTimeoutMs = 2000, storage = memoryStorage() }: {
+    limits?: DataLimits;
+    lockTimeoutMs?: number;
+    storage?: Storage;
+  } = {},
 ): Promise<PartBackup> {
   const state = new State(new Secret(url));
   await state.migrate();
   let aheadMs = 0;
   const tables = new PartTables(state.database, { aheadMs: () => aheadMs });
-  const storage = memoryStorage();
-  await createRepository({ storage, key: null });
+  if (!await repositoryExists(storage)) await createRepository({ storage, key: null });
   const repository = (through: Storage = storage) =>
     openRepository({ storage: through, key: null });
   const open = () => connect({ url, applicationName: "backup worker" });
@@ -125,7 +126,7 @@ export async function partBackup(
         connect: connects,
         repository: opened,
         holder: holder ?? common,
-        clock: systemClock,
+        clock: worker.clock ?? systemClock,
       });
       return await runWorker({
         ...{ jobId, worker: crypto.randomUUID(), clock: systemClock, leaseMs: 60_000 },
@@ -158,6 +159,19 @@ async function savedState(url: string) {
 /** Code and message of what ended a job. */
 export function endOf({ status, error }: Job): { status: string; code: string | null } {
   return { status, code: error?.code ?? null };
+}
+
+/** A budget for so many parts. */
+export function onlyParts(most: number): NonNullable<RunWorkerOptions["budget"]> {
+  let begun = 0;
+  return {
+    allows: () => begun < most,
+    enter: () => {
+      begun++;
+      return { [Symbol.dispose]() {} };
+    },
+    signal: new AbortController().signal,
+  };
 }
 
 /** A worker's reports of its own troubles, for tests that provoke them. */
