@@ -14,7 +14,12 @@ export type { Failure } from "./failures.ts";
 export { inParallel, listSource } from "./in_parallel.ts";
 export { inWordsOf } from "./in_words_of.ts";
 export { type LoadItem, loadPartAtOnce, type RowLoader } from "./load_rows.ts";
-export { cutRestore, type RestoreLimits, type RestoreStep } from "./cut_restore.ts";
+export {
+  cutRestore,
+  type RestoreLimits,
+  type RestoreStep,
+  type RestoreStepName,
+} from "./cut_restore.ts";
 export { hasEventTriggerSwitch } from "./event_triggers.ts";
 export { EntryIndex } from "./entry_index.ts";
 export { cancelHanded, nameOfWork } from "./hand_over.ts";

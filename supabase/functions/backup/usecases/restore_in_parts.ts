@@ -7,7 +7,7 @@
 import type { Clock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
 import type { Entry } from "../core/model.ts";
-import type { JobEnd, Json, Lease, NewPart, PartOutcome } from "../core/part.ts";
+import type { DonePart, JobEnd, Json, Lease, NewPart, PartOutcome } from "../core/part.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import type { Session } from "../postgres/session.ts";
 import {
@@ -27,6 +27,7 @@ import {
   restoreMismatch,
   type RestorePlan,
   type RestoreStep,
+  type RestoreStepName,
   returnRoles,
   runUnit,
   type TargetFacts,
@@ -45,8 +46,30 @@ import { RestoreSessions } from "./restore_sessions.ts";
 
 /** The parts that a restore begins with. */
 export const FIRST_OF_RESTORE: readonly NewPart[] = [
-  { step: 0, name: "plan", payload: null, bytes: 0 },
+  { step: 0, name: "planning", payload: null, bytes: 0 },
 ];
+
+/** Names of the parts, which are what users see of them. */
+const PLAN = FIRST_OF_RESTORE[0]!.name;
+const WHOLE = "restoring-at-once";
+const BORROW = "borrowing-roles";
+const COMPARE = "comparing-definitions";
+const ANALYZE = "analyzing-tables";
+const FINISH = "finishing";
+const UNITS: Record<RestoreStepName, string> = {
+  roles: "restoring-roles",
+  drop: "making-room",
+  adjust: "adjusting-what-is-there",
+  definitions: "restoring-definitions",
+  clear: "clearing-tables",
+  rows: "loading-rows",
+  sequences: "setting-sequences",
+  build: "building-indexes",
+  rights: "granting-rights",
+  refresh: "refreshing-views",
+  last: "restoring-event-triggers",
+  "compare-rows": "comparing-rows",
+};
 
 /** Tables that one part makes the planner's statistics of. */
 const ANALYZED_TABLES = 200;
@@ -89,7 +112,7 @@ export function restoreInParts(options: RestoreInPartsOptions): JobDefinition {
   const restore = new RestoreInParts(options);
   return {
     first: () => [...FIRST_OF_RESTORE],
-    once: ["whole"],
+    once: [WHOLE],
     run: (lease, context) => restore.run(lease, context),
     end: (how, context) => restore.end(how, context),
     leave: () => restore.leave(),
@@ -100,8 +123,8 @@ class RestoreInParts {
   readonly #options: RestoreInPartsOptions;
   readonly #sessions: RestoreSessions;
   #planned: Promise<Planned> | null = null;
-  /** What units of earlier steps reported, by the step that asks: no unit of those can still change. */
-  readonly #before = new Map<number, Promise<UnitReport[]>>();
+  /** What units of steps that are over reported, by the steps' name and where it goes on the step that asks. */
+  readonly #before = new Map<string, Promise<UnitReport[]>>();
 
   constructor(options: RestoreInPartsOptions) {
     this.#options = options;
@@ -110,17 +133,17 @@ class RestoreInParts {
 
   async run(lease: Lease, context: PartContext): Promise<PartOutcome> {
     switch (lease.name) {
-      case "plan":
+      case PLAN:
         return await this.#plan();
-      case "whole":
+      case WHOLE:
         return await this.#whole(context);
-      case "borrow-roles":
+      case BORROW:
         return await this.#borrow(context);
-      case "compare":
+      case COMPARE:
         return await this.#compare(lease, context);
-      case "analyze":
+      case ANALYZE:
         return await this.#analyze(lease, context);
-      case "finish":
+      case FINISH:
         return await this.#finish(lease, context);
       default:
         return await this.#unit(lease, context);
@@ -164,7 +187,7 @@ class RestoreInParts {
       if (plan.mode !== "empty") {
         this.#refuseTooLong(plan);
         const bytes = bytesOf(plan);
-        return { result: null, add: [{ step: 1, name: "whole", payload: null, bytes }] };
+        return { result: null, add: [{ step: 1, name: WHOLE, payload: null, bytes }] };
       }
       await prepareMarks(session);
       this.#planned = Promise.resolve(planned);
@@ -278,10 +301,10 @@ class RestoreInParts {
   async #finish(lease: Lease, context: PartContext): Promise<PartOutcome> {
     const { plan, target } = await this.#facts(context);
     const all = together(await this.#reportsBefore(lease.step, context));
-    const [compared] = await Array.fromAsync(context.results("compare"));
+    const [compared] = await Array.fromAsync(context.results(COMPARE));
     const comparison = compared!.result as unknown as Comparison;
     comparison.differences.push(...all.differences);
-    for (const name of ["borrow-roles", "analyze"]) {
+    for (const name of [BORROW, ANALYZE]) {
       for await (const { result } of context.results(name)) {
         all.leftOut.push(...result as unknown as LeftOut[]);
       }
@@ -306,7 +329,7 @@ class RestoreInParts {
   /** Made again from what the first part saw: the target itself has changed since. */
   async #findFacts(context: Pick<PartContext, "results">): Promise<Planned | null> {
     if (this.#planned !== null) return await this.#planned;
-    const [part] = await Array.fromAsync(context.results("plan"));
+    const [part] = await Array.fromAsync(context.results(PLAN));
     if ((part?.result ?? null) === null) return null;
     const { repository, backupId } = this.#options;
     this.#planned ??= readBackupFacts(repository, backupId).then((backup) =>
@@ -337,22 +360,24 @@ class RestoreInParts {
     };
   }
 
-  #reportsBefore(step: number, context: PartContext): Promise<UnitReport[]> {
-    let reports = this.#before.get(step);
-    if (reports === undefined) {
-      reports = (async () => {
-        const found: UnitReport[] = [];
-        for await (const done of context.results("unit")) {
-          if (done.step < step && done.result !== null) {
-            found.push(done.result as unknown as UnitReport);
-          }
-        }
-        return found;
-      })();
-      reports.catch(() => this.#before.delete(step));
-      this.#before.set(step, reports);
-    }
-    return reports;
+  /** What all units of earlier steps reported. */
+  async #reportsBefore(step: number, context: PartContext): Promise<UnitReport[]> {
+    const { steps } = await this.#facts(context);
+    const names = steps.map(({ name }) => name);
+    // A unit's part stands one rung above its place among the steps, or two.
+    const begun = new Set(names.filter((name) => names.indexOf(name) + 1 < step));
+    const found = await Promise.all([...begun].map((name) => {
+      const isOver = names.lastIndexOf(name) + 2 < step;
+      const key = isOver ? name : `${name} ${step}`;
+      let reports = this.#before.get(key);
+      if (reports === undefined) {
+        reports = reportsOf(context.results(UNITS[name]), step);
+        reports.catch(() => this.#before.delete(key));
+        this.#before.set(key, reports);
+      }
+      return reports;
+    }));
+    return found.flat();
   }
 
   #refuseTooLong(plan: RestorePlan): void {
@@ -372,19 +397,27 @@ class RestoreInParts {
   }
 }
 
+async function reportsOf(parts: AsyncIterable<DonePart>, step: number): Promise<UnitReport[]> {
+  const found: UnitReport[] = [];
+  for await (const { step: own, result } of parts) {
+    if (own < step && result !== null) found.push(result as unknown as UnitReport);
+  }
+  return found;
+}
+
 /** Steps as parts; memberships are borrowed when the roles are there and before anything is given away. */
 function partsOf({ steps, plan }: Planned): NewPart[] {
-  const rungs: Omit<NewPart, "step">[][] = steps.map(({ units }, step) =>
-    units.map(({ bytes }, unit) => ({ name: "unit", payload: { step, unit }, bytes }))
+  const rungs: Omit<NewPart, "step">[][] = steps.map(({ name, units }, step) =>
+    units.map(({ bytes }, unit) => ({ name: UNITS[name], payload: { step, unit }, bytes }))
   );
   const roles = steps.filter(({ name }) => name === "roles").length;
-  rungs.splice(roles, 0, [{ name: "borrow-roles", payload: null, bytes: 0 }]);
+  rungs.splice(roles, 0, [{ name: BORROW, payload: null, bytes: 0 }]);
   const analyzed = Array.from(
     { length: Math.max(1, Math.ceil(plan.load.length / ANALYZED_TABLES)) },
-    (_, at) => ({ name: "analyze", payload: { from: at * ANALYZED_TABLES }, bytes: 0 }),
+    (_, at) => ({ name: ANALYZE, payload: { from: at * ANALYZED_TABLES }, bytes: 0 }),
   );
-  rungs.push([{ name: "compare", payload: null, bytes: 0 }, ...analyzed]);
-  rungs.push([{ name: "finish", payload: null, bytes: 0 }]);
+  rungs.push([{ name: COMPARE, payload: null, bytes: 0 }, ...analyzed]);
+  rungs.push([{ name: FINISH, payload: null, bytes: 0 }]);
   return rungs.flatMap((parts, index) => parts.map((part) => ({ step: index + 1, ...part })));
 }
 
