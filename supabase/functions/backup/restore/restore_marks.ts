@@ -88,7 +88,11 @@ export async function removeMarks(session: Session, jobId: string): Promise<void
   await session.execute(`
     do ${
     quoteLiteral(`begin
-      if pg_catalog.to_regclass('${TABLE}') is null then return; end if;
+      if not exists (
+        select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         where n.nspname = 'backup_internal' and c.relname = 'restore_marks'
+           and pg_catalog.pg_has_role(c.relowner, 'USAGE')
+      ) then return; end if;
       delete from ${TABLE} where job_id = ${quoteLiteral(jobId)};
       if exists (select from ${TABLE}) then return; end if;
       drop table ${TABLE};

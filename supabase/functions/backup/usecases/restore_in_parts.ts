@@ -177,6 +177,8 @@ class RestoreInParts {
     const backup = await readBackupFacts(options.repository, options.backupId);
     const session = await this.#sessions.open();
     try {
+      // Of a worker that had planned and could not tell: with them the target would not be empty.
+      if (options.request.dryRun !== true) await removeMarks(session, options.jobId);
       const target = await readTarget(session, backup);
       const planned = this.#make(backup, target);
       const { plan } = planned;
