@@ -53,65 +53,97 @@ const LABELS = `
     from pg_shseclabel l join pg_class c on c.oid = l.classoid
    order by 1, 2, 3, 5`;
 
-/** Statements of each draft, by its key. */
-export type Decorations = Map<string, EntryStatements>;
+/** Comments and security labels as statements, by the key of the draft they are about. */
+export interface Decorations {
+  comments: Map<string, string[]>;
+  labels: Map<string, string[]>;
+}
 
-/** Reads comments and labels and writes the statements of every draft around its definition. */
+/** Most entries have nothing to say of most things: they share one empty list, frozen against additions. */
+const NOTHING = Object.freeze([]) as unknown as string[];
+
+/** Reads the comments and labels of all drafts. */
 export async function decorate(
   context: DumpContext,
   dependencies: Dependencies,
 ): Promise<Decorations> {
-  const decorations: Decorations = new Map();
-  for (const draft of context.drafts.all()) {
-    decorations.set(keyOf(draft), {
-      create: draft.extra?.create ?? [],
-      drop: draft.extra?.drop ?? [],
-      owner: [...(draft.extra?.owner ?? []), ...ownerStatements(draft)],
-      comment: [...(draft.extra?.comment ?? [])],
-      label: [...(draft.extra?.label ?? [])],
-      acl: [...(draft.extra?.acl ?? []), ...draftRights(draft)],
-    });
-  }
+  const comments = new Map<string, string[]>();
+  const labels = new Map<string, string[]>();
   const find = (row: Row) => {
-    const key = dependencies.draftOf(Drafts.key(row.catalog, row.oid));
+    const object = Drafts.key(row.catalog, row.oid);
+    const key = dependencies.draftOf(object);
     const draft = key === undefined ? undefined : context.drafts.byKey(key);
     if (draft === undefined || draft.extension !== undefined || !draft.commentable) return null;
-    return {
-      draft,
-      isItself: key === Drafts.key(row.catalog, row.oid),
-      statements: decorations.get(key!)!,
-    };
+    return { key: key!, draft, isItself: key === object };
   };
   for (const row of await context.session.query(COMMENTS)) {
     const found = find(row);
     const subject = found === null ? null : addressOf(found, row.column, row.address);
     if (subject === null) continue;
-    found!.statements.comment.push(`COMMENT ON ${subject} IS ${quoteLiteral(row.text)}`);
+    append(comments, found!.key, [`COMMENT ON ${subject} IS ${quoteLiteral(row.text)}`]);
   }
-  removePublicComment(context, decorations);
+  removePublicComment(context, comments);
   for (const row of await context.session.query(LABELS)) {
     const found = find(row);
     const subject = found === null ? null : addressOf(found, row.column, null);
     if (subject === null) continue;
-    const provider = quoteIdentifier(row.provider);
-    found!.statements.label.push(
-      `SECURITY LABEL FOR ${provider} ON ${subject} IS ${quoteLiteral(row.text)}`,
-    );
+    const label = `FOR ${quoteIdentifier(row.provider)} ON ${subject} IS ${quoteLiteral(row.text)}`;
+    append(labels, found!.key, [`SECURITY LABEL ${label}`]);
   }
-  return decorations;
+  return { comments, labels };
+}
+
+/** Gives comments and labels of what stands inside another object's definition to that object. */
+export function moveToHosts(
+  context: DumpContext,
+  { comments, labels }: Decorations,
+  placed: ReadonlySet<string>,
+): void {
+  for (const [key, { inlineIn }] of context.drafts.entries()) {
+    if (inlineIn === undefined || placed.has(key)) continue;
+    append(comments, inlineIn, comments.get(key));
+    append(labels, inlineIn, labels.get(key));
+  }
+}
+
+/** All statements of a draft: its own, and those around its definition. */
+export function statementsOf(
+  key: string,
+  draft: Draft,
+  { comments, labels }: Decorations,
+): EntryStatements {
+  const { extra } = draft;
+  return {
+    create: join(draft.create, extra?.create),
+    drop: join(draft.drop, extra?.drop),
+    owner: join(extra?.owner, ownerStatements(draft)),
+    comment: join(extra?.comment, comments.get(key)),
+    label: join(extra?.label, labels.get(key)),
+    acl: join(extra?.acl, draftRights(draft)),
+  };
+}
+
+function join(first: string[] = NOTHING, second: string[] = NOTHING): string[] {
+  if (second.length === 0) return first;
+  return first.length === 0 ? second : [...first, ...second];
+}
+
+function append(lists: Map<string, string[]>, key: string, more: string[] = NOTHING): void {
+  if (more.length > 0) lists.set(key, join(lists.get(key), more));
 }
 
 /** A new database has a comment on schema public: where the source has none, it is taken away. */
-function removePublicComment(context: DumpContext, decorations: Decorations): void {
-  for (const draft of context.drafts.all()) {
+function removePublicComment(context: DumpContext, comments: Map<string, string[]>): void {
+  for (const [key, draft] of context.drafts.entries()) {
     if (draft.catalog !== "pg_namespace" || draft.name !== "public" || !draft.commentable) continue;
-    const comment = decorations.get(keyOf(draft))!.comment;
-    if (comment.length === 0) comment.push(`COMMENT ON ${draft.address} IS NULL`);
+    if (!comments.has(key)) comments.set(key, [`COMMENT ON ${draft.address} IS NULL`]);
   }
 }
 
 function ownerStatements(draft: Draft): string[] {
-  if (draft.owner === null || draft.extension !== undefined || draft.extra?.owner) return [];
+  if (draft.owner === null || draft.extension !== undefined || draft.extra?.owner) {
+    return NOTHING;
+  }
   return [
     `ALTER ${draft.ownerAddress ?? draft.address} OWNER TO ${quoteIdentifier(draft.owner)}`,
   ];
@@ -128,8 +160,4 @@ function addressOf(
     return `COLUMN ${quoteQualified(draft.schema!, draft.name)}.${quoteIdentifier(column)}`;
   }
   return isItself ? draft.address : partAddress;
-}
-
-function keyOf(draft: Draft): string {
-  return Drafts.key(draft.catalog, draft.oid, draft.part);
 }

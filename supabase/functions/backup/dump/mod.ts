@@ -5,7 +5,7 @@
  */
 export type { DumpOptions } from "./context.ts";
 export { type DatabaseReading, readDatabase } from "./read_database.ts";
-export { recheck, type RowVersion } from "./recheck.ts";
+export { recheck, type RowVersions } from "./recheck.ts";
 export { readSourceFacts } from "./source_facts.ts";
 export type { CopiedPart, DataSink } from "./data/copy_part.ts";
 export {

@@ -7,21 +7,21 @@ import type { DatabaseModel, Entry, EntryStatements } from "../core/model.ts";
 import type { Session } from "../postgres/session.ts";
 import { takeCensus } from "./census.ts";
 import { keepChosen } from "./chosen_tables.ts";
-import { type Draft, Drafts, type DumpContext, type DumpOptions } from "./context.ts";
-import { decorate, type Decorations } from "./decorate.ts";
+import { Drafts, type DumpContext, type DumpOptions } from "./context.ts";
+import { decorate, type Decorations, moveToHosts, statementsOf } from "./decorate.ts";
 import { Dependencies } from "./dependencies.ts";
 import { readExtensionMembers } from "./extension_members.ts";
 import { FAMILIES } from "./families/index.ts";
 import { markManaged } from "./managed.ts";
 import { orderDrafts, type OrderedDraft } from "./order.ts";
-import { noteRowVersions, type RowVersion } from "./recheck.ts";
+import { noteRowVersions, type RowVersions } from "./recheck.ts";
 import { draftRights } from "./rights.ts";
 import { readSourceFacts } from "./source_facts.ts";
 
 /** A model with what the backup needs besides it. */
 export interface DatabaseReading extends DatabaseModel {
   /** For {@linkcode recheck}, after the reading. */
-  rowVersions: RowVersion[];
+  rowVersions: RowVersions[];
   /** What is left out or held otherwise, in words. */
   remarks: string[];
 }
@@ -80,10 +80,8 @@ async function readCatalogs(session: Session, options: DumpOptions): Promise<Dat
 
 /** Rights of built-in objects and of extensions' members are entries only where somebody changed them. */
 function removeIdleRights(context: DumpContext): void {
-  for (const draft of [...context.drafts.all()]) {
-    if (draft.kind === "acl" && draftRights(draft).length === 0) {
-      context.drafts.remove(keyOf(draft));
-    }
+  for (const [key, draft] of context.drafts.entries()) {
+    if (draft.kind === "acl" && draftRights(draft).length === 0) context.drafts.remove(key);
   }
 }
 
@@ -92,44 +90,19 @@ function toEntries(
   ordered: readonly OrderedDraft[],
   decorations: Decorations,
 ): Entry[] {
-  const placed = new Set(ordered.map(({ draft }) => keyOf(draft)));
-  // Comments and labels of what stands inside another object's definition go with that object.
-  for (const draft of context.drafts.all()) {
-    const key = keyOf(draft);
-    if (draft.inlineIn === undefined || placed.has(key)) continue;
-    const host = decorations.get(draft.inlineIn);
-    host?.comment.push(...decorations.get(key)!.comment);
-    host?.label.push(...decorations.get(key)!.label);
-  }
-  return ordered.map(({ draft, dependsOn }) =>
-    toEntry(draft, dependsOn, decorations.get(keyOf(draft))!)
-  );
+  moveToHosts(context, decorations, new Set(ordered.map(({ key }) => key)));
+  return ordered.map((one) => toEntry(one, statementsOf(one.key, one.draft, decorations)));
 }
 
-function toEntry(draft: Draft, dependsOn: string[], around: EntryStatements): Entry {
-  return {
-    key: keyOf(draft),
-    kind: draft.kind,
-    section: draft.section,
-    schema: draft.schema,
-    name: draft.name,
-    identity: `${draft.kind} ${draft.address}`,
-    owner: draft.owner,
-    statements: {
-      ...around,
-      create: [...draft.create, ...around.create],
-      drop: [...draft.drop, ...around.drop],
-    },
-    dependsOn,
-    ...(draft.managed === undefined ? {} : { managed: draft.managed }),
-    ...(draft.extension === undefined ? {} : { extension: draft.extension }),
-    ...(draft.table === undefined ? {} : { table: draft.table }),
-    ...(draft.sequence === undefined ? {} : { sequence: draft.sequence }),
-    ...(draft.extensionFacts === undefined ? {} : { extensionFacts: draft.extensionFacts }),
-    ...(draft.largeObject === undefined ? {} : { largeObject: draft.largeObject }),
-  };
-}
-
-function keyOf(draft: Draft): string {
-  return Drafts.key(draft.catalog, draft.oid, draft.part);
+function toEntry({ key, draft, dependsOn }: OrderedDraft, statements: EntryStatements): Entry {
+  const { kind, section, schema, name, owner } = draft;
+  const identity = `${kind} ${draft.address}`;
+  const entry: Entry = { key, kind, section, schema, name, identity, owner, statements, dependsOn };
+  if (draft.managed !== undefined) entry.managed = draft.managed;
+  if (draft.extension !== undefined) entry.extension = draft.extension;
+  if (draft.table !== undefined) entry.table = draft.table;
+  if (draft.sequence !== undefined) entry.sequence = draft.sequence;
+  if (draft.extensionFacts !== undefined) entry.extensionFacts = draft.extensionFacts;
+  if (draft.largeObject !== undefined) entry.largeObject = draft.largeObject;
+  return entry;
 }

@@ -32,53 +32,57 @@ const WATCHED: Readonly<Record<string, string>> = {
   pg_language: "lanname",
 };
 
-/** A catalog row as it was: the transaction that wrote it and its name. */
-export interface RowVersion {
+/** Rows of one catalog as they were. */
+export interface RowVersions {
   catalog: string;
-  oid: number;
-  xmin: number;
-  name: string;
+  /** Which rows, as the text of an `oid[]`. */
+  oids: string;
+  /**
+   * JSON of `[oid, xmin, name]` for each row, in the order of oids: the transaction that wrote the row and its
+   * name. One text, as the server writes it, because nearly always it is only compared.
+   */
+  rows: string;
 }
 
 /** Notes the versions of all rows that definitions came from; runs in the backup's snapshot. */
-export async function noteRowVersions(context: DumpContext): Promise<RowVersion[]> {
+export async function noteRowVersions(context: DumpContext): Promise<RowVersions[]> {
   const wanted = new Map<string, Set<number>>();
   for (const { catalog, oid } of context.readByFunction) oidsOf(wanted, catalog).add(oid);
   await addReferences(context.session, wanted);
-  return await readVersions(context.session, wanted);
+  const noted: RowVersions[] = [];
+  for (const [catalog, set] of wanted) {
+    const oids = oidArray(set);
+    noted.push({ catalog, oids, rows: await readRows(context.session, { catalog, oids }) });
+  }
+  return noted;
 }
 
 async function addReferences(session: Session, wanted: Map<string, Set<number>>): Promise<void> {
   for (const [catalog, oids] of [...wanted]) {
     const rows = await session.query(
-      `select distinct c.relname as catalog, d.refobjid as oid
+      `select c.relname as catalog, array_agg(distinct d.refobjid) as oids
          from pg_depend d join pg_class c on c.oid = d.refclassid
-        where d.classid = $1::regclass and d.objid = any ($2::oid[])`,
+        where d.classid = $1::regclass and d.objid = any ($2::oid[])
+        group by c.relname`,
       [`pg_catalog.${catalog}`, oidArray(oids)],
     );
     for (const row of rows) {
-      if (row.catalog in WATCHED) oidsOf(wanted, row.catalog).add(row.oid);
+      if (!(row.catalog in WATCHED)) continue;
+      for (const oid of row.oids) oidsOf(wanted, row.catalog).add(oid);
     }
   }
 }
 
-async function readVersions(
-  session: Session,
-  wanted: ReadonlyMap<string, ReadonlySet<number>>,
-): Promise<RowVersion[]> {
-  const versions: RowVersion[] = [];
-  for (const [catalog, oids] of wanted) {
-    const name = WATCHED[catalog] ?? "oid";
-    const rows = await session.query(
-      `select oid, xmin, ${name}::text as name from pg_catalog.${catalog}
-        where oid = any ($1::oid[])`,
-      [oidArray(oids)],
-    );
-    for (const row of rows) {
-      versions.push({ catalog, oid: row.oid, xmin: Number(row.xmin), name: row.name });
-    }
-  }
-  return versions;
+async function readRows(session: Session, { catalog, oids }: Omit<RowVersions, "rows">) {
+  const [row] = await session.query(
+    `select json_agg(json_build_array(oid, xmin, ${
+      WATCHED[catalog] ?? "oid"
+    }::text) order by oid)::text as rows
+       from pg_catalog.${catalog}
+      where oid = any ($1::oid[])`,
+    [oids],
+  );
+  return row!.rows ?? "[]";
 }
 
 /**
@@ -87,16 +91,14 @@ async function readVersions(
  * @param session sees the present: outside any transaction, or READ COMMITTED
  * @throws {BackupError} `concurrent_ddl`, naming up to ten of the objects that changed
  */
-export async function recheck(session: Session, noted: readonly RowVersion[]): Promise<void> {
-  const wanted = new Map<string, Set<number>>();
-  for (const { catalog, oid } of noted) oidsOf(wanted, catalog).add(oid);
-  const now = new Map<string, number>();
-  for (const row of await readVersions(session, wanted)) {
-    now.set(`${row.catalog}:${row.oid}`, row.xmin);
+export async function recheck(session: Session, noted: readonly RowVersions[]): Promise<void> {
+  const changed: string[] = [];
+  for (const versions of noted) {
+    const now = await readRows(session, versions);
+    if (now !== versions.rows) changed.push(...namesOfChanged(versions, now));
   }
-  const changed = noted.filter((row) => now.get(`${row.catalog}:${row.oid}`) !== row.xmin);
   if (changed.length === 0) return;
-  const names = changed.slice(0, 10).map((row) => `${row.name} (${row.catalog})`);
+  const names = changed.slice(0, 10);
   throw new BackupError(
     "concurrent_ddl",
     `Cannot save the definitions: ${changed.length} changed while they were read: ${
@@ -104,6 +106,15 @@ export async function recheck(session: Session, noted: readonly RowVersion[]): P
     }`,
     { hint: "Begin the backup again when no migration is running.", details: { changed: names } },
   );
+}
+
+/** A row that is there no more has changed too; one that has a new name only has a new version of itself. */
+function namesOfChanged({ catalog, rows }: RowVersions, now: string): string[] {
+  const writers = new Map<number, string>();
+  for (const [oid, xmin] of JSON.parse(now)) writers.set(oid, xmin);
+  return (JSON.parse(rows) as [number, string, string][])
+    .filter(([oid, xmin]) => writers.get(oid) !== xmin)
+    .map(([, , name]) => `${name} (${catalog})`);
 }
 
 function oidsOf(wanted: Map<string, Set<number>>, catalog: string): Set<number> {

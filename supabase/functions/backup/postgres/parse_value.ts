@@ -58,6 +58,7 @@ export function parseArray(text: string, element: ValueParser): Value {
   const bounds = /^\[(-?\d+):-?\d+\]=/.exec(text);
   const start = bounds === null ? 0 : bounds[0].length;
   if (text[start] !== "{" || text[start + 1] === "{") return text;
+  if (!/["\\]/.test(text)) return parseBareArray(text.slice(start + 1, -1), element);
   const values: Value[] = [];
   let at = start + 1;
   while (text[at] !== "}") {
@@ -83,4 +84,10 @@ export function parseArray(text: string, element: ValueParser): Value {
     if (text[at] === ",") at++;
   }
   return values;
+}
+
+/** The elements of an array in which no element needs quotes. */
+function parseBareArray(text: string, element: ValueParser): Value[] {
+  if (text === "") return [];
+  return text.split(",").map((item) => item.toUpperCase() === "NULL" ? null : element(item));
 }

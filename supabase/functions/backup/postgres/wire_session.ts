@@ -26,10 +26,14 @@ export interface SessionFacts {
 /** Server encodings for which PostgreSQL has no way to and from UTF-8. */
 const WITHOUT_UTF8 = ["SQL_ASCII", "MULE_INTERNAL"];
 
-interface Column {
-  name: string;
-  parse: ValueParser;
+/** How the rows of an answer are read. */
+interface RowShape {
+  columns: { name: string; parse: ValueParser }[];
+  /** A row of NULLs. Copies of it share its layout; rows filled name by name would each have a table of their own. */
+  blank: Row;
 }
+
+const NO_ROWS: RowShape = { columns: [], blank: {} };
 
 /** See {@linkcode Session}. Made by `connect`. */
 export class WireSession implements Session {
@@ -251,18 +255,18 @@ export class WireSession implements Session {
     doing: string,
     options: { keepRows?: boolean; inCopy?: boolean } = {},
   ): Promise<{ rows: Row[]; tag: string }> {
-    let columns: Column[] = [];
+    let shape = NO_ROWS;
     let rows: Row[] = [];
     let tag = "";
     while (true) {
       const message = await this.#readMessage();
       switch (message.type) {
         case "T":
-          columns = this.#readColumns(message.body);
+          shape = this.#readShape(message.body);
           rows = [];
           break;
         case "D":
-          if (options.keepRows !== false) rows.push(this.#readRow(message.body, columns));
+          if (options.keepRows !== false) rows.push(this.#readRow(message.body, shape));
           break;
         case "C": {
           const text = tagOf(message);
@@ -306,9 +310,9 @@ export class WireSession implements Session {
     }
   }
 
-  #readColumns(body: Uint8Array): Column[] {
+  #readShape(body: Uint8Array): RowShape {
     const count = readUint16(body, 0);
-    const columns: Column[] = [];
+    const columns: RowShape["columns"] = [];
     let at = 2;
     for (let index = 0; index < count; index++) {
       const end = body.indexOf(0, at);
@@ -319,19 +323,16 @@ export class WireSession implements Session {
       columns.push({ name, parse: parserOf(readInt32(body, end + 7) >>> 0) });
       at = end + 19;
     }
-    return columns;
+    return { columns, blank: Object.fromEntries(columns.map(({ name }) => [name, null])) };
   }
 
-  #readRow(body: Uint8Array, columns: Column[]): Row {
-    const row: Row = {};
+  #readRow(body: Uint8Array, { columns, blank }: RowShape): Row {
+    const row: Row = { ...blank };
     let at = 2;
     for (const { name, parse } of columns) {
       const length = readInt32(body, at);
       at += 4;
-      if (length < 0) {
-        row[name] = null;
-        continue;
-      }
+      if (length < 0) continue;
       if (at + length > body.length) throw this.#wire.fail(garbage("a cut row"));
       row[name] = parse(this.#codec.decode(body.subarray(at, at + length)));
       at += length;

@@ -104,10 +104,10 @@ export async function readColumns(
 ): Promise<Map<number, Column[]>> {
   const columns = new Map<number, Column[]>();
   for (const row of await context.session.query(columnsQuery(context.version), [oids])) {
-    const { relation, ...column } = row;
-    const list = columns.get(relation);
-    if (list === undefined) columns.set(relation, [column as Column]);
-    else list.push(column as Column);
+    const column = row as Column;
+    const list = columns.get(row.relation);
+    if (list === undefined) columns.set(row.relation, [column]);
+    else list.push(column);
     if (row.defaultOid !== null) {
       presentDefinition(row.defaultExpression, `DEFAULT ${quoteIdentifier(row.name)}`);
       context.readByFunction.push({ catalog: "pg_attrdef", oid: row.defaultOid });

@@ -65,10 +65,10 @@ export async function readTableConstraints(
   const constraints = new Map<number, TableConstraint[]>();
   const oids = oidArray(tables.map((table) => table.oid));
   for (const row of await context.session.query(CONSTRAINTS, [oids])) {
-    const { relation, ...constraint } = row;
-    const list = constraints.get(relation);
-    if (list === undefined) constraints.set(relation, [constraint as TableConstraint]);
-    else list.push(constraint as TableConstraint);
+    const constraint = row as TableConstraint;
+    const list = constraints.get(row.relation);
+    if (list === undefined) constraints.set(row.relation, [constraint]);
+    else list.push(constraint);
     presentDefinition(row.definition, `CONSTRAINT ${quoteIdentifier(row.name)}`);
     context.readByFunction.push({ catalog: "pg_constraint", oid: row.oid });
   }
