@@ -1,6 +1,7 @@
 /**
  * Takes out of a backup's statements what the target cannot take and the objects can do without: labels
- * of providers that are not loaded, and tablespaces that are not there, if that was accepted.
+ * of providers that are not loaded, tablespaces that are not there, if that was accepted, and rights on
+ * parameters that a role has anyway.
  *
  * @module
  */
@@ -8,6 +9,7 @@ import type { Entry, EntryKind } from "../core/model.ts";
 import { quoteIdentifier } from "../postgres/quote.ts";
 import type { BackupFacts, LeftOut, RestoreRequest, TargetFacts } from "./plan_types.ts";
 import { providerOf } from "./probe_target.ts";
+import { rightGroups } from "./statements.ts";
 
 /** Kinds that name the tablespace they lie in. */
 const PLACED: readonly EntryKind[] = ["table", "materialized-view", "index", "constraint"];
@@ -44,11 +46,30 @@ export function fitBackup(
       const reason = `the target has no tablespace ${name}: the default one is taken`;
       notes.push({ identity: `tablespace of ${entry.identity}`, reason });
     }
+    const rights = rightsOnParameter(entry, target);
+    if (rights !== null) {
+      statements.acl = rights;
+      const reason = `${target.clusterOwner} owns the target's cluster and has every right there`;
+      const all = rights.length === 0;
+      notes.push({ identity: all ? entry.identity : `right on ${entry.name}`, reason });
+    }
     if (notes.length === 0) return entry;
     leftOut.set(entry.identity, notes);
     return { ...entry, statements };
   });
   return { backup: { ...backup, entries }, leftOut };
+}
+
+/** Rights on a parameter without those of the cluster's owner, which no catalog keeps; null if none are. */
+function rightsOnParameter(entry: Entry, target: TargetFacts): string[] | null {
+  if (entry.kind !== "acl" || !entry.identity.startsWith("acl PARAMETER ")) return null;
+  const grantee = ` TO ${quoteIdentifier(target.clusterOwner)}`;
+  const groups = rightGroups(entry.statements.acl);
+  const kept = groups.filter((group) =>
+    !group.at(-1)!.replace(/ WITH GRANT OPTION$/, "").endsWith(grantee)
+  );
+  if (kept.length === groups.length) return null;
+  return kept.flatMap((group) => group.length > 1 ? [...group, "RESET ROLE"] : group);
 }
 
 /** Names of tablespaces that the backup knows and the target has not. */

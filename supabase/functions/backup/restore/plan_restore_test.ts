@@ -72,6 +72,7 @@ function target(entries: Entry[], more: Partial<TargetFacts> = {}): TargetFacts 
     lackedProviders: [],
     lackedCollations: [],
     eventTriggers: [],
+    clusterOwner: "postgres",
     lockCapacity: 6400,
     entries,
     ...more,
@@ -246,4 +247,26 @@ Deno.test("planRestore() needs a word before it restores over a database without
   const made = planRestore({ backup: facts, target: live, request: {}, safetyBackup: false });
   assert.equal(code(() => refuseUnfit(made)), "restore_refused");
   assert.deepEqual(made.hazards.map((hazard) => hazard.name), ["no-safety-backup"]);
+});
+
+Deno.test("planRestore() leaves out rights on parameters that the cluster's owner has anyway", () => {
+  const grant = (name: string, ...grantees: string[]) => ({
+    ...entry("acl", `PARAMETER "${name}"`),
+    identity: `acl PARAMETER "${name}"`,
+    statements: {
+      ...entry("acl", name).statements,
+      create: [],
+      acl: grantees.map((role) => `GRANT SET ON PARAMETER "${name}" TO "${role}"`),
+    },
+  });
+  const facts = backup([grant("a", "postgres"), grant("b", "postgres", "app")]);
+  const made = plan(facts, target([]));
+  assert.deepEqual(made.leftOut.map((each) => each.identity).sort(), [
+    'acl PARAMETER "a"',
+    'right on PARAMETER "b"',
+  ]);
+  const rights = made.expect.map((each) => each.statements.acl);
+  assert.deepEqual(rights, [[], ['GRANT SET ON PARAMETER "b" TO "app"']]);
+  const others = plan(facts, target([], { clusterOwner: "supabase_admin" }));
+  assert.deepEqual(others.expect, facts.entries);
 });

@@ -44,6 +44,8 @@ export interface TargetFacts {
   isSupabase: boolean;
   /** The role that restores. */
   role: RestoringRole;
+  /** The first role of the cluster, a superuser, to whom its parameters belong. */
+  clusterOwner: string;
   /** Available versions by extension name. */
   extensions: Record<string, string[]>;
   roles: TargetRole[];

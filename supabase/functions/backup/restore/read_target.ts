@@ -10,6 +10,7 @@ import { lackedCollations, lackedProviders } from "./probe_target.ts";
 
 const FACTS = `
   select current_database() as database, current_user::text as role,
+         pg_catalog.pg_get_userbyid(10)::text as cluster_owner,
          r.rolsuper, r.rolcreaterole,
          pg_catalog.has_parameter_privilege('session_replication_role', 'SET') as replica_mode,
          current_setting('max_locks_per_transaction')::int
@@ -91,6 +92,7 @@ export async function readTargetFacts(
     lackedProviders: await lackedProviders(session, backup.entries),
     lackedCollations: await lackedCollations(session, backup.entries, entries),
     eventTriggers: await session.query<LiveEventTrigger & Row>(EVENT_TRIGGERS),
+    clusterOwner: facts!.cluster_owner,
     lockCapacity: facts!.lock_capacity,
     entries,
   };
