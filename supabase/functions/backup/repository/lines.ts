@@ -32,14 +32,19 @@ export async function writeLines(
     pending = [];
     pendingBytes = 0;
   };
-  for await (const value of values) {
+  /** Says whether the chunk ends here. */
+  const take = (value: unknown): boolean => {
     const line = utf8(JSON.stringify(value) + "\n");
     pending.push(line);
     pendingBytes += line.length;
     ref.lines++;
-    if (pendingBytes >= MOST_BYTES || (pendingBytes >= LEAST_BYTES && endsChunk(line))) {
-      await flush();
-    }
+    return pendingBytes >= MOST_BYTES || (pendingBytes >= LEAST_BYTES && endsChunk(line));
+  };
+  // To wait for each value of a list would cost more than to write it.
+  if (Symbol.iterator in values) {
+    for (const value of values) if (take(value)) await flush();
+  } else {
+    for await (const value of values) if (take(value)) await flush();
   }
   await flush();
   return ref;
