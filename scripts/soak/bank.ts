@@ -15,8 +15,8 @@ const SIDE_ROWS = 500;
 /** Of the table that gives the bank its size; what a row takes in the server with its share of the key. */
 const HISTORY_ROW_BYTES = 215;
 
-/** Between two changes of structure. */
-const CHANGE_EVERY_MS = 1500;
+/** Between two rounds of changes of structure, at least and at most: definitions are read between them. */
+const CHANGE_EVERY_MS = [1000, 9000] as const;
 /** A change that has to wait for a backup's lock gives up: others would queue behind it. */
 const CHANGE_LOCK_TIMEOUT = "100ms";
 /** Between two transfers of one connection. */
@@ -96,7 +96,7 @@ export function startBankLoad(
       (_, index) =>
         transfer(open, { random: randomFrom(seed + index), counts, signal: ending.signal }),
     ),
-    change(open, { counts, signal: ending.signal }),
+    change(open, { random: randomFrom(seed - 1), counts, signal: ending.signal }),
   ];
   const done = Promise.allSettled(working);
   return {
@@ -134,7 +134,8 @@ async function transfer(open: () => Promise<Session>, { random, counts, signal }
   }
 }
 
-async function change(open: () => Promise<Session>, { counts, signal }: {
+async function change(open: () => Promise<Session>, { random, counts, signal }: {
+  random: () => number;
   counts: BankCounts;
   signal: AbortSignal;
 }): Promise<void> {
@@ -164,7 +165,8 @@ async function change(open: () => Promise<Session>, { counts, signal }: {
         UPDATE versions SET version = ${turn} WHERE what = 'altered'`)
       ) altered = turn;
       await attempt(turn % 2 === 0 ? "VACUUM FULL accounts" : "VACUUM FULL side");
-      await pause(CHANGE_EVERY_MS);
+      const [least, most] = CHANGE_EVERY_MS;
+      await pause(least + random() * (most - least), signal);
     }
   } finally {
     await session.close();
@@ -212,6 +214,12 @@ export async function historyDigest(session: Session): Promise<string> {
   return row!.digest;
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    }, { once: true });
+  });
 }
