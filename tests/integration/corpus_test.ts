@@ -4,7 +4,7 @@
  *
  * `CORPUS_PAIRS` (such as `15:15,17:18:4`) chooses servers and, with a third number, that what is restored
  * is a backup in parts of a few kilobytes by so many workers, which must hold the same as one by one
- * worker. `CORPUS=all` takes all servers; `CORPUS_CASES` is a part of the cases' names.
+ * worker, and that it is restored in small parts by as many. `CORPUS=all` takes all servers; `CORPUS_CASES` is a part of the cases' names.
  *
  * @module
  */
@@ -13,6 +13,7 @@ import type { PostgresMajor } from "../../scripts/embedded_postgres.ts";
 import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import type { DataPart, Entry } from "../../supabase/functions/backup/core/model.ts";
 import type { DataLimits } from "../../supabase/functions/backup/dump/mod.ts";
+import { runInProcess } from "../../supabase/functions/backup/jobs/run_in_process.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import {
@@ -22,6 +23,7 @@ import {
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
 import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
 import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore_database.ts";
+import { restoreInParts } from "../../supabase/functions/backup/usecases/restore_in_parts.ts";
 import {
   type CorpusCase,
   dropCorpusDatabase,
@@ -49,6 +51,8 @@ const PAIRS = (Deno.env.get("CORPUS_PAIRS") ?? DEFAULT).split(",").map((pair): P
   return { from: from as PostgresMajor, to: to as PostgresMajor, workers };
 });
 const SMALL_PARTS = { partBytes: 4096, maxPartBytes: 4096 };
+/** Every table with more than a few rows counts as large. */
+const SMALL_UNITS = { entries: 20, partBytes: 4096, longBytes: 512 };
 const RUN = crypto.randomUUID().slice(0, 8);
 const SOURCE = `corpus_source_${RUN}`;
 const TARGET = `corpus_target_${RUN}`;
@@ -163,13 +167,26 @@ async function backUpAndRestore(
     backupId = await backUp(SMALL_PARTS);
     assert.deepEqual(await contentsOf(repository, backupId), whole);
   }
-  await restoreDatabase({
+  const restore = {
     connect: () => connect({ url: targetUrl }),
     repository,
     backupId,
-    request: { mode: "empty", jobs: workers },
+    request: { mode: "empty" as const, jobs: workers },
     clock: systemClock,
     writtenBy: "test",
+  };
+  if (workers === 1) {
+    await restoreDatabase(restore);
+    return;
+  }
+  const jobId = `restore_${RUN}`;
+  await runInProcess(restoreInParts({ ...restore, jobId, limits: SMALL_UNITS, pollMs: 20 }), {
+    job: {
+      ...{ jobId, kind: "restore", type: "database", backupId },
+      ...{ reason: null, createdBy: "test" },
+    },
+    clock: systemClock,
+    concurrency: workers,
   });
 }
 
