@@ -211,3 +211,33 @@ Deno.test("exportDatabase() writes rows as JSON lines, of chosen tables", async 
     code: "not_found",
   });
 });
+
+Deno.test("exportDatabase() makes roles that are missing and leaves those alone that are there", async () => {
+  const role = `fd_export_${crypto.randomUUID().slice(0, 8)}`;
+  await using source = await scratch("roles");
+  const session = await connect({ url: source.url });
+  const makesDatabases = async () => {
+    const found = await session.query(
+      "select rolcreatedb as yes from pg_roles where rolname = $1",
+      [
+        role,
+      ],
+    );
+    return found[0]?.yes;
+  };
+  try {
+    await session.execute(`create role ${role} createdb`);
+    const { bytes } = await exported(await backup(source.url), { format: "sql" });
+    const statements = new TextDecoder().decode(bytes).split("\n;\n")
+      .filter((sql) => sql.includes(`"${role}"`)).join(";\n");
+    await session.execute(`alter role ${role} nocreatedb`);
+    await session.execute(statements);
+    assert.equal(await makesDatabases(), false);
+    await session.execute(`drop role ${role}`);
+    await session.execute(statements);
+    assert.equal(await makesDatabases(), true);
+  } finally {
+    await session.execute(`drop role if exists ${role}`);
+    await session.close();
+  }
+});

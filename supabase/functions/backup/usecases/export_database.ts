@@ -144,19 +144,19 @@ async function writeSql(
     for (const sql of list) {
       // A place on a disk of another machine: whoever loads this makes it where it fits.
       if (entry.kind === "tablespace") await output.text(psqlComment(`If needed: ${sql}`));
-      else await output.text(psqlStatement(entry.kind === "role" ? unlessThere(sql) : sql));
+      else await output.text(psqlStatement(sql));
     }
   };
   // The passes of a restore: definitions, rows, what needs rows, rights, and what must come last.
   const definition = (
-    { create, owner, comment, label }: Entry["statements"],
-  ) => [...create, ...owner, ...comment, ...label];
+    { kind, statements: { create, owner, comment, label } }: Entry,
+  ) => [...(kind === "role" ? unlessThere(create) : create), ...owner, ...comment, ...label];
   const isLast = ({ kind }: Entry) => kind === "refresh" || kind === "event-trigger";
   const of = (section: Entry["section"]) =>
     entries.filter((entry) => entry.section === section && !isLast(entry));
-  for (const entry of of("pre-data")) await statements(entry, definition(entry.statements));
+  for (const entry of of("pre-data")) await statements(entry, definition(entry));
   for (const entry of of("data")) {
-    await statements(entry, definition(entry.statements));
+    await statements(entry, definition(entry));
     const stored = rows.get(entry.key);
     if (stored !== undefined) {
       const root = entry.table?.loadRoot;
@@ -165,15 +165,15 @@ async function writeSql(
       await writeRows(output, repository, { entry, ...stored, table, sqlEncoding });
     }
   }
-  for (const entry of of("post-data")) await statements(entry, definition(entry.statements));
+  for (const entry of of("post-data")) await statements(entry, definition(entry));
   for (const entry of entries) await statements(entry, entry.statements.acl);
-  for (const entry of entries.filter(isLast)) await statements(entry, definition(entry.statements));
+  for (const entry of entries.filter(isLast)) await statements(entry, definition(entry));
 }
 
-/** Roles belong to the cluster and may be there already. */
-function unlessThere(sql: string): string {
-  if (!/^CREATE ROLE/.test(sql)) return sql;
-  return `DO ${quoteDollar(`BEGIN ${sql}; EXCEPTION WHEN duplicate_object THEN NULL; END`)}`;
+/** Roles belong to the cluster: one that is there already stays as it is. */
+function unlessThere(create: readonly string[]): string[] {
+  const making = create.map((sql) => `${sql}; `).join("");
+  return [`DO ${quoteDollar(`BEGIN ${making}EXCEPTION WHEN duplicate_object THEN NULL; END`)}`];
 }
 
 async function writeRows(
