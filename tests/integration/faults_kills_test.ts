@@ -70,6 +70,11 @@ class Mortal {
     await admin.close();
   }
 
+  /** Connections that were opened in its last moment, and that nobody got. */
+  async bury(): Promise<void> {
+    await Promise.all([...this.#sessions].map((session) => session.close()));
+  }
+
   async open(): Promise<Session> {
     return await this.call(async () => {
       const session = await connect({ url: this.#url });
@@ -140,6 +145,7 @@ Deno.test(`a backup comes through ${DEATHS} deaths of its workers (seed ${SEED})
       // Now and then the moment is held by the worker itself, and dies with it.
       if (dice() < 0.25) spoilt.holder = sessionHolder({ connect: spoilt.open! });
       await backup.work(jobId, spoilt).catch((error) => assert.ok(worker.isDead, String(error)));
+      await worker.bury();
       if (worker.isDead) deaths++;
       backup.advance(120_000);
       const { damaged } = await (await backup.repository()).listBackups();

@@ -6,27 +6,32 @@
 
 /** See the module. */
 export interface TinyDisk extends AsyncDisposable {
-  /** Where it is; null when there is none. */
-  path: string | null;
-  /** For a test's name: why there is none. */
-  why: string;
+  path: string;
 }
 
-/** Makes one of so many bytes, in memory. */
+/** For a test's name: why no such disk can be made here; empty when it can. */
+export async function whyNoTinyDisk(): Promise<string> {
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0) {
+    return " (skipped: only root may mount a disk)";
+  }
+  try {
+    await (await tinyDisk(65_536))[Symbol.asyncDispose]();
+    return "";
+  } catch {
+    return " (skipped: this machine lets nobody mount a disk)";
+  }
+}
+
+/** Makes one of so many bytes, in memory. @throws {Error} where that is not possible */
 export async function tinyDisk(bytes: number): Promise<TinyDisk> {
-  const none = (why: string): TinyDisk => ({
-    ...{ path: null, why: ` (skipped: ${why})` },
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  });
-  if (Deno.build.os !== "linux" || Deno.uid() !== 0) return none("only root may mount a disk");
   const path = await Deno.makeTempDir({ prefix: "supabase-backup-disk-" });
   const size = `size=${bytes},mode=0777`;
   if (!await succeeds("mount", ["-t", "tmpfs", "-o", size, "tmpfs", path])) {
     await Deno.remove(path);
-    return none("this machine lets nobody mount a disk");
+    throw new Error(`Cannot mount a disk at ${path}`);
   }
   return {
-    ...{ path, why: "" },
+    path,
     async [Symbol.asyncDispose]() {
       if (await succeeds("umount", ["-l", path])) await Deno.remove(path);
     },
