@@ -20,6 +20,7 @@ import type { Caller, Deps } from "./deps.ts";
 import { ACCEPT_LOST, findLostBackups, lostError, momentOf } from "./lost_backups.ts";
 import type { JobRequest } from "./job_request.ts";
 import type { RestoreRequest } from "./restore_database.ts";
+import { restoreCommand } from "./restore_command.ts";
 import { FIRST_OF_RESTORE, restoreInParts } from "./restore_in_parts.ts";
 import { startJob } from "./start_job.ts";
 import { startRestoreTest, TEST_BACKUP } from "./start_restore_test.ts";
@@ -103,7 +104,7 @@ export async function defineRestore(
     clock: deps.clock,
     writtenBy: RELEASE,
     ...(limited ? { maxWholeBytes: MAX_WHOLE_BYTES } : {}),
-    commandLine: `deno task restore --backup ${backupId}`,
+    commandLine: restoreCommand({ settings, backupId, request, targetDatabaseUrl }),
   });
   return {
     ...definition,
