@@ -31,8 +31,14 @@ const VALUES_18 = `
   select wanted.oid, v.last_value, v.is_called
     from unnest($1::oid[]) wanted(oid), pg_get_sequence_data(wanted.oid) v`;
 
-/** Sequences whose state one query reads on servers before 18. */
-const BATCH = 200;
+// Before 18 only the sequence itself tells whether it was called, and one query is to read them all.
+const VALUES = `
+  select seen.oid, substring(seen.state from '<last_value>(-?[0-9]+)<') as last_value,
+         substring(seen.state from '<is_called>([a-z]+)<') = 'true' as is_called
+    from (select wanted.oid,
+                 query_to_xml(format('select last_value, is_called from %s', wanted.oid::regclass),
+                              false, true, '')::text as state
+            from unnest($1::oid[]) wanted(oid)) seen`;
 
 /** The family of pg_sequence. */
 export const sequencesFamily: CatalogFamily = {
@@ -161,9 +167,10 @@ function refuseOrRemark(context: DumpContext, sequence: Relation): void {
 }
 
 async function addValues(context: DumpContext, sequences: Relation[]): Promise<void> {
-  const values = context.version >= 180000
-    ? await context.session.query(VALUES_18, [oidArray(sequences.map((one) => one.oid))])
-    : await readValues(context, sequences);
+  const values = await context.session.query(
+    context.version >= 180000 ? VALUES_18 : VALUES,
+    [oidArray(sequences.map((one) => one.oid))],
+  );
   const byOid = new Map(values.map((row) => [row.oid, row]));
   for (const sequence of sequences) {
     const row = byOid.get(sequence.oid);
@@ -176,17 +183,6 @@ async function addValues(context: DumpContext, sequences: Relation[]): Promise<v
     }
     addValue(context, sequence, { lastValue: row.last_value, isCalled: row.is_called });
   }
-}
-
-async function readValues(context: DumpContext, sequences: Relation[]): Promise<Row[]> {
-  const rows: Row[] = [];
-  for (let from = 0; from < sequences.length; from += BATCH) {
-    const sql = sequences.slice(from, from + BATCH)
-      .map((one) => `select ${one.oid}::oid as oid, last_value, is_called from ${one.sqlName}`)
-      .join(" union all ");
-    rows.push(...await context.session.query(sql));
-  }
-  return rows;
 }
 
 function addValue(
