@@ -70,7 +70,7 @@ export async function tryKills(options: KillTrialOptions): Promise<KillTrialRepo
           report.problems.push(`turn ${turn}: restored ${found}, not ${wanted}`);
         }
       }
-      onStep(`turn ${turn}: ${report.kills} kills, ${report.completed} complete`);
+      onStep(`turn ${turn}: ${JSON.stringify(report)}`);
     }
     const { ended } = service.platform.figures();
     report.overLimit = ended.cpu + ended.memory + ended.wall_clock;

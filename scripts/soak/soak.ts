@@ -107,7 +107,6 @@ async function kills(
       ...{ server, bytes, kills: Math.ceil(kills / lanes), seed: seed + lane },
       onStep: (step) => say(`lane ${lane + 1}, ${step}`),
     });
-    say(`lane ${lane + 1}: ${JSON.stringify(report)}`);
     return report;
   }));
   const { problems, ...sum } = sumOf(reports);

@@ -26,7 +26,9 @@ const COUNTER = "pg_stat_statements";
 /** Starts servers of its own. With `pgCron` keepers begin by the minute; the stand-in begins them at once. */
 export async function startSoakServer({ pgCron }: { pgCron: boolean }): Promise<SoakServer> {
   const real = pgCron && hasDebianServer(["pg_cron"]);
-  const server = await startServer(real);
+  const server = await startServer(real, "soak");
+  // An extension like pg_cron is at home in one database of a server: a restored one needs another server.
+  const other = real ? await startServer(real, "soak_target") : server;
   try {
     await runIn(server.url(), "CREATE DATABASE soak TEMPLATE template0");
     const sourceUrl = server.url("soak");
@@ -34,24 +36,26 @@ export async function startSoakServer({ pgCron }: { pgCron: boolean }): Promise<
     const cron = real ? null : await startCronStandIn(sourceUrl);
     return {
       sourceUrl,
-      targetUrl: server.url("soak_target"),
+      targetUrl: other.url("soak_target"),
       title: `PostgreSQL ${server.major}, ${real ? "pg_cron" : "a stand-in for pg_cron"}`,
       async emptyTarget() {
-        await runIn(server.url(), "DROP DATABASE IF EXISTS soak_target WITH (FORCE)");
-        await runIn(server.url(), "CREATE DATABASE soak_target TEMPLATE template0");
+        await runIn(other.url(), "DROP DATABASE IF EXISTS soak_target WITH (FORCE)");
+        await runIn(other.url(), "CREATE DATABASE soak_target TEMPLATE template0");
       },
       async [Symbol.asyncDispose]() {
         await cron?.[Symbol.asyncDispose]();
         await server[Symbol.asyncDispose]();
+        if (other !== server) await other[Symbol.asyncDispose]();
       },
     };
   } catch (error) {
     await server[Symbol.asyncDispose]();
+    if (other !== server) await other[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-async function startServer(real: boolean): Promise<EmbeddedPostgres> {
+async function startServer(real: boolean, cronDatabase: string): Promise<EmbeddedPostgres> {
   if (!real) {
     return await startPostgres({
       major: 17,
@@ -60,7 +64,7 @@ async function startServer(real: boolean): Promise<EmbeddedPostgres> {
   }
   const server = await debianServer({
     preload: ["pg_cron", COUNTER],
-    settings: { ...SETTINGS, "cron.database_name": "soak", max_worker_processes: "16" },
+    settings: { ...SETTINGS, "cron.database_name": cronDatabase, max_worker_processes: "16" },
   });
   if (server === null) throw new Error("Cannot start Debian's server: it is not installed");
   return server;

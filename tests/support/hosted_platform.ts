@@ -89,6 +89,8 @@ interface Isolate {
   diesAt: number;
   requests: number;
   pending: number;
+  /** When the last request was answered. */
+  answeredAt: number;
   memoryBytes: number;
   cpuMs: number;
   /** What starting Deno took. */
@@ -99,6 +101,8 @@ interface Isolate {
 }
 
 const POLL_MS = 20;
+/** An answer may overtake the word that work goes on behind it: an isolate is not idle before so long. */
+const SETTLE_MS = 1000;
 const SOFT_SHARE = 0.5;
 const WARN_SHARE = 0.9;
 const ISOLATE = fileURLToPath(new URL("./hosted_isolate.ts", import.meta.url));
@@ -194,6 +198,7 @@ class Platform implements HostedPlatform {
       });
     } finally {
       isolate.requests -= 1;
+      isolate.answeredAt = performance.now();
     }
   }
 
@@ -239,6 +244,7 @@ class Platform implements HostedPlatform {
       diesAt: dies ? performance.now() + life : Infinity,
       requests: 0,
       pending: 0,
+      answeredAt: 0,
       memoryBytes: 0,
       cpuMs: 0,
       startCpuMs: 0,
@@ -293,7 +299,10 @@ class Platform implements HostedPlatform {
         isolate.retired ||= shares.some(([why, share]) => why !== "memory" && share >= SOFT_SHARE);
         const near = shares.find(([, share]) => share >= WARN_SHARE);
         if (near !== undefined) this.#warn(isolate, near[0]);
-        else if (isolate.retired && isolate.requests + isolate.pending === 0) {
+        else if (
+          isolate.retired && isolate.requests + isolate.pending === 0 &&
+          now - isolate.answeredAt > SETTLE_MS
+        ) {
           this.#end(isolate, "early_drop");
         }
       }
