@@ -27,11 +27,25 @@ export function translateS3Error(
   { verb, bucket }: { verb: string; bucket: string },
 ): BackupError {
   if (error instanceof BackupError) return error;
-  const [code, why, hint] = classify(statusOf(error), nameOf(error));
+  const [code, why, hint] = isOfAnotherTime(error)
+    ? OTHER_TIME
+    : classify(statusOf(error), nameOf(error));
   return new BackupError(code, `Cannot ${verb} in bucket ${bucket}: ${why}`, {
     ...(hint === undefined ? {} : { hint }),
     cause: error,
   });
+}
+
+/** Asked again, the client signs by the server's clock, which it has learned from the refusal. */
+const OTHER_TIME: [ErrorCode, string, string] = [
+  "storage_unreachable",
+  "this machine's clock and the server's differ too much",
+  "Set the clock of this machine.",
+];
+
+function isOfAnotherTime(error: unknown): boolean {
+  const { $metadata } = (error ?? {}) as { $metadata?: { clockSkewCorrected?: boolean } };
+  return $metadata?.clockSkewCorrected === true || nameOf(error) === "RequestTimeTooSkewed";
 }
 
 function classify(status: number, name: string): [ErrorCode, string, string?] {

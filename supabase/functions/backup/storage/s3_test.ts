@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { bytes, isCode, names } from "../../../../tests/support/storage_suite.ts";
 import { Secret } from "../core/secret.ts";
 import { s3Storage } from "./s3.ts";
+import { retryStorage } from "./retry.ts";
 import type { Storage } from "./storage.ts";
 
 /** A request as S3 sees it. */
@@ -187,4 +188,34 @@ Deno.test("s3Storage() does not begin to read an object that says it is too long
   await withServer(huge, async (storage) => {
     await assert.rejects(storage.get("a", { maxBytes: 1_000_000 }), isCode("object_oversized"));
   });
+});
+
+Deno.test("s3Storage() signs by the server's clock when this machine's is wrong by days", async () => {
+  const aheadMs = 2 * 86_400_000;
+  const objects = new Map<string, Uint8Array>();
+  let refused = 0;
+  const answer = ({ method, key, headers, body }: Asked): Response => {
+    const now = new Date(Date.now() + aheadMs);
+    const common = { headers: { date: now.toUTCString() } };
+    const signed = headers.get("x-amz-date")!
+      .replace(/^(.{4})(..)(..T)(..)(..)(..Z)$/, "$1-$2-$3$4:$5:$6");
+    if (Math.abs(new Date(signed).getTime() - now.getTime()) > 900_000) {
+      refused++;
+      const text = "<Error><Code>RequestTimeTooSkewed</Code><Message>no</Message></Error>";
+      return new Response(method === "HEAD" ? null : text, { status: 403, ...common });
+    }
+    if (method === "PUT") {
+      objects.set(key, body);
+      return new Response(null, common);
+    }
+    const object = objects.get(key);
+    const found = method === "HEAD" ? null : object as BodyInit | undefined;
+    return new Response(found ?? null, { status: object ? 200 : 404, ...common });
+  };
+  await withServer(answer, async (storage) => {
+    const patient = retryStorage(storage, { firstDelayMs: 1 });
+    assert.deepEqual(await patient.put("chunks/a", bytes(3)), { created: true });
+    assert.deepEqual(await patient.get("chunks/a"), bytes(3));
+  });
+  assert.equal(refused, 1);
 });
