@@ -63,7 +63,7 @@ async function run(url: string, sql: string): Promise<void> {
 }
 
 async function sample(sql = SAMPLE): Promise<{ source: TemporaryDatabase; backup: MemoryBackup }> {
-  const source = await temporaryDatabase("h_source");
+  const source = await temporaryDatabase("parts_source");
   await run(source.url, sql);
   return { source, backup: await backupWithoutRoles(source.url) };
 }
@@ -93,7 +93,7 @@ async function waitAtGate(session: Session): Promise<void> {
 Deno.test("a restore whose parts are each done by a new worker gives what the backup holds", async () => {
   const { source, backup } = await sample();
   await using _source = source;
-  await using target = await temporaryDatabase("h_target");
+  await using target = await temporaryDatabase("parts_target");
   const restore = new PartsOfRestore(backup, target.url);
   await restore.workUntil();
   assert.equal(restore.report?.rowsLoaded, 381);
@@ -119,7 +119,7 @@ for (
   Deno.test(`a worker that dies ${when} has loaded nothing twice and nothing never`, async () => {
     const { source, backup } = await sample();
     await using _source = source;
-    await using target = await temporaryDatabase("h_target");
+    await using target = await temporaryDatabase("parts_target");
     const restore = new PartsOfRestore(backup, target.url);
     let deaths = 0;
     while (await restore.workUntil(({ name }) => name === "loading-rows") !== null) {
@@ -138,7 +138,7 @@ for (
 Deno.test("a worker that dies in CREATE INDEX leaves it to the server, and the next one waits for it", async () => {
   const { source, backup } = await sample();
   await using _source = source;
-  await using target = await temporaryDatabase("h_target");
+  await using target = await temporaryDatabase("parts_target");
   const restore = new PartsOfRestore(backup, target.url);
   await using holder = await opened(target.url);
   const building = "select count(*)::int as n from pg_stat_activity " +
@@ -184,7 +184,7 @@ Deno.test("a worker that dies in CREATE INDEX leaves it to the server, and the n
 Deno.test("what fails is named, what needs it is left out in whatever part, and the rest is there", async () => {
   const { source, backup } = await sample();
   await using _source = source;
-  await using target = await temporaryDatabase("h_target");
+  await using target = await temporaryDatabase("parts_target");
   const entries = backup.facts.entries.map((entry) =>
     entry.kind === "table" && entry.name === "owners"
       ? { ...entry, statements: { ...entry.statements, create: ["select 1/0"] } }
@@ -218,7 +218,7 @@ Deno.test("what fails is named, what needs it is left out in whatever part, and 
 Deno.test("a full disk and a lock that is not granted end the restore by name, not as done", async () => {
   const { source, backup } = await sample();
   await using _source = source;
-  await using target = await temporaryDatabase("h_target");
+  await using target = await temporaryDatabase("parts_target");
   await using holder = await opened(target.url);
   await holder.execute("select pg_advisory_lock(7003, 1)");
   const restore = new PartsOfRestore(backup, target.url, { request: { lockTimeoutMs: 30 } });
@@ -244,9 +244,9 @@ Deno.test("a full disk and a lock that is not granted end the restore by name, n
 });
 
 Deno.test("a restore that is cancelled ends what the server does for it, and its memberships", async () => {
-  const role = `h_owner_${crypto.randomUUID().slice(0, 8)}`;
+  const role = `parts_owner_${crypto.randomUUID().slice(0, 8)}`;
   const restorer = `${role}_restorer`;
-  await using target = await temporaryDatabase("h_target");
+  await using target = await temporaryDatabase("parts_target");
   await run(
     target.url,
     `create role ${role}; create role ${restorer} login nosuperuser createrole;
@@ -281,7 +281,7 @@ Deno.test("a restore that is cancelled ends what the server does for it, and its
     await expectTidy(target.url, restore.jobId);
 
     await holder.execute("select pg_advisory_unlock(7003, 2)");
-    await using again = await temporaryDatabase("h_target");
+    await using again = await temporaryDatabase("parts_target");
     await run(again.url, `alter database ${again.name} owner to ${restorer}`);
     url.pathname = `/${again.name}`;
     const second = new PartsOfRestore(backup, url.href);
@@ -306,7 +306,7 @@ Deno.test(`random deaths: every restore ends complete, seed ${SEED}`, async () =
   const expected = await databaseState(source.url);
   let kills = 0;
   while (kills < KILLS) {
-    await using target = await temporaryDatabase("h_target");
+    await using target = await temporaryDatabase("parts_target");
     const restore = new PartsOfRestore(backup, target.url);
     while (restore.ready.length > 0) {
       // Two workers at once where the step has two parts.
