@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { BackupError } from "../core/errors.ts";
 import type { Settings } from "../core/settings.ts";
 import { type CpuMeter, openCpuMeter } from "./cpu_meter.ts";
 
@@ -60,8 +61,13 @@ export interface Budget {
   arrived(): void;
   /** Aborted when the platform says that it ends the worker: stop parts and give leases back. */
   readonly signal: AbortSignal;
-  /** Takes no parts any more and aborts the signal. */
-  stop(reason: string): void;
+  /**
+   * Takes no parts any more and aborts the signal.
+   *
+   * @param options.usedUp the worker's CPU or memory is used up, which the parts that run may be the cause
+   *   of: the signal's reason is then a `BackupError` with the code `interrupted`
+   */
+  stop(reason: string, options?: { usedUp?: boolean }): void;
 }
 
 /** Of the CPU limit, what parts may use: the rest is the estimate's error and the handing over. */
@@ -197,8 +203,11 @@ class WorkerBudget implements Budget {
     };
   }
 
-  stop(reason: string): void {
-    if (!this.#abort.signal.aborted) this.#abort.abort(new Error(reason));
+  stop(reason: string, { usedUp = false }: { usedUp?: boolean } = {}): void {
+    if (this.#abort.signal.aborted) return;
+    this.#abort.abort(
+      usedUp ? new BackupError("interrupted", `Cannot go on: ${reason}`) : new Error(reason),
+    );
   }
 
   /**
@@ -244,6 +253,8 @@ class WorkerBudget implements Budget {
 export function stopBeforeUnload(budget: Budget): void {
   globalThis.addEventListener("beforeunload", (event) => {
     const reason = (event as Partial<CustomEvent<{ reason?: unknown } | null>>).detail?.reason;
-    if (typeof reason === "string") budget.stop(`the platform ends this worker: ${reason}`);
+    if (typeof reason !== "string") return;
+    const usedUp = reason === "cpu" || reason === "memory";
+    budget.stop(`the platform ends this worker: ${reason}`, { usedUp });
   });
 }

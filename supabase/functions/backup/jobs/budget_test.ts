@@ -142,6 +142,14 @@ Deno.test("stopBeforeUnload stops at the platform's event, not at Deno's own", (
   globalThis.dispatchEvent(new CustomEvent("beforeunload", { detail: { reason: "cpu" } }));
   assert.equal(budget.signal.aborted, true);
   assert.match(String(budget.signal.reason), /cpu/);
+  assert.equal(budget.signal.reason.code, "interrupted");
+});
+
+Deno.test("stopBeforeUnload does not say that time was used up by what runs", () => {
+  const budget = createBudget(HOSTED, process());
+  stopBeforeUnload(budget);
+  globalThis.dispatchEvent(new CustomEvent("beforeunload", { detail: { reason: "wall_clock" } }));
+  assert.equal(budget.signal.reason.code, undefined);
 });
 
 Deno.test("workerLimits are the platform's when hosted, none on a host, and what is set anywhere", () => {

@@ -36,6 +36,9 @@ export function pauseMs(attempt: number): number {
  */
 const FIRST_STEP_ATTEMPTS = 3;
 
+/** Tries of a part before it is believed that no worker has room for it. */
+const ROOM_ATTEMPTS = 3;
+
 /** Whether to try again, begin again or give up. */
 export function classifyFailure(
   error: BackupError,
@@ -45,6 +48,7 @@ export function classifyFailure(
   if (!isPassing(error) || (step === 0 && attempt >= FIRST_STEP_ATTEMPTS)) {
     return { kind: "final", error };
   }
+  if (error.code === "over_budget" && attempt > ROOM_ATTEMPTS) return { kind: "final", error };
   return { kind: "retry", error, afterMs: pauseMs(attempt) };
 }
 

@@ -229,8 +229,12 @@ class Worker {
     lease: Lease,
     { thrown, signal }: { thrown: unknown; signal: AbortSignal },
   ): () => Promise<Reported> {
-    const { store, onError } = this.#options;
+    const { store, onError, budget } = this.#options;
     const stopped = signal.aborted ? toBackupError(signal.reason) : null;
+    // What ends every worker must not be tried for ever: this counts as a lost worker does.
+    if (stopped?.code === "interrupted" && signal.reason === budget?.signal.reason) {
+      return () => store.fail(lease, { kind: "retry", error: stopped, afterMs: 0 });
+    }
     if (stopped !== null && stopped.code !== "cancelled") {
       return async () => {
         await store.release(lease);

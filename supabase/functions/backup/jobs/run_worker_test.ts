@@ -245,6 +245,37 @@ Deno.test("runWorker() gives its parts back when the platform ends it", async ()
   assert.equal((await store.claim({ worker: "next", leaseMs: 1000 }))?.attempt, 1);
 });
 
+Deno.test("runWorker() counts a try whose worker was used up: the part may be the cause", async () => {
+  const { clock, nowMs } = quickClock();
+  const platform = new AbortController();
+  const definition = define([part("a")], (_lease, { signal }) => {
+    platform.abort(new BackupError("interrupted", "Cannot go on: the worker's CPU is used up"));
+    throw signal.reason;
+  });
+  const { store } = await begin(definition, { nowMs });
+  const budget = {
+    signal: platform.signal,
+    allows: () => true,
+    enter: () => ({ [Symbol.dispose]() {} }),
+  };
+  await worker(definition, { store, clock, budget });
+  const lease = await store.claim({ worker: "next", leaseMs: 1000 });
+  assert.deepEqual([lease?.attempt, lease?.previous], [2, "interrupted"]);
+});
+
+Deno.test("runWorker() believes after four tries that no worker has room for a part", async () => {
+  const { clock, nowMs } = quickClock();
+  let tries = 0;
+  const definition = define([part("a", 1)], () => {
+    tries++;
+    throw new BackupError("over_budget", "Cannot do it: too large");
+  });
+  const { store, job } = await begin(definition, { nowMs, maxAttempts: 8 });
+  await worker(definition, { store, clock });
+  assert.equal(tries, 4);
+  assert.equal(job.error?.code, "over_budget");
+});
+
 Deno.test("runWorker() stops a part that is cancelled, or not its own any more, with a heartbeat", async () => {
   for (const how of ["cancelled", "lost"]) {
     const { nowMs, advance } = quickClock();

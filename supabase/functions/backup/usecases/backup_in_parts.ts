@@ -185,6 +185,7 @@ class BackupInParts {
     const { repository, plan } = this.#options;
     const { limits, onDamage } = plan;
     const { held, dump } = await this.#opened(lease, context);
+    refuseTooManyTables(lease, held);
     let largeObjects: LargeObjectGroup[] = [];
     const model = await this.#withJoined(held, async (session) => {
       await lockAllJoined(session, held);
@@ -436,6 +437,26 @@ async function unlessAborted<T>(
 /** Whether the tries before say that no worker has room for so much. */
 function wasTooLarge({ attempt, previous }: Lease): boolean {
   return previous === "over_budget" || (previous === "interrupted" && attempt > 2);
+}
+
+/**
+ * Definitions are read in one part, which nothing can cut.
+ *
+ * @throws `over_budget` when worker after worker was ended while it read them
+ */
+function refuseTooManyTables({ attempt, previous }: Lease, { locked }: HeldSnapshot): void {
+  if (previous !== "interrupted" || attempt <= 3) return;
+  throw new BackupError(
+    "over_budget",
+    `Cannot read the definitions of ${locked.length} tables: ${
+      attempt - 1
+    } workers were ended before they were done`,
+    {
+      hint: "Make the backup where no limits end a worker: deno task backup, on any computer. " +
+        "Or save chosen schemas, each in a backup of its own.",
+      details: { tables: locked.length },
+    },
+  );
 }
 
 /** @throws `insufficient_privilege` naming tables whose rows this role may not read */
