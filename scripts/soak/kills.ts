@@ -18,6 +18,8 @@ export interface KillTrialOptions {
   bytes: number;
   /** Kills in all: the trial goes on until there were so many. */
   kills: number;
+  /** Kills in one job, at most. @default 4 */
+  killsAJob?: number;
   seed: number;
   onStep?: (step: string) => void;
 }
@@ -36,14 +38,14 @@ export interface KillTrialReport {
 
 /** Milliseconds between two kills: from the first request of a worker to the end of its life. */
 const BETWEEN_MS = [150, 2000] as const;
-/** In one run; a run that is never left alone shows only that attempts are counted. */
-const KILLS_A_RUN = 4;
+/** In one job; one that is never left alone shows only that attempts are counted. */
+const KILLS_A_JOB = 4;
 /** The clock, more often than a project has it: the trial is about kills, not about waiting. */
 const TICK_MS = 2000;
 
 /** Runs the trial. */
 export async function tryKills(options: KillTrialOptions): Promise<KillTrialReport> {
-  const { server, bytes, kills, seed, onStep = () => {} } = options;
+  const { server, bytes, kills, killsAJob = KILLS_A_JOB, seed, onStep = () => {} } = options;
   const source = await connect({ url: server.sourceUrl });
   const report: KillTrialReport = {
     ...{ kills: 0, completed: 0, refused: {}, overLimit: 0, problems: [] },
@@ -53,7 +55,7 @@ export async function tryKills(options: KillTrialOptions): Promise<KillTrialRepo
     await using service = await startHostedService({ ...server, seed, tickMs: TICK_MS });
     for (let turn = 1; report.kills < kills; turn++) {
       await rewriteHistory(source, { bytes, seed: seed + turn });
-      const run = new Run(service, { report, seed: seed * 1000 + turn, kills });
+      const run = new Run(service, { report, seed: seed * 1000 + turn, kills, killsAJob });
       const backup = await run.job("backup-database", {});
       await run.verify();
       if (backup.status !== "completed") continue;
@@ -86,16 +88,23 @@ class Run {
   readonly #service: HostedService;
   readonly #report: KillTrialReport;
   readonly #most: number;
+  readonly #killsAJob: number;
   #seed: number;
 
   constructor(
     service: HostedService,
-    { report, seed, kills }: { report: KillTrialReport; seed: number; kills: number },
+    { report, seed, kills, killsAJob }: {
+      report: KillTrialReport;
+      seed: number;
+      kills: number;
+      killsAJob: number;
+    },
   ) {
     this.#service = service;
     this.#report = report;
     this.#seed = seed;
     this.#most = kills;
+    this.#killsAJob = killsAJob;
   }
 
   /** Runs a job to its end while its workers die. */
@@ -103,7 +112,7 @@ class Run {
     const report = this.#report;
     const killing = killAtRandom(this.#service.platform, {
       ...{ seed: this.#seed++, betweenMs: BETWEEN_MS },
-      most: Math.min(KILLS_A_RUN, this.#most - report.kills),
+      most: Math.min(this.#killsAJob, this.#most - report.kills),
     });
     const { job } = await this.#service.run(action, body).finally(() => {
       report.kills += killing.stop();

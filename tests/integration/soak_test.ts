@@ -12,7 +12,7 @@ import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 
 const SEED = 7;
 
-Deno.test("a bank at work comes out as of one moment from hosted workers that are killed", async () => {
+Deno.test("a bank at work comes out as of one moment from hosted workers", async () => {
   await using server = await startSoakServer({ pgCron: false });
   await server.emptyTarget();
   const report = await tryConsistency({
@@ -24,7 +24,6 @@ Deno.test("a bank at work comes out as of one moment from hosted workers that ar
   });
   assert.deepEqual(report.problems, []);
   assert.ok(report.load.transfers > 0 && report.load.changes > 0, JSON.stringify(report.load));
-  assert.ok(report.kills.backup + report.kills.restore > 0, "nobody was killed");
 
   const target = await connect({ url: server.targetUrl });
   try {
@@ -41,7 +40,7 @@ Deno.test("a bank at work comes out as of one moment from hosted workers that ar
 Deno.test("random kills in backups and restores end in whole results or clear errors", async () => {
   const reports = await Promise.all([0, 1].map(async (lane) => {
     await using server = await startSoakServer({ pgCron: false });
-    return await tryKills({ server, bytes: 5e6, kills: 10, seed: SEED + lane });
+    return await tryKills({ server, bytes: 5e6, kills: 10, killsAJob: 5, seed: SEED + lane });
   }));
   const { problems, kills, completed, refused } = sumOf(reports);
   assert.deepEqual(problems, [], `seed ${SEED}`);
