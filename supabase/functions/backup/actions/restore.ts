@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { secretReference } from "../core/settings.ts";
 import { startRestore } from "../usecases/start_restore.ts";
-import { TEST_BACKUP } from "../usecases/start_restore_test.ts";
+import { TEST_BACKUP } from "../usecases/start_test_restore.ts";
 import { defined, defineLongAction } from "./action.ts";
 
 /** What a restore test does not let be chosen. */

@@ -278,7 +278,8 @@ export class PartTables {
       });
       parts += found?.parts ?? 0;
       if (found?.next !== null && found?.next !== undefined) {
-        nextInMs = Math.min(nextInMs ?? Infinity, Math.ceil(found.next));
+        // A moment that has just passed would give minus zero.
+        nextInMs = Math.min(nextInMs ?? Infinity, Math.max(0, Math.ceil(found.next)));
       }
     }
     return { parts, nextInMs, workers: workers.size };

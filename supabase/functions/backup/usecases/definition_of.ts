@@ -13,7 +13,7 @@ import type { AskedJob } from "./job_request.ts";
 import { recordAudit } from "./record_audit.ts";
 import { defineBackup } from "./start_backup.ts";
 import { defineRestore } from "./start_restore.ts";
-import { defineRestoreTest } from "./start_restore_test.ts";
+import { defineRestoreTest } from "./start_test_restore.ts";
 import { defineVerify } from "./start_verify.ts";
 
 /** @throws `invalid_config`, `key_missing`, `key_wrong`, `storage_*` */

@@ -23,7 +23,7 @@ import type { RestoreRequest } from "./restore_database.ts";
 import { restoreCommand } from "./restore_command.ts";
 import { FIRST_OF_RESTORE, restoreInParts } from "./restore_in_parts.ts";
 import { startJob } from "./start_job.ts";
-import { startRestoreTest, TEST_BACKUP } from "./start_restore_test.ts";
+import { startRestoreTest, TEST_BACKUP } from "./start_test_restore.ts";
 import { syncBackups } from "./stored_backups.ts";
 
 /**
