@@ -41,7 +41,7 @@ export function growthTable(growths: readonly Growth[]): string {
       figure,
       before.toFixed(1),
       after.toFixed(1),
-      `${after >= before ? "+" : ""}${((after / before - 1) * 100).toFixed(0)} %`,
+      before <= 0 ? "" : `${((after / before - 1) * 100).toFixed(0)} %`,
       within ? "yes" : "no",
     ]),
   ]);
