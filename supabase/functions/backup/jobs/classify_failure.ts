@@ -36,8 +36,11 @@ export function pauseMs(attempt: number): number {
  */
 const FIRST_STEP_ATTEMPTS = 3;
 
-/** Tries of a part before it is believed that no worker has room for it. */
-const ROOM_ATTEMPTS = 3;
+/**
+ * Tries of a part before it is believed that no worker has room for it. Several, because a platform that
+ * ends its workers for reasons of its own looks the same.
+ */
+export const ROOM_ATTEMPTS = 5;
 
 /** Whether to try again, begin again or give up. */
 export function classifyFailure(

@@ -263,7 +263,7 @@ Deno.test("runWorker() counts a try whose worker was used up: the part may be th
   assert.deepEqual([lease?.attempt, lease?.previous], [2, "interrupted"]);
 });
 
-Deno.test("runWorker() believes after four tries that no worker has room for a part", async () => {
+Deno.test("runWorker() believes after six tries that no worker has room for a part", async () => {
   const { clock, nowMs } = quickClock();
   let tries = 0;
   const definition = define([part("a", 1)], () => {
@@ -272,7 +272,7 @@ Deno.test("runWorker() believes after four tries that no worker has room for a p
   });
   const { store, job } = await begin(definition, { nowMs, maxAttempts: 8 });
   await worker(definition, { store, clock });
-  assert.equal(tries, 4);
+  assert.equal(tries, 6);
   assert.equal(job.error?.code, "over_budget");
 });
 

@@ -27,6 +27,7 @@ import {
   type SnapshotHolder,
   waiterRemarks,
 } from "../dump/mod.ts";
+import { ROOM_ATTEMPTS } from "../jobs/classify_failure.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import { pinSettings, refuseViewsOfUsers } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
@@ -445,7 +446,7 @@ function wasTooLarge({ attempt, previous }: Lease): boolean {
  * @throws `over_budget` when worker after worker was ended while it read them
  */
 function refuseTooManyTables({ attempt, previous }: Lease, { locked }: HeldSnapshot): void {
-  if (previous !== "interrupted" || attempt <= 3) return;
+  if (previous !== "interrupted" || attempt <= ROOM_ATTEMPTS) return;
   throw new BackupError(
     "over_budget",
     `Cannot read the definitions of ${locked.length} tables: ${

@@ -22,15 +22,15 @@ async function readDefinitions(tries: Pick<Lease, "attempt" | "previous">): Prom
 }
 
 Deno.test("backupInParts() gives definitions up that end worker after worker, and says what to do", async () => {
-  const error = await readDefinitions({ attempt: 4, previous: "interrupted" });
+  const error = await readDefinitions({ attempt: 6, previous: "interrupted" });
   assert.ok(error instanceof BackupError);
   assert.equal(error.code, "over_budget");
-  assert.match(error.message, /^Cannot read the definitions of 2 tables: 3 workers/);
+  assert.match(error.message, /^Cannot read the definitions of 2 tables: 5 workers/);
   assert.match(error.hint ?? "", /task backup/);
 });
 
 Deno.test("backupInParts() reads definitions again after fewer losses, and after other failures", async () => {
-  for (const [attempt, previous] of [[3, "interrupted"], [4, "database_unreachable"]] as const) {
+  for (const [attempt, previous] of [[5, "interrupted"], [6, "database_unreachable"]] as const) {
     const error = await readDefinitions({ attempt, previous });
     assert.equal((error as BackupError).code, "database_unreachable");
   }
