@@ -2,7 +2,7 @@
  * Every case of the corpus goes through a backup into an empty database; a real pg_dump must not be able
  * to tell the two apart, except where pg_dump's own round trip of the same database loses the same.
  *
- * `CORPUS_PAIRS` (such as `15:15,17:18:4`) chooses servers and, with a third number, that what is restored
+ * `CORPUS_PAIRS` (such as `15:15,17:18:4`; nothing for none) chooses servers and, with a third number, that what is restored
  * is a backup in parts of a few kilobytes by so many workers, which must hold the same as one by one
  * worker, and that it is restored in small parts by as many. `CORPUS=all` takes all servers; `CORPUS_CASES` is a part of the cases' names.
  *
@@ -46,7 +46,8 @@ interface Pair {
 
 const ALL = "15:15,15:15:4,16:16:4,17:17,17:17:4,18:18:4,15:17:4,17:18";
 const DEFAULT = Deno.env.get("CORPUS") === "all" ? ALL : "15:15,17:17:4";
-const PAIRS = (Deno.env.get("CORPUS_PAIRS") ?? DEFAULT).split(",").map((pair): Pair => {
+const NAMES = (Deno.env.get("CORPUS_PAIRS") ?? DEFAULT).split(",").filter((name) => name !== "");
+const PAIRS = NAMES.map((pair): Pair => {
   const [from, to, workers = 1] = pair.split(":").map(Number);
   return { from: from as PostgresMajor, to: to as PostgresMajor, workers };
 });
