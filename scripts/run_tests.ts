@@ -23,7 +23,8 @@ const CORPUS_TEST = "tests/integration/corpus_test.ts";
 const GROUPS: Group[] = [
   {
     name: "all but the corpus",
-    args: [`--ignore=${CORPUS_TEST}`, "supabase", "scripts", "tests"],
+    paths: ["supabase", "scripts", "tests"],
+    env: { CORPUS_PAIRS: "" }, // --ignore is not heeded by old runtimes
   },
   ...CORPUS.map((pair) => ({
     name: `corpus ${pair}`,

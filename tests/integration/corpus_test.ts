@@ -2,9 +2,10 @@
  * Every case of the corpus goes through a backup into an empty database; a real pg_dump must not be able
  * to tell the two apart, except where pg_dump's own round trip of the same database loses the same.
  *
- * `CORPUS_PAIRS` (such as `15:15,17:18:4`; nothing for none) chooses servers and, with a third number, that what is restored
- * is a backup in parts of a few kilobytes by so many workers, which must hold the same as one by one
- * worker, and that it is restored in small parts by as many. `CORPUS=all` takes all servers; `CORPUS_CASES` is a part of the cases' names.
+ * `CORPUS_PAIRS` (such as `15:15,17:18:4`; empty for none) chooses servers. With a third number, what is
+ * restored is a backup in parts of a few kilobytes by so many workers, which must hold the same as one by
+ * one worker, and it is restored in small parts by as many. `CORPUS=all` takes all servers; `CORPUS_CASES`
+ * is a part of the cases' names.
  *
  * @module
  */
