@@ -21,20 +21,20 @@ const CORPUS = Deno.env.get("CORPUS_PAIRS")?.split(",") ??
 const INTEGRATION = "tests/integration";
 const CORPUS_TEST = "corpus_test.ts";
 
-/** Groups of about the same length leave neither of the two processes alone at the end. */
+/** Many groups, the longest first, leave neither of the two processes alone for long at the end. */
 const INTEGRATION_GROUPS = 3;
 
 const GROUPS: Group[] = [
-  {
-    name: "units and acceptance",
-    paths: ["supabase", "scripts", "tests/acceptance", "tests/support"],
-  },
+  ...integrationGroups(),
   ...CORPUS.map((pair) => ({
     name: `corpus ${pair}`,
     paths: [`${INTEGRATION}/${CORPUS_TEST}`],
     env: { CORPUS_PAIRS: pair },
   })),
-  ...integrationGroups(),
+  {
+    name: "units and acceptance",
+    paths: ["supabase", "scripts", "tests/acceptance", "tests/support"],
+  },
 ];
 
 function integrationGroups(): Group[] {
