@@ -16,7 +16,6 @@ import {
   readDatabase,
   sessionHolder,
 } from "../../supabase/functions/backup/dump/mod.ts";
-import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { pinSettings } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import {
@@ -29,8 +28,7 @@ import {
   type BackupRequest,
 } from "../../supabase/functions/backup/usecases/backup_database.ts";
 import { DUMP_OPTIONS } from "../support/memory_backup.ts";
-import { testServer } from "../support/servers.ts";
-import { untilWaiting } from "../support/snapshot_database.ts";
+import { untilWaiting, withDatabase } from "../support/snapshot_database.ts";
 
 const SAMPLE = `
   create table wide (id int primary key, note text);
@@ -49,32 +47,6 @@ const SAMPLE = `
   alter table whole attach partition upper_half for values from (10) to (20);
   insert into whole select i from generate_series(0, 19) i;
 `;
-
-interface Scratch {
-  url: string;
-  open: () => Promise<Session>;
-}
-
-async function scratch(work: (database: Scratch) => Promise<void>): Promise<void> {
-  const server = await testServer(17);
-  const name = `fd_backup_${crypto.randomUUID().slice(0, 8)}`;
-  const url = server.url(name);
-  const sessions: Session[] = [];
-  const admin = await connect({ url: server.url() });
-  await admin.execute(`CREATE DATABASE "${name}"`);
-  try {
-    const open = async () => {
-      const session = await connect({ url });
-      sessions.push(session);
-      return session;
-    };
-    await work({ url, open });
-  } finally {
-    for (const session of sessions) await session.close();
-    await admin.execute(`DROP DATABASE "${name}" WITH (FORCE)`);
-    await admin.close();
-  }
-}
 
 async function newRepository(): Promise<Repository> {
   return await createRepository({ storage: memoryStorage(), key: null });
@@ -121,7 +93,7 @@ async function readRows(repository: Repository, backupId: string) {
 }
 
 Deno.test("backupDatabase() gives the same rows in small parts with four workers as in one piece", async () => {
-  await scratch(async (database) => {
+  await withDatabase(17, async (database) => {
     await (await database.open()).execute(SAMPLE);
     const repository = await newRepository();
     const large = await backup(database, repository, { jobs: 1 });
@@ -145,7 +117,7 @@ Deno.test("backupDatabase() gives the same rows in small parts with four workers
 });
 
 Deno.test("backupDatabase() adds nothing to the repository when nothing has changed", async () => {
-  await scratch(async (database) => {
+  await withDatabase(17, async (database) => {
     await (await database.open()).execute(SAMPLE);
     const repository = await newRepository();
     const limits = { partBytes: 16_384, maxPartBytes: 100_000 };
@@ -167,7 +139,7 @@ Deno.test("openSnapshot() begins again when tables come, go or are rewritten bef
       ["ALTER TABLE gone RENAME TO moved", ["moved", "other"]],
     ] as const
   ) {
-    await scratch(async (database) => {
+    await withDatabase(17, async (database) => {
       const [coordinator, real, other] = [
         await database.open(),
         await database.open(),
@@ -199,7 +171,7 @@ Deno.test("openSnapshot() begins again when tables come, go or are rewritten bef
 });
 
 Deno.test("openSnapshot() gives up by name when tables never hold still", async () => {
-  await scratch(async (database) => {
+  await withDatabase(17, async (database) => {
     const [coordinator, real, other] = [
       await database.open(),
       await database.open(),
@@ -224,7 +196,7 @@ Deno.test("openSnapshot() gives up by name when tables never hold still", async 
 });
 
 Deno.test("openSnapshot() names the table that somebody else has locked", async () => {
-  await scratch(async (database) => {
+  await withDatabase(17, async (database) => {
     const [coordinator, finder, other] = [
       await database.open(),
       await database.open(),
@@ -240,7 +212,7 @@ Deno.test("openSnapshot() names the table that somebody else has locked", async 
 });
 
 Deno.test("copyUnit() goes past those who wait for its table, once for all units", async () => {
-  await scratch(async (database) => {
+  await withDatabase(17, async (database) => {
     const [observer, worker, writer] = [
       await database.open(),
       await database.open(),
@@ -276,7 +248,7 @@ Deno.test("copyUnit() goes past those who wait for its table, once for all units
 
 Deno.test("backupDatabase() says who waited for it, and gives way to them if asked", async () => {
   for (const yieldAfterMs of [null, 0]) {
-    await scratch(async (database) => {
+    await withDatabase(17, async (database) => {
       const [observer, waiting] = [await database.open(), await database.open()];
       await observer.execute("CREATE TABLE t AS SELECT i FROM generate_series(1, 100) i");
       const repository = await newRepository();
@@ -309,7 +281,7 @@ Deno.test("backupDatabase() says who waited for it, and gives way to them if ask
 });
 
 Deno.test("backupDatabase() names damaged rows, and leaves them out and marks them if asked", async () => {
-  await scratch(async (database) => {
+  await withDatabase(17, async (database) => {
     const session = await database.open();
     await session.execute(SAMPLE);
     await session.execute("CREATE EXTENSION pg_surgery");
@@ -340,7 +312,7 @@ Deno.test("backupDatabase() names damaged rows, and leaves them out and marks th
 });
 
 Deno.test("backupDatabase() refuses tables that it would not see whole", async () => {
-  await scratch(async (database) => {
+  await withDatabase(17, async (database) => {
     const session = await database.open();
     const role = `fd_reader_${crypto.randomUUID().slice(0, 8)}`;
     await session.execute(
@@ -372,7 +344,7 @@ Deno.test("backupDatabase() refuses tables that it would not see whole", async (
 });
 
 Deno.test("backupDatabase() saves large objects in parts, also for a role that may not read the catalog", async () => {
-  await scratch(async (database) => {
+  await withDatabase(17, async (database) => {
     const session = await database.open();
     const role = `fd_writer_${crypto.randomUUID().slice(0, 8)}`;
     await session.execute(

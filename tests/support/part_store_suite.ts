@@ -5,23 +5,18 @@
  */
 import assert from "node:assert/strict";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
-import { newJobId } from "../../supabase/functions/backup/core/ids.ts";
-import { type Job, type JobKind, newJob } from "../../supabase/functions/backup/core/job.ts";
-import type { JobBounds, Lease, NewPart } from "../../supabase/functions/backup/core/part.ts";
-import type { PartStore } from "../../supabase/functions/backup/jobs/part_store.ts";
-
-/** A store under test. */
-export interface TestedStore {
-  store: PartStore;
-  /** Moves the store's clock. */
-  advance(ms: number): void;
-  /** The job as users see it. */
-  job(jobId: string, kind: JobKind): Promise<Job | null | undefined>;
-}
-
-const BOUNDS: JobBounds = { maxWorkers: 10, maxAttempts: 3, maxRounds: 2 };
-/** So long that the time that really passes does not matter. */
-const LEASE = { leaseMs: 1_000_000 };
+import type { Lease } from "../../supabase/functions/backup/core/part.ts";
+import {
+  begin,
+  BOUNDS,
+  claim,
+  end,
+  final,
+  isConflict,
+  LEASE,
+  part,
+  type TestedStore,
+} from "./tested_store.ts";
 
 /** Registers the suite. `open` gives a store without jobs. */
 export function testPartStore(
@@ -357,49 +352,4 @@ export function testPartStore(
     assert.equal(await store.claim({ worker: "w", ...LEASE }), null);
     assert.equal((await tested.job(job.jobId, "backup"))?.status, "cancelled");
   });
-}
-
-/** A part for tests. */
-export function part(step: number, name: string, bytes = 0): NewPart {
-  return { step, name, payload: null, bytes };
-}
-
-function final() {
-  const error = new BackupError("damaged_source", "Cannot read it: it is broken");
-  return { kind: "final" as const, error };
-}
-
-async function begin(
-  { store }: Pick<TestedStore, "store">,
-  parts: NewPart[],
-  { bounds = BOUNDS, kind = "backup" as JobKind, request = null as NewPart["payload"] } = {},
-): Promise<Job> {
-  const at = new Date();
-  const jobId = newJobId(kind, at);
-  const backupId = kind === "backup" ? jobId : null;
-  const rest = { type: "database" as const, reason: null, createdBy: "test" };
-  const job = newJob({ jobId, kind, backupId, ...rest }, at);
-  await store.begin(job, { parts, bounds, request });
-  return job;
-}
-
-async function claim(store: PartStore, worker = "w"): Promise<Lease> {
-  const lease = await store.claim({ worker, ...LEASE });
-  assert.ok(lease !== null);
-  return lease;
-}
-
-/** The end part is the last one, and the store then knows nothing of the job. */
-async function end(store: PartStore, jobId: string, how: string): Promise<void> {
-  const lease = await store.claim({ worker: "w", ...LEASE, jobId });
-  assert.deepEqual([lease?.name, lease?.payload], ["end", how]);
-  assert.equal(await store.complete(lease!, { result: null }), "recorded");
-  assert.equal(await store.claim({ worker: "w", ...LEASE, jobId }), null);
-  assert.deepEqual(await store.waiting({ jobId }), { parts: 0, nextInMs: null, workers: 0 });
-  assert.equal(await store.find(jobId), null);
-}
-
-function isConflict(jobId: string) {
-  return (error: unknown) =>
-    error instanceof BackupError && error.code === "conflict" && error.message.includes(jobId);
 }
