@@ -1,0 +1,137 @@
+/**
+ * What a backup of anything but a database is made of: items. A function, a section of the
+ * configuration, a secret's name and an object of Storage are one item each, and all four types are
+ * listed, saved, verified and restored by the same use-cases; only sources and targets differ.
+ *
+ * @module
+ */
+import type { Piece } from "./model.ts";
+import type { Json } from "./part.ts";
+
+/** Types of backup that are made of items. */
+export const ITEM_TYPES = ["function", "config", "secrets", "files"] as const;
+
+/** One of {@linkcode ITEM_TYPES}. */
+export type ItemType = typeof ITEM_TYPES[number];
+
+/** Facts of an item that are small and not secret to its owner; what they are, its source says. */
+export type ItemFacts = { [name: string]: Json };
+
+/** An item as its source lists it, before anything of it is read. */
+export interface ListedItem {
+  /** Unique within the backup: a function's slug, a section's name, `bucket/object name`. */
+  key: string;
+  /**
+   * What the source says of its version. The same key and revision as in the backup before means the
+   * same content, which is then referred to and not read again. Null when the source cannot tell.
+   */
+  revision: string | null;
+  facts: ItemFacts;
+  /** Bytes that reading it will move, by the source; 0 when unknown. */
+  sizeBytes: number;
+}
+
+/** One content of an item, in chunks. */
+export interface ItemContent {
+  /** Within the item: a path of a source file, `bundle`, `object`. */
+  name: string;
+  bytes: number;
+  /** SHA-256 of the bytes, in hexadecimal. */
+  sha256: string;
+  pieces: Piece[];
+}
+
+/** Why an item or a section could not be saved or restored, while the rest could. */
+export interface ItemFailure {
+  code: string;
+  message: string;
+  hint?: string;
+}
+
+/** An item as a backup keeps it: one line. */
+export interface SavedItem extends ListedItem {
+  contents: ItemContent[];
+  /** When its content was read, ISO 8601 in UTC; an unchanged one keeps the time of its first backup. */
+  savedAt: string;
+  /** Set when it was listed and could not be saved; it then has no contents. */
+  failure?: ItemFailure;
+}
+
+/** What reading an item gives. */
+export interface ReadItem {
+  /** In place of what the listing said, where reading tells it better. */
+  revision?: string | null;
+  facts?: ItemFacts;
+  contents: { name: string; body: Uint8Array | AsyncIterable<Uint8Array> }[];
+}
+
+/** A page of a listing. */
+export interface ItemPage {
+  items: ListedItem[];
+  /** Where the next page begins; null when this was the last. Survives JSON and another worker. */
+  next: string | null;
+}
+
+/** What a backup says of the source as a whole. */
+export interface ItemSourceFacts {
+  /** Ref of the project, null outside Supabase. */
+  projectRef: string | null;
+  /** Of the source, such as settings of buckets or a drift between rows and objects; may be empty. */
+  facts: ItemFacts;
+  /** Parts that could not be read at all, each with its reason: they make the backup partial. */
+  missing: { what: string; failure: ItemFailure }[];
+  /** Parts that were left out on purpose or for want of a token, in words. */
+  skipped: { what: string; reason: string }[];
+}
+
+/** Something that a backup of items is made from. */
+export interface ItemSource {
+  readonly type: ItemType;
+  /** Asked once, before the first page. @throws what makes the whole backup fail */
+  describe(signal: AbortSignal): Promise<ItemSourceFacts>;
+  /** Items in a fixed order, a bounded number at a time. @param after `next` of the page before */
+  page(after: string | null, signal: AbortSignal): Promise<ItemPage>;
+  /**
+   * Reads one item. Its contents are consumed one after the other and may be of any size.
+   *
+   * @returns null when it is gone meanwhile, which is recorded as such
+   * @throws `BackupError`: told of this item alone, unless its code stands for the source as a whole
+   */
+  read(item: ListedItem, signal: AbortSignal): Promise<ReadItem | null>;
+}
+
+/** What is to be done with one item at a restore. */
+export interface ItemStep {
+  key: string;
+  /** `by-hand`: nothing that software may do, the person must supply it. */
+  action: "create" | "replace" | "keep" | "by-hand";
+  /** For people: `deploy function hello (version 3)`. */
+  title: string;
+  /** What changes, in the words of the type: fields with both values, a list of settings. */
+  difference?: Json;
+  /** What could go wrong or cannot be undone. */
+  hazards?: string[];
+}
+
+/** What became of a step. */
+export interface ItemResult {
+  key: string;
+  outcome: "done" | "kept" | "by-hand" | "failed";
+  failure?: ItemFailure;
+  /** What was found afterwards, as far as it was checked. */
+  checked?: string;
+}
+
+/** Reads a content back from the repository, checked. */
+export type OpenContent = (content: ItemContent) => AsyncIterable<Uint8Array>;
+
+/** Something that items are restored into. Both methods may be called again after a worker died. */
+export interface ItemTarget {
+  /** Looks at the target and says what would be done; changes nothing. Steps come in order of need. */
+  plan(items: readonly SavedItem[], signal: AbortSignal): Promise<ItemStep[]>;
+  /** Does one step and checks it from outside. @throws `BackupError`: told of this item alone */
+  apply(
+    step: ItemStep,
+    work: { item: SavedItem; open: OpenContent; signal: AbortSignal },
+  ): Promise<ItemResult>;
+}
