@@ -19,7 +19,10 @@ export type ItemFacts = { [name: string]: Json };
 
 /** An item as its source lists it, before anything of it is read. */
 export interface ListedItem {
-  /** Unique within the backup: a function's slug, a section's name, `bucket/object name`. */
+  /**
+   * Unique within the backup: a function's slug, a section's name, `bucket/object name`. A source lists
+   * its items in ascending order of {@linkcode compareKeys}.
+   */
   key: string;
   /**
    * What the source says of its version. The same key and revision as in the backup before means the
@@ -36,8 +39,8 @@ export interface ItemContent {
   /** Within the item: a path of a source file, `bundle`, `object`. */
   name: string;
   bytes: number;
-  /** SHA-256 of the bytes, in hexadecimal. */
-  sha256: string;
+  /** SHA-256 of the bytes, in hexadecimal; null for a content that several workers read in ranges. */
+  sha256: string | null;
   pieces: Piece[];
 }
 
@@ -98,6 +101,16 @@ export interface ItemSource {
    * @throws `BackupError`: told of this item alone, unless its code stands for the source as a whole
    */
   read(item: ListedItem, signal: AbortSignal): Promise<ReadItem | null>;
+  /**
+   * Bytes [from, to) of an item with one content named `object`, for items too large for one worker.
+   * Sources without it give every item whole.
+   *
+   * @returns null when it is gone; `revision` tells whether all ranges are of the same version
+   */
+  readRange?(
+    item: ListedItem,
+    range: { from: number; to: number; signal: AbortSignal },
+  ): Promise<{ revision: string | null; body: AsyncIterable<Uint8Array> } | null>;
 }
 
 /** What is to be done with one item at a restore. */
@@ -116,22 +129,67 @@ export interface ItemStep {
 /** What became of a step. */
 export interface ItemResult {
   key: string;
-  outcome: "done" | "kept" | "by-hand" | "failed";
+  /** `paused`: not done yet, and to be gone on with from `resume`, maybe by another worker. */
+  outcome: "done" | "kept" | "by-hand" | "failed" | "paused";
+  /** Where to go on; survives JSON. */
+  resume?: Json;
   failure?: ItemFailure;
   /** What was found afterwards, as far as it was checked. */
   checked?: string;
 }
 
 /** Reads a content back from the repository, checked. */
-export type OpenContent = (content: ItemContent) => AsyncIterable<Uint8Array>;
+export type OpenContent = (
+  content: ItemContent,
+  range?: { from: number },
+) => AsyncIterable<Uint8Array>;
+
+/** What a target does a step with. */
+export interface ItemWork {
+  item: SavedItem;
+  open: OpenContent;
+  /** What an earlier call returned as `resume`; null at the beginning. It may have gone further since. */
+  resume: Json;
+  /** After so many bytes of content a call returns `paused`, so that no worker runs out of its time. */
+  maxBytes: number;
+  signal: AbortSignal;
+}
 
 /** Something that items are restored into. Both methods may be called again after a worker died. */
 export interface ItemTarget {
   /** Looks at the target and says what would be done; changes nothing. Steps come in order of need. */
   plan(items: readonly SavedItem[], signal: AbortSignal): Promise<ItemStep[]>;
   /** Does one step and checks it from outside. @throws `BackupError`: told of this item alone */
-  apply(
-    step: ItemStep,
-    work: { item: SavedItem; open: OpenContent; signal: AbortSignal },
-  ): Promise<ItemResult>;
+  apply(step: ItemStep, work: ItemWork): Promise<ItemResult>;
+}
+
+/**
+ * Order of keys: what stands before the first `/`, then the rest, both by their UTF-8 bytes, as
+ * `ORDER BY bucket_id COLLATE "C", name COLLATE "C"` and as buckets list their objects.
+ */
+export function compareKeys(a: string, b: string): number {
+  const [first, second] = [a.indexOf("/"), b.indexOf("/")];
+  if (first < 0 && second < 0) return compareBytes(a, b);
+  const [headOfA, headOfB] = [
+    first < 0 ? a : a.slice(0, first),
+    second < 0 ? b : b.slice(0, second),
+  ];
+  return compareBytes(headOfA, headOfB) || compareBytes(a, b);
+}
+
+/** Code points sort as UTF-8 bytes do; UTF-16 units do not, above U+D800. */
+function compareBytes(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) {
+    const [left, right] = [a.charCodeAt(at), b.charCodeAt(at)];
+    if (left === right) continue;
+    const [leftIsHalf, rightIsHalf] = [isSurrogate(left), isSurrogate(right)];
+    if (leftIsHalf !== rightIsHalf) return leftIsHalf ? 1 : -1;
+    return left - right;
+  }
+  return a.length - b.length;
+}
+
+function isSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdfff;
 }
