@@ -14,17 +14,14 @@ await runCommand({
   async run(values, { signal }) {
     const repository = await openCommandRepository(values);
     const { backups, damaged } = await repository.listBackups({ signal });
-    const lines = backups.map(({ backupId, createdAt, origin, totals, source, reason }) =>
-      [
-        backupId,
-        createdAt,
-        origin,
-        source.database,
-        `${totals.rows} rows`,
-        formatBytes(totals.rawBytes),
-        reason ?? "",
-      ].join("  ").trimEnd()
-    );
+    const lines = backups.map((record) => {
+      const { backupId, createdAt, origin, totals, reason } = record;
+      const what = record.type === "database"
+        ? [record.source.database, `${record.totals.rows} rows`]
+        : [record.type, `${record.totals.items} items${record.partial ? ", partial" : ""}`];
+      return [backupId, createdAt, origin, ...what, formatBytes(totals.rawBytes), reason ?? ""]
+        .join("  ").trimEnd();
+    });
     for (const { backupId, message } of damaged) lines.push(`${backupId}  damaged: ${message}`);
     return {
       json: { backups, damaged },

@@ -12,7 +12,10 @@ import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import type { JobDefinition } from "../../supabase/functions/backup/jobs/job_definition.ts";
 import { runWorker } from "../../supabase/functions/backup/jobs/run_worker.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
-import { createRepository, type Manifest } from "../../supabase/functions/backup/repository/mod.ts";
+import {
+  createRepository,
+  type DatabaseManifest,
+} from "../../supabase/functions/backup/repository/mod.ts";
 import { State } from "../../supabase/functions/backup/state/state.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
 import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
@@ -98,7 +101,7 @@ Deno.test("a backup has the same content whether one worker makes it or four", a
       execute format('create table small_%s as select %s as a, repeat(''x'', %s) as b', i, i, i * 20);
     end loop; end $$;
     select lo_from_bytea(0, convert_to(repeat('large object ', 1000), 'UTF8'))`);
-  const manifestWith = async (jobs: number): Promise<Manifest> => {
+  const manifestWith = async (jobs: number): Promise<DatabaseManifest> => {
     const repository = await createRepository({ storage: memoryStorage(), key: null });
     const record = await backupDatabase({
       connect: () => connect({ url: source.url }),

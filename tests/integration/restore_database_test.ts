@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
-import type { BackupRecord } from "../../supabase/functions/backup/repository/mod.ts";
+import type { DatabaseRecord } from "../../supabase/functions/backup/repository/mod.ts";
 import { compareModels } from "../../supabase/functions/backup/restore/mod.ts";
 import { type MemoryBackup, scratchDatabase } from "../support/memory_backup.ts";
 import { backupWithoutRoles, failure, restoreBackup } from "../support/restore_backup.ts";
@@ -203,7 +203,7 @@ Deno.test("restoreDatabase() makes the safety backup while nobody can write", as
         );
         seen.push(error.code);
         assert.equal((await target.run("select * from app.orders")).length, 1000);
-        return { backupId: "safety" } as BackupRecord;
+        return { backupId: "safety" } as DatabaseRecord;
       },
     },
   });

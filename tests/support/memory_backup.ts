@@ -10,7 +10,11 @@ import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { pinSettings } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
 import { quoteIdentifier } from "../../supabase/functions/backup/postgres/quote.ts";
 import type { Row, Session } from "../../supabase/functions/backup/postgres/session.ts";
-import type { OpenedBackup, Repository } from "../../supabase/functions/backup/repository/mod.ts";
+import type {
+  BackupType,
+  OpenedBackup,
+  Repository,
+} from "../../supabase/functions/backup/repository/mod.ts";
 import type { BackupFacts } from "../../supabase/functions/backup/restore/mod.ts";
 
 /** Settings that save everything. */
@@ -113,7 +117,9 @@ async function fingerprint(session: Session, entry: Entry, expression: string | 
 export function asRepository(backup: MemoryBackup): Repository {
   const { facts } = backup;
   const part: Partial<Repository> = {
-    readBackup: () => Promise.resolve({ manifest: facts } as unknown as OpenedBackup),
+    readBackup:
+      (<T extends BackupType>() =>
+        Promise.resolve({ manifest: facts } as unknown as OpenedBackup<T>)),
     readLines: async function* <T>(lines: unknown) {
       yield* lines as T[];
     },

@@ -7,7 +7,7 @@ import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import type { DataPart, Piece } from "../../supabase/functions/backup/core/model.ts";
 import type {
   BackupRecord,
-  Manifest,
+  DatabaseManifest,
   Repository,
 } from "../../supabase/functions/backup/repository/mod.ts";
 
@@ -17,7 +17,7 @@ export const SAMPLE_KEY = new Secret(
 );
 
 /** The facts of a source that does not exist. */
-export const SAMPLE_SOURCE: Manifest["source"] = {
+export const SAMPLE_SOURCE: DatabaseManifest["source"] = {
   systemIdentifier: "7000000000000000001",
   database: "postgres",
   serverVersion: 170010,
@@ -54,7 +54,7 @@ export async function writeSampleBackup(
     pieces: pieces[part] ?? [],
     fingerprint: null,
   }));
-  const manifest: Manifest = {
+  const manifest: DatabaseManifest = {
     format: 1,
     backupId,
     type: "database",

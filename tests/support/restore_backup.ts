@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
-import type { BackupRecord } from "../../supabase/functions/backup/repository/mod.ts";
+import type { DatabaseRecord } from "../../supabase/functions/backup/repository/mod.ts";
 import {
   restoreDatabase,
   type RestoreDatabaseOptions,
@@ -31,7 +31,7 @@ export async function restoreBackup(
     repository: asRepository(backup),
     backupId: "latest",
     request,
-    safetyBackup: () => Promise.resolve({ backupId: "safety" } as BackupRecord),
+    safetyBackup: () => Promise.resolve({ backupId: "safety" } as DatabaseRecord),
     clock: systemClock,
     writtenBy: "test",
     ...given,

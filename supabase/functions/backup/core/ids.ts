@@ -4,6 +4,8 @@
  * @module
  */
 
+import { JOB_TYPES, type JobType } from "./job.ts";
+
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
 /** `length` random characters of Crockford's base 32. */
@@ -18,15 +20,24 @@ export function randomId(length: number): string {
 export type JobPrefix = "backup" | "restore" | "verify" | "safety";
 
 /**
- * A job's id: kind, moment in UTC to the millisecond, ten random characters. Ids sort by time.
+ * A job's id: kind, moment in UTC to the millisecond, what it is of unless that is the database, ten random
+ * characters. Ids sort by time.
  *
  * @example
  * ```ts
  * newJobId("backup", new Date(0)); // "backup_19700101T000000000Z_…"
+ * newJobId("backup", new Date(0), "files"); // "backup_19700101T000000000Z_files_…"
  * ```
  */
-export function newJobId(prefix: JobPrefix, at: Date): string {
-  return `${prefix}_${at.toISOString().replace(/[-:.]/g, "")}_${randomId(10)}`;
+export function newJobId(prefix: JobPrefix, at: Date, type: JobType = "database"): string {
+  const of = type === "database" ? "" : `${type}_`;
+  return `${prefix}_${at.toISOString().replace(/[-:.]/g, "")}_${of}${randomId(10)}`;
+}
+
+/** What a job id says it is of. */
+export function typeOfJobId(id: string): JobType {
+  const said = /^[a-z]+_[0-9TZ]+_([a-z]+)_/.exec(id)?.[1];
+  return JOB_TYPES.find((type) => type === said) ?? "database";
 }
 
 /** The moment that a job id tells; null when it is not of {@linkcode newJobId}'s making. */

@@ -5,8 +5,9 @@
  */
 import { fromUtf8, utf8 } from "../core/bytes.ts";
 import { BackupError, toBackupError } from "../core/errors.ts";
-import { isJobId, momentOfJobId } from "../core/ids.ts";
-import type { DataPart } from "../core/model.ts";
+import { isJobId, momentOfJobId, typeOfJobId } from "../core/ids.ts";
+import type { SavedItem } from "../core/items.ts";
+import type { DataPart, Piece } from "../core/model.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { readLines } from "./lines.ts";
 import { mapConcurrent } from "./map_concurrent.ts";
@@ -21,12 +22,58 @@ import {
   manifestPath,
   MANIFESTS,
 } from "./paths.ts";
-import type { BackupFacts, BackupList, BackupRecord, Manifest, OpenedBackup } from "./types.ts";
+import type {
+  BackupFacts,
+  BackupList,
+  BackupRecord,
+  BackupType,
+  LinesRef,
+  Manifest,
+  OpenedBackup,
+  RecordOf,
+} from "./types.ts";
 
 /** Requests for single objects at once. */
 const CONCURRENCY = 8;
 /** Up to so many chunks are asked for one by one; more are found by listing. */
 const ASK_SINGLY = 64;
+
+/** Lists of lines that a manifest itself names. */
+export function linesOf(manifest: Manifest): LinesRef[] {
+  if (manifest.type === "database") {
+    return [manifest.entries, manifest.tableData, manifest.dataParts];
+  }
+  return [...manifest.pages.map(({ items }) => items), manifest.deleted];
+}
+
+/** A run of bytes that a backup refers to, by the name of what it belongs to. */
+export interface Referred {
+  object: string;
+  bytes: number;
+  pieces: Piece[];
+}
+
+/** All rows or contents of a backup, by its lines. */
+export async function* referredOf(
+  chunks: ChunkStore,
+  manifest: Manifest,
+  signal?: AbortSignal,
+): AsyncIterable<Referred> {
+  if (manifest.type === "database") {
+    for await (const each of readLines<DataPart>(chunks, manifest.dataParts, signal)) {
+      const { entry, part, rawBytes, pieces } = each;
+      yield { object: `${entry} part ${part}`, bytes: rawBytes, pieces };
+    }
+    return;
+  }
+  for (const page of manifest.pages) {
+    for await (const { key, contents } of readLines<SavedItem>(chunks, page.items, signal)) {
+      for (const { name, bytes, pieces } of contents) {
+        yield { object: `${key} ${name}`, bytes, pieces };
+      }
+    }
+  }
+}
 
 /** Everything that a manifest refers to, each name once. */
 export async function* chunksOf(
@@ -35,14 +82,14 @@ export async function* chunksOf(
   signal?: AbortSignal,
 ): AsyncIterable<string> {
   const seen = new Set<string>();
-  for (const ref of [manifest.entries, manifest.tableData, manifest.dataParts]) {
+  for (const ref of linesOf(manifest)) {
     for (const { name } of ref.chunks) {
       if (!seen.has(name)) yield name;
       seen.add(name);
     }
   }
-  for await (const part of readLines<DataPart>(chunks, manifest.dataParts, signal)) {
-    for (const { chunk } of part.pieces) {
+  for await (const { pieces } of referredOf(chunks, manifest, signal)) {
+    for (const { chunk } of pieces) {
       if (!seen.has(chunk)) yield chunk;
       seen.add(chunk);
     }
@@ -50,53 +97,68 @@ export async function* chunksOf(
 }
 
 /** See `Repository.commitBackup`. */
-export async function commitBackup(
+export async function commitBackup<M extends Manifest>(
   chunks: ChunkStore,
-  manifest: Manifest,
+  manifest: M,
   options: { facts: BackupFacts; signal?: AbortSignal },
-): Promise<BackupRecord> {
+): Promise<RecordOf<M["type"]>> {
   const { facts, signal } = options;
   const { objects } = chunks;
-  if (!isJobId(manifest.backupId)) {
+  if (!isJobId(manifest.backupId) || typeOfJobId(manifest.backupId) !== manifest.type) {
     throw new BackupError("invalid_request", "Cannot commit a backup: its id has another form");
   }
-  await checkComplete(chunks, manifest, signal);
+  await checkComplete(chunks, manifest, options);
   const content = utf8(JSON.stringify(manifest));
   const name = await objects.cipher.nameOf("manifest", content);
   await objects.put(content, { kind: "manifest", path: manifestPath(name) }, signal);
-  const { backupId, type, createdAt, source, consistency, totals } = manifest;
-  const record: BackupRecord = {
-    format: 1,
-    backupId,
-    type,
-    createdAt,
-    completedAt: facts.completedAt,
-    reason: facts.reason,
-    origin: facts.origin,
-    manifest: name,
-    manifestBytes: content.length,
-    source,
-    consistency,
-    totals,
-    writtenBy: facts.writtenBy,
-  };
-  const path = backupPath(backupId);
+  const record = recordOf(manifest, { facts, name, manifestBytes: content.length });
+  const path = backupPath(manifest.backupId);
   const text = JSON.stringify(record);
   const { created } = await objects.put(utf8(text), { kind: "backup", path }, signal);
   if (!created && fromUtf8(await objects.get({ kind: "backup", path }, signal)) !== text) {
-    throw new BackupError("conflict", `Cannot commit ${backupId}: another backup has this id`);
+    throw new BackupError(
+      "conflict",
+      `Cannot commit ${manifest.backupId}: another backup has this id`,
+    );
   }
-  return record;
+  return record as RecordOf<M["type"]>;
+}
+
+function recordOf(
+  manifest: Manifest,
+  { facts, name, manifestBytes }: { facts: BackupFacts; name: string; manifestBytes: number },
+): BackupRecord {
+  const { backupId, createdAt } = manifest;
+  const { completedAt, reason, origin, writtenBy } = facts;
+  const head = { format: 1 as const, backupId, type: manifest.type, createdAt, completedAt };
+  const more = { reason, origin, manifest: name, manifestBytes };
+  if (manifest.type === "database") {
+    const { type, source, consistency, totals } = manifest;
+    return { ...head, type, ...more, source, consistency, totals, writtenBy };
+  }
+  const { type, source, totals } = manifest;
+  const remarks = [
+    ...source.missing.map(({ what, failure }) => `${what} could not be saved: ${failure.message}`),
+    ...source.skipped.map(({ what, reason }) => `${what} was left out: ${reason}`),
+    ...(totals.failed === 0 ? [] : [`${totals.failed} items could not be saved; each says why`]),
+  ];
+  const partial = source.missing.length > 0 || totals.failed > 0;
+  const { projectRef } = source;
+  return { ...head, type, ...more, source: { projectRef }, partial, remarks, totals, writtenBy };
 }
 
 /** Nothing may be listed that cannot be restored, whatever happened to chunks known from before. */
 async function checkComplete(
   chunks: ChunkStore,
   manifest: Manifest,
-  signal: AbortSignal | undefined,
+  { facts, signal }: { facts: BackupFacts; signal?: AbortSignal },
 ): Promise<void> {
-  const missing = new Set<string>();
-  for await (const name of chunksOf(chunks, manifest, signal)) missing.add(name);
+  const missing = new Set<string>(facts.chunks);
+  if (facts.chunks === undefined) {
+    for await (const name of chunksOf(chunks, manifest, signal)) missing.add(name);
+  } else {
+    for (const ref of linesOf(manifest)) for (const { name } of ref.chunks) missing.add(name);
+  }
   const { storage } = chunks.objects;
   if (missing.size <= ASK_SINGLY) {
     await mapConcurrent([...missing], CONCURRENCY, async (name) => {
@@ -146,24 +208,42 @@ export async function listBackups(
 }
 
 /** See `Repository.readBackup`. */
-export async function readBackup(
+export async function readBackup<T extends BackupType = "database">(
   chunks: ChunkStore,
   idOrLatest: string,
+  { type, signal }: { type?: T; signal?: AbortSignal } = {},
+): Promise<OpenedBackup<T>> {
+  const wanted = type ?? "database";
+  const backupId = idOrLatest === "latest" ? await latestId(chunks, wanted, signal) : idOrLatest;
+  if (isJobId(backupId) && typeOfJobId(backupId) !== wanted) {
+    throw notFound(backupId, `it is one of type ${typeOfJobId(backupId)}, not ${wanted}`);
+  }
+  return await readAnyBackup(chunks, backupId, signal) as OpenedBackup<T>;
+}
+
+/** Opens a backup of whatever type. @throws as `Repository.readBackup` */
+export async function readAnyBackup(
+  chunks: ChunkStore,
+  backupId: string,
   signal?: AbortSignal,
-): Promise<OpenedBackup> {
-  const backupId = idOrLatest === "latest" ? await latestId(chunks, signal) : idOrLatest;
+): Promise<{ record: BackupRecord; manifest: Manifest }> {
   if (!isJobId(backupId) || !await chunks.objects.storage.head(backupPath(backupId), signal)) {
-    throw new BackupError("backup_not_found", "Cannot open the backup: there is none of this id", {
-      hint: "List the backups and use one of their ids, or `latest`.",
-      details: { backupId },
-    });
+    throw notFound(backupId, "there is none of this id");
   }
   const record = await readRecord(chunks, backupId, signal);
   const place = { kind: "manifest" as const, path: manifestPath(record.manifest) };
   const { content } = await chunks.objects.getNamed({ ...place, name: record.manifest }, signal);
   const manifest = parse<Manifest>(content, place.path);
   if (manifest.backupId !== backupId) throw altered(place.path, "it is another backup's");
+  if (manifest.type !== typeOfJobId(backupId)) throw altered(place.path, "it is of another type");
   return { record, manifest };
+}
+
+function notFound(backupId: string, why: string): BackupError {
+  return new BackupError("backup_not_found", `Cannot open the backup: ${why}`, {
+    hint: "List the backups and use one of their ids, or `latest`.",
+    details: { backupId },
+  });
 }
 
 async function readRecord(
@@ -176,6 +256,7 @@ async function readRecord(
   const record = parse<BackupRecord>(content, path);
   // Without encryption anybody can write a record; its words become paths and answers.
   if (record.backupId !== backupId) throw altered(path, "it is another backup's");
+  if (record.type !== typeOfJobId(backupId)) throw altered(path, "it is of another type");
   if (!isContentName(record.manifest)) throw altered(path, "its manifest's name has another form");
   return record;
 }
@@ -213,13 +294,20 @@ export async function newestMoment(
   return null;
 }
 
-async function latestId(chunks: ChunkStore, signal: AbortSignal | undefined): Promise<string> {
+async function latestId(
+  chunks: ChunkStore,
+  type: BackupType,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const ids = await backupIds(chunks, signal);
-  const latest = ids.find((id) => !id.startsWith("safety_"));
+  const latest = ids.find((id) => !id.startsWith("safety_") && typeOfJobId(id) === type);
   if (latest !== undefined) return latest;
-  throw new BackupError("backup_not_found", "Cannot open the latest backup: there is none yet", {
-    hint: "Make a backup first. Safety backups of restores count only by their id.",
-  });
+  const what = type === "database" ? "" : ` of type ${type}`;
+  throw new BackupError(
+    "backup_not_found",
+    `Cannot open the latest backup${what}: there is none yet`,
+    { hint: "Make a backup first. Safety backups of restores count only by their id." },
+  );
 }
 
 /** Whether a code speaks of the stored bytes rather than of reaching them. */

@@ -22,6 +22,7 @@ import { claimOwner, readOwner } from "./owners.ts";
 import { createPieceWriter } from "./piece_writer.ts";
 import type {
   BackupFacts,
+  BackupType,
   LinesRef,
   Manifest,
   Repository,
@@ -92,7 +93,10 @@ export class ContentRepository implements Repository {
     this.#chunks.remember(names);
   }
 
-  async rememberBackup(idOrLatest: string, options: CallOptions = {}): Promise<string | null> {
+  async rememberBackup(
+    idOrLatest: string,
+    options: CallOptions & { type?: BackupType } = {},
+  ): Promise<string | null> {
     try {
       const { manifest } = await this.readBackup(idOrLatest, options);
       const names: string[] = [];
@@ -107,7 +111,7 @@ export class ContentRepository implements Repository {
     }
   }
 
-  commitBackup(manifest: Manifest, facts: BackupFacts, options: CallOptions = {}) {
+  commitBackup<M extends Manifest>(manifest: M, facts: BackupFacts, options: CallOptions = {}) {
     return commitBackup(this.#chunks, manifest, { ...options, facts });
   }
 
@@ -119,8 +123,11 @@ export class ContentRepository implements Repository {
     return newestMoment(this.#chunks, options.signal);
   }
 
-  readBackup(idOrLatest: string, options: CallOptions = {}) {
-    return readBackup(this.#chunks, idOrLatest, options.signal);
+  readBackup<T extends BackupType = "database">(
+    idOrLatest: string,
+    options: CallOptions & { type?: T } = {},
+  ) {
+    return readBackup(this.#chunks, idOrLatest, options);
   }
 
   chunksToCheck(options: { backups?: string[]; signal?: AbortSignal } = {}) {

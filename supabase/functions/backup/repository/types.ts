@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { ItemSourceFacts, ItemType } from "../core/items.ts";
 import type { Consistency, Piece, SourceFacts } from "../core/model.ts";
 import type { ProgressListener } from "../core/progress.ts";
 import type { Secret } from "../core/secret.ts";
@@ -43,14 +44,21 @@ export interface RepositoryOwner {
   database: string | null;
 }
 
-/** The content of a backup: where everything of it is. */
-export interface Manifest {
+/** What a backup is of. */
+export type BackupType = "database" | ItemType;
+
+/** What all manifests have. */
+interface ManifestHead {
   format: 1;
   backupId: string;
-  type: "database";
   createdAt: string;
   /** Id of the backup whose chunks were looked at first for reuse; for information. */
   parent: string | null;
+}
+
+/** The content of a backup of a database: where everything of it is. */
+export interface DatabaseManifest extends ManifestHead {
+  type: "database";
   source: SourceFacts;
   consistency: Consistency;
   /** One `Entry` a line, in restore order. */
@@ -62,7 +70,30 @@ export interface Manifest {
   totals: BackupTotals;
 }
 
-/** Sums over a backup. */
+/** A run of items, in order of key. */
+export interface ItemPageRef {
+  /** Key of the first and of the last item. */
+  first: string;
+  last: string;
+  /** One `SavedItem` a line. */
+  items: LinesRef;
+}
+
+/** The content of a backup of items. */
+export interface ItemManifest extends ManifestHead {
+  type: ItemType;
+  source: ItemSourceFacts;
+  /** All items, in order of key. */
+  pages: ItemPageRef[];
+  /** Keys that the parent had and the source has no more, one a line. */
+  deleted: LinesRef;
+  totals: ItemTotals;
+}
+
+/** Where everything of a backup is. */
+export type Manifest = DatabaseManifest | ItemManifest;
+
+/** Sums over a backup of a database. */
 export interface BackupTotals {
   entries: number;
   tables: number;
@@ -76,11 +107,26 @@ export interface BackupTotals {
   newChunks: number;
 }
 
-/** What is listed: a backup that is complete. */
-export interface BackupRecord {
+/** Sums over a backup of items. */
+export interface ItemTotals {
+  items: number;
+  /** Items that were the same in the parent and were not read. */
+  unchanged: number;
+  /** Items of the parent that are no more. */
+  deleted: number;
+  /** Items that were listed and could not be saved; each says why. */
+  failed: number;
+  /** Length of all contents. */
+  rawBytes: number;
+  newStoredBytes: number;
+  chunks: number;
+  newChunks: number;
+}
+
+/** What all records have. */
+interface RecordHead {
   format: 1;
   backupId: string;
-  type: "database";
   createdAt: string;
   completedAt: string;
   reason: string | null;
@@ -89,12 +135,38 @@ export interface BackupRecord {
   /** Name of the manifest object: keyed hash of its content. */
   manifest: string;
   manifestBytes: number;
-  source: SourceFacts;
-  consistency: Consistency;
-  totals: BackupTotals;
   /** Release that wrote it. */
   writtenBy: string;
 }
+
+/** What is listed of a backup of a database that is complete. */
+export interface DatabaseRecord extends RecordHead {
+  type: "database";
+  source: SourceFacts;
+  consistency: Consistency;
+  totals: BackupTotals;
+}
+
+/** What is listed of a backup of items that is complete. */
+export interface ItemRecord extends RecordHead {
+  type: ItemType;
+  source: Pick<ItemSourceFacts, "projectRef">;
+  /** Something that was there could not be saved: items that failed, or parts of the source. */
+  partial: boolean;
+  /** What is missing or was left out, in words. */
+  remarks: string[];
+  totals: ItemTotals;
+}
+
+/** What is listed: a backup that is complete. */
+export type BackupRecord = DatabaseRecord | ItemRecord;
+
+/** A manifest of one of some types. */
+export type ManifestOf<T extends BackupType> = T extends "database" ? DatabaseManifest
+  : ItemManifest;
+
+/** A record of one of some types. */
+export type RecordOf<T extends BackupType> = T extends "database" ? DatabaseRecord : ItemRecord;
 
 /** What a verification found. */
 export interface VerifyReport {
@@ -110,6 +182,8 @@ export interface VerifyReport {
 export interface BackupFacts {
   reason: string | null;
   origin: BackupRecord["origin"];
+  /** Chunks of the items' contents, where the caller knows them all: the lines are not read for them. */
+  chunks?: Iterable<string>;
   completedAt: string;
   /** Release that writes, such as `supabase-backup 0.1.0`. */
   writtenBy: string;
@@ -123,9 +197,9 @@ export interface BackupList {
 }
 
 /** A backup opened for reading. */
-export interface OpenedBackup {
-  record: BackupRecord;
-  manifest: Manifest;
+export interface OpenedBackup<T extends BackupType = "database"> {
+  record: RecordOf<T>;
+  manifest: ManifestOf<T>;
 }
 
 /** A key that opens the repository, without anything secret. */
@@ -221,27 +295,34 @@ export interface Repository {
    * Remembers the chunks of a backup, usually the newest.
    * @returns its id, or null when there is none or it cannot be read (then nothing is remembered)
    */
-  rememberBackup(idOrLatest: string, options?: { signal?: AbortSignal }): Promise<string | null>;
+  rememberBackup(
+    idOrLatest: string,
+    options?: { type?: BackupType; signal?: AbortSignal },
+  ): Promise<string | null>;
 
   /**
    * Makes a backup exist: checks that every chunk it refers to is there, stores the manifest and, as
    * the very last object, the record. Doing it again with the same content does no harm.
    * @throws `object_missing` when a chunk is not there, `conflict` when another backup has the id
    */
-  commitBackup(
-    manifest: Manifest,
+  commitBackup<M extends Manifest>(
+    manifest: M,
     facts: BackupFacts,
     options?: { signal?: AbortSignal },
-  ): Promise<BackupRecord>;
+  ): Promise<RecordOf<M["type"]>>;
   /** Lists backups, newest first. @param options `limit` bounds how many records are read */
   listBackups(options?: { limit?: number; signal?: AbortSignal }): Promise<BackupList>;
   /** The moment that the newest backup's id tells, safety backups too; null when there is none. */
   newestMoment(options?: { signal?: AbortSignal }): Promise<Date | null>;
   /**
-   * Opens a backup by id, or `latest`: the newest that is not a safety backup.
-   * @throws `backup_not_found` and the `object_*` codes
+   * Opens a backup of a type, the database's if none is said, by id or `latest`: the newest of that type
+   * that is not a safety backup.
+   * @throws `backup_not_found`, also when the backup is of another type, and the `object_*` codes
    */
-  readBackup(idOrLatest: string, options?: { signal?: AbortSignal }): Promise<OpenedBackup>;
+  readBackup<T extends BackupType = "database">(
+    idOrLatest: string,
+    options?: { type?: T; signal?: AbortSignal },
+  ): Promise<OpenedBackup<T>>;
   /**
    * Chunks with rows of backups, each once, as far as they are in storage; those that a verification
    * cannot find are its own to tell.

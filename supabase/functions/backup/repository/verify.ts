@@ -4,9 +4,8 @@
  * @module
  */
 import { toBackupError } from "../core/errors.ts";
-import type { DataPart } from "../core/model.ts";
 import { refuseOversized } from "../storage/oversized.ts";
-import { backupIds, chunksOf, isDamage, readBackup } from "./backups.ts";
+import { backupIds, chunksOf, isDamage, linesOf, readAnyBackup, referredOf } from "./backups.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { findDamagedKeys } from "./key_ring.ts";
 import { readLines } from "./lines.ts";
@@ -51,7 +50,7 @@ export async function chunksToCheck(
   const found = new Map<string, number>();
   for (const backupId of backups ?? await backupIds(chunks, signal)) {
     try {
-      const { manifest } = await readBackup(chunks, backupId, signal);
+      const { manifest } = await readAnyBackup(chunks, backupId, signal);
       for await (const name of chunksOf(chunks, manifest, signal)) {
         const storedBytes = sizes.get(name);
         if (storedBytes !== undefined) found.set(name, storedBytes);
@@ -128,11 +127,10 @@ class Verification {
   async checkBackup(backupId: string): Promise<void> {
     const { signal, concurrency = CONCURRENCY } = this.#options;
     await this.#find(backupPath(backupId), backupId, async () => {
-      const { manifest } = await readBackup(this.#chunks, backupId, signal);
+      const { manifest } = await readAnyBackup(this.#chunks, backupId, signal);
       this.report.objectsChecked += 2;
       // The manifest's own lines first: an unreadable list of parts hides the chunks it names.
-      const own = [manifest.entries, manifest.tableData, manifest.dataParts]
-        .flatMap((ref) => ref.chunks.map(({ name }) => name));
+      const own = linesOf(manifest).flatMap((ref) => ref.chunks.map(({ name }) => name));
       await mapConcurrent(own, concurrency, (name) => this.#look(name, backupId));
       const rest: string[] = [];
       for await (const name of chunksOf(this.#chunks, manifest, signal)) rest.push(name);
@@ -146,16 +144,15 @@ class Verification {
   /** Checks what the lists say against themselves and against the chunks. */
   async #checkLines(manifest: Manifest, backupId: string): Promise<void> {
     const { signal } = this.#options;
-    for (const ref of [manifest.entries, manifest.tableData]) {
+    for (const ref of linesOf(manifest)) {
       for await (const _ of readLines(this.#chunks, ref, signal)) { /* counted by the reader */ }
     }
-    for await (const part of readLines<DataPart>(this.#chunks, manifest.dataParts, signal)) {
-      const length = part.pieces.reduce((sum, piece) => sum + piece.length, 0);
-      if (length !== part.rawBytes) {
-        const object = `${part.entry} part ${part.part}`;
+    for await (const { object, bytes, pieces } of referredOf(this.#chunks, manifest, signal)) {
+      const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+      if (length !== bytes) {
         this.#add({ object, code: "object_altered", message: "Pieces miss bytes" }, backupId);
       }
-      for (const { chunk, offset, length } of part.pieces) {
+      for (const { chunk, offset, length } of pieces) {
         const rawBytes = this.#looked.get(chunk)?.rawBytes ?? null;
         if (rawBytes !== null && offset + length > rawBytes) {
           const message = "A piece reaches past the end of the chunk";

@@ -27,7 +27,7 @@ export interface StoredBackup {
   reason: string | null;
   rawBytes: number;
   newStoredBytes: number;
-  tables: number;
+  tables: number | null;
   checksum: string;
   location: string;
   /** The rest, for the job's result. */

@@ -8,7 +8,7 @@ import type { ProgressListener } from "../core/progress.ts";
 import { type DataLimits, DEFAULT_LIMITS, type DumpOptions, sessionHolder } from "../dump/mod.ts";
 import { runInProcess } from "../jobs/run_in_process.ts";
 import type { Session } from "../postgres/session.ts";
-import type { BackupRecord, Repository } from "../repository/mod.ts";
+import type { DatabaseRecord, Repository } from "../repository/mod.ts";
 import { backupInParts, type BackupPlan } from "./backup_in_parts.ts";
 import type { RowCopier } from "./copy_rows.ts";
 import { newBackupId } from "./new_backup_id.ts";
@@ -19,7 +19,7 @@ export interface BackupRequest {
   backupId?: string;
   /** In the operator's words. @default null */
   reason?: string | null;
-  origin: BackupRecord["origin"];
+  origin: DatabaseRecord["origin"];
   /** Ref of the Supabase project. @default null */
   projectRef?: string | null;
   dump: DumpOptions;
@@ -59,7 +59,7 @@ export interface BackupDatabaseOptions {
  * @throws {BackupError} `lock_timeout`, `concurrent_ddl`, `snapshot_lost`, `census_mismatch`,
  * `damaged_source`, `insufficient_privilege`, `database_*`, `repository_*`, `storage_*`, `cancelled`
  */
-export async function backupDatabase(options: BackupDatabaseOptions): Promise<BackupRecord> {
+export async function backupDatabase(options: BackupDatabaseOptions): Promise<DatabaseRecord> {
   const { request, repository, clock, connect, copier, writtenBy, signal, onProgress } = options;
   const prefix = request.origin === "safety" ? "safety" : "backup";
   const backupId = request.backupId ?? await newBackupId(repository, { clock, prefix });

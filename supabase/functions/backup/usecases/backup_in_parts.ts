@@ -32,10 +32,10 @@ import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import { pinSettings, refuseViewsOfUsers } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
 import type {
-  BackupRecord,
   BackupTotals,
+  DatabaseManifest,
+  DatabaseRecord,
   LinesRef,
-  Manifest,
   Repository,
   WrittenTotals,
 } from "../repository/mod.ts";
@@ -53,7 +53,7 @@ import { outcomeOf } from "./stored_backups.ts";
 export interface BackupPlan {
   backupId: string;
   reason: string | null;
-  origin: BackupRecord["origin"];
+  origin: DatabaseRecord["origin"];
   /** Ref of the Supabase project. */
   projectRef: string | null;
   limits: DataLimits;
@@ -295,7 +295,7 @@ class BackupInParts {
     const writtenBefore = repository.written;
     const dataParts = await repository.writeLines(parts, { signal: context.signal });
     const remarks = new Set([...read.remarks, ...results.flatMap((result) => result.remarks)]);
-    const manifest: Manifest = {
+    const manifest: DatabaseManifest = {
       format: 1,
       backupId: plan.backupId,
       type: "database",
@@ -328,7 +328,7 @@ class BackupInParts {
    * The backup, when a worker before this one has committed it and could not report it. The number of
    * tries does not tell: a server that crashed may have forgotten one.
    */
-  async #committedBefore(): Promise<BackupRecord | null> {
+  async #committedBefore(): Promise<DatabaseRecord | null> {
     const { repository, plan } = this.#options;
     try {
       return (await repository.readBackup(plan.backupId)).record;
@@ -478,7 +478,7 @@ function requireReadable(model: DatabaseReading, { locked }: HeldSnapshot): void
   );
 }
 
-function finished(record: BackupRecord, { location }: Repository): PartOutcome {
+function finished(record: DatabaseRecord, { location }: Repository): PartOutcome {
   return { result: null, finish: outcomeOf(record, location) };
 }
 

@@ -10,7 +10,7 @@ import type { DumpOptions } from "../dump/mod.ts";
 import { DatabaseError } from "../postgres/database_error.ts";
 import { pinSettings } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
-import type { BackupRecord, Repository } from "../repository/mod.ts";
+import type { DatabaseRecord, Repository } from "../repository/mod.ts";
 import {
   type Applied,
   applyRestore,
@@ -66,7 +66,7 @@ export interface RestoreDatabaseOptions {
   backupId: string;
   request: RestoreRequest;
   /** Makes the safety backup; its id stands in the report. @default into `repository` */
-  safetyBackup?: (dump: DumpOptions) => Promise<BackupRecord>;
+  safetyBackup?: (dump: DumpOptions) => Promise<DatabaseRecord>;
   clock: Clock;
   /** Release that writes the safety backup. */
   writtenBy: string;
@@ -270,7 +270,7 @@ function makePlan(
 async function makeSafetyBackup(
   options: RestoreDatabaseOptions,
   backup: BackupFacts,
-): Promise<BackupRecord> {
+): Promise<DatabaseRecord> {
   const dump = wholeDatabase(backup);
   try {
     if (options.safetyBackup !== undefined) return await options.safetyBackup(dump);

@@ -12,7 +12,7 @@ import type { JobOutcome } from "../core/part.ts";
 import type { Settings } from "../core/settings.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import { defineOnePart, onePart } from "../jobs/one_part.ts";
-import type { BackupRecord, Repository } from "../repository/mod.ts";
+import type { DatabaseRecord, Repository } from "../repository/mod.ts";
 import { connector, databaseUrl } from "./database_access.ts";
 import type { Caller, Deps } from "./deps.ts";
 import type { JobRequest } from "./job_request.ts";
@@ -87,7 +87,7 @@ async function tryRestore(
   { settings, repository, record, job }: {
     settings: Settings;
     repository: Repository;
-    record: BackupRecord;
+    record: DatabaseRecord;
     job: Job;
   },
   { signal, onProgress }: PartContext,

@@ -45,7 +45,7 @@ export function toStored(record: BackupRecord, location: string): StoredBackup {
     reason: record.reason,
     rawBytes: record.totals.rawBytes,
     newStoredBytes: record.totals.newStoredBytes,
-    tables: record.totals.tables,
+    tables: record.type === "database" ? record.totals.tables : null,
     checksum: record.manifest,
     location,
     result: summaryOf(record),
@@ -67,7 +67,9 @@ export function summaryOf(record: BackupRecord): Record<string, unknown> {
     reason: record.reason,
     origin: record.origin,
     totals: record.totals,
-    consistency: record.consistency,
+    ...(record.type === "database"
+      ? { consistency: record.consistency }
+      : { partial: record.partial, remarks: record.remarks }),
     source: record.source,
     writtenBy: record.writtenBy,
   };
