@@ -24,7 +24,7 @@ const FLOORS: readonly (readonly string[])[] = [
 const ROOF_FILES = ["config"];
 
 /** Folders that others enter by `mod.ts` only. */
-const DOORS = ["dump", "restore", "repository"];
+const DOORS = ["dump", "restore", "repository", "project"];
 
 const FUNCTION = "supabase/functions/backup";
 

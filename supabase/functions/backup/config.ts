@@ -71,7 +71,11 @@ export function readEnvironment(read: Read = readVariable): Environment {
     adminKey: optionalSecret(read("BACKUP_ADMIN_KEY")),
     hosted,
     edgeRuntime,
-    projectRef: projectRef(read("SUPABASE_URL")),
+    projectRef: projectRef(read),
+    management: {
+      url: read("BACKUP_MANAGEMENT_URL") ?? "https://api.supabase.com",
+      token: optionalSecret(read("BACKUP_MANAGEMENT_TOKEN")),
+    },
     functionUrl: functionUrl(read, edgeRuntime),
     variable: read,
   };
@@ -200,6 +204,14 @@ function functionUrl(read: Read, edgeRuntime: boolean): string | null {
   return project === undefined ? null : `${project.replace(/\/$/, "")}/functions/v1/backup`;
 }
 
-function projectRef(url: string | undefined): string | null {
-  return /^https:\/\/([a-z0-9]{20})\.supabase\.(co|in|red)\/?$/.exec(url ?? "")?.[1] ?? null;
+/** @throws `invalid_config` when `BACKUP_PROJECT_REF` is not a ref */
+function projectRef(read: Read): string | null {
+  const own = read("BACKUP_PROJECT_REF");
+  if (own !== undefined && !/^[a-z0-9]{20}$/.test(own)) {
+    throw new BackupError("invalid_config", "Cannot read BACKUP_PROJECT_REF: not a project's ref", {
+      hint: "It is the 20 letters of https://<ref>.supabase.co.",
+    });
+  }
+  const url = /^https:\/\/([a-z0-9]{20})\.supabase\.(co|in|red)\/?$/;
+  return own ?? url.exec(read("SUPABASE_URL") ?? "")?.[1] ?? null;
 }

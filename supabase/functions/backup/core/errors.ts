@@ -51,6 +51,13 @@ export const ERROR_CODES = {
   storage_full: "the storage has no room",
   storage_missing: "the storage has no such object",
   storage_exists: "the storage holds another object of that name",
+  // Management API
+  management_unauthorized: "the Management API does not accept the token",
+  management_forbidden: "the token for the Management API lacks a permission",
+  management_not_found: "the Management API knows no such thing",
+  management_refused: "the Management API refuses what it was asked",
+  management_unavailable: "the Management API does not answer, or not now",
+  management_malformed: "the Management API's answer is not what it documents",
   // Restore
   restore_refused: "the plan has hazards that were not accepted",
   target_unfit: "the target lacks something that the restore needs",

@@ -30,6 +30,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   lock_timeout: 503,
   storage_unreachable: 503,
   storage_full: 507,
+  management_unavailable: 503,
   cancelled: 409,
 };
 

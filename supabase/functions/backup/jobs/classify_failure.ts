@@ -11,6 +11,7 @@ import { DatabaseError } from "../postgres/database_error.ts";
 const PASSING: ReadonlySet<ErrorCode> = new Set([
   "storage_unreachable",
   "database_unreachable",
+  "management_unavailable",
   "lock_timeout",
   "over_budget",
 ]);

@@ -1,0 +1,78 @@
+/**
+ * The speed at which requests are sent: never more in a window of time than allowed, and not before a
+ * server that asked for patience has had it.
+ *
+ * @module
+ */
+import type { Clock } from "../core/clock.ts";
+
+/** How many requests in how long. */
+export interface PaceLimit {
+  requests: number;
+  windowMs: number;
+}
+
+/** One for each client. Several workers have one each: what they share, only the server can count. */
+export class RequestPace {
+  readonly #limit: PaceLimit;
+  readonly #clock: Clock;
+  /** When the last requests of a window were sent, oldest first. */
+  readonly #sentAt: number[] = [];
+  #notBefore = 0;
+  #queue: Promise<void> = Promise.resolve();
+
+  constructor(limit: PaceLimit, clock: Clock) {
+    this.#limit = limit;
+    this.#clock = clock;
+  }
+
+  /** Waits until one more request may be sent, and counts it. Who asks first goes first. */
+  enter(signal: AbortSignal): Promise<void> {
+    const turn = this.#queue.then(() => this.#wait(signal));
+    this.#queue = turn.catch(() => {}); // its own caller hears of it; the next one's turn comes
+    return turn;
+  }
+
+  /** Lets nobody send before so many milliseconds have passed. */
+  hold(ms: number): void {
+    this.#notBefore = Math.max(this.#notBefore, this.#now() + ms);
+  }
+
+  /** Takes note of a server that says how much is left of its own limit. */
+  note(headers: Headers): void {
+    const left = headers.get("x-ratelimit-remaining");
+    const resetMs = resetDelayMs(headers);
+    if (left !== null && Number(left) <= 0 && resetMs !== null) this.hold(resetMs);
+  }
+
+  async #wait(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const { requests, windowMs } = this.#limit;
+      const free = this.#sentAt.length < requests ? 0 : (this.#sentAt[0] as number) + windowMs;
+      const delayMs = Math.max(free, this.#notBefore) - this.#now();
+      if (delayMs <= 0) break;
+      await this.#clock.sleep(delayMs, signal);
+    }
+    this.#sentAt.push(this.#now());
+    if (this.#sentAt.length > this.#limit.requests) this.#sentAt.shift();
+  }
+
+  #now(): number {
+    return this.#clock.now().getTime();
+  }
+}
+
+/** How long a refusing server asks to wait, in milliseconds; null when it does not say. */
+export function askedDelayMs(headers: Headers, now: Date): number | null {
+  const text = headers.get("retry-after")?.trim();
+  if (text !== undefined && /^\d+$/.test(text)) return Number(text) * 1000;
+  const date = Date.parse(text ?? "");
+  if (!Number.isNaN(date)) return Math.max(0, date - now.getTime());
+  return resetDelayMs(headers);
+}
+
+function resetDelayMs(headers: Headers): number | null {
+  const text = headers.get("x-ratelimit-reset")?.trim();
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) * 1000 : null;
+}
