@@ -15,6 +15,14 @@ export interface Compression {
   level: number;
 }
 
+/** A program for zstd. */
+export interface ZstdCodec {
+  /** One frame that states its content's length. @param level 1–19 */
+  compress(bytes: Uint8Array, level: number): Uint8Array | Promise<Uint8Array>;
+  /** The content of a frame whose header states this length. @throws when it is no such frame */
+  decompress(bytes: Uint8Array, length: number): Uint8Array | Promise<Uint8Array>;
+}
+
 /** What kind of content an object holds; part of what its authentication covers. */
 export type ObjectKind = "chunk" | "manifest" | "backup" | "owner";
 
@@ -116,6 +124,8 @@ export interface ItemTotals {
   deleted: number;
   /** Items that were listed and could not be saved; each says why. */
   failed: number;
+  /** Items that were listed and were gone when they were to be read. */
+  vanished: number;
   /** Length of all contents. */
   rawBytes: number;
   newStoredBytes: number;

@@ -1,0 +1,228 @@
+/**
+ * One part of a backup of items: what has not changed is referred to, the rest is read and stored, and
+ * what cannot be saved is told of that item alone.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { BackupError, type ErrorCode, toBackupError } from "../core/errors.ts";
+import type {
+  ItemContent,
+  ItemFailure,
+  ItemSource,
+  ListedItem,
+  ReadItem,
+  SavedItem,
+} from "../core/items.ts";
+import type { Piece } from "../core/model.ts";
+import type { ItemPageRef, PieceWriter, Repository, WrittenTotals } from "../repository/mod.ts";
+import type { KeyRange, ParentItems } from "./parent_items.ts";
+import { readAhead } from "./read_ahead.ts";
+
+/** What to save. Survives JSON. */
+export interface SaveItemsPayload extends KeyRange {
+  /** All items of the run of keys. */
+  items: ListedItem[];
+}
+
+/** What came of it. Survives JSON. */
+export interface SaveItemsResult {
+  /** Null for a run without items. */
+  page: ItemPageRef | null;
+  items: number;
+  unchanged: number;
+  failed: number;
+  vanished: number;
+  rawBytes: number;
+  /** Keys of the parent that are no more. */
+  deleted: string[];
+  /** Chunks that the contents are in. */
+  chunks: string[];
+  written: WrittenTotals;
+  /** Of the first item that could not be saved. */
+  failure: ItemFailure | null;
+}
+
+/** What the work needs. */
+export interface SaveItemsWork {
+  source: ItemSource;
+  repository: Repository;
+  parent: ParentItems;
+  now: () => Date;
+  /** Whether passing troubles are told of the item by now; until then they are thrown, to try again. */
+  lastTry: boolean;
+  onBytes: (bytes: number) => void;
+  signal: AbortSignal;
+}
+
+/** An item whose bytes are on their way. */
+interface Stored {
+  item: SavedItem;
+  pieces: Promise<Piece[]>[];
+}
+
+/** @throws what concerns the source as a whole, `storage_*` of the repository */
+export async function saveItems(
+  payload: SaveItemsPayload,
+  work: SaveItemsWork,
+): Promise<SaveItemsResult> {
+  const { source, parent, repository, signal } = work;
+  const before = await parent.within(payload, signal);
+  const saved = new Map<string, SavedItem>();
+  for (const item of payload.items) {
+    const same = unchangedSince(before.get(item.key), item);
+    if (same !== null) saved.set(item.key, same);
+  }
+  const unchanged = saved.size;
+  const changed = payload.items.filter(({ key }) => !saved.has(key));
+  const writer = repository.pieceWriter({ signal });
+  const stored: Stored[] = [];
+  let vanished = 0;
+  for await (const { item, found } of readAhead(source, changed, signal)) {
+    signal.throwIfAborted();
+    if (found === null) vanished++;
+    else stored.push(await storeItem(item, found, { ...work, writer }));
+  }
+  await writer.finish();
+  for (const each of stored) saved.set(each.item.key, await settled(each));
+  requireSome(stored);
+  const present = new Set(payload.items.map(({ key }) => key));
+  return {
+    ...await writePage(repository, { payload, saved, signal }),
+    unchanged,
+    vanished,
+    deleted: [...before.keys()].filter((key) => !present.has(key)),
+    written: writer.written,
+  };
+}
+
+/** The item as the parent has it, with the facts of today; null when it has to be read. */
+export function unchangedSince(before: SavedItem | undefined, item: ListedItem): SavedItem | null {
+  if (before === undefined || before.failure !== undefined) return null;
+  if (item.revision === null || before.revision !== item.revision) return null;
+  return { ...before, ...item };
+}
+
+/** Writes the lines of a run and sums it up. */
+export async function writePage(
+  repository: Repository,
+  { payload, saved, signal }: {
+    payload: SaveItemsPayload;
+    saved: ReadonlyMap<string, SavedItem>;
+    signal: AbortSignal;
+  },
+): Promise<
+  Pick<SaveItemsResult, "page" | "items" | "failed" | "rawBytes" | "chunks" | "failure">
+> {
+  const items = payload.items.flatMap(({ key }) => saved.get(key) ?? []);
+  const [first, last] = [items[0], items.at(-1)];
+  const contents = items.flatMap((item) => item.contents);
+  const failures = items.flatMap(({ failure }) => failure ?? []);
+  return {
+    page: first === undefined || last === undefined
+      ? null
+      : { first: first.key, last: last.key, items: await repository.writeLines(items, { signal }) },
+    items: items.length,
+    failed: failures.length,
+    rawBytes: contents.reduce((sum, { bytes }) => sum + bytes, 0),
+    chunks: [...new Set(contents.flatMap(({ pieces }) => pieces.map(({ chunk }) => chunk)))],
+    failure: failures[0] ?? null,
+  };
+}
+
+/** Appends an item's contents; an item that cannot be read is kept with the reason. */
+async function storeItem(
+  item: ListedItem,
+  found: ReadItem | BackupError,
+  work: SaveItemsWork & { writer: PieceWriter },
+): Promise<Stored> {
+  const { writer, now, onBytes } = work;
+  const savedAt = now().toISOString();
+  if (found instanceof BackupError) return failedItem(item, found, { ...work, savedAt });
+  const { revision = item.revision, facts = item.facts } = found;
+  const contents: ItemContent[] = [];
+  const pieces: Promise<Piece[]>[] = [];
+  for (const { name, body } of found.contents) {
+    const hash = createHash("sha256");
+    let bytes = 0;
+    const append = async (chunk: Uint8Array) => {
+      hash.update(chunk);
+      bytes += chunk.length;
+      await writer.append(chunk);
+      onBytes(chunk.length);
+    };
+    if (body instanceof Uint8Array) {
+      await append(body);
+    } else {
+      const broken = await drain(body, append);
+      if (broken !== null) {
+        void writer.endPart(); // the bytes until there belong to nothing
+        return failedItem(item, broken, { ...work, savedAt });
+      }
+    }
+    pieces.push(writer.endPart());
+    contents.push({ name, bytes, sha256: hash.digest("hex"), pieces: [] });
+  }
+  return { item: { ...item, revision, facts, contents, savedAt }, pieces };
+}
+
+/** Appends what a source gives; what it throws is given back, what the repository throws is thrown. */
+async function drain(
+  body: AsyncIterable<Uint8Array>,
+  append: (chunk: Uint8Array) => Promise<void>,
+): Promise<BackupError | null> {
+  const reader = body[Symbol.asyncIterator]();
+  for (;;) {
+    let next: IteratorResult<Uint8Array>;
+    try {
+      next = await reader.next();
+    } catch (error) {
+      return toBackupError(error);
+    }
+    if (next.done) return null;
+    await append(next.value);
+  }
+}
+
+function failedItem(
+  item: ListedItem,
+  error: BackupError,
+  { savedAt, lastTry, signal }: SaveItemsWork & { savedAt: string },
+): Stored {
+  signal.throwIfAborted();
+  if (concernsAll(error.code) || (isPassingTrouble(error.code) && !lastTry)) throw error;
+  return { item: { ...item, contents: [], savedAt, failure: toFailure(error) }, pieces: [] };
+}
+
+async function settled({ item, pieces }: Stored): Promise<SavedItem> {
+  const found = await Promise.all(pieces);
+  const contents = item.contents.map((content, at) => ({ ...content, pieces: found[at] ?? [] }));
+  return { ...item, contents };
+}
+
+/** Where nothing at all can be read, for a reason that may pass, there is no backup to speak of. */
+function requireSome(stored: readonly Stored[]): void {
+  const failures = stored.flatMap(({ item }) => item.failure ?? []);
+  const [first] = failures;
+  if (first === undefined || failures.length < stored.length) return;
+  if (!failures.every(({ code }) => isPassingTrouble(code))) return;
+  throw new BackupError(first.code as ErrorCode, first.message, { hint: first.hint ?? "" });
+}
+
+/** An error as an item keeps it: a defect's own words may quote anything. */
+export function toFailure({ code, message, hint }: BackupError): ItemFailure {
+  if (code === "internal") {
+    return { code, message: "Cannot save the item: an unexpected error of this software" };
+  }
+  return { code, message, ...(hint === undefined ? {} : { hint }) };
+}
+
+/** Refusals that no other item will escape. */
+function concernsAll(code: string): boolean {
+  return code.endsWith("_unauthorized") || code === "invalid_config";
+}
+
+/** Troubles that may be gone in a moment. */
+function isPassingTrouble(code: string): boolean {
+  return code.endsWith("_unreachable") || code.endsWith("_unavailable");
+}
