@@ -56,8 +56,13 @@ export function classifyFailure(
   return { kind: "retry", error, afterMs: pauseMs(attempt) };
 }
 
+/** Whether a code says that something did not answer, which may be over in a moment. */
+export function isOutOfReach(code: string): boolean {
+  return code.endsWith("_unreachable") || code.endsWith("_unavailable");
+}
+
 function isPassing(error: BackupError): boolean {
-  if (PASSING.has(error.code)) return true;
+  if (PASSING.has(error.code) || isOutOfReach(error.code)) return true;
   // What the server said may have been put into other words on its way up.
   for (let each: unknown = error; each instanceof Error; each = each.cause) {
     if (each instanceof DatabaseError) return PASSING_STATES.test(each.sqlState);

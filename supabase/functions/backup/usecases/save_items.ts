@@ -15,6 +15,7 @@ import type {
   SavedItem,
 } from "../core/items.ts";
 import type { Piece } from "../core/model.ts";
+import { isOutOfReach } from "../jobs/classify_failure.ts";
 import type { ItemPageRef, PieceWriter, Repository, WrittenTotals } from "../repository/mod.ts";
 import type { KeyRange, ParentItems } from "./parent_items.ts";
 import { readAhead } from "./read_ahead.ts";
@@ -96,11 +97,14 @@ export async function saveItems(
   };
 }
 
-/** The item as the parent has it, with the facts of today; null when it has to be read. */
+/**
+ * The item as the parent has it, with the facts of today: a listing may know fewer of them than reading
+ * told. Null when it has to be read.
+ */
 export function unchangedSince(before: SavedItem | undefined, item: ListedItem): SavedItem | null {
   if (before === undefined || before.failure !== undefined) return null;
   if (item.revision === null || before.revision !== item.revision) return null;
-  return { ...before, ...item };
+  return { ...before, ...item, facts: { ...before.facts, ...item.facts } };
 }
 
 /** Writes the lines of a run and sums it up. */
@@ -190,7 +194,7 @@ function failedItem(
   { savedAt, lastTry, signal }: SaveItemsWork & { savedAt: string },
 ): Stored {
   signal.throwIfAborted();
-  if (concernsAll(error.code) || (isPassingTrouble(error.code) && !lastTry)) throw error;
+  if (concernsAll(error.code) || (isOutOfReach(error.code) && !lastTry)) throw error;
   return { item: { ...item, contents: [], savedAt, failure: toFailure(error) }, pieces: [] };
 }
 
@@ -205,7 +209,7 @@ function requireSome(stored: readonly Stored[]): void {
   const failures = stored.flatMap(({ item }) => item.failure ?? []);
   const [first] = failures;
   if (first === undefined || failures.length < stored.length) return;
-  if (!failures.every(({ code }) => isPassingTrouble(code))) return;
+  if (!failures.every(({ code }) => isOutOfReach(code))) return;
   throw new BackupError(first.code as ErrorCode, first.message, { hint: first.hint ?? "" });
 }
 
@@ -220,9 +224,4 @@ export function toFailure({ code, message, hint }: BackupError): ItemFailure {
 /** Refusals that no other item will escape. */
 function concernsAll(code: string): boolean {
   return code.endsWith("_unauthorized") || code === "invalid_config";
-}
-
-/** Troubles that may be gone in a moment. */
-function isPassingTrouble(code: string): boolean {
-  return code.endsWith("_unreachable") || code.endsWith("_unavailable");
 }
