@@ -19,9 +19,14 @@ export interface SoakServer extends AsyncDisposable {
   emptyTarget(): Promise<void>;
 }
 
-const SETTINGS = { max_wal_size: "2GB", shared_buffers: "256MB" };
 /** Counts statements. */
 const COUNTER = "pg_stat_statements";
+const SETTINGS = {
+  max_wal_size: "2GB",
+  shared_buffers: "256MB",
+  // Each COPY of a range is a statement of its own to the counter; it forgets what is beyond this.
+  [`${COUNTER}.max`]: "100000",
+};
 
 /** Starts servers of its own. With `pgCron` keepers begin by the minute; the stand-in begins them at once. */
 export async function startSoakServer({ pgCron }: { pgCron: boolean }): Promise<SoakServer> {

@@ -208,8 +208,8 @@ Deno.test("keeperHolder() says so when no keeper is started, and takes its job a
     cron.starting = false;
     const holder = keeperHolder({ connect: open, startTimeoutMs: 200 });
     await assert.rejects(holder.open({ jobId: JOB, dump: DUMP }), {
-      code: "snapshot_lost",
-      message: /pg_cron did not start/,
+      code: "invalid_config",
+      message: /pg_cron did not start its keeper in 1 s: the server shows no pg_cron launcher/,
     });
     assert.deepEqual(await session.query("SELECT FROM cron.job"), []);
   });

@@ -13,6 +13,7 @@ import { pinSettings } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
 import { DISARMED, keeperCommand } from "./keeper_command.ts";
 import { endHolders, endHoldersOf, listKeepers } from "./keeper_list.ts";
+import { keeperMissing } from "./keeper_missing.ts";
 import { lockError, moved } from "./snapshot.ts";
 import {
   checkHeld,
@@ -29,12 +30,20 @@ import { findDifference, findTables, type FoundTable } from "./snapshot_tables.t
 export interface KeeperHolderOptions {
   /** Opens a connection to the database that is saved, which is also pg_cron's. */
   connect: () => Promise<Session>;
-  /** How long pg_cron may take to start it: some versions start jobs by the minute. @default 100000 */
+  /** How long pg_cron may take to start it. @default 20000, and a minute more where it starts by the minute */
   startTimeoutMs?: number;
 }
 
-/** Runs every second where pg_cron can do that, else every minute; and once a year, when it is done. */
-const SCHEDULES = ["1 seconds", "* * * * *"] as const;
+/** How often pg_cron looks whether to start a keeper, and how long a start may then take. */
+interface Schedule {
+  schedule: string;
+  usualMs: number;
+}
+
+const EVERY_SECOND: Schedule = { schedule: "1 seconds", usualMs: 20_000 };
+/** What versions before 1.5 can. */
+const EVERY_MINUTE: Schedule = { schedule: "* * * * *", usualMs: 80_000 };
+/** Once a year: for a keeper's job that has done what it was for. */
 const RARELY = "0 0 1 1 *";
 
 /** Pause between two looks at a keeper that is coming up. */
@@ -74,6 +83,12 @@ async function forget(session: Session, name: string): Promise<void> {
       where j.jobname = $1 and j.username = current_user`,
     [name],
   );
+}
+
+/** What a keeper is to lock. */
+interface WantedKeeper {
+  wanted: readonly FoundTable[];
+  lockTimeoutMs: number;
 }
 
 /** One keeper on its way. */
@@ -130,48 +145,47 @@ class Opening {
   async #attempt(name: string): Promise<HeldSnapshot | string> {
     const { dump, lockTimeoutMs = 60_000 } = this.#options.moment;
     const wanted = (await findTables(this.#control, dump)).filter((table) => table.readable);
-    await this.#schedule(name, { wanted, lockTimeoutMs });
-    const pid = await this.#started(name);
+    const waitMs = await this.#schedule(name, { wanted, lockTimeoutMs });
+    const pid = await this.#started(name, waitMs);
     const told = await this.#told(name, pid);
     if (told.kind === "failed") return explainFailure(told, { wanted, lockTimeoutMs });
     return await this.#prove(name, { pid, told });
   }
 
-  async #schedule(
+  /** Asks pg_cron for the keeper, every second where it can; milliseconds that it may take to come. */
+  async #schedule(name: string, keeper: WantedKeeper): Promise<number> {
+    try {
+      return await this.#ask(name, { ...keeper, ...EVERY_SECOND });
+    } catch (error) {
+      if (!(error instanceof DatabaseError) || error.sqlState !== "22023") throw error;
+      return await this.#ask(name, { ...keeper, ...EVERY_MINUTE });
+    }
+  }
+
+  async #ask(
     name: string,
-    { wanted, lockTimeoutMs }: { wanted: readonly FoundTable[]; lockTimeoutMs: number },
-  ): Promise<void> {
+    { wanted, lockTimeoutMs, schedule, usualMs }: WantedKeeper & Schedule,
+  ): Promise<number> {
+    const { startTimeoutMs = usualMs, moment } = this.#options;
     const [clock] = await this.#control.query(
-      `
-      select pg_catalog.to_char((pg_catalog.clock_timestamp() + $1::text::interval)
-               at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as start_before`,
-      [
-        `${this.#startTimeoutMs} milliseconds`,
-      ],
+      `select pg_catalog.to_char((pg_catalog.clock_timestamp() + $1::text::interval)
+                at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as start_before`,
+      [`${startTimeoutMs} milliseconds`],
     );
     const command = keeperCommand({
       name,
       tables: wanted.map((table) => table.oid),
       lockTimeoutMs,
-      maxKeeperSeconds: this.#options.moment.maxKeeperSeconds ?? 43_200,
+      maxKeeperSeconds: moment.maxKeeperSeconds ?? 43_200,
       startBefore: clock?.start_before,
     });
-    const schedule = "select cron.schedule($1, $2, $3)";
-    try {
-      await this.#control.query(schedule, [name, SCHEDULES[0], command]);
-    } catch (error) {
-      if (!(error instanceof DatabaseError) || error.sqlState !== "22023") throw error;
-      await this.#control.query(schedule, [name, SCHEDULES[1], command]);
-    }
-  }
-
-  get #startTimeoutMs(): number {
-    return this.#options.startTimeoutMs ?? 100_000;
+    await this.#control.query("select cron.schedule($1, $2, $3)", [name, schedule, command]);
+    return startTimeoutMs;
   }
 
   /** Waits for the keeper and makes pg_cron forget it. */
-  async #started(name: string): Promise<number> {
-    const until = performance.now() + this.#startTimeoutMs;
+  async #started(name: string, waitMs: number): Promise<number> {
+    const until = performance.now() + waitMs;
     for (;;) {
       const [keeper] = await listKeepers(this.#control, name);
       if (keeper !== undefined) {
@@ -183,23 +197,11 @@ class Opening {
         }
         return keeper.pid;
       }
-      if (performance.now() > until) throw await this.#notStarted(name);
+      if (performance.now() > until) {
+        throw await keeperMissing(this.#control, { name, waitedMs: waitMs });
+      }
       await this.#pause();
     }
-  }
-
-  async #notStarted(name: string): Promise<BackupError> {
-    const [run] = await this.#control.query(
-      `select d.return_message from cron.job_run_details d join cron.job j on j.jobid = d.jobid
-        where j.jobname = $1 and d.return_message is not null order by d.runid desc limit 1`,
-      [name],
-    );
-    const why = run === undefined ? "" : ` (${String(run.return_message).trim().slice(0, 200)})`;
-    return new BackupError(
-      "snapshot_lost",
-      `Cannot hold the moment of the backup: pg_cron did not start its keeper in time${why}`,
-      { hint: "See cron.job_run_details, cron.max_running_jobs and the server's log." },
-    );
   }
 
   /** Waits for what the keeper has to say. */
@@ -272,7 +274,7 @@ function read(text: string): Told | null {
 /** In words why to begin anew, for what may be over by then. @throws what will not */
 function explainFailure(
   told: Told & { kind: "failed" },
-  { wanted, lockTimeoutMs }: { wanted: readonly FoundTable[]; lockTimeoutMs: number },
+  { wanted, lockTimeoutMs }: WantedKeeper,
 ): string {
   const table = wanted.find(({ oid }) => oid === told.table)?.sqlName ?? null;
   // No such row, table or schema; something else of that name; the right to read it taken away.

@@ -69,7 +69,8 @@ export interface SnapshotHolder {
   /**
    * Locks the tables, then takes the snapshot, then proves that both speak of the same tables.
    *
-   * @throws `lock_timeout`, `concurrent_ddl`, `snapshot_lost` when no holder came up
+   * @throws `lock_timeout`, `concurrent_ddl`, `snapshot_lost` when the holder was ended,
+   *   `invalid_config` when pg_cron does not start it
    */
   open(options: OpenHeldOptions): Promise<HeldSnapshot>;
   /**
