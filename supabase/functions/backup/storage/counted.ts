@@ -8,8 +8,17 @@ import type { Storage } from "./storage.ts";
 
 /** The same storage, counted. */
 export function countedStorage(inner: Storage): Storage {
+  const { lock, extendLock, probe } = inner;
   return {
     location: inner.location,
+    ...(lock && { lock }),
+    ...(probe && { probe }),
+    ...(extendLock && {
+      extendLock(names: readonly string[], until: Date, signal?: AbortSignal) {
+        for (const _ of names) countWork("storage", 0);
+        return extendLock.call(inner, names, until, signal);
+      },
+    }),
     put(name, body, signal) {
       countWork("storage", body.length);
       return inner.put(name, body, signal);

@@ -36,8 +36,15 @@ export function retryStorage(inner: Storage, options: RetryOptions = {}): Storag
     }
   }
 
+  const { lock, extendLock, probe } = inner;
   return {
     location: inner.location,
+    ...(lock && { lock }),
+    ...(probe && { probe }),
+    ...(extendLock && {
+      extendLock: (names: readonly string[], until: Date, signal?: AbortSignal) =>
+        repeat(() => extendLock.call(inner, names, until, signal), signal),
+    }),
     put: (name, body, signal) => repeat(() => inner.put(name, body, signal), signal),
     get: (name, range = {}) => repeat(() => inner.get(name, range), range.signal),
     head: (name, signal) => repeat(() => inner.head(name, signal), signal),

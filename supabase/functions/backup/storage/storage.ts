@@ -55,6 +55,52 @@ export interface Storage {
   /** All objects whose name starts with `prefix`, in order of name (UTF-8 bytes). */
   list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject>;
 
-  /** Removes an object; no error when there is none. */
+  /**
+   * Removes an object; no error when there is none.
+   * @throws `storage_refused` also when a lock holds it
+   */
   delete(name: string, signal?: AbortSignal): Promise<void>;
+
+  /** The lock that `put` gives to every object; absent where objects are not locked. */
+  readonly lock?: ObjectLock;
+
+  /**
+   * Keeps objects from being deleted or replaced at least until then, and gives them the legal hold where
+   * one is set. A lock that lasts longer stays as it is. Absent where objects are not locked.
+   * @throws `storage_missing` when one is not there, `storage_refused`, `storage_unreachable`
+   */
+  extendLock?(names: readonly string[], until: Date, signal?: AbortSignal): Promise<void>;
+
+  /** What only a check of the provider asks; absent where nothing can be asked. */
+  readonly probe?: ProviderProbe;
+}
+
+/** How long and how firmly objects are kept from deletion. */
+export interface ObjectLock {
+  /** `compliance` binds everybody, `governance` all but those with a right of their own; null: no lock. */
+  mode: "governance" | "compliance" | null;
+  /** From the moment of storing, or of the latest use by a new backup. */
+  days: number;
+  /** Held without an end besides, until somebody takes the hold away. */
+  legalHold: boolean;
+}
+
+/** Questions about a provider that keeping backups does not need. None of them is tried again. */
+export interface ProviderProbe {
+  /**
+   * Sends an object over one that is there, on the condition that there is none, and without asking first.
+   */
+  overwrite(name: string, body: Uint8Array, signal?: AbortSignal): Promise<"refused" | "done">;
+
+  /**
+   * Takes the bytes of an object away for good, with every version of it. With `bypassLock` the right to
+   * get round a `governance` lock or a hold is used.
+   */
+  destroy(
+    name: string,
+    options: { bypassLock: boolean; signal?: AbortSignal },
+  ): Promise<"refused" | "done">;
+
+  /** Whether the credentials reach more than this bucket; null where that cannot be asked. */
+  reachesMore(signal?: AbortSignal): Promise<boolean | null>;
 }
