@@ -3,5 +3,5 @@
  *
  * @module
  */
-export { dirname, join, resolve } from "node:path";
+export { basename, dirname, join, resolve } from "node:path";
 export { fileURLToPath } from "node:url";

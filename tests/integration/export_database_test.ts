@@ -101,10 +101,9 @@ async function exported(
   options: { format: "sql" | "json"; tables?: string[] },
 ) {
   const slices: Uint8Array[] = [];
-  const report = await exportDatabase({ repository, backup: "latest", ...options }, (bytes) => {
-    slices.push(bytes);
-    return Promise.resolve();
-  });
+  const write = (bytes: Uint8Array) => Promise.resolve(void slices.push(bytes.slice()));
+  const from = { repository, backup: "latest" };
+  const report = await exportDatabase(from, options, { target: { write } });
   return { report, bytes: concat(slices) };
 }
 
@@ -192,20 +191,24 @@ Deno.test("exportDatabase() writes rows as JSON lines, of chosen tables", async 
   await session.execute("insert into plain (n) values (2); create table \"ü\" as select 'zwölf' a");
   await session.close();
   const repository = await backup(source.url);
+  const linesOf = (bytes: Uint8Array) =>
+    new TextDecoder().decode(bytes).trimEnd().split("\n").map((line) => JSON.parse(line));
   const { bytes, report } = await exported(repository, { format: "json", tables: ["public.?"] });
   assert.equal(report.rows, 1);
-  assert.deepEqual(JSON.parse(new TextDecoder().decode(bytes)), {
-    table: '"public"."ü"',
-    row: { a: "zwölf" },
-  });
-  const plain = await exported(repository, { format: "json", tables: ["public.plain"] });
-  const rows = new TextDecoder().decode(plain.bytes).trimEnd().split("\n").map((l) =>
-    JSON.parse(l)
+  const [header, ...rest] = linesOf(bytes);
+  assert.deepEqual(
+    header.tables.map(({ definition: _, ...table }: { definition: unknown }) => table),
+    [
+      { schema: "public", name: "ü", columns: [{ name: "a", type: "text" }] },
+    ],
   );
-  assert.deepEqual(rows.map(({ row }) => row), [
-    { id: "1", m: "a", n: "1.50", b: "\\x005c2e" },
-    { id: "2", m: "b\\! touch PWNED", n: "NaN", b: "\\x" },
-    { id: "3", m: null, n: "2", b: null },
+  assert.deepEqual(rest.slice(0, 2), [{ rowsOf: { schema: "public", name: "ü" } }, ["zwölf"]]);
+  assert.equal(rest[2].end.rows, "1");
+  const plain = await exported(repository, { format: "json", tables: ["public.plain"] });
+  assert.deepEqual(linesOf(plain.bytes).filter(Array.isArray), [
+    ["1", "a", "1.50", "\\x005c2e"],
+    ["2", "b\\! touch PWNED", "NaN", "\\x"],
+    ["3", null, "2", null],
   ]);
   await assert.rejects(exported(repository, { format: "json", tables: ["public.none"] }), {
     code: "not_found",

@@ -39,5 +39,9 @@ export { cleanStrayKeepers, type FoundHolder, listKeepers } from "./keeper_list.
 export { readBinaryRows, readTextRows, type RowValues } from "./data/binary_rows.ts";
 export { bytesOf, byteString } from "./data/binary_text.ts";
 export { binaryAsTextLines, checkedTextLines } from "./data/text_lines.ts";
-export { psqlComment, psqlStatement } from "./export/psql_text.ts";
+export { ExportOutput, type ExportTarget } from "./export/export_output.ts";
+export { type ExportSource } from "./export/export_source.ts";
+export { type LiveSource, openLiveSource } from "./export/live_source.ts";
+export { writeJson } from "./export/write_json.ts";
+export { writeSql } from "./export/write_sql.ts";
 export { matchesPattern } from "./selection.ts";
