@@ -5,8 +5,9 @@
  */
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
-import { compressZstd, decompressZstd } from "./zstd.ts";
-import type { Compression } from "./types.ts";
+import type { Compression, ZstdCodec } from "./types.ts";
+import { runtimeZstd } from "./zstd.ts";
+import { frameContentLength } from "./zstd_frame.ts";
 
 /** How content is held in an object. */
 export type Algorithm = Compression["algorithm"];
@@ -25,10 +26,15 @@ const WORTHWHILE = 0.97;
 /** Larger content is tried on a sample first, so that images do not cost CPU time. */
 const SAMPLE_BYTES = 64 * 1024;
 
+/** How {@linkcode compress} does it. */
+export interface CompressOptions extends Compression {
+  zstd?: ZstdCodec | undefined;
+}
+
 /** Compresses, or leaves as it is what compression does not make smaller. */
 export async function compress(
   bytes: Uint8Array,
-  compression: Compression,
+  compression: CompressOptions,
 ): Promise<{ algorithm: Algorithm; bytes: Uint8Array }> {
   const asItIs = { algorithm: "none" as const, bytes };
   if (compression.algorithm === "none" || bytes.length < 64) return asItIs;
@@ -52,22 +58,38 @@ export async function compress(
  */
 export async function decompress(
   bytes: Uint8Array,
-  options: { algorithm: Algorithm; rawBytes: number },
+  options: { algorithm: Algorithm; rawBytes: number; zstd?: ZstdCodec | undefined },
 ): Promise<Uint8Array> {
   switch (options.algorithm) {
     case "none":
       return bytes;
     case "zstd":
-      return await decompressZstd(bytes, options.rawBytes);
+      return await decompressZstd(bytes, options.rawBytes, options.zstd ?? runtimeZstd);
     case "gzip":
       return plain(await gunzipAsync(bytes, { maxOutputLength: Math.max(1, options.rawBytes) }));
   }
 }
 
-async function run(bytes: Uint8Array, { algorithm, level }: Compression): Promise<Uint8Array> {
+async function run(bytes: Uint8Array, options: CompressOptions): Promise<Uint8Array> {
+  const { algorithm, level, zstd = runtimeZstd } = options;
   return algorithm === "gzip"
     ? plain(await gzipAsync(bytes, { level }))
-    : await compressZstd(bytes, level);
+    : await zstd.compress(bytes, level);
+}
+
+/** Memory is taken by what the frame's header says, so it is asked before. */
+async function decompressZstd(
+  bytes: Uint8Array,
+  length: number,
+  zstd: ZstdCodec,
+): Promise<Uint8Array> {
+  if (frameContentLength(bytes) !== BigInt(length)) {
+    throw new Error("the frame promises another length");
+  }
+  const content = await zstd.decompress(bytes, length);
+  // Some give back what there is of a frame that was cut.
+  if (content.length !== length) throw new Error("the frame has another length");
+  return content;
 }
 
 /** A Buffer's bytes as a plain array, without copying. */

@@ -9,7 +9,7 @@ import { BackupError } from "../core/errors.ts";
 import { refuseOversized } from "../storage/oversized.ts";
 import { type Cipher, TAG_BYTES } from "./cipher.ts";
 import { type Algorithm, compress, decompress } from "./compress.ts";
-import type { Compression, ObjectKind } from "./types.ts";
+import type { Compression, ObjectKind, ZstdCodec } from "./types.ts";
 
 const MAGIC = utf8("SBK1");
 const FORMAT = 1;
@@ -29,12 +29,21 @@ export const MAX_STORED_BYTES = MAX_CONTENT_BYTES + OVERHEAD_BYTES;
 const KINDS: readonly ObjectKind[] = ["chunk", "manifest", "backup", "owner"];
 const ALGORITHMS: readonly Algorithm[] = ["none", "zstd", "gzip"];
 
+/** What an object is, and by what it is sealed and opened. */
+export interface ObjectOptions {
+  cipher: Cipher;
+  kind: ObjectKind;
+  path: string;
+  /** Another zstd than the runtime's. */
+  zstd?: ZstdCodec | undefined;
+}
+
 /** The stored form of content. */
 export async function sealObject(
   content: Uint8Array,
-  options: { cipher: Cipher; kind: ObjectKind; path: string; compression: Compression },
+  options: ObjectOptions & { compression: Compression },
 ): Promise<Uint8Array> {
-  const { cipher, kind, path } = options;
+  const { cipher, kind, path, compression, zstd } = options;
   if (content.length > MAX_CONTENT_BYTES) {
     throw new BackupError(
       "over_budget",
@@ -42,7 +51,7 @@ export async function sealObject(
       { hint: `The limit is ${MAX_CONTENT_BYTES} bytes: one definition or list is too long.` },
     );
   }
-  const packed = await compress(content, options.compression);
+  const packed = await compress(content, { ...compression, zstd });
   const nonce = crypto.getRandomValues(new Uint8Array(12));
   const header = new Uint8Array(HEADER_BYTES);
   const view = new DataView(header.buffer);
@@ -65,9 +74,9 @@ export async function sealObject(
  */
 export async function openObject(
   stored: Uint8Array,
-  options: { cipher: Cipher; kind: ObjectKind; path: string },
+  options: ObjectOptions,
 ): Promise<Uint8Array> {
-  const { cipher, kind, path } = options;
+  const { cipher, kind, path, zstd } = options;
   const fault = (code: "object_truncated" | "object_altered" | "object_swapped", why: string) =>
     new BackupError(code, `Cannot read ${path}: ${why}`, { hint: HINTS[code], details: { path } });
   if (stored.length < HEADER_BYTES) throw fault("object_truncated", "it ends within its header");
@@ -101,10 +110,12 @@ export async function openObject(
   // Without encryption anybody can write a header: a few bytes may claim to unfold to gigabytes.
   refuseOversized(path, rawBytes, MAX_CONTENT_BYTES);
   if (!algorithm) throw fault("object_altered", "its compression is unknown");
-  const content = await decompress(payload, { algorithm, rawBytes }).catch((cause: unknown) => {
-    if (cause instanceof BackupError) throw cause;
-    throw fault("object_altered", "its compressed content is not valid");
-  });
+  const content = await decompress(payload, { algorithm, rawBytes, zstd }).catch(
+    (cause: unknown) => {
+      if (cause instanceof BackupError) throw cause;
+      throw fault("object_altered", "its compressed content is not valid");
+    },
+  );
   if (content.length !== rawBytes) throw fault("object_altered", "its content has another length");
   return content;
 }

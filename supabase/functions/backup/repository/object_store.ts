@@ -7,7 +7,7 @@ import { BackupError } from "../core/errors.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Cipher } from "./cipher.ts";
 import { MAX_STORED_BYTES, openObject, sealObject } from "./object.ts";
-import type { Compression, ObjectKind } from "./types.ts";
+import type { Compression, ObjectKind, ZstdCodec } from "./types.ts";
 
 /** Where an object is and what it is. */
 export interface ObjectPlace {
@@ -20,11 +20,18 @@ export class ObjectStore {
   readonly storage: Storage;
   readonly cipher: Cipher;
   readonly compression: Compression;
+  readonly zstd: ZstdCodec | undefined;
 
-  constructor(options: { storage: Storage; cipher: Cipher; compression: Compression }) {
+  constructor(options: {
+    storage: Storage;
+    cipher: Cipher;
+    compression: Compression;
+    zstd?: ZstdCodec | undefined;
+  }) {
     this.storage = options.storage;
     this.cipher = options.cipher;
     this.compression = options.compression;
+    this.zstd = options.zstd;
   }
 
   /** Stores content unless the path is taken; `storedBytes` is 0 then. */
@@ -33,8 +40,8 @@ export class ObjectStore {
     place: ObjectPlace,
     signal?: AbortSignal,
   ): Promise<{ created: boolean; storedBytes: number }> {
-    const { cipher, compression } = this;
-    const sealed = await sealObject(content, { ...place, cipher, compression });
+    const { cipher, compression, zstd } = this;
+    const sealed = await sealObject(content, { ...place, cipher, compression, zstd });
     const { created } = await this.storage.put(place.path, sealed, signal);
     return { created, storedBytes: created ? sealed.length : 0 };
   }
@@ -51,7 +58,8 @@ export class ObjectStore {
     signal?: AbortSignal,
   ): Promise<{ content: Uint8Array; storedBytes: number }> {
     const stored = await this.#read(place.path, signal);
-    const content = await openObject(stored, { ...place, cipher: this.cipher });
+    const { cipher, zstd } = this;
+    const content = await openObject(stored, { ...place, cipher, zstd });
     return { content, storedBytes: stored.length };
   }
 

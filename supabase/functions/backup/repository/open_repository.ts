@@ -16,7 +16,7 @@ import { ObjectStore } from "./object_store.ts";
 import { keyPath, REPOSITORY_FILE } from "./paths.ts";
 import { putRepositoryFile, readRepositoryFile, type RepositoryFile } from "./repository_file.ts";
 import { ContentRepository } from "./repository.ts";
-import type { Compression, Repository } from "./types.ts";
+import type { Compression, Repository, ZstdCodec } from "./types.ts";
 
 /** How to open a repository. */
 export interface RepositoryOptions {
@@ -25,6 +25,8 @@ export interface RepositoryOptions {
   key: Secret | null;
   /** For new objects. Default zstd level 1. */
   compression?: Compression;
+  /** A faster zstd than the runtime's own. */
+  zstd?: ZstdCodec | undefined;
   clock?: Clock;
 }
 
@@ -74,7 +76,7 @@ export async function createRepository(options: RepositoryOptions): Promise<Repo
  * `invalid_config` when a key is given for a repository that is not encrypted
  */
 export async function openRepository(options: RepositoryOptions): Promise<Repository> {
-  const { storage, key, compression = DEFAULT_COMPRESSION, clock = systemClock } = options;
+  const { storage, key, zstd, compression = DEFAULT_COMPRESSION, clock = systemClock } = options;
   const file = await readRepositoryFile(storage);
   const { repositoryId } = file;
   let keys: KeyRing | null = null;
@@ -98,7 +100,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
   const cipher = keys
     ? await encryptingCipher(keys.secrets, repositoryId)
     : await plainCipher(fromBase64(file.publicSalt ?? ""), repositoryId);
-  const objects = new ObjectStore({ storage, cipher, compression });
+  const objects = new ObjectStore({ storage, cipher, compression, zstd });
   return new ContentRepository({ id: repositoryId, objects, keys });
 }
 

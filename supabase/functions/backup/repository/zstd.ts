@@ -1,6 +1,6 @@
 /**
- * zstd: the runtime's own where it has one, which takes half the CPU time, else in WebAssembly, started on
- * first use. Both write the same format.
+ * zstd as the runtime has it: its own where there is one, which takes half the CPU time, else in
+ * WebAssembly, loaded on first use. All write the same format.
  *
  * The package reads its module from its own folder, which exists under Deno and is part of what is
  * bundled for a hosted function.
@@ -8,12 +8,11 @@
  * @module
  */
 import * as zlib from "node:zlib";
-import * as zstd from "@bokuweb/zstd-wasm";
-import { concat } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
+import type { ZstdCodec } from "./types.ts";
 
 /** What newer runtimes have in `node:zlib`. */
-interface NativeZstd {
+interface NodeZstd {
   zstdCompressSync(
     bytes: Uint8Array,
     options: { params: Record<number, number>; pledgedSrcSize: number; chunkSize: number },
@@ -25,79 +24,61 @@ interface NativeZstd {
   constants: { ZSTD_c_compressionLevel: number };
 }
 
-const native = "zstdCompressSync" in zlib ? zlib as unknown as NativeZstd : undefined;
-
 /** Output is gathered in pieces of this size. */
-const NATIVE_PIECE_BYTES = 1 << 20;
+const PIECE_BYTES = 1 << 20;
 
-let starting: Promise<void> | undefined;
+let starting: ReturnType<typeof startWasm> | undefined;
 
-/** Compresses into one frame that states its content's size. @param level 1–19 */
-export async function compressZstd(bytes: Uint8Array, level: number): Promise<Uint8Array> {
-  if (native !== undefined) {
-    return plain(native.zstdCompressSync(bytes, {
-      params: { [native.constants.ZSTD_c_compressionLevel]: level },
-      pledgedSrcSize: bytes.length,
-      chunkSize: NATIVE_PIECE_BYTES,
-    }));
-  }
-  await start();
-  return zstd.compress(bytes, level);
+/** In WebAssembly, which every runtime has. */
+export const wasmZstd: ZstdCodec = {
+  compress: async (bytes, level) => (await wasm()).compress(bytes, level),
+  decompress: async (bytes) => (await wasm()).decompress(bytes),
+};
+
+/** The best that this runtime has by itself. */
+export const runtimeZstd: ZstdCodec = "zstdCompressSync" in zlib
+  ? nodeZstd(zlib as unknown as NodeZstd)
+  : wasmZstd;
+
+function nodeZstd(node: NodeZstd): ZstdCodec {
+  return {
+    compress(bytes, level) {
+      return plain(node.zstdCompressSync(bytes, {
+        params: { [node.constants.ZSTD_c_compressionLevel]: level },
+        pledgedSrcSize: bytes.length,
+        chunkSize: PIECE_BYTES,
+      }));
+    },
+    decompress(bytes, length) {
+      const options = { maxOutputLength: Math.max(1, length), chunkSize: Math.max(64, length) };
+      return plain(node.zstdDecompressSync(bytes, options));
+    },
+  };
 }
 
-/**
- * Undoes {@linkcode compressZstd}.
- *
- * @throws {Error} when the bytes are not a frame, or one whose header promises another length: memory is
- * taken by what the header says, so it is asked before
- */
-export async function decompressZstd(bytes: Uint8Array, length: number): Promise<Uint8Array> {
-  const promised = frameContentLength(bytes);
-  if (promised !== BigInt(length)) throw new Error("the frame promises another length");
-  if (native !== undefined) {
-    const options = { maxOutputLength: Math.max(1, length), chunkSize: Math.max(64, length) };
-    const content = plain(native.zstdDecompressSync(bytes, options));
-    // It gives back what there is of a frame that was cut.
-    if (content.length !== length) throw new Error("the frame has another length");
-    return content;
+/** Started once: a second start would exchange the module under whoever is using it. */
+function wasm(): ReturnType<typeof startWasm> {
+  if (starting === undefined) {
+    starting = startWasm();
+    starting.catch(() => starting = undefined);
   }
-  await start();
-  return zstd.decompress(bytes);
+  return starting;
+}
+
+async function startWasm() {
+  try {
+    const zstd = await import("@bokuweb/zstd-wasm");
+    await zstd.init();
+    return zstd;
+  } catch (cause) {
+    throw new BackupError("internal", "Cannot start zstd: its WebAssembly module does not load", {
+      hint: "Set the compression to gzip for new backups; those in zstd need the module.",
+      cause,
+    });
+  }
 }
 
 /** A Buffer's bytes as a plain array, without copying. */
 function plain(buffer: Uint8Array): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-}
-
-/** What the header of a frame says of its content's length; null when it says nothing. */
-function frameContentLength(bytes: Uint8Array): bigint | null {
-  if (bytes.length < 18) bytes = concat([bytes, new Uint8Array(18)]); // the longest header
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  if (view.getUint32(0, true) !== 0xfd2fb528) return null;
-  const descriptor = view.getUint8(4);
-  const single = (descriptor & 0x20) !== 0;
-  const dictionaryBytes = [0, 1, 2, 4][descriptor & 3] ?? 0;
-  const at = 5 + (single ? 0 : 1) + dictionaryBytes;
-  switch (descriptor >> 6) {
-    case 0:
-      return single ? BigInt(view.getUint8(at)) : null;
-    case 1:
-      return BigInt(view.getUint16(at, true)) + 256n;
-    case 2:
-      return BigInt(view.getUint32(at, true));
-    default:
-      return view.getBigUint64(at, true);
-  }
-}
-
-function start(): Promise<void> {
-  starting ??= zstd.init().catch((cause: unknown) => {
-    starting = undefined;
-    throw new BackupError("internal", "Cannot start zstd: its WebAssembly module does not load", {
-      hint: "Set the compression to gzip for new backups; those in zstd need the module.",
-      cause,
-    });
-  });
-  return starting;
 }

@@ -1,0 +1,83 @@
+/**
+ * The zstd library of the operating system, for programs of a host: it takes half the CPU time of the one
+ * in WebAssembly, and nothing has to be compiled at the start of each thread.
+ *
+ * @module
+ */
+import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
+import type { ZstdCodec } from "../../supabase/functions/backup/repository/mod.ts";
+
+/** Where the library may be; a plain name is looked for where the system keeps its libraries. */
+const LIBRARIES: Partial<Record<typeof Deno.build.os, readonly string[]>> = {
+  linux: ["libzstd.so.1"],
+  darwin: ["/opt/homebrew/lib/libzstd.1.dylib", "/usr/local/lib/libzstd.1.dylib"],
+};
+
+const SYMBOLS = {
+  ZSTD_createCCtx: { parameters: [], result: "pointer" },
+  ZSTD_createDCtx: { parameters: [], result: "pointer" },
+  ZSTD_compressBound: { parameters: ["usize"], result: "usize" },
+  ZSTD_compressCCtx: {
+    parameters: ["pointer", "buffer", "usize", "buffer", "usize", "i32"],
+    result: "usize",
+  },
+  ZSTD_decompressDCtx: {
+    parameters: ["pointer", "buffer", "usize", "buffer", "usize"],
+    result: "usize",
+  },
+  ZSTD_isError: { parameters: ["usize"], result: "u32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+type Library = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+/** The system's zstd; undefined where there is none, or where this program may not load it. */
+export function nativeZstd(): ZstdCodec | undefined {
+  for (const path of LIBRARIES[Deno.build.os] ?? []) {
+    try {
+      return new NativeZstd(Deno.dlopen(path, SYMBOLS).symbols);
+    } catch {
+      // The runtime tells a missing library, a forbidden and an unfit one by different errors, and
+      // all of them mean the same here: the runtime's own zstd does the work.
+    }
+  }
+  return undefined;
+}
+
+/** It lives as long as its thread, and with it the library's memory. */
+class NativeZstd implements ZstdCodec {
+  readonly #library: Library;
+  readonly #packing: Deno.PointerValue;
+  readonly #unpacking: Deno.PointerValue;
+  /** Frames are made in here: a large buffer for each would keep the garbage collector busy. */
+  #room = new Uint8Array(0);
+
+  constructor(library: Library) {
+    this.#library = library;
+    this.#packing = library.ZSTD_createCCtx();
+    this.#unpacking = library.ZSTD_createDCtx();
+  }
+
+  compress(bytes: Uint8Array, level: number): Uint8Array {
+    const { ZSTD_compressBound, ZSTD_compressCCtx } = this.#library;
+    const room = Number(ZSTD_compressBound(BigInt(bytes.length)));
+    if (this.#room.length < room) this.#room = new Uint8Array(room);
+    const to = BigInt(this.#room.length);
+    const from = BigInt(bytes.length);
+    const written = ZSTD_compressCCtx(this.#packing, this.#room, to, bytes, from, level);
+    return this.#room.slice(0, this.#checked(written, "compress"));
+  }
+
+  decompress(bytes: Uint8Array, length: number): Uint8Array {
+    const content = new Uint8Array(length);
+    const to = BigInt(length);
+    const from = BigInt(bytes.length);
+    const { ZSTD_decompressDCtx } = this.#library;
+    const written = ZSTD_decompressDCtx(this.#unpacking, content, to, bytes, from);
+    return content.subarray(0, this.#checked(written, "unpack"));
+  }
+
+  #checked(result: bigint, verb: string): number {
+    if (this.#library.ZSTD_isError(result) === 0) return Number(result);
+    throw new BackupError("internal", `Cannot ${verb} bytes: the system's zstd refused them`);
+  }
+}
