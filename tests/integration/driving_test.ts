@@ -54,6 +54,7 @@ async function startWithJob(synthetic: SyntheticJob, options: Partial<PlatformOp
     }
   };
   return {
+    jobId,
     platform,
     log,
     tick,
@@ -77,4 +78,17 @@ Deno.test("one tick drives a job of many budgets to its end, worker calling work
   const { ended, isolates } = it.platform.figures();
   assert.ok(isolates >= 2, "one isolate did it all");
   assert.deepEqual({ cpu: ended.cpu, crash: ended.crash }, { cpu: 0, crash: 0 }, it.log.join("\n"));
+});
+
+Deno.test("whoever looks at a job that all workers have left makes it go on, without any clock", async () => {
+  await using it = await startWithJob({ parts: 3, cpuMs: 10, bytes: 1000 });
+  let job: Job;
+  do {
+    const url = `${it.platform.url}?action=job&type=verify&jobId=${it.jobId}`;
+    const answer = await fetch(url, { headers: { apikey: KEY } });
+    job = (await answer.json()).data;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  } while (job.status === "running");
+  assert.equal(job.status, "completed", JSON.stringify(job.error));
+  assert.deepEqual(job.result, { parts: 3 });
 });

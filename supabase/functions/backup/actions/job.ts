@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { JOB_KINDS } from "../core/job.ts";
 import { getJob } from "../usecases/get_job.ts";
+import { goOn } from "../usecases/go_on.ts";
 import { defineAction, jobSchema } from "./action.ts";
 
 /** One job with its progress. */
@@ -14,5 +15,9 @@ export const job = defineAction({
     type: z.enum(JOB_KINDS).optional(),
   }),
   output: jobSchema,
-  run: (deps, { jobId, type }) => getJob(deps, jobId, type),
+  run: async (deps, { jobId, type }) => {
+    const found = await getJob(deps, jobId, type);
+    goOn(deps, [found]);
+    return found;
+  },
 });

@@ -1,6 +1,7 @@
 /** @module */
 import { z } from "zod";
 import { JOB_KINDS, JOB_STATUSES, JOB_TYPES } from "../core/job.ts";
+import { goOn } from "../usecases/go_on.ts";
 import { listJobs } from "../usecases/list_jobs.ts";
 import { defineAction, jobSchema } from "./action.ts";
 
@@ -23,12 +24,15 @@ export const jobs = defineAction({
     offset: z.number(),
     from: z.enum(["tables", "storage"]),
   }),
-  run: (deps, { type, status, of, limit, offset }) =>
-    listJobs(deps, {
+  run: async (deps, { type, status, of, limit, offset }) => {
+    const page = await listJobs(deps, {
       kind: type,
       limit,
       offset,
       ...(status === undefined ? {} : { status }),
       ...(of === undefined ? {} : { type: of }),
-    }),
+    });
+    goOn(deps, page.jobs);
+    return page;
+  },
 });

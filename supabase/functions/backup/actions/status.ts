@@ -1,6 +1,7 @@
 /** @module */
 import { z } from "zod";
 import { settingsSchema } from "../core/settings.ts";
+import { goOn } from "../usecases/go_on.ts";
 import { readStatus } from "../usecases/read_status.ts";
 import { defineAction, jobSchema } from "./action.ts";
 
@@ -40,5 +41,9 @@ export const status = defineAction({
     }),
     runningJobs: z.array(jobSchema),
   }),
-  run: (deps) => readStatus(deps),
+  run: async (deps) => {
+    const found = await readStatus(deps);
+    goOn(deps, found.runningJobs);
+    return found;
+  },
 });
