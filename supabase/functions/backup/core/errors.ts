@@ -58,11 +58,19 @@ export const ERROR_CODES = {
   management_refused: "the Management API refuses what it was asked",
   management_unavailable: "the Management API does not answer, or not now",
   management_malformed: "the Management API's answer is not what it documents",
+  // Files
+  files_unauthorized: "Supabase Storage does not accept the key, or it sees nothing with it",
+  files_unreachable: "Supabase Storage does not answer, or not now",
+  files_refused: "Supabase Storage refuses what it was asked",
+  files_full: "Supabase Storage has no room, or takes no object of that size",
+  files_changed: "an object changed each time that it was read",
+  files_damaged: "an object's bytes are not there or not those of its checksum",
   // Restore
   restore_refused: "the plan has hazards that were not accepted",
   target_unfit: "the target lacks something that the restore needs",
   target_not_empty: "the target holds objects and was said to be empty",
   restore_mismatch: "after the restore the target differs from the backup",
+  restore_incomplete: "some items could not be restored; the others are",
   // Jobs
   cancelled: "the work was cancelled",
   interrupted: "the worker that did this job is gone",

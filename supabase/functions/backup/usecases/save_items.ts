@@ -222,6 +222,6 @@ export function toFailure({ code, message, hint }: BackupError): ItemFailure {
 }
 
 /** Refusals that no other item will escape. */
-function concernsAll(code: string): boolean {
+export function concernsAll(code: string): boolean {
   return code.endsWith("_unauthorized") || code === "invalid_config";
 }

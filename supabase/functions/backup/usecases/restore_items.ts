@@ -1,0 +1,344 @@
+/**
+ * A restore of functions, settings, secrets or files as a job in parts: everything is planned before
+ * anything is changed, what will be replaced is saved, then each item is restored and checked by itself.
+ * Read {@linkcode RestoreItems.run} first.
+ *
+ * @module
+ */
+import { BackupError, toBackupError } from "../core/errors.ts";
+import {
+  compareKeys,
+  type ItemResult,
+  type ItemStep,
+  type ItemTarget,
+  type ItemType,
+  type SavedItem,
+} from "../core/items.ts";
+import type { Json, Lease, NewPart, PartOutcome } from "../core/part.ts";
+import { isOutOfReach } from "../jobs/classify_failure.ts";
+import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
+import type { ItemPageRef, Repository } from "../repository/mod.ts";
+import { concernsAll, toFailure } from "./save_items.ts";
+
+/** What is restored and how; the same for every worker. */
+export interface RestoreItemsOptions {
+  backupId: string;
+  type: ItemType;
+  target: ItemTarget;
+  repository: Repository;
+  /** Keys, or beginnings of keys that end with `/`; none means everything. */
+  only: readonly string[];
+  /** Keys of items whose hazards are accepted. */
+  acceptHazards: readonly string[];
+  /** Plans and changes nothing. */
+  dryRun: boolean;
+  /** Saves what is about to be replaced and names that backup; null when that is not wanted. */
+  safetyBackup: ((signal: AbortSignal) => Promise<string>) | null;
+  /** Bytes of one item that one part moves, at most. */
+  pauseBytes?: number;
+}
+
+/** The parts that such a restore begins with. */
+export const FIRST_OF_ITEM_RESTORE: readonly NewPart[] = [
+  { step: 0, name: "opening-the-backup", payload: null, bytes: 0 },
+];
+
+/** Names of the parts, which are what users see of them. */
+const OPEN = FIRST_OF_ITEM_RESTORE[0]!.name;
+const PLAN = "planning-items";
+const SAFETY = "saving-what-is-replaced";
+const RESTORE = "restoring-items";
+const FINISH = "summing-up";
+
+/** Steps of the ladder; a bucket must be there before its objects. */
+const STEPS = { plan: 1, safety: 2, containers: 3, items: 4, finish: 5 } as const;
+
+/** Items and bytes of one part, unless a single item has more. */
+const PART_ITEMS = 100;
+const PART_BYTES = 16 << 20;
+
+/** Bytes of a large item after which its part ends and another goes on, unless the caller says otherwise. */
+const PAUSE_BYTES = 48 << 20;
+
+/** Tries of a part before a passing trouble with one item is told of that item. */
+const TRIES = 3;
+
+/** Steps and failures that a job's result holds; the rest is counted. */
+const MOST_SHOWN = 1000;
+
+/** Steps of one page. Survives JSON. */
+interface RestorePayload {
+  page: number;
+  steps: ItemStep[];
+  /** Where to go on with the only step. */
+  resume: Json;
+}
+
+/** The definition of one restore; an instance may do any number of its parts. */
+export function restoreItems(options: RestoreItemsOptions): JobDefinition {
+  const restore = new RestoreItems(options);
+  return {
+    first: () => [...FIRST_OF_ITEM_RESTORE],
+    run: (lease, context) => restore.run(lease, context),
+  };
+}
+
+class RestoreItems {
+  readonly #options: RestoreItemsOptions;
+  #pages: Promise<ItemPageRef[]> | undefined;
+
+  constructor(options: RestoreItemsOptions) {
+    this.#options = options;
+  }
+
+  async run(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    switch (lease.name) {
+      case OPEN:
+        return await this.#open();
+      case PLAN:
+        return await this.#plan(lease.payload as number, context);
+      case SAFETY:
+        return { result: await this.#options.safetyBackup!(context.signal) };
+      case RESTORE:
+        return await this.#restore(lease, context);
+      default:
+        return await this.#finish(context);
+    }
+  }
+
+  async #open(): Promise<PartOutcome> {
+    const { only, dryRun, safetyBackup } = this.#options;
+    const pages = await this.#readPages();
+    const add = pages.flatMap((page, at): NewPart[] =>
+      only.length > 0 && !only.some((each) => mayHold(page, each))
+        ? []
+        : [{ step: STEPS.plan, name: PLAN, payload: at, bytes: 0 }]
+    );
+    if (!dryRun && safetyBackup !== null) {
+      add.push({ step: STEPS.safety, name: SAFETY, payload: null, bytes: 0 });
+    }
+    add.push({ step: STEPS.finish, name: FINISH, payload: null, bytes: 0 });
+    return { result: null, add };
+  }
+
+  /** Plans one page. Nothing is changed before all pages are planned and no hazard is left. */
+  async #plan(at: number, { signal }: PartContext): Promise<PartOutcome> {
+    const { target, dryRun } = this.#options;
+    const items = await this.#itemsOf(at, signal);
+    const sound = items.filter(({ failure }) => failure === undefined);
+    const steps = [
+      ...await target.plan(sound, signal),
+      ...items.flatMap(({ key, failure }): ItemStep[] =>
+        failure === undefined ? [] : [{
+          ...{ key, action: "by-hand", title: `${key} is not in this backup: ${failure.message}` },
+        }]
+      ),
+    ];
+    if (dryRun) return { result: toJson(steps) };
+    this.#refuseHazards(steps);
+    const toDo = steps.filter(({ action }) => action === "create" || action === "replace");
+    const bytes = new Map(items.map(({ key, sizeBytes }) => [key, sizeBytes]));
+    return { result: toJson(steps), add: cutIntoParts(toDo, { page: at, bytes }) };
+  }
+
+  #refuseHazards(steps: readonly ItemStep[]): void {
+    const { acceptHazards } = this.#options;
+    const hazards = steps.filter(({ key, hazards }) =>
+      hazards !== undefined && hazards.length > 0 && !acceptHazards.includes(key)
+    );
+    if (hazards.length === 0) return;
+    const keys = hazards.map(({ key }) => key);
+    throw new BackupError(
+      "restore_refused",
+      `Cannot restore: hazards of ${keys.slice(0, 10).join(", ")} are not accepted`,
+      {
+        hint: "Nothing was changed. Look at the plan (dryRun), then name these items in " +
+          "acceptHazards, or restore only others.",
+        details: { hazards: hazards.map(({ key, hazards }) => ({ key, hazards: hazards ?? [] })) },
+      },
+    );
+  }
+
+  async #restore(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    const { page, steps, resume } = lease.payload as unknown as RestorePayload;
+    const wanted = new Set(steps.map(({ key }) => key));
+    const items = new Map<string, SavedItem>();
+    for (const item of await this.#itemsOf(page, context.signal)) {
+      if (wanted.has(item.key)) items.set(item.key, item);
+    }
+    const results: ItemResult[] = [];
+    for (const step of steps) {
+      context.signal.throwIfAborted();
+      let result = await this.#apply(step, { item: items.get(step.key)!, resume, lease, context });
+      if (result.outcome === "paused" && steps.length === 1) {
+        const payload = toJson({ page, steps, resume: result.resume ?? null });
+        const again = { step: lease.step, name: RESTORE, payload, bytes: lease.bytes };
+        return { result: null, split: [again] };
+      }
+      while (result.outcome === "paused") {
+        const work = { item: items.get(step.key)!, resume: result.resume ?? null, lease, context };
+        result = await this.#apply(step, work);
+      }
+      results.push(result);
+    }
+    return { result: toJson(results) };
+  }
+
+  async #apply(
+    step: ItemStep,
+    { item, resume, lease, context }: {
+      item: SavedItem;
+      resume: Json;
+      lease: Lease;
+      context: PartContext;
+    },
+  ): Promise<ItemResult> {
+    const { target, repository, pauseBytes = PAUSE_BYTES } = this.#options;
+    const { signal } = context;
+    try {
+      return await target.apply(step, {
+        ...{ item, resume, maxBytes: pauseBytes, signal },
+        open: (content, range) => {
+          const pieces = range === undefined ? content.pieces : behind(content.pieces, range.from);
+          return repository.readPieces(pieces, { signal });
+        },
+      });
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const error = toBackupError(thrown);
+      if (concernsAll(error.code)) throw error;
+      if (isOutOfReach(error.code) && lease.attempt < TRIES) throw error;
+      return { key: step.key, outcome: "failed", failure: toFailure(error) };
+    }
+  }
+
+  /** @throws `restore_incomplete` when an item could not be restored */
+  async #finish({ results }: PartContext): Promise<PartOutcome> {
+    const { dryRun, type, backupId } = this.#options;
+    const steps = await this.#collect<ItemStep>(results(PLAN));
+    const planned = countBy(steps, ({ action }) => action);
+    const head = { type, backupId, dryRun, planned };
+    const byHand = steps.filter(({ action }) => action === "by-hand");
+    if (dryRun) {
+      const hazards = steps.filter((step) => (step.hazards?.length ?? 0) > 0);
+      const shown = { steps: steps.slice(0, MOST_SHOWN), stepsTotal: steps.length };
+      return { result: null, finish: { result: { ...head, ...shown, hazards }, backupId } };
+    }
+    const done = await this.#collect<ItemResult>(results(RESTORE));
+    const [safety] = await Array.fromAsync(results(SAFETY));
+    const failures = done.filter(({ outcome }) => outcome === "failed");
+    const result = {
+      ...head,
+      safetyBackupId: safety?.result ?? null,
+      outcomes: countBy(done, ({ outcome }) => outcome),
+      byHand: [
+        ...byHand.map(({ key, title }) => ({ key, title })),
+        ...done.filter(({ outcome }) => outcome === "by-hand")
+          .map(({ key, checked = "" }) => ({ key, title: checked })),
+      ].slice(0, MOST_SHOWN),
+      failures: failures.slice(0, MOST_SHOWN),
+    };
+    if (failures.length === 0) return { result: null, finish: { result, backupId } };
+    throw new BackupError(
+      "restore_incomplete",
+      `Cannot restore ${failures.length} of ${done.length} items: ${failures[0]!.key}: ` +
+        `${failures[0]!.failure?.message ?? "it failed"}`,
+      {
+        hint: "The other items are restored. Mend the cause and restore these items again.",
+        details: { ...result, failures: result.failures.slice(0, 100) },
+      },
+    );
+  }
+
+  async #collect<T>(parts: AsyncIterable<{ result: Json }>): Promise<T[]> {
+    const all: T[] = [];
+    for await (const { result } of parts) {
+      if (result !== null) all.push(...result as unknown as T[]);
+    }
+    return all;
+  }
+
+  async #itemsOf(at: number, signal: AbortSignal): Promise<SavedItem[]> {
+    const { repository, only } = this.#options;
+    const page = (await this.#readPages())[at]!;
+    const items: SavedItem[] = [];
+    for await (const item of repository.readLines<SavedItem>(page.items, { signal })) {
+      if (only.length === 0 || only.some((each) => isChosen(item.key, each))) items.push(item);
+    }
+    return items;
+  }
+
+  #readPages(): Promise<ItemPageRef[]> {
+    const { repository, backupId, type } = this.#options;
+    this.#pages ??= repository.readBackup(backupId, { type }).then(({ manifest }) =>
+      manifest.pages
+    );
+    this.#pages.catch(() => this.#pages = undefined);
+    return this.#pages;
+  }
+}
+
+/** Whether a choice means an item; what holds the chosen one comes with it. */
+function isChosen(key: string, chosen: string): boolean {
+  if (key === chosen) return true;
+  if (chosen.endsWith("/") && key.startsWith(chosen)) return true;
+  return !key.includes("/") && chosen.startsWith(`${key}/`);
+}
+
+/** Whether a page may hold something that is chosen. */
+function mayHold({ first, last }: ItemPageRef, chosen: string): boolean {
+  if (isChosen(first, chosen) || isChosen(last, chosen)) return true;
+  const container = chosen.split("/")[0]!;
+  return [chosen, container].some((key) =>
+    compareKeys(first, key) <= 0 && compareKeys(key, last) <= 0
+  );
+}
+
+/** Parts in the order of the steps; containers, whose keys have no slash, come before what they hold. */
+function cutIntoParts(
+  steps: readonly ItemStep[],
+  { page, bytes }: { page: number; bytes: ReadonlyMap<string, number> },
+): NewPart[] {
+  const parts: NewPart[] = [];
+  for (const step of [STEPS.containers, STEPS.items]) {
+    let group: ItemStep[] = [];
+    let groupBytes = 0;
+    const close = () => {
+      if (group.length === 0) return;
+      const payload = toJson({ page, steps: group, resume: null });
+      parts.push({ step, name: RESTORE, payload, bytes: groupBytes });
+      group = [];
+      groupBytes = 0;
+    };
+    for (const each of steps) {
+      if (each.key.includes("/") !== (step === STEPS.items)) continue;
+      const size = bytes.get(each.key) ?? 0;
+      if (group.length >= PART_ITEMS || groupBytes + size > PART_BYTES) close();
+      group.push(each);
+      groupBytes += size;
+    }
+    close();
+  }
+  return parts;
+}
+
+/** The pieces behind so many bytes. */
+function behind(pieces: SavedItem["contents"][number]["pieces"], from: number) {
+  let at = 0;
+  return pieces.flatMap((piece) => {
+    const skip = Math.max(0, Math.min(piece.length, from - at));
+    at += piece.length;
+    if (skip === piece.length) return [];
+    return [{ ...piece, offset: piece.offset + skip, length: piece.length - skip }];
+  });
+}
+
+function countBy<T>(all: readonly T[], name: (each: T) => string): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const each of all) counts[name(each)] = (counts[name(each)] ?? 0) + 1;
+  return counts;
+}
+
+function toJson(value: unknown): Json {
+  return JSON.parse(JSON.stringify(value));
+}
