@@ -20,7 +20,7 @@ async function startWithJob(synthetic: SyntheticJob, options: Partial<PlatformOp
     ...{ jobId, kind: "verify", type: "database", status: "running", backupId: null },
     ...{ startedAt: new Date().toISOString(), completedAt: null, reason: null, createdBy: null },
     ...{ sizeBytes: null, checksum: null, location: null, error: null, progress: null },
-    ...{ result: null, recorded: true },
+    ...{ result: null, recorded: true, recoveryPointId: null },
   };
   await state.parts.begin(job, {
     parts: [firstPart(synthetic)],

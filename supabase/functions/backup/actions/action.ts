@@ -88,6 +88,7 @@ export const jobSchema = z.object({
   completedAt: z.iso.datetime().nullable(),
   reason: z.string().nullable(),
   createdBy: z.string().nullable(),
+  recoveryPointId: z.string().nullable(),
   sizeBytes: z.number().nullable(),
   checksum: z.string().nullable(),
   location: z.string().nullable(),

@@ -40,6 +40,16 @@ export function typeOfJobId(id: string): JobType {
   return JOB_TYPES.find((type) => type === said) ?? "database";
 }
 
+/** A recovery point's id: moment in UTC and ten random characters. Ids sort by time. */
+export function newPointId(at: Date): string {
+  return `point_${at.toISOString().replace(/[-:.]/g, "")}_${randomId(10)}`;
+}
+
+/** Whether the text has the form of a recovery point's id. */
+export function isPointId(text: string): boolean {
+  return /^point_\d{8}T\d{9}Z_[0-9a-z]{10}$/.test(text);
+}
+
 /** The moment that a job id tells; null when it is not of {@linkcode newJobId}'s making. */
 export function momentOfJobId(id: string): Date | null {
   const parts = /^[a-z]+_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z_/.exec(id);

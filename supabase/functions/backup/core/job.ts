@@ -46,6 +46,8 @@ export interface Job {
   reason: string | null;
   /** Name of the key that asked for it. */
   createdBy: string | null;
+  /** The recovery point that a backup is made for, with backups of other types. */
+  recoveryPointId: string | null;
   sizeBytes: number | null;
   checksum: string | null;
   location: string | null;
@@ -63,11 +65,14 @@ export function isFinished(job: Job): boolean {
 }
 
 /** A job to start. */
-export type NewJob = Pick<Job, "jobId" | "kind" | "type" | "backupId" | "reason" | "createdBy">;
+export type NewJob =
+  & Pick<Job, "jobId" | "kind" | "type" | "backupId" | "reason" | "createdBy">
+  & Partial<Pick<Job, "recoveryPointId">>;
 
 /** The job as it begins. */
 export function newJob(start: NewJob, at: Date): Job {
   return {
+    recoveryPointId: null,
     ...start,
     status: "running",
     startedAt: at.toISOString(),

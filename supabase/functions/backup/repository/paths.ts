@@ -11,6 +11,7 @@ export const OWNERS = "owners/";
 export const CHUNKS = "chunks/";
 export const MANIFESTS = "manifests/";
 export const BACKUPS = "backups/";
+export const POINTS = "points/";
 
 /** Most bytes of a file that is kept as plain JSON: the description and the key files. */
 export const MAX_PLAIN_BYTES = 64 * 1024;
@@ -33,6 +34,10 @@ export function manifestPath(name: string): string {
 
 export function backupPath(backupId: string): string {
   return BACKUPS + backupId;
+}
+
+export function pointPath(pointId: string): string {
+  return POINTS + pointId;
 }
 
 export function keyPath(keyId: string): string {

@@ -20,11 +20,13 @@ import { readLines, writeLines } from "./lines.ts";
 import type { ObjectStore } from "./object_store.ts";
 import { claimOwner, readOwner } from "./owners.ts";
 import { createPieceWriter } from "./piece_writer.ts";
+import { commitPoint, listPoints, readPoint } from "./points.ts";
 import type {
   BackupFacts,
   BackupType,
   LinesRef,
   Manifest,
+  RecoveryPoint,
   Repository,
   RepositoryOwner,
   VerifyOptions,
@@ -143,6 +145,18 @@ export class ContentRepository implements Repository {
 
   verify(options: VerifyOptions) {
     return verifyBackups(this.#chunks, options);
+  }
+
+  commitPoint(point: RecoveryPoint, options: CallOptions = {}) {
+    return commitPoint(this.#chunks.objects, point, options.signal);
+  }
+
+  listPoints(options: { limit?: number; signal?: AbortSignal } = {}) {
+    return listPoints(this.#chunks.objects, options);
+  }
+
+  readPoint(idOrLatest: string, options: CallOptions = {}) {
+    return readPoint(this.#chunks.objects, idOrLatest, options.signal);
   }
 
   async owner(options: CallOptions = {}): Promise<RepositoryOwner | null> {

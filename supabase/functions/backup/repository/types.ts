@@ -23,8 +23,13 @@ export interface ZstdCodec {
   decompress(bytes: Uint8Array, length: number): Uint8Array | Promise<Uint8Array>;
 }
 
+/** A program for HMAC-SHA-256: takes a key and gives what makes 32 bytes of any content. */
+export type HmacSha256 = (
+  key: Uint8Array,
+) => (content: Uint8Array) => Uint8Array | Promise<Uint8Array>;
+
 /** What kind of content an object holds; part of what its authentication covers. */
-export type ObjectKind = "chunk" | "manifest" | "backup" | "owner";
+export type ObjectKind = "chunk" | "manifest" | "backup" | "owner" | "point";
 
 /** A chunk as written. */
 export interface WrittenChunk {
@@ -177,6 +182,43 @@ export type ManifestOf<T extends BackupType> = T extends "database" ? DatabaseMa
 
 /** A record of one of some types. */
 export type RecordOf<T extends BackupType> = T extends "database" ? DatabaseRecord : ItemRecord;
+
+/** One type of backup within a recovery point. */
+export interface PointComponent {
+  type: BackupType;
+  /** `skipped`: not wanted, or nothing to save it with, for the reason given. */
+  status: "completed" | "partial" | "failed" | "skipped";
+  /** The backup; null when there is none. */
+  backupId: string | null;
+  /** The moment that it shows, or the beginning and the end of reading it; null when there is none. */
+  from: string | null;
+  to: string | null;
+  /** Why it is not complete. */
+  reason: string | null;
+}
+
+/** Backups of several types that belong together. */
+export interface RecoveryPoint {
+  format: 1;
+  pointId: string;
+  createdAt: string;
+  completedAt: string;
+  reason: string | null;
+  origin: "manual" | "scheduled";
+  createdBy: string | null;
+  /** `partial`: something of it is missing; `failed`: there is nothing of it. */
+  status: "completed" | "partial" | "failed";
+  components: PointComponent[];
+  /** What shows one moment together and what does not, in words. */
+  consistency: string[];
+  writtenBy: string;
+}
+
+/** What is in `points/`, newest first. */
+export interface PointList {
+  points: RecoveryPoint[];
+  damaged: { pointId: string; code: string; message: string }[];
+}
 
 /** What a verification found. */
 export interface VerifyReport {
@@ -348,6 +390,17 @@ export interface Repository {
   ): Promise<CheckedChunk[]>;
   /** Checks stored backups; finds all problems rather than stop at the first. */
   verify(options: VerifyOptions): Promise<VerifyReport>;
+
+  /**
+   * Makes a recovery point exist and gives what exists then: doing it again, also with other words,
+   * changes nothing.
+   * @throws `invalid_request` for an id of another form
+   */
+  commitPoint(point: RecoveryPoint, options?: { signal?: AbortSignal }): Promise<RecoveryPoint>;
+  /** Lists recovery points, newest first. @param options `limit` bounds how many are read */
+  listPoints(options?: { limit?: number; signal?: AbortSignal }): Promise<PointList>;
+  /** One recovery point, by id or `latest`. @throws `backup_not_found` and the `object_*` codes */
+  readPoint(idOrLatest: string, options?: { signal?: AbortSignal }): Promise<RecoveryPoint>;
 
   /** Whose repository it is; null before the first backup. */
   owner(options?: { signal?: AbortSignal }): Promise<RepositoryOwner | null>;

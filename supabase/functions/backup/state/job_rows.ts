@@ -51,9 +51,10 @@ export async function findRunning(
 export async function insertRunning(sql: Sql, job: Job): Promise<void> {
   if (job.kind === "backup") {
     await sql`
-      insert into public.backup_jobs (job_id, type, status, started_at, reason, created_by, components)
+      insert into public.backup_jobs
+        (job_id, type, status, started_at, reason, created_by, components, recovery_point_id)
       values (${job.jobId}, ${job.type}, 'running', ${job.startedAt}, ${job.reason}, ${job.createdBy},
-        ${sql.json([job.type])})
+        ${sql.json([job.type])}, ${job.recoveryPointId})
       on conflict (job_id) do nothing`;
   } else {
     await sql`
@@ -113,6 +114,7 @@ export function toJob(row: postgres.Row, kind: JobKind): Job {
     completedAt: row.completed_at?.toISOString() ?? null,
     reason: row.reason,
     createdBy: row.created_by,
+    recoveryPointId: row.recovery_point_id ?? null,
     sizeBytes: row.size_bytes === null || row.size_bytes === undefined
       ? null
       : Number(row.size_bytes),

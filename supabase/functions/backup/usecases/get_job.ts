@@ -56,6 +56,7 @@ export function jobOfStored(backup: StoredBackup): Job {
     completedAt: backup.completedAt,
     reason: backup.reason,
     createdBy: null,
+    recoveryPointId: null,
     sizeBytes: backup.rawBytes,
     checksum: backup.checksum,
     location: backup.location,
