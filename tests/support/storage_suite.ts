@@ -21,6 +21,8 @@ export interface StorageSuiteOptions {
   createsOnce?: boolean;
   /** Listings come in order of the names' bytes. Default true. */
   listsInOrder?: boolean;
+  /** False where a server goes on from test to test. Default true. */
+  sanitize?: boolean;
 }
 
 /** Registers the tests of a storage. */
@@ -29,8 +31,10 @@ export function testStorage(
   make: () => Promise<StorageUnderTest>,
   options: StorageSuiteOptions = {},
 ): void {
+  const { sanitize = true } = options;
+  const sanitizers = { sanitizeOps: sanitize, sanitizeResources: sanitize };
   const test = (sentence: string, run: (under: StorageUnderTest) => Promise<void>) =>
-    Deno.test(`${name}: ${sentence}`, async () => {
+    Deno.test(`${name}: ${sentence}`, sanitizers, async () => {
       const under = await make();
       try {
         await run(under);
