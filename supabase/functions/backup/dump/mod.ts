@@ -23,7 +23,8 @@ export {
   numberParts,
   planUnits,
 } from "./data/ranges.ts";
-export { describeTableData } from "./data/table_data.ts";
+export { describeTableData, fingerprintExpression } from "./data/table_data.ts";
+export { readTypes, type TypeCatalog } from "./data/types.ts";
 export { openSnapshot } from "./snapshot.ts";
 export { type HeldSnapshot, type OpenHeldOptions, type SnapshotHolder } from "./snapshot_holder.ts";
 export { joinSnapshot, lockAllJoined, lockJoined } from "./snapshot_join.ts";
@@ -36,8 +37,7 @@ export {
 export { describeWaiters, findWaiters, type Waiter, waiterRemarks } from "./snapshot_waiters.ts";
 export { keeperHolder, type KeeperHolderOptions } from "./keeper.ts";
 export { cleanStrayKeepers, type FoundHolder, listKeepers } from "./keeper_list.ts";
-export { readBinaryRows, readTextRows, type RowValues } from "./data/binary_rows.ts";
-export { bytesOf, byteString } from "./data/binary_text.ts";
+export { readBinaryRows, type RowValues } from "./data/binary_rows.ts";
 export { binaryAsTextLines, checkedTextLines } from "./data/text_lines.ts";
 export { ExportOutput, type ExportTarget } from "./export/export_output.ts";
 export { type ExportSource } from "./export/export_source.ts";

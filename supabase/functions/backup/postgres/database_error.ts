@@ -24,6 +24,8 @@ export interface DatabaseErrorFacts {
   constraint?: string;
   /** Line of the COPY data, counted from 1. */
   copyLine?: number;
+  /** Column of the COPY data. */
+  copyColumn?: string;
   /** The function of the server's source that raised it. */
   routine?: string;
 }
@@ -69,7 +71,8 @@ export function parseErrorFields(body: Uint8Array, decode: (bytes: Uint8Array) =
     serverMessage: strikeOutData(sqlState, fields.get("M") ?? "the server gave no message"),
   };
   const position = Number(fields.get("P"));
-  const line = /^COPY [^\n]*?, line (\d+)/.exec(fields.get("W") ?? "");
+  const copy = /^COPY [^\n]*?, line (\d+)(?:, column ([^\n]*?): (?:"|null input))?/m
+    .exec(fields.get("W") ?? "");
   return Object.assign(
     facts,
     fields.has("H") && { serverHint: fields.get("H")! },
@@ -79,7 +82,8 @@ export function parseErrorFields(body: Uint8Array, decode: (bytes: Uint8Array) =
     fields.has("c") && { column: fields.get("c")! },
     fields.has("d") && { dataType: fields.get("d")! },
     fields.has("n") && { constraint: fields.get("n")! },
-    line !== null && { copyLine: Number(line[1]) },
+    copy !== null && { copyLine: Number(copy[1]) },
+    copy?.[2] !== undefined && { copyColumn: copy[2] },
     fields.has("R") && { routine: fields.get("R")! },
   );
 }

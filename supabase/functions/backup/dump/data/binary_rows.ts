@@ -5,7 +5,7 @@
  */
 import type { BinaryForm } from "../../core/model.ts";
 import { byteString, textOf } from "./binary_text.ts";
-import { malformed, openBinaryRows } from "./byte_reader.ts";
+import { openBinaryRows } from "./byte_reader.ts";
 
 /** Values of a row as byte strings of the data's encoding; null for NULL. */
 export type RowValues = (string | null)[];
@@ -27,34 +27,9 @@ export async function* readBinaryRows(
   }
 }
 
-/** Rows of one part in text COPY format. */
-export async function* readTextRows(source: AsyncIterable<Uint8Array>): AsyncIterable<RowValues> {
-  for await (const line of readLines(source)) yield line.split("\t").map(unescape);
-}
-
 /** A row as a line of text COPY data, without the newline. */
 export function textRow(values: RowValues): string {
   return values.map((value) => value === null ? "\\N" : escapeText(value)).join("\t");
-}
-
-/**
- * Lines of text COPY data, without their newline, as byte strings.
- *
- * @throws {BackupError} `object_altered` for a line `\.`: a server never writes one, and psql would take
- * what follows as commands
- */
-export async function* readLines(source: AsyncIterable<Uint8Array>): AsyncIterable<string> {
-  let rest = "";
-  for await (const slice of source) {
-    const lines = byteString(slice).split("\n");
-    lines[0] = rest + lines[0];
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      if (/^\\\.\r?$/.test(line)) throw malformed("an end mark inside of the rows");
-      yield line;
-    }
-  }
-  if (rest !== "") throw malformed("the last row has no end");
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -71,18 +46,4 @@ const ESCAPES: Readonly<Record<string, string>> = {
 export function escapeText(value: string): string {
   // deno-lint-ignore no-control-regex
   return value.replace(/[\x08\f\n\r\t\v\\]/g, (char) => ESCAPES[char]!);
-}
-
-const UNESCAPES: Readonly<Record<string, string>> = {
-  b: "\b",
-  f: "\f",
-  n: "\n",
-  r: "\r",
-  t: "\t",
-  v: "\v",
-};
-
-function unescape(field: string): string | null {
-  if (field === "\\N") return null;
-  return field.replace(/\\([\s\S])/g, (_all, char) => UNESCAPES[char] ?? char);
 }

@@ -70,7 +70,7 @@ function binaryForms(
  */
 export function fingerprintExpression(
   types: TypeCatalog,
-  columns: readonly ColumnFacts[],
+  columns: readonly Pick<ColumnFacts, "name" | "typeOid">[],
 ): string {
   if (columns.length === 0) return "0::pg_catalog.int8";
   const items = columns.map((column) => {
