@@ -4,7 +4,7 @@
  * @module
  */
 import type { BinaryForm } from "../../core/model.ts";
-import { byteString, textOf } from "./binary_text.ts";
+import { textOf } from "./binary_text.ts";
 import { openBinaryRows } from "./byte_reader.ts";
 
 /** Values of a row as byte strings of the data's encoding; null for NULL. */
