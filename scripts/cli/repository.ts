@@ -12,7 +12,7 @@ import {
   type Repository,
   repositoryExists,
 } from "../../supabase/functions/backup/repository/mod.ts";
-import { nativeZstd } from "../host/native_zstd.ts";
+import { nativeCode } from "../host/native_code.ts";
 import { openHostStorage } from "../host/open_storage.ts";
 import type { ThreadAccess } from "../host/thread_messages.ts";
 import { type CommandOptions, type CommandValues, UsageError } from "./command.ts";
@@ -39,7 +39,7 @@ export async function openCommandRepository(
   const settings = {
     storage,
     key: keyOf(values),
-    zstd: nativeZstd(),
+    ...nativeCode(),
     ...(compression === undefined ? {} : { compression }),
   };
   if (options.create === true && !await repositoryExists(storage)) {

@@ -6,9 +6,9 @@
  */
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import type { ZstdCodec } from "../../supabase/functions/backup/repository/mod.ts";
+import { type LibraryPaths, openLibrary } from "./open_library.ts";
 
-/** Where the library may be; a plain name is looked for where the system keeps its libraries. */
-const LIBRARIES: Partial<Record<typeof Deno.build.os, readonly string[]>> = {
+const LIBRARIES: LibraryPaths = {
   linux: ["libzstd.so.1"],
   darwin: ["/opt/homebrew/lib/libzstd.1.dylib", "/usr/local/lib/libzstd.1.dylib"],
 };
@@ -32,15 +32,8 @@ type Library = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 /** The system's zstd; undefined where there is none, or where this program may not load it. */
 export function nativeZstd(): ZstdCodec | undefined {
-  for (const path of LIBRARIES[Deno.build.os] ?? []) {
-    try {
-      return new NativeZstd(Deno.dlopen(path, SYMBOLS).symbols);
-    } catch {
-      // The runtime tells a missing library, a forbidden and an unfit one by different errors, and
-      // all of them mean the same here: the runtime's own zstd does the work.
-    }
-  }
-  return undefined;
+  const library = openLibrary(LIBRARIES, SYMBOLS);
+  return library === undefined ? undefined : new NativeZstd(library);
 }
 
 /** It lives as long as its thread, and with it the library's memory. */

@@ -22,7 +22,7 @@ import { loadPartAtOnce } from "../../supabase/functions/backup/restore/mod.ts";
 import { useBulkSettings } from "../../supabase/functions/backup/usecases/bulk_settings.ts";
 import { copyPart } from "../../supabase/functions/backup/usecases/copy_rows.ts";
 import { prepareSession } from "../../supabase/functions/backup/usecases/restore_facts.ts";
-import { nativeZstd } from "./native_zstd.ts";
+import { nativeCode } from "./native_code.ts";
 import { openHostStorage } from "./open_storage.ts";
 import { readAhead } from "./read_ahead.ts";
 import {
@@ -157,7 +157,7 @@ async function openThreadRepository(access: ThreadAccess): Promise<Repository> {
   return await openRepository({
     storage: await openHostStorage(repositoryUrl),
     key: key === null ? null : new Secret(key),
-    zstd: nativeZstd(),
+    ...nativeCode(),
     ...(compression === undefined ? {} : { compression }),
   });
 }

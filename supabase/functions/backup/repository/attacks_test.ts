@@ -37,7 +37,7 @@ async function replace(storage: MemoryStorage, path: string, content: Uint8Array
 /** What anybody who writes to the bucket of an unencrypted repository can do. */
 async function forge(storage: MemoryStorage, content: unknown): Promise<void> {
   const file = JSON.parse(fromUtf8(await storage.get("repository.json")));
-  const cipher = await plainCipher(fromBase64(file.publicSalt), file.repositoryId);
+  const cipher = await plainCipher(fromBase64(file.publicSalt), file);
   const path = `backups/${SECOND}`;
   const compression = { algorithm: "none" as const, level: 0 };
   const text = typeof content === "string" ? content : JSON.stringify(content);
@@ -146,7 +146,7 @@ Deno.test("unpacking takes no memory for a frame that promises another length", 
 Deno.test("a gzip object that unpacks to more than it says is refused", async () => {
   const storage = memoryStorage();
   const compression = { algorithm: "gzip" as const, level: 9 };
-  const cipher = await plainCipher(new Uint8Array(32), "00".repeat(16));
+  const cipher = await plainCipher(new Uint8Array(32), { repositoryId: "00".repeat(16) });
   const place = { kind: "chunk" as const, path: "chunks/00/bomb" };
   const sealed = await sealObject(new Uint8Array(1 << 20), { ...place, cipher, compression });
   // The header's own length is a lie; without encryption a forger can seal that too.
@@ -182,7 +182,7 @@ Deno.test("an object of gigabytes under a chunk's name is never read into memory
 Deno.test("a header of an unencrypted repository cannot ask for gigabytes", async () => {
   const { storage } = await twoBackups(false);
   const file = JSON.parse(fromUtf8(await storage.get("repository.json")));
-  const cipher = await plainCipher(fromBase64(file.publicSalt), file.repositoryId);
+  const cipher = await plainCipher(fromBase64(file.publicSalt), file);
   const place = { kind: "chunk" as const, path: "chunks/aa/x" };
   const compression = { algorithm: "none" as const, level: 0 };
   const sealed = await sealObject(bytes(200), { ...place, cipher, compression });

@@ -6,7 +6,7 @@
  */
 import { concat, cryptoBytes, equalConstantTime, fromHex, toHex, utf8 } from "../core/bytes.ts";
 import type { RepositorySecrets } from "./key_file.ts";
-import type { ObjectKind } from "./types.ts";
+import type { HmacSha256, ObjectKind } from "./types.ts";
 
 /** Length of what authenticates an object. */
 export const TAG_BYTES = 16;
@@ -24,10 +24,17 @@ export interface Cipher {
   open(sealed: Uint8Array, nonce: Uint8Array, associated: Uint8Array): Promise<Uint8Array | null>;
 }
 
+/** What both ciphers are made with. */
+export interface CipherOptions {
+  repositoryId: string;
+  /** Another one than Web Crypto's, for names. */
+  hmac?: HmacSha256 | undefined;
+}
+
 /** AES-256-GCM with the data key; names by the hash key. */
 export async function encryptingCipher(
   secrets: RepositorySecrets,
-  repositoryId: string,
+  { repositoryId, hmac }: CipherOptions,
 ): Promise<Cipher> {
   const salt = fromHex(repositoryId);
   const key = await crypto.subtle.importKey("raw", cryptoBytes(secrets.dataKey), "AES-GCM", false, [
@@ -37,7 +44,7 @@ export async function encryptingCipher(
   return {
     encrypted: true,
     dataKeyId: toHex((await derive(secrets.dataKey, salt, "data key id")).slice(0, 8)),
-    nameOf: await namer(secrets.hashKey, salt),
+    nameOf: await namer(secrets.hashKey, salt, hmac),
     async seal(payload, nonce, associated) {
       const options = gcm(nonce, associated);
       return new Uint8Array(await crypto.subtle.encrypt(options, key, cryptoBytes(payload)));
@@ -59,7 +66,10 @@ function gcm(nonce: Uint8Array, associated: Uint8Array): AesGcmParams {
 }
 
 /** No encryption: names and tags by a public salt, which find damage but stop no attacker. */
-export async function plainCipher(publicSalt: Uint8Array, repositoryId: string): Promise<Cipher> {
+export async function plainCipher(
+  publicSalt: Uint8Array,
+  { repositoryId, hmac }: CipherOptions,
+): Promise<Cipher> {
   const salt = fromHex(repositoryId);
   const key = await hmacKey(await derive(publicSalt, salt, "tag"));
   const tag = async (payload: Uint8Array, nonce: Uint8Array, associated: Uint8Array) => {
@@ -73,7 +83,7 @@ export async function plainCipher(publicSalt: Uint8Array, repositoryId: string):
   return {
     encrypted: false,
     dataKeyId: "0".repeat(16),
-    nameOf: await namer(publicSalt, salt),
+    nameOf: await namer(publicSalt, salt, hmac),
     async seal(payload, nonce, associated) {
       return concat([payload, await tag(payload, nonce, associated)]);
     },
@@ -86,16 +96,26 @@ export async function plainCipher(publicSalt: Uint8Array, repositoryId: string):
 }
 
 /** One naming key a kind, so that equal content of two kinds has two names. */
-async function namer(secret: Uint8Array, salt: Uint8Array): Promise<Cipher["nameOf"]> {
-  const keys = new Map<ObjectKind, CryptoKey>();
+async function namer(
+  secret: Uint8Array,
+  salt: Uint8Array,
+  hmac: HmacSha256 = webCryptoHmac,
+): Promise<Cipher["nameOf"]> {
+  const macs = new Map<ObjectKind, ReturnType<HmacSha256>>();
   for (const kind of ["chunk", "manifest"] as const) {
-    keys.set(kind, await hmacKey(await derive(secret, salt, `name of ${kind}`)));
+    macs.set(kind, hmac(await derive(secret, salt, `name of ${kind}`)));
   }
   return async (kind, content) => {
-    const key = keys.get(kind);
-    if (!key) throw new TypeError(`Cannot name a ${kind} by its content: it has a name of its own`);
-    return toHex(new Uint8Array(await crypto.subtle.sign("HMAC", key, cryptoBytes(content))));
+    const mac = macs.get(kind);
+    if (!mac) throw new TypeError(`Cannot name a ${kind} by its content: it has a name of its own`);
+    return toHex(await mac(content));
   };
+}
+
+function webCryptoHmac(bytes: Uint8Array): ReturnType<HmacSha256> {
+  const key = hmacKey(bytes);
+  return async (content) =>
+    new Uint8Array(await crypto.subtle.sign("HMAC", await key, cryptoBytes(content)));
 }
 
 async function hmacKey(bytes: Uint8Array): Promise<CryptoKey> {

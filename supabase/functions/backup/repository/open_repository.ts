@@ -16,7 +16,7 @@ import { ObjectStore } from "./object_store.ts";
 import { keyPath, REPOSITORY_FILE } from "./paths.ts";
 import { putRepositoryFile, readRepositoryFile, type RepositoryFile } from "./repository_file.ts";
 import { ContentRepository } from "./repository.ts";
-import type { Compression, Repository, ZstdCodec } from "./types.ts";
+import type { Compression, HmacSha256, Repository, ZstdCodec } from "./types.ts";
 
 /** How to open a repository. */
 export interface RepositoryOptions {
@@ -27,6 +27,8 @@ export interface RepositoryOptions {
   compression?: Compression;
   /** A faster zstd than the runtime's own. */
   zstd?: ZstdCodec | undefined;
+  /** A faster HMAC than Web Crypto's. */
+  hmac?: HmacSha256 | undefined;
   clock?: Clock;
 }
 
@@ -76,7 +78,8 @@ export async function createRepository(options: RepositoryOptions): Promise<Repo
  * `invalid_config` when a key is given for a repository that is not encrypted
  */
 export async function openRepository(options: RepositoryOptions): Promise<Repository> {
-  const { storage, key, zstd, compression = DEFAULT_COMPRESSION, clock = systemClock } = options;
+  const { storage, key, zstd, hmac } = options;
+  const { compression = DEFAULT_COMPRESSION, clock = systemClock } = options;
   const file = await readRepositoryFile(storage);
   const { repositoryId } = file;
   let keys: KeyRing | null = null;
@@ -98,8 +101,8 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
     keys = await KeyRing.open({ storage, repositoryId, key: readKeyInput(key), clock });
   }
   const cipher = keys
-    ? await encryptingCipher(keys.secrets, repositoryId)
-    : await plainCipher(fromBase64(file.publicSalt ?? ""), repositoryId);
+    ? await encryptingCipher(keys.secrets, { repositoryId, hmac })
+    : await plainCipher(fromBase64(file.publicSalt ?? ""), { repositoryId, hmac });
   const objects = new ObjectStore({ storage, cipher, compression, zstd });
   return new ContentRepository({ id: repositoryId, objects, keys });
 }

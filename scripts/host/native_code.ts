@@ -1,0 +1,13 @@
+/**
+ * What libraries of the operating system do better than the runtime.
+ *
+ * @module
+ */
+import type { RepositoryOptions } from "../../supabase/functions/backup/repository/mod.ts";
+import { nativeHmac } from "./native_hmac.ts";
+import { nativeZstd } from "./native_zstd.ts";
+
+/** For opening a repository; what this system lacks is undefined, and the runtime does it. */
+export function nativeCode(): Pick<RepositoryOptions, "zstd" | "hmac"> {
+  return { zstd: nativeZstd(), hmac: nativeHmac() };
+}
