@@ -39,6 +39,19 @@ testStorage("s3Storage()", async () => {
   };
 }, { createsOnce: false, listsInOrder: false });
 
+Deno.test("the test server keeps nothing of an upload whose sender is gone", async () => {
+  const server = await startS3Server();
+  const { hostname, port, host } = new URL(server.endpoint);
+  const sender = await Deno.connect({ hostname, port: Number(port) });
+  const head = `PUT /backups/cut HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 1000\r\n\r\n`;
+  await sender.write(new TextEncoder().encode(`${head}the first of it`));
+  await sender.closeWrite();
+  await sender.read(new Uint8Array(1)); // its refusal: it is done with the request
+  sender.close();
+  assert.equal(await open(server, "backups").head("cut"), null);
+  await server.close();
+});
+
 // The test server cannot list more than a page and knows no conditions: `storage/s3_test.ts` plays a server
 // that does. A real one that has all of it is tried when it is given (credentials as AWS_ACCESS_KEY_ID and
 // AWS_SECRET_ACCESS_KEY). Every test has a prefix of its own.

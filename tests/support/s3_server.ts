@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { createHash, randomUUID } from "node:crypto";
 import S3rver from "s3rver";
+import { concat } from "../../supabase/functions/backup/core/bytes.ts";
 
 /** A running server and its empty bucket `backups`. */
 export interface S3Server {
@@ -26,6 +28,7 @@ export async function startS3Server(): Promise<S3Server> {
     directory,
     configureBuckets: [{ name: "backups", configs: [] }],
   });
+  storeAtOnce(server.store);
   const { port } = await server.run();
   let calls = 0;
   server.httpServer.on("request", () => calls += 1);
@@ -40,6 +43,45 @@ export async function startS3Server(): Promise<S3Server> {
       await server.close();
       await Deno.remove(directory, { recursive: true });
     },
+  };
+}
+
+/** What is used here of the server's own store. */
+interface ObjectFiles {
+  putObject(object: {
+    bucket: string;
+    key: string;
+    metadata: Record<string, unknown>;
+    /** A request's body, or what was put together of parts. */
+    content: AsyncIterable<Uint8Array> & { headers?: Record<string, string> };
+  }): Promise<{ size: number; md5: string }>;
+  putMetadata(
+    ...place: [bucket: string, key: string, metadata: Record<string, unknown>, md5: string]
+  ): Promise<void>;
+  getResourcePath(bucket: string, key: string, resource: string): string;
+}
+
+/**
+ * An object is there as a whole or not at all, as S3 has it. The server by itself writes into the object's
+ * file while the body comes, and keeps what came of one whose sender is killed.
+ */
+function storeAtOnce(store: ObjectFiles): void {
+  store.putObject = async ({ bucket, key, metadata, content }) => {
+    const parts: Uint8Array[] = [];
+    for await (const part of content) parts.push(new Uint8Array(part));
+    const bytes = concat(parts);
+    const promised = content.headers?.["content-length"];
+    if (promised !== undefined && bytes.length !== Number(promised)) {
+      throw new Error(`only ${bytes.length} of ${promised} bytes of ${key} came`);
+    }
+    const path = store.getResourcePath(bucket, key, "object");
+    const coming = `${path}.${randomUUID()}`;
+    await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+    await Deno.writeFile(coming, bytes);
+    const md5 = createHash("md5").update(bytes).digest("hex");
+    await store.putMetadata(bucket, key, metadata, md5);
+    await Deno.rename(coming, path);
+    return { size: bytes.length, md5 };
   };
 }
 

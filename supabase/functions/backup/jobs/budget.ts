@@ -81,10 +81,10 @@ const MEMORY_SHARE = 0.8;
 const RETIRED_SHARE = 0.5;
 
 /**
- * What a part is thought to cost until parts of this worker were seen: what rows that hardly compress
- * cost at level 6, so that the second part starts beside the first only where the first has shown less.
+ * What a part is thought to cost until parts of this worker were seen: what rows cost at level 6 of zstd,
+ * so that two parts may start beside each other in a fresh worker, and hardly in any other.
  */
-const FIRST_GUESS = { fixedMs: 60, cpuMsPerMegabyte: 100 };
+const FIRST_GUESS = { fixedMs: 60, cpuMsPerMegabyte: 60 };
 /** No part is expected to take less wall time than this. */
 const SHORTEST_WALL_MS = 5000;
 /** Buffers of a part: what is read, its compressed form, what is on its way. */

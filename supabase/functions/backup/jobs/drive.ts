@@ -144,6 +144,8 @@ export class Drive {
       spreading.abort();
       await spread;
     }
+    // Nothing would fit any more: another look would only call the next worker twice.
+    if (report.stoppedBy === "budget") this.#again = false;
     // A worker that only waited would pass the same waiting on.
     const isSpent = report.stoppedBy === "budget" || partsDone > 0;
     if (isSpent && report.waiting.parts > 0) await call(depth + 1);
