@@ -7,11 +7,13 @@ import { BackupError } from "../core/errors.ts";
 import type { DataPart, Entry } from "../core/model.ts";
 import type { ProgressListener } from "../core/progress.ts";
 import type { Session } from "../postgres/session.ts";
+import { analyzedNames, analyzeNames } from "./analyze.ts";
+import { buildSource } from "./build_source.ts";
 import { checkForeignKeys } from "./check_foreign_keys.ts";
-import { compareResult, type Comparison } from "./compare_models.ts";
+import { compareResult, type Comparison, type Difference } from "./compare_models.ts";
 import { batchGroups, compareGroups, groupLoads } from "./compare_rows.ts";
 import { EntryIndex, sqlNameOf } from "./entry_index.ts";
-import { concernsOneObject, Failures } from "./failures.ts";
+import { Failures } from "./failures.ts";
 import { inParallel, listSource } from "./in_parallel.ts";
 import {
   clearTables,
@@ -22,10 +24,9 @@ import {
 } from "./load_rows.ts";
 import { bytesOf } from "./plan_loads.ts";
 import type { LeftOut, RestorePlan, TableLoad } from "./plan_types.ts";
-import { postDataSource } from "./post_data_order.ts";
 import { borrowRoles, makeOfCluster, returnRoles } from "./role_rights.ts";
-import { EntryRunner, runStatements, stepsOf, tryStatements } from "./run_statements.ts";
-import { rightSteps } from "./statements.ts";
+import { EntryRunner, runStatements, tryStatements } from "./run_statements.ts";
+import { EntryMaker } from "./make_entries.ts";
 import { moveAside, moveBack } from "./schema_aside.ts";
 import { restoreMismatch } from "./restore_mismatch.ts";
 
@@ -77,11 +78,11 @@ export async function applyRestore(input: ApplyInput): Promise<Applied> {
   await run.phase("drop", () => run.drop());
   await run.phase("definitions", () => run.makeDefinitions());
   await run.phase("rows", () => run.loadRows());
-  await run.phase("indexes and constraints", () => run.buildPostData());
+  await run.phase("indexes, constraints, row comparison", () => run.build());
   await run.phase("rights", () => run.grantRights());
   await run.phase("views and event triggers", () => run.finish());
   await run.phase("foreign keys", () => run.checkForeignKeys());
-  const comparison = await run.phase("compare", () => run.compare());
+  const comparison = await run.phase("comparison, statistics", () => run.compare());
   if (plan.beside !== null) await run.phase("back", () => moveBack(session, plan.beside!));
   await run.phase("roles back", () => run.leaveRoles());
   await run.phase("last sequences", () => run.setLastSequences());
@@ -107,9 +108,8 @@ class Run {
   readonly seconds: Record<string, number> = {};
   rowsLoaded = 0;
   readonly #input: ApplyInput;
-  readonly #optional: ReadonlySet<string>;
-  /** Keys of optional entries that no longer fit. */
-  readonly #unmade = new Set<string>();
+  readonly #maker: EntryMaker;
+  readonly #differences: Difference[] = [];
   readonly #lastSequences: Entry[] = [];
   #phase = "";
   #partsDone = 0;
@@ -117,12 +117,13 @@ class Run {
 
   constructor(input: ApplyInput) {
     this.#input = input;
-    this.#optional = new Set(input.plan.optional);
     this.failures = new Failures({ goOn: input.plan.mode === "empty" });
     this.runner = new EntryRunner({
       lenient: !input.role.superuser || input.plan.unusableRoles.length > 0,
       unusableRoles: input.plan.unusableRoles,
     });
+    const { runner, failures } = this;
+    this.#maker = new EntryMaker({ runner, failures, optional: input.plan.optional });
   }
 
   /** Runs one phase, timed. */
@@ -177,59 +178,7 @@ class Run {
     const entries = plan.create.filter((entry) =>
       entry.section === "pre-data" && entry.kind !== "sequence-set" && !isLast(entry)
     );
-    await this.#makeInBatches(session, entries);
-  }
-
-  async #makeInBatches(session: Session, entries: readonly Entry[]): Promise<void> {
-    for (let at = 0; at < entries.length; at += 100) {
-      this.#stopIfCancelled();
-      const batch = entries.slice(at, at + 100).filter((entry) => !this.failures.blocks(entry));
-      if (await this.#makeBatch(session, batch)) continue;
-      for (const entry of batch) await this.#makeOrReport(session, entry);
-    }
-  }
-
-  /** Makes entries in one transaction, which is quicker; false when one of them has to fail alone. */
-  async #makeBatch(session: Session, entries: readonly Entry[]): Promise<boolean> {
-    const own = !session.inTransaction;
-    const leftOut = this.runner.leftOut.length;
-    if (own) await session.execute("BEGIN");
-    try {
-      for (const entry of entries) await this.#make(session, entry);
-      if (own) await session.execute("COMMIT");
-      return true;
-    } catch (error) {
-      if (own && session.inTransaction) await session.execute("ROLLBACK");
-      if (!this.failures.goesOn || !concernsOneObject(error)) throw error;
-      this.runner.leftOut.length = leftOut;
-      return false;
-    }
-  }
-
-  /** An object whose comment or owner fails is still there. */
-  async #makeOrReport(session: Session, entry: Entry): Promise<void> {
-    if (!this.failures.goesOn) return await this.#make(session, entry);
-    if (this.failures.blocks(entry)) return;
-    for (const step of stepsOf(entry)) {
-      const work = () => this.#make(session, step);
-      const isCreate = step.statements.create.length > 0;
-      if (!isCreate) await this.failures.attempt(entry.identity, work);
-      else if (!await this.failures.makes(entry, work)) return;
-    }
-  }
-
-  async #make(session: Session, entry: Entry): Promise<void> {
-    if (!this.#optional.has(entry.key)) return await this.runner.make(session, entry);
-    const { create, owner, comment, label } = entry.statements;
-    const statements = [...create, ...owner, ...comment, ...label];
-    const refusal = await tryStatements(session, statements, { identity: entry.identity });
-    if (refusal !== null) {
-      this.#unmade.add(entry.key);
-      this.runner.leftOut.push({
-        identity: entry.identity,
-        reason: `the backup does not know it, and it no longer fits: ${refusal}`,
-      });
-    }
+    await this.#maker.makeAll(session, entries, () => this.#stopIfCancelled());
   }
 
   /** Rows, then the state of sequences. */
@@ -295,13 +244,23 @@ class Run {
     this.#report();
   }
 
-  async buildPostData(): Promise<void> {
+  /** What stands on the rows, and the proof that they are the backup's. */
+  async build(): Promise<void> {
     const { plan, entries } = this.#input;
     const later = plan.create.filter((entry) => entry.section === "post-data" && !isLast(entry));
     const index = new EntryIndex([...entries, ...plan.create.filter((e) => !entries.includes(e))]);
-    await inParallel(this.#sessions(), postDataSource(later, index), async (session, entry) => {
+    const bytes = new Map(
+      plan.load.flatMap((load) =>
+        [...index.tablesTouched(load.entry)].map((table) => [table, bytesOf(load)])
+      ),
+    );
+    const loaded = plan.load.filter((load) => !this.failures.names(load.entry.identity));
+    const comparisons = batchGroups(groupLoads(loaded));
+    const source = buildSource({ entries: later, comparisons, bytes, index });
+    await inParallel(this.#sessions(), source, async (session, work) => {
       this.#stopIfCancelled();
-      await this.#makeOrReport(session, entry);
+      if (work.kind === "make") await this.#maker.makeOrReport(session, work.entry);
+      else this.#differences.push(...await compareGroups(session, work.groups));
     });
   }
 
@@ -310,15 +269,7 @@ class Run {
     // Default privileges last: they would have widened what is made before.
     const defaults = plan.create.filter((entry) => entry.kind === "default-acl");
     const objects = plan.create.filter((entry) => entry.kind !== "default-acl");
-    for (const entry of [...objects, ...defaults]) {
-      if (this.#unmade.has(entry.key) || entry.statements.acl.length === 0) continue;
-      if (this.failures.blocks(entry)) continue;
-      await this.failures.attemptInSteps(entry.identity, {
-        whole: entry,
-        steps: rightSteps(entry),
-        run: (step) => this.runner.grant(session, step),
-      });
-    }
+    await this.#maker.grantAll(session, [...objects, ...defaults]);
   }
 
   /** Materialized views in their order, then what would react to anything done before. */
@@ -333,7 +284,9 @@ class Run {
       );
     }
     for (const entry of plan.create) {
-      if (isLast(entry) && entry.kind !== "default-acl") await this.#makeOrReport(session, entry);
+      if (isLast(entry) && entry.kind !== "default-acl") {
+        await this.#maker.makeOrReport(session, entry);
+      }
     }
   }
 
@@ -347,8 +300,32 @@ class Run {
     );
   }
 
+  /**
+   * Reads the target again and compares. Into an empty database statistics are taken meanwhile; elsewhere
+   * the caller takes them when the locks are gone.
+   */
   async compare(): Promise<Comparison> {
-    const { plan, session, readTarget } = this.#input;
+    const { plan, session } = this.#input;
+    let comparison: Comparison | undefined;
+    const batches = plan.mode === "empty" ? await analyzedNames(session, plan) : [];
+    const work = listSource<readonly string[] | "models">(["models", ...batches]);
+    await inParallel(this.#sessions(), work, async (each, what) => {
+      if (what === "models") comparison = await this.#compareModels(each);
+      else this.runner.leftOut.push(...await analyzeNames(each, what));
+    });
+    // Everything is taken back at once; into an empty database there is nothing to take back.
+    if (comparison!.differences.length > 0 && plan.mode !== "empty") {
+      throw restoreMismatch(plan, {
+        comparison: comparison!,
+        failures: this.failures,
+        leftOut: [],
+      });
+    }
+    return comparison!;
+  }
+
+  async #compareModels(session: Session): Promise<Comparison> {
+    const { plan, readTarget } = this.#input;
     // A copy beside still bears the name that the backup knows it by.
     const actual = await readTarget(session);
     const later = this.#lastSequences.map(({ identity }) => ({ identity, reason: "set last" }));
@@ -358,15 +335,7 @@ class Run {
       leftOut: [...this.runner.leftOut, ...later, ...known, ...skipped],
       otherGrantors: !this.#input.role.superuser,
     });
-    const loaded = plan.load.filter((load) => !this.failures.names(load.entry.identity));
-    const batches = batchGroups(groupLoads(loaded));
-    await inParallel(this.#sessions(), listSource(batches), async (worker, groups) => {
-      comparison.differences.push(...await compareGroups(worker, groups));
-    });
-    // Everything is taken back at once; into an empty database there is nothing to take back.
-    if (comparison.differences.length > 0 && plan.mode !== "empty") {
-      throw restoreMismatch(plan, { comparison, failures: this.failures, leftOut: [] });
-    }
+    comparison.differences.push(...this.#differences);
     return comparison;
   }
 

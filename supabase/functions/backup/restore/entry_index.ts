@@ -130,11 +130,12 @@ export class EntryIndex {
   /** Every table that an entry touches, through indexes and constraints too. */
   tablesTouched(entry: Entry): Set<string> {
     const tables = new Set<string>();
-    if (isTable(entry)) tables.add(entry.key);
-    for (const dependency of this.dependencies(entry)) {
-      if (isTable(dependency)) tables.add(dependency.key);
-      else if (dependency.section === "post-data") {
-        for (const key of this.tablesTouched(dependency)) tables.add(key);
+    const seen = new Set([entry]);
+    for (const each of seen) {
+      if (isTable(each)) tables.add(each.key);
+      for (const dependency of this.dependencies(each)) {
+        if (isTable(dependency)) tables.add(dependency.key);
+        else if (dependency.section === "post-data") seen.add(dependency);
       }
     }
     return tables;

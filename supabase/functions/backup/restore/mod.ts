@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { analyze } from "./analyze.ts";
 export { type Applied, type ApplyInput, applyRestore } from "./apply_restore.ts";
 export {
   compareModels,

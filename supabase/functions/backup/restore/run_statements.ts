@@ -65,12 +65,12 @@ export async function tryStatements(
 export class EntryRunner {
   /** What could not be done, for the report. */
   readonly leftOut: LeftOut[] = [];
-  readonly #lenient: boolean;
+  /** Whether rights that the restoring role lacks are reported instead of failing the restore. */
+  readonly lenient: boolean;
   readonly #unusableRoles: ReadonlySet<string>;
 
-  /** `lenient`: rights that the restoring role lacks are reported instead of failing the restore. */
   constructor(options: { lenient: boolean; unusableRoles: readonly string[] }) {
-    this.#lenient = options.lenient;
+    this.lenient = options.lenient;
     this.#unusableRoles = new Set(options.unusableRoles);
   }
 
@@ -84,7 +84,7 @@ export class EntryRunner {
         reason: `it stays with the restoring role, which may not give it to ${entry.owner}`,
       });
     }
-    if (!this.#lenient) {
+    if (!this.lenient) {
       const statements = [...create, ...(keepsOwner ? [] : owner), ...comment, ...label];
       await runStatements(session, statements, entry.identity);
       return;
@@ -112,7 +112,7 @@ export class EntryRunner {
   /** Grants and takes the rights of an entry. */
   async grant(session: Session, entry: Entry): Promise<void> {
     const { acl } = entry.statements;
-    if (!this.#lenient) return await runStatements(session, acl, entry.identity);
+    if (!this.lenient) return await runStatements(session, acl, entry.identity);
     const options = { identity: entry.identity, tolerated: RIGHT_STATES };
     if (await tryStatements(session, acl, options) === null) return;
     // One by one: what takes rights away must not be lost with what cannot be given.
@@ -123,7 +123,7 @@ export class EntryRunner {
 
   /** Makes something that is reported when the role lacks the right to it. */
   async attempt(session: Session, statements: string[], identity: string, what: string) {
-    if (!this.#lenient) return await runStatements(session, statements, identity);
+    if (!this.lenient) return await runStatements(session, statements, identity);
     const refusal = await tryStatements(session, statements, { identity, tolerated: RIGHT_STATES });
     if (refusal !== null) this.leftOut.push({ identity, reason: `${what}: ${refusal}` });
   }

@@ -12,14 +12,13 @@ import { pinSettings } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
 import type { DatabaseRecord, Repository } from "../repository/mod.ts";
 import {
+  analyze,
   type Applied,
   applyRestore,
   type BackupFacts,
   borrowRoles,
   type Comparison,
-  inParallel,
   type LeftOut,
-  listSource,
   ownersToBorrow,
   planRestore,
   type PlanSummary,
@@ -150,13 +149,11 @@ async function intoEmpty(
   for (const each of sessions) await useBulkSettings(each, jobs);
   try {
     const applied = await apply(work, { plan, target, workers });
-    applied.leftOut.push(...await analyze(sessions, plan));
     await waitForDisk(session);
     return reportOf(plan, { applied });
   } catch (error) {
     // The rest was made and will be used.
     if (error instanceof BackupError && error.details?.failed !== undefined) {
-      await analyze(sessions, plan);
       await waitForDisk(session);
     }
     throw error;
@@ -184,7 +181,7 @@ async function allOrNothing(
     await session.execute("BEGIN");
     await borrowRoles(session, [...borrowed], role);
     const replaced = await replaceAll(work, firstPlan, [...borrowed]);
-    replaced.applied.leftOut.push(...await analyze([session], replaced.plan));
+    replaced.applied.leftOut.push(...await analyze(session, replaced.plan));
     return reportOf(replaced.plan, replaced);
   } catch (error) {
     if (lent.length > 0) await giveBack(work, lent, { role, error });
@@ -326,46 +323,6 @@ async function commit(session: Session, plan: RestorePlan): Promise<void> {
 
 function isOutcomeUnknown(error: unknown): boolean {
   return error instanceof BackupError && error.details?.outcome === "unknown";
-}
-
-/**
- * Statistics for the planner; tables of others are passed over by the server. The rows are committed:
- * what goes wrong here is told in the report and does not make the restore a failed one.
- */
-export async function analyze(
-  sessions: readonly Session[],
-  plan: RestorePlan,
-): Promise<LeftOut[]> {
-  if (plan.beside !== null) return [];
-  const names = plan.load.flatMap((load) => load.entry.table?.sqlName ?? []);
-  const views = plan.refresh.map((entry) =>
-    entry.identity.replace(/^refresh REFRESH MATERIALIZED VIEW /, "")
-  );
-  try {
-    const all = await existing(sessions[0]!, [...names, ...views]);
-    const batches = Array.from(
-      { length: Math.ceil(all.length / 50) },
-      (_, batch) => all.slice(batch * 50, batch * 50 + 50),
-    );
-    await inParallel(sessions, listSource(batches), async (session, batch) => {
-      await session.execute(`ANALYZE ${batch.join(", ")}`);
-    });
-  } catch (error) {
-    if (!(error instanceof BackupError)) throw error;
-    return [{ identity: "statistics for the planner", reason: `${error.message}; run ANALYZE` }];
-  }
-  return [];
-}
-
-/** Those of the quoted names that name a relation: into an empty database some may have failed. */
-async function existing(session: Session, names: readonly string[]): Promise<string[]> {
-  const list = names.map((name) => `"${name.replace(/[\\"]/g, "\\$&")}"`).join(",");
-  const rows = await session.query<{ name: string }>(
-    `select n.name from pg_catalog.unnest($1::text[]) with ordinality n (name, place)
-      where pg_catalog.to_regclass(n.name) is not null order by n.place`,
-    [`{${list}}`],
-  );
-  return rows.map(({ name }) => name);
 }
 
 export function reportOf(

@@ -11,6 +11,7 @@ import type { DonePart, JobEnd, Json, Lease, NewPart, PartOutcome } from "../cor
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import type { Session } from "../postgres/session.ts";
 import {
+  analyze,
   type BackupFacts,
   borrowRoles,
   cancelHanded,
@@ -35,7 +36,6 @@ import {
   type UnitReport,
 } from "../restore/mod.ts";
 import {
-  analyze,
   reportOf,
   restoreDatabase,
   type RestoreDatabaseOptions,
@@ -295,7 +295,7 @@ class RestoreInParts {
     };
     const leftOut = await this.#sessions.lend(
       { target, signal: context.signal },
-      (session) => analyze([session], some),
+      (session) => analyze(session, some),
     );
     return { result: toJson(leftOut) };
   }
