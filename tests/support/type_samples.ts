@@ -1,0 +1,171 @@
+/**
+ * Values of every built-in type and of types made of them, as SQL expressions.
+ *
+ * @module
+ */
+
+/** Values of each binary type that reach the corners of its text form. */
+export const SAMPLES: Record<string, string[]> = {
+  bool: ["true", "false"],
+  bytea: ["'\\x'", "'\\x00ff5c0a'"],
+  char: ["'a'", "''"],
+  name: ["'we\"ird'"],
+  int2: ["-32768", "0", "32767"],
+  int4: ["-2147483648", "7"],
+  int8: ["-9223372036854775808", "9223372036854775807"],
+  text: ["''", "E'a\\tb\\nc\\\\d\\re\\bf\\vg\\f'", "'\\N'", "'\\.'", "'żółć 😀'", "'null'"],
+  oid: ["0", "4294967295"],
+  xid: ["'4294967295'"],
+  xid8: ["'18446744073709551615'"],
+  cid: ["'7'"],
+  tid: ["'(4294967295,65535)'"],
+  float4: [
+    "'NaN'",
+    "'-Infinity'",
+    "0.1",
+    "'-0'",
+    "1e-5",
+    "123456",
+    "1234567",
+    "1e6",
+    "3.4028235e38",
+  ],
+  float8: [
+    ...["'NaN'", "'Infinity'", "0.1", "1e14", "1e15", "1e16", "123456789012345678", "1e-4", "1e-5"],
+    ...["'-0'", "5e-324", "1.7976931348623157e308", "0.30000000000000004", "100", "-2.5e20"],
+  ],
+  bpchar: ["'ab   '"],
+  varchar: ["'x y'"],
+  numeric: [
+    ...["0", "0.00", "-1", "10000", "1e20", "0.0001", "0.00000001", "123456.789", "'NaN'"],
+    ...[
+      "'Infinity'",
+      "'-Infinity'",
+      "99999999.99990000",
+      "-0.5",
+      "1.10",
+      "1e-30",
+      "12345678901234567890.1",
+    ],
+  ],
+  bit: ["B'1'", "B'101010101'"],
+  varbit: ["B''", "B'1111000011'"],
+  uuid: ["'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'"],
+  pg_lsn: ["'0/0'", "'FFFFFFFF/A0B'"],
+  date: [
+    "'2000-01-01'",
+    "'1999-12-31'",
+    "'0001-01-01'",
+    "'0044-03-15 BC'",
+    "'4714-11-24 BC'",
+    "'2024-02-29'",
+    "'1900-03-01'",
+    "'infinity'",
+    "'-infinity'",
+    "'5874897-12-31'",
+  ],
+  time: ["'00:00'", "'24:00'", "'23:59:59.999999'", "'12:34:56.7'"],
+  timetz: ["'12:00+05:30'", "'12:00-08'", "'12:00:00.1+00'", "'01:02:03-15:59:59'"],
+  timestamp: [
+    "'2000-01-01'",
+    "'1999-12-31 23:59:59.999999'",
+    "'0001-01-01 BC'",
+    "'infinity'",
+    "'-infinity'",
+    "'294276-12-31 23:59:59.999999'",
+    "'4714-11-24 00:00:00 BC'",
+  ],
+  timestamptz: ["'2024-05-06 07:08:09.1+02'", "'infinity'", "'0001-01-01 00:00:00+00 BC'"],
+  interval: [
+    "'0'",
+    "'1 year 2 mons 3 days 04:05:06.7'",
+    "'-1 year 2 days'",
+    "'-3 days 4 hours'",
+    "'1 mon -1 day'",
+    "'-00:00:01'",
+    "'1 year -1 mon'",
+    "'100000:00:00'",
+    "'-1 mon +2 hours'",
+  ],
+  json: ["'{\"a\": [1, null]}'"],
+  jsonb: ['\'{"b": "\\\\u0041\\\\n", "a": 1.50}\''],
+  jsonpath: ["'$.a[*] ? (@ > 1)'"],
+  inet: [
+    "'1.2.3.4'",
+    "'1.2.3.4/24'",
+    "'::1'",
+    "'::'",
+    "'2001:db8::1/64'",
+    "'::ffff:1.2.3.4'",
+    "'1:0:0:2:0:0:0:3'",
+    "'::1.2.3.4'",
+    "'fe80::'",
+    "'1:2:3:4:5:6:7:8'",
+  ],
+  cidr: ["'10.0.0.0/8'", "'1.2.3.4/32'", "'2001:db8::/32'", "'::1/128'"],
+  macaddr: ["'08:00:2b:01:02:03'"],
+  macaddr8: ["'08:00:2b:01:02:03:04:05'"],
+  point: ["'(1.5,-2)'", "'(NaN,1e300)'"],
+  lseg: ["'[(1,2),(3,4)]'"],
+  path: ["'((1,2),(3,4))'", "'[(1,2),(3,4)]'"],
+  box: ["'(3,4),(1,2)'"],
+  polygon: ["'((1,2),(3,4),(5,6))'"],
+  line: ["'{1,-2,3.5}'"],
+  circle: ["'<(1,2),3>'"],
+  int2vector: ["'1 2 -3'"],
+  oidvector: ["'1 4294967295'"],
+  pg_snapshot: ["'10:20:10,14,15'", "'10:10:'"],
+  txid_snapshot: ["'10:20:10,14,15'"],
+  tsvector: ["'a:1A,2B fat:3 c:4C'", "$$'it''s':2 'b\\\\s' 'zwölf':1$$", "''"],
+};
+
+/** Values of types that are made of others, and of those of {@linkcode SHAPES}. */
+export const COMPOUND = [
+  "'{}'::int4[]",
+  "'{1,NULL,3}'::int4[]",
+  "'{{1,2},{3,4}}'::int8[]",
+  "'[0:1]={a,b}'::text[]",
+  "array['', 'null', 'a,b', 'a\"b', 'a\\b', '{', ' ', 'x']::text[]",
+  "array['(3,4),(1,2)']::box[]",
+  "'[1,5)'::int4range",
+  "'empty'::int4range",
+  "'(,5)'::numrange",
+  "'[2024-01-01 10:00, 2024-01-02)'::tsrange",
+  "'{[1,3),[5,9)}'::int4multirange",
+  "'{}'::datemultirange",
+  "row(1, 'a,b', null, '', 'q\"\\')::public.pair",
+  "array[row(1, 'x', null, 'y', 'z')::public.pair]",
+  "'so \"so\"'::public.mood",
+  "array['good', 'so \"so\"']::public.mood[]",
+  "'a b'::public.label",
+  "array['a b']::public.label[]",
+  "'[a b,c)'::public.label_range",
+];
+
+/** SQL that makes types of each kind. */
+export const SHAPES = `
+  create type public.mood as enum ('good', 'so "so"');
+  create domain public.label as text;
+  create type public.pair as (a int4, b text, c date, d public.label, e text);
+  create type public.label_range as range (subtype = text, collation = "C");
+`;
+
+/** Values of built-in types that are stored as text only. */
+export const TEXT_SAMPLES: Record<string, string[]> = {
+  money: ["'-92233720368547758.08'::numeric", "'0.01'::numeric", "'1234567.89'::numeric"],
+  xml: ["'<a b=\"c\">&lt;é</a>'", "'just text'", "''"],
+  tsquery: ["'a & !b | (c <-> d:A*)'", "''", "$$'it''s \\\\ x'$$"],
+  refcursor: ["'a \"cursor\"'"],
+  aclitem: ["'postgres=arwdDxt/postgres'"],
+  regclass: ["'pg_catalog.pg_class'"],
+  regtype: ["'integer[]'"],
+  regproc: ["'pg_catalog.now'"],
+  regprocedure: ["'pg_catalog.abs(integer)'"],
+  regoper: ["'pg_catalog.||/'"],
+  regoperator: ["'pg_catalog.+(integer,integer)'"],
+  regrole: ["'postgres'", "'-'"],
+  regnamespace: ["'pg_catalog'"],
+  regcollation: ["'pg_catalog.\"C\"'"],
+  regconfig: ["'pg_catalog.english'"],
+  regdictionary: ["'pg_catalog.simple'"],
+};
