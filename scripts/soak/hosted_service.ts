@@ -16,6 +16,7 @@ import {
 } from "../../tests/support/hosted_platform.ts";
 import { type S3Server, startS3Server } from "../../tests/support/s3_server.ts";
 import { fileURLToPath } from "../paths.ts";
+import { endedOnInterrupt } from "./on_interrupt.ts";
 
 const KEY = "sb_secret_soak_0123456789abcdef";
 const VERIFY = fileURLToPath(new URL("../verify.ts", import.meta.url));
@@ -88,7 +89,7 @@ export async function startHostedService(options: HostedServiceOptions): Promise
     await service[Symbol.asyncDispose]();
     throw error;
   }
-  return service;
+  return endedOnInterrupt(service);
 }
 
 class Service implements HostedService {

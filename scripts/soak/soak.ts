@@ -9,6 +9,7 @@ import { type ConsistencyReport, tryConsistency } from "./consistency.ts";
 import { type CostBySize, growthOf, measureCost } from "./cost.ts";
 import { costPlot, costTable, growthTable } from "./cost_report.ts";
 import { sumOf, tryKills } from "./kills.ts";
+import { endInOrder } from "./on_interrupt.ts";
 import { startSoakServer } from "./soak_server.ts";
 
 const HELP =
@@ -153,4 +154,5 @@ function inMegabytes(bytes: number): string {
   return (bytes / 1e6).toFixed(0);
 }
 
+endInOrder();
 Deno.exit(await main());

@@ -8,6 +8,7 @@ import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { startCronStandIn } from "../../tests/support/cron_stand_in.ts";
 import { debianServer, hasDebianServer } from "../../tests/support/debian_server.ts";
 import { type EmbeddedPostgres, startPostgres } from "../embedded_postgres.ts";
+import { endedOnInterrupt } from "./on_interrupt.ts";
 
 /** A database with a clock, and an empty one on a server of the same kind. */
 export interface SoakServer extends AsyncDisposable {
@@ -39,7 +40,7 @@ export async function startSoakServer({ pgCron }: { pgCron: boolean }): Promise<
     const sourceUrl = server.url("soak");
     if (real) await runIn(sourceUrl, "CREATE EXTENSION pg_cron");
     const cron = real ? null : await startCronStandIn(sourceUrl);
-    return {
+    return endedOnInterrupt({
       sourceUrl,
       targetUrl: other.url("soak_target"),
       title: `PostgreSQL ${server.major}, ${real ? "pg_cron" : "a stand-in for pg_cron"}`,
@@ -52,7 +53,7 @@ export async function startSoakServer({ pgCron }: { pgCron: boolean }): Promise<
         await server[Symbol.asyncDispose]();
         if (other !== server) await other[Symbol.asyncDispose]();
       },
-    };
+    });
   } catch (error) {
     await server[Symbol.asyncDispose]();
     if (other !== server) await other[Symbol.asyncDispose]();
@@ -62,17 +63,19 @@ export async function startSoakServer({ pgCron }: { pgCron: boolean }): Promise<
 
 async function startServer(real: boolean, cronDatabase: string): Promise<EmbeddedPostgres> {
   if (!real) {
-    return await startPostgres({
-      major: 17,
-      settings: { ...SETTINGS, shared_preload_libraries: COUNTER },
-    });
+    return endedOnInterrupt(
+      await startPostgres({
+        major: 17,
+        settings: { ...SETTINGS, shared_preload_libraries: COUNTER },
+      }),
+    );
   }
   const server = await debianServer({
     preload: ["pg_cron", COUNTER],
     settings: { ...SETTINGS, "cron.database_name": cronDatabase, max_worker_processes: "16" },
   });
   if (server === null) throw new Error("Cannot start Debian's server: it is not installed");
-  return server;
+  return endedOnInterrupt(server);
 }
 
 async function runIn(url: string, sql: string): Promise<void> {
