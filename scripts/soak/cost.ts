@@ -109,9 +109,9 @@ const PROPORTIONAL: readonly [string, (size: CostBySize) => number][] = [
 /** How a figure per gigabyte grows from one pair of sizes to the next. */
 export interface Growth {
   figure: string;
-  /** Per gigabyte of the database, between the second last size and the one before it. */
+  /** Per gigabyte of the database, between the smaller two sizes. */
   before: number;
-  /** Between the last size and the second last. */
+  /** Between the larger two. */
   after: number;
   within: boolean;
 }
@@ -119,10 +119,15 @@ export interface Growth {
 /** More per gigabyte than this is not proportional any more. */
 const TOLERANCE = 1.15;
 
-/** Compares what a further gigabyte costs among the three largest sizes; nothing for fewer. */
+/**
+ * Compares what a further gigabyte costs from a hundredth to a tenth of the largest size with what it costs
+ * from there on, or among the nearest sizes there are; nothing for fewer than three.
+ */
 export function growthOf(sizes: readonly CostBySize[]): Growth[] {
-  const [small, middle, large] = sizes.slice(-3);
-  if (small === undefined || middle === undefined || large === undefined) return [];
+  const large = sizes.at(-1);
+  if (large === undefined || sizes.length < 3) return [];
+  const middle = nearest(sizes.slice(1, -1), large.databaseBytes / 10);
+  const small = nearest(sizes.slice(0, sizes.indexOf(middle)), middle.databaseBytes / 10);
   const slope = (pick: (size: CostBySize) => number, from: CostBySize, to: CostBySize) =>
     (pick(to) - pick(from)) / ((to.databaseBytes - from.databaseBytes) / 1e9);
   return PROPORTIONAL.map(([figure, pick]) => {
@@ -130,4 +135,10 @@ export function growthOf(sizes: readonly CostBySize[]): Growth[] {
     const after = slope(pick, middle, large);
     return { figure, before, after, within: after <= before * TOLERANCE };
   });
+}
+
+/** The size whose ratio to the wanted one is nearest to one. @param sizes at least one */
+function nearest(sizes: readonly CostBySize[], wanted: number): CostBySize {
+  const distance = ({ databaseBytes }: CostBySize) => Math.abs(Math.log(databaseBytes / wanted));
+  return sizes.reduce((best, size) => distance(size) < distance(best) ? size : best);
 }

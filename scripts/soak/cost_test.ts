@@ -30,6 +30,12 @@ Deno.test("growthOf() finds what grows by more than 15 percent faster, and needs
   assert.deepEqual(growthOf([size(1), size(10)]), []);
 });
 
+Deno.test("growthOf() compares from tenth to tenth, whatever lies between", () => {
+  const growth = growthOf([size(0.1), size(0.3, 500), size(1), size(3, 500), size(10)]);
+  assert.deepEqual(new Set(growth.map(({ after }) => Math.round(after))), new Set([100]));
+  assert.deepEqual(new Set(growth.map(({ before }) => Math.round(before))), new Set([100]));
+});
+
 Deno.test("costTable() has a line for each job and costPlot() a point for each figure", () => {
   const sizes = [size(0.01), size(1)];
   const lines = costTable(sizes).split("\n");
