@@ -31,6 +31,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   storage_unreachable: 503,
   storage_full: 507,
   management_unavailable: 503,
+  files_unreachable: 503,
+  files_full: 507,
   cancelled: 409,
 };
 
