@@ -25,7 +25,9 @@ import {
 } from "./management/contract_types.ts";
 import { checkAnswer, checkRequest, findOperation, type Operation } from "./management/document.ts";
 import { functionsState } from "./management/functions_state.ts";
+import { configState } from "./management/config_state.ts";
 import { projectState } from "./management/project_state.ts";
+import { secretsState } from "./management/secrets_state.ts";
 
 /** Ref of the stand-in's project. */
 export const CONTRACT_REF = "abcdefghijklmnopqrst";
@@ -56,6 +58,8 @@ function resourcesOf(projectRef: string) {
   return {
     project: projectState(projectRef),
     functions: functionsState(),
+    config: configState(projectRef),
+    secrets: secretsState(projectRef),
   };
 }
 

@@ -50,6 +50,8 @@ function exact(node: Node): Node {
   if (copy.type === "object" && copy.properties && copy.additionalProperties === undefined) {
     copy.additionalProperties = Object.keys(copy.properties).length === 0;
   }
+  // "May be null" of a value that may be anything says nothing, and the library refuses to hear it.
+  if (copy.nullable !== undefined && copy.type === undefined) delete copy.nullable;
   for (const [bound, limit] of [["exclusiveMinimum", "minimum"], ["exclusiveMaximum", "maximum"]]) {
     if (typeof copy[bound as string] !== "boolean") continue;
     if (copy[bound as string]) {
@@ -154,15 +156,19 @@ function parseParameter(value: string, schema: Node): unknown {
   return value;
 }
 
-const compiled = new Map<string, ValidateFunction>();
+const compiled = new WeakMap<object, ValidateFunction>();
 
 function check(schema: Node, value: unknown, where: string): string[] {
-  const text = JSON.stringify(exact(schema)).replaceAll('"#/components', '"api#/components');
-  const validate = compiled.get(text) ?? ajv.compile(JSON.parse(text));
-  compiled.set(text, validate);
+  const validate = compiled.get(schema) ?? compile(schema);
+  compiled.set(schema, validate);
   if (validate(value)) return [];
   return (validate.errors ?? []).map((error) => {
     const extra = error.params.additionalProperty ?? error.params.allowedValues;
     return `${where}${error.instancePath} ${error.message}${extra ? ` (${extra})` : ""}`;
   });
+}
+
+function compile(schema: Node): ValidateFunction {
+  const text = JSON.stringify(exact(schema)).replaceAll('"#/components', '"api#/components');
+  return ajv.compile(JSON.parse(text));
 }
