@@ -13,16 +13,21 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
+  type StorageClass,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { FetchHttpHandler } from "@smithy/fetch-http-handler";
 import { concat } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import type { Secret } from "../core/secret.ts";
+import { inGroups } from "./locks.ts";
 import { checkName } from "./names.ts";
-import { isPreconditionFailed, isUnsupported, statusOf, translateS3Error } from "./s3_errors.ts";
 import { refuseOversized } from "./oversized.ts";
-import type { GetOptions, Storage, StoredObject } from "./storage.ts";
+import { isPreconditionFailed, isUnsupported, statusOf, translateS3Error } from "./s3_errors.ts";
+import { checksumFor, extendS3Lock, lockFor } from "./s3_locks.ts";
+import { s3Probe } from "./s3_probe.ts";
+import type { GetOptions, ObjectLock, ProviderProbe, Storage, StoredObject } from "./storage.ts";
 
 /** Where the bucket is and how to enter. */
 export interface S3Options {
@@ -37,6 +42,10 @@ export interface S3Options {
   credentials: { accessKeyId: string; secretAccessKey: Secret; sessionToken: Secret | null };
   /** Objects larger than this are sent in parts. Default 16 MiB. */
   multipartBytes?: number;
+  /** As S3 names it; null for the bucket's. */
+  storageClass?: string | null;
+  lock?: ObjectLock | null;
+  clock?: Clock;
 }
 
 /** S3's least size of a part that is not the last. */
@@ -49,6 +58,9 @@ export function s3Storage(options: S3Options): Storage {
 
 class S3Storage implements Storage {
   readonly location: string;
+  readonly lock?: ObjectLock;
+  readonly probe: ProviderProbe;
+  readonly extendLock?: NonNullable<Storage["extendLock"]>;
   readonly #client: S3Client;
   readonly #options: S3Options;
   /** False once the server said that it knows no conditional put. */
@@ -79,6 +91,20 @@ class S3Storage implements Storage {
       }),
     });
     askForBytesAsTheyAre(this.#client);
+    this.probe = s3Probe({
+      client: this.#client,
+      objectOf: (name) => this.#object(name),
+      run: (verb, signal, run) => this.#run(verb, signal, run),
+    });
+    const { lock } = options;
+    if (!lock) return;
+    this.lock = lock;
+    this.extendLock = (names, until, signal) =>
+      inGroups(names, (name) =>
+        this.#run(`lock ${name}`, signal, async () => {
+          const object = this.#object(checkName(name));
+          await extendS3Lock(this.#client, object, { lock, until, ...abort(signal) });
+        }));
   }
 
   async put(name: string, body: Uint8Array, signal?: AbortSignal): Promise<{ created: boolean }> {
@@ -173,6 +199,15 @@ class S3Storage implements Storage {
     return { Bucket: this.#options.bucket, Key: this.#options.prefix + name };
   }
 
+  /** How objects are kept once they are there. */
+  #kept() {
+    const { storageClass = null, clock = systemClock } = this.#options;
+    return {
+      ...(storageClass === null ? {} : { StorageClass: storageClass as StorageClass }),
+      ...(this.lock && lockFor(this.lock, clock)),
+    };
+  }
+
   #condition(): { IfNoneMatch?: string } {
     return this.#conditionalPut ? { IfNoneMatch: "*" } : {};
   }
@@ -181,7 +216,13 @@ class S3Storage implements Storage {
     if (body.length > (this.#options.multipartBytes ?? 2 * PART_BYTES)) {
       return await this.#sendInParts(name, body, signal);
     }
-    const input = { ...this.#object(name), ...this.#condition(), Body: body };
+    const input = {
+      ...this.#object(name),
+      ...this.#condition(),
+      ...this.#kept(),
+      ...checksumFor(this.lock, body),
+      Body: body,
+    };
     await this.#client.send(new PutObjectCommand(input), abort(signal));
   }
 
@@ -192,7 +233,7 @@ class S3Storage implements Storage {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const object = this.#object(name);
-    const begin = new CreateMultipartUploadCommand(object);
+    const begin = new CreateMultipartUploadCommand({ ...object, ...this.#kept() });
     const { UploadId } = await this.#client.send(begin, abort(signal));
     if (UploadId === undefined) {
       throw new BackupError("storage_refused", `Cannot store ${name}: no upload was begun`);
@@ -202,7 +243,8 @@ class S3Storage implements Storage {
       for (let at = 0; at < body.length; at += PART_BYTES) {
         const PartNumber = Parts.length + 1;
         const Body = body.subarray(at, at + PART_BYTES);
-        const command = new UploadPartCommand({ ...object, UploadId, PartNumber, Body });
+        const part = { UploadId, PartNumber, Body, ...checksumFor(this.lock, Body) };
+        const command = new UploadPartCommand({ ...object, ...part });
         const { ETag } = await this.#client.send(command, abort(signal));
         Parts.push({ ETag, PartNumber });
       }

@@ -29,7 +29,7 @@ export function translateS3Error(
   if (error instanceof BackupError) return error;
   const [code, why, hint] = isOfAnotherTime(error)
     ? OTHER_TIME
-    : classify(statusOf(error), nameOf(error));
+    : special(error) ?? classify(statusOf(error), nameOf(error));
   return new BackupError(code, `Cannot ${verb} in bucket ${bucket}: ${why}`, {
     ...(hint === undefined ? {} : { hint }),
     cause: error,
@@ -46,6 +46,47 @@ const OTHER_TIME: [ErrorCode, string, string] = [
 function isOfAnotherTime(error: unknown): boolean {
   const { $metadata } = (error ?? {}) as { $metadata?: { clockSkewCorrected?: boolean } };
   return $metadata?.clockSkewCorrected === true || nameOf(error) === "RequestTimeTooSkewed";
+}
+
+/** Refusals of which more is known than their status tells. */
+function special(error: unknown): [ErrorCode, string, string] | null {
+  const name = nameOf(error);
+  const message = error instanceof Error ? error.message : "";
+  if (/^(ExpiredToken|TokenRefreshRequired|InvalidToken)$/.test(name)) {
+    const hint = "Make new credentials: a session's token ends after some hours.";
+    return ["storage_refused", `the credentials have ended (${name})`, hint];
+  }
+  if (/ObjectLockConfiguration/.test(name) || /Object ?Lock Configuration/i.test(message)) {
+    const hint =
+      "Object lock is switched on for a bucket, with versioning, before it is used here.";
+    return ["storage_refused", "the bucket has no object lock", hint];
+  }
+  if (name === "InvalidObjectState") {
+    const hint = "Restore the object from its cold class first, or use another copy.";
+    return ["storage_refused", "the object is in an archive class", hint];
+  }
+  if (statusOf(error) === 403 && /object lock|WORM|retention|legal hold/i.test(message)) {
+    const hint = "Wait until its lock ends, or take the legal hold away.";
+    return ["storage_refused", "a lock keeps the object", hint];
+  }
+  const region = regionOf(error, message);
+  if (/^(PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint)/.test(name)) {
+    const hint = region === null
+      ? "Set the region of the bucket (BACKUP_STORAGE_REGION)."
+      : `The bucket is in ${region}: set BACKUP_STORAGE_REGION to it.`;
+    return ["storage_refused", `the bucket is in another region (${name})`, hint];
+  }
+  return null;
+}
+
+/** The region that a server names in its refusal. */
+function regionOf(error: unknown, message: string): string | null {
+  const { Region, $response } = (error ?? {}) as {
+    Region?: string;
+    $response?: { headers?: Record<string, string> };
+  };
+  return Region ?? $response?.headers?.["x-amz-bucket-region"] ??
+    /expecting '([a-z0-9-]+)'/.exec(message)?.[1] ?? null;
 }
 
 function classify(status: number, name: string): [ErrorCode, string, string?] {
@@ -71,6 +112,10 @@ function classify(status: number, name: string): [ErrorCode, string, string?] {
   }
   if (/RequestTimeout|SlowDown|Throttl/.test(name)) {
     return ["storage_unreachable", `the server asks for patience (${name})`];
+  }
+  if (status >= 300 && status < 400) {
+    const hint = "Check the region and the endpoint: the bucket is somewhere else.";
+    return ["storage_refused", `the server sends to another place (${name}, HTTP ${status})`, hint];
   }
   if (status >= 300) {
     const hint = "Check endpoint, region and path style of the storage address.";
