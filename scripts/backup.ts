@@ -7,6 +7,10 @@ import { systemClock } from "../supabase/functions/backup/core/clock.ts";
 import { RELEASE } from "../supabase/functions/backup/core/release.ts";
 import { Secret } from "../supabase/functions/backup/core/secret.ts";
 import type { DumpOptions } from "../supabase/functions/backup/dump/mod.ts";
+import {
+  parseDatabaseUrl,
+  projectRefOf,
+} from "../supabase/functions/backup/postgres/database_url.ts";
 import { connect } from "../supabase/functions/backup/postgres/connect.ts";
 import { backupDatabase } from "../supabase/functions/backup/usecases/backup_database.ts";
 import { ownObjects } from "../supabase/functions/backup/usecases/database_access.ts";
@@ -75,6 +79,7 @@ await runCommand({
       clock: systemClock,
       request: {
         origin: "manual",
+        projectRef: projectRefOf(parseDatabaseUrl(url.reveal())),
         reason: values.text("reason") ?? null,
         dump,
         onDamage,

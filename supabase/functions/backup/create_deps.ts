@@ -9,6 +9,7 @@ import { systemClock } from "./core/clock.ts";
 import type { Environment } from "./core/environment.ts";
 import { BackupError, toBackupError } from "./core/errors.ts";
 import { schedulerKeys } from "./core/scheduler_key.ts";
+import { createProject } from "./create_project.ts";
 import { Secret } from "./core/secret.ts";
 import { mergeSettings, type Settings, underEnvironment } from "./core/settings.ts";
 import { createSnapshotHolder } from "./dump/mod.ts";
@@ -94,6 +95,7 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
       await Promise.all([jobs.idle(), drive.end(), ...background]);
     },
     schedule: createSchedule(environment, state),
+    project: createProject({ environment, connect: () => connector(databaseUrl(deps))() }),
     settings: () => readSettings(environment, state),
     openStorage: (settings) => openSettingsStorage(settings, environment, secret),
     async openRepository(settings, { create = false } = {}) {

@@ -4,12 +4,14 @@
  * @module
  */
 import type { Action } from "./action.ts";
-import { backupDatabase } from "./backup_database.ts";
+import { backupAll, create } from "./backup_all.ts";
+import { backupDatabase, ITEM_BACKUPS } from "./backup_types.ts";
 import { cancel } from "./cancel.ts";
 import { init } from "./init.ts";
 import { job } from "./job.ts";
 import { jobs } from "./jobs.ts";
 import { openapiAction } from "./openapi.ts";
+import { recoveryPoints } from "./recovery_points.ts";
 import { restore } from "./restore.ts";
 import { status } from "./status.ts";
 import { test } from "./test.ts";
@@ -24,6 +26,10 @@ export const ACTIONS: readonly Action[] = [
   status,
   test,
   backupDatabase,
+  ...ITEM_BACKUPS,
+  backupAll,
+  create,
+  recoveryPoints,
   restore,
   jobs,
   job,

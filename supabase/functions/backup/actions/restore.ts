@@ -1,6 +1,8 @@
 /** @module */
 import { z } from "zod";
+import { JOB_TYPES } from "../core/job.ts";
 import { secretReference } from "../core/settings.ts";
+import { startItemRestore } from "../usecases/start_item_restore.ts";
 import { startRestore } from "../usecases/start_restore.ts";
 import { TEST_BACKUP } from "../usecases/start_test_restore.ts";
 import { defined, defineLongAction } from "./action.ts";
@@ -18,17 +20,25 @@ const CHOICES = [
 
 const name = z.string().min(1).max(130);
 
-/** Restores a backup of the database. */
+/** What only a restore of the database knows, and what only one of items does. */
+const OF_DATABASE = [
+  ...CHOICES.filter((each) => each !== "dryRun"),
+  "includeAuthSessions",
+] as const;
+const OF_ITEMS = ["items", "onExisting"] as const;
+
+/** Restores a backup of any type. */
 export const restore = defineLongAction({
   name: "restore",
   method: "POST",
   summary:
-    "Restore a backup over the live database, beside it, or into another one; dryRun plans only.",
+    "Restore a backup: the database over the live one, beside it or elsewhere; functions, settings " +
+    "and files, all or chosen ones; secrets are compared. dryRun plans only.",
   input: z.strictObject({
     backupId: z.string().min(1).max(255).describe(
       "A backup's id, or latest; test_backup tries the latest in a scratch database and drops it.",
     ),
-    type: z.literal("database"),
+    type: z.enum(JOB_TYPES),
     dryRun: z.boolean().default(false),
     mode: z.enum(["empty", "over", "beside"]).optional(),
     schemas: z.array(name).min(1).max(200).optional(),
@@ -37,20 +47,44 @@ export const restore = defineLongAction({
     targetDatabaseUrl: secretReference.optional()
       .describe("Another database than the live one, as a reference."),
     target: z.enum(["supabase", "plain"]).optional(),
-    acceptHazards: z.array(z.string().min(1).max(64)).max(50).default([]),
+    items: z.array(z.string().min(1).max(1100)).min(1).max(1000).optional().describe(
+      "Slugs of functions, sections, or bucket/name; bucket/ or bucket/folder/ for all in it.",
+    ),
+    onExisting: z.enum(["replace", "skip"]).optional()
+      .describe("What becomes of functions, settings and files that are there and differ."),
+    acceptHazards: z.array(z.string().min(1).max(1100)).max(50).default([]).describe(
+      "Names of a plan's hazards; for items, the keys of the items that have them.",
+    ),
     skipSafetyBackup: z.boolean().default(false),
     includeAuthSessions: z.boolean().default(false),
     reason: z.string().min(1).max(500).optional(),
   }).superRefine((input, context) => {
+    const refuse = (fields: readonly (keyof typeof input)[], message: string) => {
+      for (const field of fields) {
+        if (input[field] === undefined || input[field] === false) continue;
+        context.addIssue({ code: "custom", path: [field], message });
+      }
+    };
+    const { type, backupId } = input;
+    refuse(type === "database" ? OF_ITEMS : OF_DATABASE, `not with type ${type}`);
+    if (backupId !== TEST_BACKUP) return;
     // A test restores all of the backup into a place of its own: a choice would not be heeded.
-    if (input.backupId !== TEST_BACKUP) return;
-    for (const field of CHOICES) {
-      if (input[field] === undefined || input[field] === false) continue;
-      context.addIssue({ code: "custom", path: [field], message: `not with ${TEST_BACKUP}` });
-    }
+    if (type === "database") return refuse(CHOICES, `not with ${TEST_BACKUP}`);
+    const message =
+      `is not ${TEST_BACKUP} with type ${type}: only the database has a scratch target`;
+    context.addIssue({ code: "custom", path: ["backupId"], message });
   }),
   // Also with another target: a reference may lead back to the live database.
   needsAdmin: ({ dryRun, backupId }) => !dryRun && backupId !== TEST_BACKUP,
-  run: (deps, { type: _, reason = null, targetDatabaseUrl = null, ...request }, caller) =>
-    startRestore(deps, caller, { ...defined(request), reason, targetDatabaseUrl }),
+  run: (deps, { type, reason = null, onExisting = "replace", items = [], ...rest }, caller) => {
+    const { targetDatabaseUrl = null, ...request } = rest;
+    if (type === "database") {
+      return startRestore(deps, caller, { ...defined(request), reason, targetDatabaseUrl });
+    }
+    const { backupId, dryRun, acceptHazards, skipSafetyBackup } = request;
+    return startItemRestore(deps, caller, {
+      ...{ type, backupId, dryRun, acceptHazards, skipSafetyBackup, reason },
+      ...{ only: items, replace: onExisting === "replace" },
+    });
+  },
 });

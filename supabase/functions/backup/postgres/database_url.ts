@@ -76,6 +76,14 @@ export function parseDatabaseUrl(url: string): ConnectTarget {
   };
 }
 
+/** Ref of the Supabase project whose database this is, by its host or its pooler's user; else null. */
+export function projectRefOf({ host, user }: Pick<ConnectTarget, "host" | "user">): string | null {
+  const direct = /^db\.([a-z0-9]{20})\.supabase\.(?:co|in|red)$/.exec(host)?.[1];
+  if (direct !== undefined) return direct;
+  const pooled = /\.pooler\.supabase\.(?:com|co)$/.test(host);
+  return pooled ? /\.([a-z0-9]{20})$/.exec(user)?.[1] ?? null : null;
+}
+
 /** Whether the server is on this machine, so that nobody is on the way to it. */
 export function isLocal({ host }: Pick<ConnectTarget, "host">): boolean {
   return /^(?:\/|127\.|::1$|localhost$)/.test(host);

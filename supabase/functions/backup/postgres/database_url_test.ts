@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseDatabaseUrl } from "./database_url.ts";
+import { parseDatabaseUrl, projectRefOf } from "./database_url.ts";
 
 function pick(url: string) {
   const { host, port, user, password, database } = parseDatabaseUrl(url);
@@ -64,4 +64,13 @@ Deno.test("a wrong URL is refused without being shown", () => {
       },
     );
   }
+});
+
+Deno.test("projectRefOf() knows a project by its host and by its pooler's user, and nothing else", () => {
+  const ref = "abcdefghijklmnopqrst";
+  const of = (url: string) => projectRefOf(parseDatabaseUrl(url));
+  assert.equal(of(`postgres://postgres:x@db.${ref}.supabase.co:5432/postgres`), ref);
+  assert.equal(of(`postgres://postgres.${ref}:x@aws-0-eu.pooler.supabase.com:6543/postgres`), ref);
+  assert.equal(of(`postgres://postgres.${ref}:x@example.com/postgres`), null);
+  assert.equal(of(`postgres://postgres:x@db.${ref}.supabase.co.example.com/postgres`), null);
 });

@@ -110,13 +110,13 @@ function nextNumber(present: number, taken: ReadonlySet<number>): number {
 }
 
 /**
- * A Supabase project keeps its ref through an upgrade, which changes the system identifier; elsewhere
- * the system identifier is all there is.
+ * A Supabase project keeps its ref through an upgrade, which changes the system identifier; elsewhere, and
+ * for a program that is given an address only, the system identifier is all there is.
  */
 function isSame(a: RepositoryOwner, b: RepositoryOwner): boolean {
   if (a.database !== b.database) return false;
-  if (a.projectRef !== null || b.projectRef !== null) return a.projectRef === b.projectRef;
-  return a.systemIdentifier === b.systemIdentifier;
+  if (a.projectRef !== null && b.projectRef !== null) return a.projectRef === b.projectRef;
+  return a.systemIdentifier !== null && a.systemIdentifier === b.systemIdentifier;
 }
 
 function foreign(owner: RepositoryOwner, writer: RepositoryOwner): BackupError {

@@ -139,7 +139,15 @@ Deno.test("Repository belongs to the first database that writes", async () => {
   await repository.claimOwner(mine);
   await repository.claimOwner({ ...mine, systemIdentifier: "2" }); // after a platform upgrade
   const clone = await openRepository({ storage, key: SAMPLE_KEY });
-  for (const change of [{ projectRef: "xyz" }, { projectRef: null }, { database: "other" }]) {
+  await clone.claimOwner({ ...mine, projectRef: null }); // by a program that knows the address only
+  for (
+    const change of [
+      { projectRef: "xyz" },
+      { projectRef: null, systemIdentifier: "2" },
+      { projectRef: null, systemIdentifier: null },
+      { database: "other" },
+    ]
+  ) {
     const other = { ...mine, ...change };
     await assert.rejects(clone.claimOwner(other), isCode("repository_foreign"));
   }

@@ -8,6 +8,7 @@ import type { Secret } from "../core/secret.ts";
 import type { Settings } from "../core/settings.ts";
 import type { DumpOptions } from "../dump/mod.ts";
 import { connect } from "../postgres/connect.ts";
+import { parseDatabaseUrl } from "../postgres/database_url.ts";
 import type { Session } from "../postgres/session.ts";
 import { OWN_SCHEMA, OWN_TABLES } from "../state/migrations.ts";
 import type { Deps } from "./deps.ts";
@@ -19,6 +20,12 @@ export function databaseUrl(deps: Deps): Secret {
   throw new BackupError("invalid_config", "Cannot reach the database: no address is set", {
     hint: "Set SUPABASE_DB_URL.",
   });
+}
+
+/** Name of the service's database; what PostgreSQL itself takes where no address says it. */
+export function databaseName(deps: Deps): string {
+  const url = deps.environment.databaseUrl;
+  return url === null ? "postgres" : parseDatabaseUrl(url.reveal()).database;
 }
 
 /** A way to open connections to an address. */

@@ -12,6 +12,8 @@ import { getJob } from "./get_job.ts";
 import type { AskedJob } from "./job_request.ts";
 import { recordAudit } from "./record_audit.ts";
 import { defineBackup } from "./start_backup.ts";
+import { concludePoint } from "./start_point.ts";
+import { defineItemRestore } from "./start_item_restore.ts";
 import { defineRestore } from "./start_restore.ts";
 import { defineRestoreTest } from "./start_test_restore.ts";
 import { defineVerify } from "./start_verify.ts";
@@ -27,7 +29,9 @@ export async function definitionOf(
     ...definition,
     async end(how, context) {
       await definition.end?.(how, context);
-      if (how !== "begins-again") await auditEnd(deps, { how, jobId: job.jobId, asked });
+      if (how === "begins-again") return;
+      await auditEnd(deps, { how, jobId: job.jobId, asked });
+      if (asked.task === "backup" && asked.point) await concludePoint(deps, asked.point);
     },
   };
 }
@@ -40,6 +44,8 @@ function define(deps: Deps, job: Job, asked: AskedJob): Promise<JobDefinition> {
       return defineVerify(deps, asked);
     case "restore":
       return defineRestore(deps, job, asked);
+    case "restore-items":
+      return defineItemRestore(deps, job, asked.request);
     case "restore-test":
       return defineRestoreTest(deps, job, asked);
   }

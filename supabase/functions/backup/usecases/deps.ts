@@ -6,6 +6,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Environment } from "../core/environment.ts";
 import type { BackupError } from "../core/errors.ts";
+import type { ItemSource, ItemTarget, ItemType, OpenContent } from "../core/items.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Budget } from "../jobs/budget.ts";
@@ -23,6 +24,24 @@ export interface ScheduleState {
   found: string;
   /** A line to copy that brings it further; null when there is nothing to do. */
   next: string | null;
+}
+
+/** Opens sources and targets of items; `leave` frees their connections. */
+export interface ProjectAccess {
+  /** @throws `invalid_config` when nothing of the type can be read here, and why */
+  source(
+    type: ItemType,
+    settings: Settings,
+  ): Promise<{ source: ItemSource; leave(): Promise<void> }>;
+  /**
+   * @param options `replace`: whether what is there already is replaced; `open` reads saved contents
+   * @throws as `source`
+   */
+  target(
+    type: ItemType,
+    settings: Settings,
+    options: { replace: boolean; open: OpenContent },
+  ): Promise<{ target: ItemTarget; leave(): Promise<void> }>;
 }
 
 /** See the module. */
@@ -51,6 +70,8 @@ export interface Deps {
     /** Forgets old records of the clock's runs; says which. */
     prune(): Promise<string[]>;
   };
+  /** The project around the database, as far as tokens and settings reach. */
+  project: ProjectAccess;
   /** Settings in force; `fromTables` is false when the rows could not be read. @throws `invalid_config` */
   settings(): Promise<{ settings: Settings; fromTables: boolean }>;
   /** The place where backups are kept. @throws `invalid_config` when none is set up */

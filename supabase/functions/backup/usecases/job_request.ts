@@ -3,12 +3,37 @@
  *
  * @module
  */
+import type { ItemType } from "../core/items.ts";
+import type { JobType } from "../core/job.ts";
 import type { Caller } from "./deps.ts";
 import type { RestoreRequest } from "./restore_database.ts";
 
+/** Backups of several types that are to belong together. Survives JSON. */
+export interface PointPlan {
+  pointId: string;
+  createdAt: string;
+  reason: string | null;
+  createdBy: string;
+  /** Jobs by type; a type without a job is left out, for the reason given. */
+  components: { type: JobType; jobId: string | null; reason: string | null }[];
+}
+
+/** What is asked of a restore of items. */
+export interface ItemRestoreRequest {
+  type: ItemType;
+  backupId: string;
+  only: string[];
+  /** Whether what is there already is replaced. */
+  replace: boolean;
+  dryRun: boolean;
+  acceptHazards: string[];
+  skipSafetyBackup: boolean;
+}
+
 /** By the use-case. Survives JSON. */
 export type JobRequest =
-  | { task: "backup" }
+  | { task: "backup"; point?: PointPlan }
+  | { task: "restore-items"; request: ItemRestoreRequest }
   | { task: "verify"; backupId: string | null; level: "quick" | "full" }
   | { task: "restore"; backupId: string; targetDatabaseUrl: string | null; request: RestoreRequest }
   | { task: "restore-test"; backupId: string };

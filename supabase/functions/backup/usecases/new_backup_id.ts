@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { newJobId } from "../core/ids.ts";
+import type { JobType } from "../core/job.ts";
 import type { Repository } from "../repository/mod.ts";
 
 /** No year beyond it has four digits, and ids would not sort any more. */
@@ -19,12 +20,16 @@ const LAST_YEAR = 9999;
  */
 export async function newBackupId(
   repository: Repository,
-  { clock, prefix = "backup" }: { clock: Clock; prefix?: "backup" | "safety" },
+  { clock, prefix = "backup", type = "database" }: {
+    clock: Clock;
+    prefix?: "backup" | "safety";
+    type?: JobType;
+  },
 ): Promise<string> {
   const now = clock.now();
   const newest = await repository.newestMoment();
   if (newest === null || newest < now || newest.getUTCFullYear() >= LAST_YEAR) {
-    return newJobId(prefix, now);
+    return newJobId(prefix, now, type);
   }
-  return newJobId(prefix, new Date(newest.getTime() + 1));
+  return newJobId(prefix, new Date(newest.getTime() + 1), type);
 }

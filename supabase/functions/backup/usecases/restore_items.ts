@@ -12,6 +12,7 @@ import {
   type ItemStep,
   type ItemTarget,
   type ItemType,
+  type OpenContent,
   type SavedItem,
 } from "../core/items.ts";
 import type { Json, Lease, NewPart, PartOutcome } from "../core/part.ts";
@@ -198,10 +199,7 @@ class RestoreItems {
     try {
       return await target.apply(step, {
         ...{ item, resume, maxBytes: pauseBytes, signal },
-        open: (content, range) => {
-          const pieces = range === undefined ? content.pieces : behind(content.pieces, range.from);
-          return repository.readPieces(pieces, { signal });
-        },
+        open: contentReader(repository, signal),
       });
     } catch (thrown) {
       signal.throwIfAborted();
@@ -276,6 +274,14 @@ class RestoreItems {
     this.#pages.catch(() => this.#pages = undefined);
     return this.#pages;
   }
+}
+
+/** Reads saved contents of a repository, each piece checked. */
+export function contentReader(repository: Repository, signal?: AbortSignal): OpenContent {
+  return ({ pieces }, range) =>
+    repository.readPieces(range === undefined ? pieces : behind(pieces, range.from), {
+      ...(signal === undefined ? {} : { signal }),
+    });
 }
 
 /** Whether a choice means an item; what holds the chosen one comes with it. */

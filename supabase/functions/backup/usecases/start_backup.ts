@@ -1,66 +1,93 @@
 /**
- * Starts a backup of the service's database as a job.
+ * Starts a backup of the service's database, or of what is around it, as a job.
  *
  * @module
  */
 import { BackupError, toBackupError } from "../core/errors.ts";
-import type { Job } from "../core/job.ts";
+import { ITEM_TYPES, type ItemType } from "../core/items.ts";
+import type { Job, JobType } from "../core/job.ts";
+import type { NewPart } from "../core/part.ts";
 import { RELEASE } from "../core/release.ts";
+import type { Settings } from "../core/settings.ts";
 import type { JobDefinition } from "../jobs/job_definition.ts";
 import { backupPlan } from "./backup_database.ts";
 import { backupInParts, FIRST_OF_BACKUP } from "./backup_in_parts.ts";
-import { connector, databaseUrl, dumpOptions } from "./database_access.ts";
+import { backupItems, FIRST_OF_ITEMS } from "./backup_items.ts";
+import { connector, databaseName, databaseUrl, dumpOptions } from "./database_access.ts";
 import type { Caller, Deps } from "./deps.ts";
 import { getJob } from "./get_job.ts";
+import type { PointPlan } from "./job_request.ts";
 import { newBackupId } from "./new_backup_id.ts";
 import { recordAudit } from "./record_audit.ts";
 import { startJob } from "./start_job.ts";
 
-const ACTION = "backup-database";
+/** Which setting switches a type of backup on. */
+export const SWITCHES = {
+  database: "enableDatabaseBackup",
+  function: "enableFunctionBackup",
+  config: "enableConfigBackup",
+  secrets: "enableSecretsBackup",
+  files: "enableFilesBackup",
+} as const satisfies Record<JobType, keyof Settings>;
+
+/** What a caller asks for. */
+export interface StartBackup {
+  type: JobType;
+  reason?: string | undefined;
+  /** The recovery point that it belongs to, which has named the job already. */
+  point?: { jobId: string; plan: PointPlan };
+}
 
 /**
- * Starts a backup, or joins the one that runs where the settings say so.
+ * Starts a backup, or joins the one of its type that runs where the settings say so.
  *
  * @throws `conflict`, `invalid_config`, `storage_*`; what fails later is the job's error
  */
-export async function startBackup(
-  deps: Deps,
-  caller: Caller,
-  request: { reason?: string | undefined },
-): Promise<Job> {
+export async function startBackup(deps: Deps, caller: Caller, start: StartBackup): Promise<Job> {
+  const { type, point, reason = null } = start;
   const { settings } = await deps.settings();
-  if (!settings.enableDatabaseBackup) {
-    throw new BackupError("invalid_config", "Cannot back up the database: it is switched off", {
-      hint: "Set enableDatabaseBackup to true.",
+  if (!settings[SWITCHES[type]]) {
+    throw new BackupError("invalid_config", `Cannot back up (${type}): it is switched off`, {
+      hint: `Set ${SWITCHES[type]} to true.`,
     });
   }
-  databaseUrl(deps);
+  if (type === "database") databaseUrl(deps);
+  else await (await deps.project.source(type, settings)).leave();
   // A storage or key that is wrong is told at once, and not by a job.
   const repository = await deps.openRepository(settings, { create: true });
-  const jobId = await newBackupId(repository, { clock: deps.clock });
-  const reason = request.reason ?? null;
-  const start = {
-    action: ACTION,
-    job: {
-      ...{ jobId, kind: "backup" as const, type: "database" as const, backupId: jobId, reason },
-      createdBy: caller.name,
-    },
-    request: { task: "backup" as const },
-    first: FIRST_OF_BACKUP,
-    details: { reason },
-  };
+  const jobId = point?.jobId ?? await newBackupId(repository, { clock: deps.clock, type });
+  const action = point === undefined ? `backup-${type}` : "backup-all";
   try {
-    return await startJob(deps, caller, { settings, start });
+    return await startJob(deps, caller, {
+      settings,
+      start: {
+        action,
+        job: {
+          ...{ jobId, kind: "backup", type, backupId: jobId, reason, createdBy: caller.name },
+          recoveryPointId: point?.plan.pointId ?? null,
+        },
+        request: { task: "backup", ...(point === undefined ? {} : { point: point.plan }) },
+        first: FIRST_PARTS[type],
+        details: { reason },
+      },
+    });
   } catch (error) {
     const running = runningBackup(toBackupError(error));
-    if (running === null || settings.onRunningBackup !== "join") throw error;
+    const joins = settings.onRunningBackup === "join" && point === undefined;
+    if (running === null || !joins) throw error;
     const details = { reason, joined: true };
-    await recordAudit(deps, caller, {
-      ...{ action: ACTION, subject: running, outcome: "accepted", details },
-    });
+    await recordAudit(deps, caller, { action, subject: running, outcome: "accepted", details });
     return await getJob(deps, running);
   }
 }
+
+const FIRST_PARTS: Record<JobType, readonly NewPart[]> = {
+  database: FIRST_OF_BACKUP,
+  function: FIRST_OF_ITEMS,
+  config: FIRST_OF_ITEMS,
+  secrets: FIRST_OF_ITEMS,
+  files: FIRST_OF_ITEMS,
+};
 
 /** The backup that stands against a new one; null when it is something else that does. */
 function runningBackup({ code, details }: BackupError): string | null {
@@ -68,7 +95,12 @@ function runningBackup({ code, details }: BackupError): string | null {
 }
 
 /** What such a job is made of. */
-export async function defineBackup(deps: Deps, { jobId, reason }: Job): Promise<JobDefinition> {
+export async function defineBackup(deps: Deps, job: Job): Promise<JobDefinition> {
+  const type = ITEM_TYPES.find((each) => each === job.type);
+  return type === undefined ? await defineDatabase(deps, job) : await defineItems(deps, job, type);
+}
+
+async function defineDatabase(deps: Deps, { jobId, reason }: Job): Promise<JobDefinition> {
   const { settings } = await deps.settings();
   const connect = connector(databaseUrl(deps));
   const yieldSeconds = settings.yieldToWaitersSeconds;
@@ -77,6 +109,7 @@ export async function defineBackup(deps: Deps, { jobId, reason }: Job): Promise<
       backupId: jobId,
       reason,
       origin: "manual",
+      projectRef: deps.environment.projectRef,
       lockTimeoutMs: settings.lockTimeoutSeconds * 1000,
       yieldAfterMs: yieldSeconds === undefined ? null : yieldSeconds * 1000,
       maxKeeperSeconds: settings.maxKeeperSeconds,
@@ -87,4 +120,21 @@ export async function defineBackup(deps: Deps, { jobId, reason }: Job): Promise<
     holder: deps.snapshotHolder,
     clock: deps.clock,
   });
+}
+
+async function defineItems(
+  deps: Deps,
+  { jobId, reason }: Job,
+  type: ItemType,
+): Promise<JobDefinition> {
+  const { settings } = await deps.settings();
+  const { source, leave } = await deps.project.source(type, settings);
+  const definition = backupItems({
+    ...{ backupId: jobId, reason, origin: "manual", source },
+    repository: await deps.openRepository(settings, { create: true }),
+    database: databaseName(deps),
+    clock: deps.clock,
+    writtenBy: RELEASE,
+  });
+  return { ...definition, leave };
 }

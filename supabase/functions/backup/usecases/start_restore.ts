@@ -176,6 +176,7 @@ async function safetyBackup(
     clock: deps.clock,
     request: {
       origin: "safety",
+      projectRef: deps.environment.projectRef,
       reason: `before ${job.jobId} restores ${job.backupId}`,
       dump: await dumpOptions(connect, settings),
       jobs: settings.databaseConnections,

@@ -1,0 +1,55 @@
+/** @module */
+import { z } from "zod";
+import { JOB_TYPES } from "../core/job.ts";
+import { createPoint } from "../usecases/create_point.ts";
+import { startPoint } from "../usecases/start_point.ts";
+import { defineAction, jobSchema } from "./action.ts";
+
+const reason = z.string().min(1).max(500).optional();
+
+/** Every enabled type at once, as one recovery point. */
+export const backupAll = defineAction({
+  name: "backup-all",
+  method: "POST",
+  summary: "Back up every enabled type as one recovery point. A type that fails leaves the others.",
+  input: z.strictObject({ reason }),
+  output: z.object({
+    recoveryPointId: z.string(),
+    jobs: z.array(jobSchema),
+    skipped: z.array(z.object({ type: z.enum(JOB_TYPES), reason: z.string() })),
+  }),
+  accepted: true,
+  run: (deps, { reason = null }, caller) => startPoint(deps, caller, { reason }),
+});
+
+/** A recovery point of chosen components. */
+export const create = defineAction({
+  name: "create",
+  method: "POST",
+  summary: "Make a recovery point of chosen components, and say about how long it will take.",
+  input: z.strictObject({
+    type: z.enum(["full", "incremental", "manual"]).describe(
+      "Every backup is complete and stores only what has changed; the type is kept as its reason.",
+    ),
+    reason,
+    includeComponents: z.array(z.enum([...JOB_TYPES, "configurations"])).min(1).max(10).optional(),
+    priorityLevel: z.enum(["normal", "high"]).default("normal"),
+  }),
+  output: z.object({
+    backupId: z.string().describe("The recovery point's id."),
+    estimatedDuration: z.number().nullable().describe("Seconds, by past runs; null without any."),
+    scheduledComponents: z.array(z.object({
+      type: z.enum(JOB_TYPES),
+      jobId: z.string(),
+      status: z.string(),
+    })),
+    skipped: z.array(z.object({ type: z.enum(JOB_TYPES), reason: z.string() })),
+    recoveryPointsCreated: z.number(),
+  }),
+  accepted: true,
+  run: (deps, { type, reason, includeComponents, priorityLevel }, caller) =>
+    createPoint(deps, caller, {
+      ...{ type, priorityLevel, reason: reason ?? null },
+      types: includeComponents?.map((each) => each === "configurations" ? "config" : each) ?? null,
+    }),
+});

@@ -1,0 +1,48 @@
+/** @module */
+import { z } from "zod";
+import { JOB_TYPES } from "../core/job.ts";
+import { listRecoveryPoints } from "../usecases/list_recovery_points.ts";
+import { defineAction } from "./action.ts";
+
+const moment = z.iso.datetime({ offset: true }).optional();
+
+/** What can be recovered, straight from storage. */
+export const recoveryPoints = defineAction({
+  name: "recovery-points",
+  method: "GET",
+  summary: "What can be recovered, and to which times: recovery points and single backups.",
+  input: z.strictObject({
+    from: moment,
+    to: moment,
+    limit: z.coerce.number().int().min(1).max(1000).default(100),
+  }),
+  output: z.object({
+    points: z.array(z.object({
+      pointId: z.string(),
+      createdAt: z.string(),
+      completedAt: z.string(),
+      reason: z.string().nullable(),
+      status: z.enum(["completed", "partial", "failed"]),
+      components: z.array(z.object({
+        type: z.enum(JOB_TYPES),
+        status: z.enum(["completed", "partial", "failed", "skipped"]),
+        backupId: z.string().nullable(),
+        from: z.string().nullable(),
+        to: z.string().nullable(),
+        reason: z.string().nullable(),
+      })),
+      consistency: z.array(z.string()),
+    })),
+    backups: z.array(z.object({
+      backupId: z.string(),
+      type: z.enum(JOB_TYPES),
+      from: z.string(),
+      to: z.string(),
+      partial: z.boolean(),
+      origin: z.string(),
+    })),
+    damaged: z.array(z.object({ id: z.string(), code: z.string(), message: z.string() })),
+  }),
+  run: (deps, { from, to, limit }) =>
+    listRecoveryPoints(deps, { from: from ?? null, to: to ?? null, limit }),
+});

@@ -1,0 +1,192 @@
+/**
+ * Starts backups of all types as one recovery point, and concludes the point when the last of them ends.
+ *
+ * @module
+ */
+import { BackupError, toBackupError } from "../core/errors.ts";
+import { newPointId } from "../core/ids.ts";
+import { isFinished, type Job, JOB_TYPES, type JobType, newJob, toJobError } from "../core/job.ts";
+import { RELEASE } from "../core/release.ts";
+import type { Settings } from "../core/settings.ts";
+import type { PointComponent, RecoveryPoint } from "../repository/mod.ts";
+import type { Caller, Deps } from "./deps.ts";
+import { describePoint } from "./describe_point.ts";
+import { getJob } from "./get_job.ts";
+import type { PointPlan } from "./job_request.ts";
+import { newBackupId } from "./new_backup_id.ts";
+import { recordAudit } from "./record_audit.ts";
+import { startBackup, SWITCHES } from "./start_backup.ts";
+
+/** What a caller asks for. */
+export interface StartPoint {
+  /** @default every type that is switched on */
+  types?: readonly JobType[];
+  reason: string | null;
+}
+
+/** A recovery point that is being made. */
+export interface StartedPoint {
+  recoveryPointId: string;
+  jobs: Job[];
+  skipped: { type: JobType; reason: string }[];
+}
+
+/**
+ * Starts one backup of each type. A type that cannot be saved here is left out with the reason, and one
+ * that fails leaves the others standing.
+ *
+ * @throws `invalid_config` when nothing can be saved at all, `storage_*`, `key_*`
+ */
+export async function startPoint(
+  deps: Deps,
+  caller: Caller,
+  { types, reason }: StartPoint,
+): Promise<StartedPoint> {
+  const { settings } = await deps.settings();
+  const repository = await deps.openRepository(settings, { create: true });
+  const now = deps.clock.now();
+  const components: PointPlan["components"] = [];
+  for (const type of JOB_TYPES) {
+    const left = await whyLeftOut(deps, { type, settings, types });
+    const jobId = left === null ? await newBackupId(repository, { clock: deps.clock, type }) : null;
+    components.push({ type, jobId, reason: left });
+  }
+  if (components.every(({ jobId }) => jobId === null)) throw nothingToSave(components);
+  const plan: PointPlan = {
+    ...{ pointId: newPointId(now), createdAt: now.toISOString(), reason },
+    ...{ createdBy: caller.name, components },
+  };
+  const jobs: Job[] = [];
+  for (const { type, jobId } of components) {
+    if (jobId !== null) jobs.push(await startOne(deps, caller, { type, jobId, plan }));
+  }
+  // A job that could not be started does not end, and the others may have ended before it was known.
+  await concludePoint(deps, plan);
+  return {
+    recoveryPointId: plan.pointId,
+    jobs,
+    skipped: components.flatMap(({ type, jobId, reason }) =>
+      jobId === null ? [{ type, reason: reason ?? "" }] : []
+    ),
+  };
+}
+
+/** Why a type is not part of a point; null when it is. */
+async function whyLeftOut(
+  deps: Deps,
+  { type, settings, types }: {
+    type: JobType;
+    settings: Settings;
+    types: readonly JobType[] | undefined;
+  },
+): Promise<string | null> {
+  if (types !== undefined && !types.includes(type)) return "not asked for";
+  if (!settings[SWITCHES[type]]) return `switched off by ${SWITCHES[type]}`;
+  if (type === "database") {
+    return deps.environment.databaseUrl === null ? "no address of a database is set" : null;
+  }
+  try {
+    await (await deps.project.source(type, settings)).leave();
+    return null;
+  } catch (error) {
+    const { code, message, hint } = toBackupError(error);
+    if (code !== "invalid_config") return null; // it is tried, and then told by its job
+    return hint === undefined ? message : `${message}. ${hint}`;
+  }
+}
+
+function nothingToSave(components: PointPlan["components"]): BackupError {
+  const why = components.map(({ type, reason }) => `${type}: ${reason}`).join("; ");
+  return new BackupError("invalid_config", `Cannot make a recovery point: ${why}`, {
+    hint: "Switch a type on, or set what it needs.",
+  });
+}
+
+/** A job that cannot be started is recorded as failed: the point says why. */
+async function startOne(
+  deps: Deps,
+  caller: Caller,
+  { type, jobId, plan }: { type: JobType; jobId: string; plan: PointPlan },
+): Promise<Job> {
+  const { reason } = plan;
+  const point = { jobId, plan };
+  try {
+    return await startBackup(deps, caller, { type, point, ...(reason === null ? {} : { reason }) });
+  } catch (thrown) {
+    const error = toBackupError(thrown);
+    const start = {
+      ...{ jobId, kind: "backup" as const, type, backupId: jobId, reason, createdBy: caller.name },
+      recoveryPointId: plan.pointId,
+    };
+    const failed: Job = {
+      ...newJob(start, deps.clock.now()),
+      status: "failed",
+      completedAt: deps.clock.now().toISOString(),
+      error: toJobError(error),
+    };
+    return { ...failed, ...await deps.state.jobs.finish(failed) };
+  }
+}
+
+/**
+ * Keeps the point once all of its jobs have ended; each of them asks, and the last one finds it so.
+ *
+ * @returns null while a job goes on
+ */
+export async function concludePoint(deps: Deps, plan: PointPlan): Promise<RecoveryPoint | null> {
+  const jobs = new Map<string, Job>();
+  for (const { jobId } of plan.components) {
+    if (jobId === null) continue;
+    const job = await findJob(deps, jobId);
+    if (job === null || !isFinished(job)) return null;
+    jobs.set(jobId, job);
+  }
+  const { settings } = await deps.settings();
+  const repository = await deps.openRepository(settings);
+  const components: PointComponent[] = plan.components.map(({ type, jobId, reason }) =>
+    toComponent(type, jobId === null ? null : jobs.get(jobId)!, reason)
+  );
+  const last = [...jobs.values()].map(({ completedAt }) => completedAt ?? "").sort().at(-1);
+  const point = await repository.commitPoint({
+    format: 1,
+    ...{ pointId: plan.pointId, createdAt: plan.createdAt, completedAt: last ?? plan.createdAt },
+    ...{ reason: plan.reason, origin: "manual", createdBy: plan.createdBy },
+    ...describePoint(components),
+    components,
+    writtenBy: RELEASE,
+  });
+  await recordAudit(deps, { name: plan.createdBy, requestId: plan.pointId }, {
+    ...{ action: "backup-all", subject: plan.pointId, details: { status: point.status } },
+    outcome: point.status === "failed" ? "failed" : "completed",
+  });
+  return point;
+}
+
+/** Null for one that is not started yet. */
+async function findJob(deps: Deps, jobId: string): Promise<Job | null> {
+  try {
+    return await getJob(deps, jobId, "backup");
+  } catch (error) {
+    if (toBackupError(error).code === "not_found") return null;
+    throw error;
+  }
+}
+
+function toComponent(type: JobType, job: Job | null, reason: string | null): PointComponent {
+  const none = { type, backupId: null, from: null, to: null };
+  if (job === null) return { ...none, status: "skipped", reason };
+  if (job.status !== "completed") {
+    return { ...none, status: "failed", reason: job.error?.message ?? `the job was ${job.status}` };
+  }
+  const result = job.result ?? {};
+  const { snapshotAt } = (result.consistency ?? {}) as { snapshotAt?: string };
+  const remarks = (result.remarks ?? []) as string[];
+  return {
+    type,
+    status: result.partial === true ? "partial" : "completed",
+    backupId: job.backupId,
+    from: snapshotAt ?? String(result.createdAt ?? job.startedAt),
+    to: snapshotAt ?? String(result.completedAt ?? job.completedAt),
+    reason: result.partial === true ? remarks.join("; ") : null,
+  };
+}
