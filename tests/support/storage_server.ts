@@ -51,6 +51,7 @@ export class StorageServer implements AsyncDisposable {
   /** Makes the bytes of rows that nobody has uploaded. */
   synthesize: (name: string) => Uint8Array | null = () => null;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #ending = new AbortController();
   readonly #uploads: StorageUploads;
   readonly #dispose: () => Promise<void>;
 
@@ -60,7 +61,7 @@ export class StorageServer implements AsyncDisposable {
     this.#dispose = dispose;
     this.#uploads = new StorageUploads(this);
     this.#server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      { hostname: "127.0.0.1", port: 0, onListen: () => {}, signal: this.#ending.signal },
       (request) => this.#serve(request),
     );
   }
@@ -89,7 +90,9 @@ export class StorageServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server.shutdown();
+    // An orderly end would wait for connections that clients keep.
+    this.#ending.abort();
+    await this.#server.finished;
     await this.#dispose();
   }
 
@@ -117,6 +120,8 @@ export class StorageServer implements AsyncDisposable {
       owner?: string;
       eTag?: string;
       robots?: string;
+      /** Leaves an object that is there as it is. @default false */
+      onlyNew?: boolean;
     } = {},
   ): Promise<void> {
     const stored = typeof content === "string"
@@ -137,18 +142,21 @@ export class StorageServer implements AsyncDisposable {
       ...(more.robots === undefined ? {} : { xRobotsTag: more.robots }),
     };
     const version = crypto.randomUUID();
-    await this.session.query(
+    const [row] = await this.session.query(
       `insert into storage.objects (bucket_id, name, version, metadata, user_metadata, owner_id)
        values ($1, $2, $3, $4::jsonb, $5::jsonb, $6)
        on conflict (bucket_id, name) do update set version = excluded.version,
          metadata = excluded.metadata, user_metadata = excluded.user_metadata,
-         owner_id = excluded.owner_id`,
+         owner_id = excluded.owner_id where not $7::boolean
+       returning id`,
       [
         ...[bucket, name, version, JSON.stringify(metadata)],
         JSON.stringify(more.userMetadata ?? {}),
         more.owner ?? null,
+        more.onlyNew ?? false,
       ],
     );
+    if (row === undefined) throw DUPLICATE();
     this.store.set(`${bucket}/${name}/${version}`, stored);
   }
 
@@ -159,6 +167,11 @@ export class StorageServer implements AsyncDisposable {
       `delete from storage.objects where bucket_id = $1 and name = $2`,
       [bucket, name],
     );
+  }
+
+  /** Forgets all uploads in steps, as after a day. */
+  forgetUploads(): void {
+    this.#uploads.forgetAll();
   }
 
   /** A row, null when there is none. */
@@ -210,7 +223,8 @@ export class StorageServer implements AsyncDisposable {
   }
 
   async #answer(request: Request, url: URL): Promise<Response> {
-    const path = decodeURIComponent(url.pathname);
+    // As hosted projects have it before all paths.
+    const path = decodeURIComponent(url.pathname).replace(/^\/storage\/v1/, "");
     const plain = request.headers.get("authorization") === `Bearer ${this.key}`;
     if (!plain && request.method !== "HEAD") {
       throw new Refusal(403, "AccessDenied", "JWS Protected Header is invalid", "Unauthorized");
@@ -219,10 +233,14 @@ export class StorageServer implements AsyncDisposable {
     if (resource === "upload") return await this.#uploads.answer(request, rest.slice(1).join("/"));
     if (resource === "bucket") return await this.#bucket(request, rest[0]);
     const [route, second] = rest;
-    if (route === "info") return json(await this.#info(rest.slice(2)));
+    if (route === "info") {
+      return json(await this.#info(rest.slice(second === "authenticated" ? 2 : 1)));
+    }
     if (route === "list-v2") return json(await this.#list(second!, await request.json()));
     if (route === "authenticated") return await this.#download(request, rest.slice(1));
     if (request.method === "POST") return await this.#upload(request, rest);
+    if (request.method === "GET") return await this.#download(request, rest);
+    if (request.method === "DELETE") return json(await this.#removeAll(route!, request));
     throw new Refusal(404, "NotFound", `Route ${request.method}:${path} not found`);
   }
 
@@ -290,14 +308,32 @@ export class StorageServer implements AsyncDisposable {
     };
   }
 
-  async #list(bucket: string, body: { limit?: number; cursor?: string }): Promise<unknown> {
+  /** Answers with what there was of the names. */
+  async #removeAll(bucket: string, request: Request): Promise<unknown[]> {
+    const { prefixes } = await request.json() as { prefixes: string[] };
+    if (await this.bucketLimits(bucket) === null) throw NO_BUCKET();
+    const removed: unknown[] = [];
+    for (const name of prefixes) {
+      const row = await this.row(bucket, name);
+      if (row === null) continue;
+      await this.remove(bucket, name);
+      removed.push(row);
+    }
+    return removed;
+  }
+
+  async #list(
+    bucket: string,
+    body: { limit?: number; cursor?: string; prefix?: string },
+  ): Promise<unknown> {
     const limit = Math.min(body.limit ?? 1000, 1000);
     const token = body.cursor === undefined ? "" : fromUtf8(fromBase64(body.cursor));
     const after = /^l:(.*)$/m.exec(token)?.[1] ?? null;
     const rows = await this.session.query<{ row: ObjectRow }>(
       `select to_jsonb(o) as row from storage.objects o where bucket_id = $1
-         and ($2::text is null or name collate "C" > $2) order by name collate "C" limit $3`,
-      [bucket, after, limit + 1],
+         and ($2::text is null or name collate "C" > $2) and starts_with(name, $4)
+       order by name collate "C" limit $3`,
+      [bucket, after, limit + 1, body.prefix ?? ""],
     );
     const page = rows.slice(0, limit).map(({ row }) => row);
     const last = page.at(-1)?.name;
@@ -360,6 +396,7 @@ export class StorageServer implements AsyncDisposable {
     await this.put(bucket, name, { bytes }, {
       mimetype,
       cacheControl: headers.get("cache-control") ?? "no-cache",
+      onlyNew: headers.get("x-upsert") !== "true",
       userMetadata: attached === null ? {} : JSON.parse(fromUtf8(fromBase64(attached))),
       ...(headers.has("x-robots-tag") ? { robots: headers.get("x-robots-tag")! } : {}),
     });
