@@ -8,7 +8,15 @@ import type { Environment } from "./core/environment.ts";
 import { BackupError } from "./core/errors.ts";
 import type { ItemSource, ItemTarget, ItemType, OpenContent } from "./core/items.ts";
 import type { Session } from "./postgres/session.ts";
-import { configSource, configTarget, type ManagementApi, managementApi } from "./project/mod.ts";
+import {
+  configSource,
+  configTarget,
+  filesSource,
+  filesTarget,
+  type ManagementApi,
+  managementApi,
+  StorageApi,
+} from "./project/mod.ts";
 import type { ProjectAccess } from "./usecases/deps.ts";
 
 /** What it is made of. */
@@ -26,12 +34,15 @@ export function createProject(options: CreateProjectOptions): ProjectAccess {
   };
 }
 
+/** What is opened, and how its connections are freed. */
+type Opened<T> = T & { leave(): Promise<void> };
+
 const nothing = () => Promise.resolve();
 
-function openSource(
+async function openSource(
   type: ItemType,
   { environment, connect }: CreateProjectOptions,
-): Promise<{ source: ItemSource; leave(): Promise<void> }> {
+): Promise<Opened<{ source: ItemSource }>> {
   const { projectRef, databaseUrl, variable } = environment;
   const { api, why } = openApi(environment);
   switch (type) {
@@ -42,30 +53,64 @@ function openSource(
         environment: { variable, declared: [] },
         settingsTables: [],
       });
-      return Promise.resolve({ source, leave: nothing });
+      return { source, leave: nothing };
+    }
+    case "files": {
+      const storage = openFiles(environment);
+      const { database, leave } = await openDatabase(environment, connect);
+      return { source: filesSource({ api: storage, projectRef, database }), leave };
     }
     default:
       throw new BackupError("invalid_config", `Cannot save (${type}): ${why}`);
   }
 }
 
-function openTarget(
+async function openTarget(
   type: ItemType,
-  { open }: { replace: boolean; open: OpenContent },
+  { replace, open }: { replace: boolean; open: OpenContent },
   { environment, connect }: CreateProjectOptions,
-): Promise<{ target: ItemTarget; leave(): Promise<void> }> {
+): Promise<Opened<{ target: ItemTarget }>> {
   const { api, why } = openApi(environment);
   switch (type) {
     case "config": {
       const database = environment.databaseUrl === null ? null : connect;
-      return Promise.resolve({
-        target: configTarget({ api, connect: database, open }),
-        leave: nothing,
+      return { target: configTarget({ api, connect: database, open }), leave: nothing };
+    }
+    case "files": {
+      const storage = openFiles(environment);
+      const { database, leave } = await openDatabase(environment, connect);
+      const target = filesTarget({
+        ...{ api: storage, database, ownersAndTimes: database !== null },
+        onExisting: replace ? "replace" : "skip",
       });
+      return { target, leave };
     }
     default:
       throw new BackupError("invalid_config", `Cannot restore (${type}): ${why}`);
   }
+}
+
+/** A session that the first use opens; null when the environment knows no database. */
+async function openDatabase(
+  { databaseUrl }: Environment,
+  connect: () => Promise<Session>,
+): Promise<{ database: Session | null; leave(): Promise<void> }> {
+  if (databaseUrl === null) return { database: null, leave: nothing };
+  const database = await connect();
+  return { database, leave: () => database.close() };
+}
+
+/** @throws `invalid_config` without an address or a key of Storage */
+function openFiles({ secretKeys, serviceRoleKey, variable }: Environment): StorageApi {
+  const project = variable("SUPABASE_URL");
+  const key = secretKeys[0]?.key ?? serviceRoleKey;
+  if (project !== undefined && key !== null && key !== undefined) {
+    return new StorageApi({ url: `${project.replace(/\/$/, "")}/storage/v1`, key });
+  }
+  const missing = project === undefined ? "SUPABASE_URL" : "SUPABASE_SECRET_KEYS";
+  throw new BackupError("invalid_config", `Cannot reach Storage: ${missing} is not set`, {
+    hint: "The platform sets it for its functions; elsewhere set it to the project's.",
+  });
 }
 
 /** The Management API; null without a token or a project, and why. */
