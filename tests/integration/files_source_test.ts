@@ -322,6 +322,11 @@ Deno.test("a key that sees nothing is an error, not an empty project", async () 
   server.faults.push({ request: /GET \/bucket/, answer: { status: 200, body: "[]" } });
   const source = bySql(server);
   await assert.rejects(source.describe(SIGNAL), code("files_unauthorized", /does not see/));
+  const claims = btoa(JSON.stringify({ role: "anon" })).replace(/=+$/, "");
+  const nobody = server.api({ key: `${btoa("{}")}.${claims}.signature` });
+  server.faults.push({ request: /GET \/bucket/, answer: { status: 200, body: "[]" } });
+  const told = filesSource({ api: nobody, projectRef: "ref", database: null }).describe(SIGNAL);
+  await assert.rejects(told, code("files_unauthorized", /the role anon/));
 });
 
 Deno.test("what is left out is said: buckets of other kinds, and owners where only the API is asked", async () => {

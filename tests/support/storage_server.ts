@@ -198,6 +198,8 @@ export class StorageServer implements AsyncDisposable {
 
   async #serve(request: Request): Promise<Response> {
     const url = new URL(request.url);
+    // A project has it under this path beside its other services; the server itself has not.
+    url.pathname = url.pathname.replace(/^\/storage\/v1(?=\/)/, "");
     const line = `${request.method} ${url.pathname}${url.search}`;
     this.requests.push(line);
     const fault = this.faults.find((each) => each.request.test(line) && (each.times ?? 1) > 0);

@@ -79,6 +79,7 @@ class FilesSource implements ItemSource {
     const seen = new Set((await this.#api.buckets(signal)).map(({ id }) => id));
     const known = rows === null ? [] : await rows.buckets();
     requireSight(seen, known);
+    if (rows === null) requireServiceRole(this.#api.requests.role);
     const others = await rows?.otherBuckets() ?? [];
     const { store, projectRef } = this.#options;
     const drift: ItemFacts = {};
@@ -332,6 +333,16 @@ function requireSight(seen: ReadonlySet<string>, known: readonly BucketRow[]): v
       hint: "Supabase Storage needs the service_role key or a secret key of this project; or " +
         "SUPABASE_URL and the database belong to different projects.",
     },
+  );
+}
+
+/** @throws `files_unauthorized`: policies would hide objects from another role, without an error */
+function requireServiceRole(role: string | null): void {
+  if (role === null || role === "service_role") return;
+  throw new BackupError(
+    "files_unauthorized",
+    `Cannot read the files: the key is for the role ${role}, which may not see all of them`,
+    { hint: "Supabase Storage needs the service_role key or a secret key of this project." },
   );
 }
 

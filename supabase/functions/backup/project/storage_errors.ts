@@ -77,7 +77,7 @@ export function noAnswerError(verb: string, origin: string, cause: unknown): Bac
 const AGAIN = "Try again in some minutes. https://status.supabase.com tells of disturbances.";
 
 function meaningOf(refusal: StorageRefusal): [ErrorCode, string, string] {
-  const { status, name } = refusal;
+  const { status, name, words } = refusal;
   if (status === 401 || status === 403 || name === "InvalidJWT") {
     const hint = "Supabase Storage needs the service_role key or a secret key of this project.";
     return ["files_unauthorized", "the key is not accepted or not allowed this", hint];
@@ -93,7 +93,7 @@ function meaningOf(refusal: StorageRefusal): [ErrorCode, string, string] {
   if (mayPass(refusal)) {
     return ["files_unreachable", "the server is busy or has a failure of its own", AGAIN];
   }
-  if (name === "InvalidKey") {
+  if (name === "InvalidKey" || words.startsWith("Invalid key")) {
     const hint = "The server's rules for names have changed since the object was stored: " +
       "give the object another name, or restore to a server that allows this one.";
     return ["files_refused", "the server does not allow this name", hint];

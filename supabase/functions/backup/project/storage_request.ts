@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { fromBase64, fromUtf8 } from "../core/bytes.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
 import { RELEASE } from "../core/release.ts";
@@ -70,6 +71,18 @@ export class StorageRequests {
   /** Scheme and host, for messages. */
   get origin(): string {
     return new URL(this.#options.url).origin;
+  }
+
+  /** The role that the key stands for, by its own words; null for keys that do not tell. */
+  get role(): string | null {
+    const [, claims] = this.#options.key.reveal().split(".");
+    if (claims === undefined) return null;
+    try {
+      const { role } = JSON.parse(fromUtf8(fromBase64(claims + "=".repeat(-claims.length & 3))));
+      return typeof role === "string" ? role : null;
+    } catch {
+      return null; // no token: the server will say so
+    }
   }
 
   /** How often what breaks off may be gone on with. */
