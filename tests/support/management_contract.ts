@@ -68,10 +68,9 @@ export function startManagementContract(
   { projectRef = CONTRACT_REF }: { projectRef?: string } = {},
 ): ManagementContract {
   const resources = resourcesOf(projectRef);
-  const handlers: Record<string, Handler> = Object.assign(
-    {},
-    ...Object.values(resources).map((resource) => resource.handlers),
-  );
+  // Looked up anew each time, so that a test can put its own handler in the place of another.
+  const handlerOf = (id: string): Handler | undefined =>
+    Object.values(resources).flatMap(({ handlers }) => handlers[id] ?? [])[0];
   const faults: PlannedFault[] = [];
   const stopped = Promise.withResolvers<Response>();
 
@@ -107,7 +106,7 @@ export function startManagementContract(
     const read = await readBody(request.headers, bytes);
     const problems = [
       ...checkRequest(operation, { query: url.searchParams, ...read }),
-      ...(handlers[operation.id] === undefined ? ["the stand-in does not have it"] : []),
+      ...(handlerOf(operation.id) === undefined ? ["the stand-in does not have it"] : []),
     ];
     if (problems.length > 0) {
       contract.violations.push(...problems.map((problem) => `${about}: ${problem}`));
@@ -131,7 +130,7 @@ export function startManagementContract(
   async function handle(operation: Operation, request: ContractRequest): Promise<Response> {
     let answer: ContractAnswer;
     try {
-      answer = await (handlers[operation.id] as Handler)(request);
+      answer = await (handlerOf(operation.id) as Handler)(request);
     } catch (error) {
       if (error instanceof Refusal) return refuse(error.status, error.message);
       contract.violations.push(`${operation.id}: the stand-in fails: ${error}`);

@@ -2,8 +2,8 @@
  * Edge Functions of the stand-in.
  *
  * A bundle is what its function was deployed with, as text under the magic word of an eszip; the real one
- * is made by the platform. As on the platform, sources are given below `source/`, and import maps are part
- * of the bundle but not of the sources.
+ * is made by the platform. As on the platform, sources are given below `source/`, and import maps and
+ * static files are part of the bundle but not of the sources.
  *
  * @module
  */
@@ -43,6 +43,8 @@ export interface FunctionsState extends Resource {
   functions: Map<string, ContractFunction>;
   /** The bundle of a function. */
   bundle(slug: string): Uint8Array;
+  /** What is in the bundle of a function. */
+  deployedWith(slug: string): Bundled;
   /** Whether sources contain import maps too. @default false */
   givesImportMaps: boolean;
   /** Whether sources are given at all; functions of old tools have none. @default true */
@@ -53,14 +55,16 @@ export interface FunctionsState extends Resource {
   beforeBody: (slug: string) => void;
 }
 
-interface Bundled {
+/** What a function was deployed with. */
+export interface Bundled {
   entrypoint: string;
   importMap: string | null;
   staticPatterns: string[];
+  /** Base64 by path. */
   files: Record<string, string>;
 }
 
-const MAGIC = "ESZIP2.3\n";
+const MAGIC = "ESZIP2.3";
 const COMPRESSED_MAGIC = "EZBR";
 const ESZIP = "application/vnd.denoland.eszip";
 
@@ -198,6 +202,7 @@ export function functionsState({ limit = 100 }: { limit?: number } = {}): Functi
   const state: FunctionsState = {
     functions,
     bundle: (slug) => bundles.get(slug) as Uint8Array,
+    deployedWith: (slug) => unpack(bundles.get(slug) as Uint8Array),
     givesImportMaps: false,
     givesSources: true,
     bundles: true,
@@ -253,6 +258,7 @@ function multipart(bundled: Bundled, withImportMaps: boolean): ContractAnswer {
   const metadata = JSON.stringify({ deno2_entrypoint_path: `source/${bundled.entrypoint}` });
   part('name="metadata"', ["Content-Type: application/json"], utf8(metadata));
   for (const [path, content] of Object.entries(bundled.files)) {
+    if (bundled.staticPatterns.some((pattern) => matches(path, pattern))) continue;
     if (!withImportMaps && /(^|\/)(deno\.jsonc?|import_map\.json|package\.json)$/.test(path)) {
       continue;
     }
@@ -270,16 +276,29 @@ function multipart(bundled: Bundled, withImportMaps: boolean): ContractAnswer {
   };
 }
 
+/** The names of all files, each with its length before it and a zero behind, then everything as JSON. */
 function pack(bundled: Bundled): Uint8Array {
-  return utf8(MAGIC + JSON.stringify(bundled));
+  const names = Object.keys(bundled.files).map((path) => {
+    const isStatic = bundled.staticPatterns.some((pattern) => matches(path, pattern));
+    const name = utf8((isStatic ? "static:" : "") + path);
+    const length = new Uint8Array(4);
+    new DataView(length.buffer).setUint32(0, name.length);
+    return concat([length, name, new Uint8Array(1)]);
+  });
+  return concat([utf8(MAGIC), ...names, utf8(`\n${JSON.stringify(bundled)}`)]);
+}
+
+function matches(path: string, pattern: string): boolean {
+  const text = pattern.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", "[^/]*");
+  return new RegExp(`^${text}$`).test(path);
 }
 
 function unpack(bundle: Uint8Array): Bundled {
-  return JSON.parse(fromUtf8(bundle).slice(MAGIC.length));
+  return JSON.parse(fromUtf8(bundle.subarray(bundle.lastIndexOf(10) + 1)));
 }
 
 function compress(bundle: Uint8Array): Uint8Array {
-  return concat([utf8(COMPRESSED_MAGIC), new Uint8Array(brotliCompressSync(bundle))]);
+  return concat([utf8(COMPRESSED_MAGIC), new Uint8Array(brotliCompressSync(bundle.slice()))]);
 }
 
 function decompress(bytes: Uint8Array): Uint8Array {
@@ -288,7 +307,7 @@ function decompress(bytes: Uint8Array): Uint8Array {
   if (text(bytes, COMPRESSED_MAGIC.length) !== COMPRESSED_MAGIC) {
     throw new Refusal(400, "Invalid eszip");
   }
-  const bundle = new Uint8Array(brotliDecompressSync(bytes.subarray(COMPRESSED_MAGIC.length)));
+  const bundle = new Uint8Array(brotliDecompressSync(bytes.slice(COMPRESSED_MAGIC.length)));
   if (text(bundle, MAGIC.length) !== MAGIC) throw new Refusal(400, "Invalid eszip");
   return bundle;
 }

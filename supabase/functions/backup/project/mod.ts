@@ -3,6 +3,12 @@
  *
  * @module
  */
+export { functionsSource } from "./functions_source.ts";
+export type { FunctionsSourceOptions } from "./functions_source.ts";
+export { functionsTarget } from "./functions_target.ts";
+export type { FunctionsTargetOptions } from "./functions_target.ts";
+export { managementAccess } from "./management_access.ts";
+export type { ManagementAccess } from "./management_access.ts";
 export { managementApi } from "./management_api.ts";
 export type { ManagementApi, ManagementApiOptions } from "./management_api.ts";
 export { configSource } from "./config_source.ts";
@@ -15,3 +21,13 @@ export { filesTarget } from "./files_target.ts";
 export type { FilesTargetOptions } from "./files_target.ts";
 export { StorageApi } from "./storage_api.ts";
 export type { StorageApiOptions } from "./storage_request.ts";
+export { createNewKey, disableOldKey } from "./rotate_api_key.ts";
+export type { KeyRotation } from "./rotate_api_key.ts";
+export { disableLegacyKeys, rotateDatabasePassword } from "./rotate_secrets.ts";
+export type { PasswordPlace, RotationResult } from "./rotate_secrets.ts";
+export { secretsSource } from "./secrets_source.ts";
+export type { SecretsSourceOptions } from "./secrets_source.ts";
+export { secretsTarget } from "./secrets_target.ts";
+export type { SecretsTargetOptions } from "./secrets_target.ts";
+export { openVaultSeal } from "./vault_seal.ts";
+export type { VaultSeal } from "./vault_seal.ts";

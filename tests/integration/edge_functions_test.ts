@@ -1,0 +1,420 @@
+import assert from "node:assert/strict";
+import type { ItemStep, SavedItem } from "../../supabase/functions/backup/core/items.ts";
+import { functionsSource, functionsTarget } from "../../supabase/functions/backup/project/mod.ts";
+import { backUpItems, type KeptItems, restoreItem } from "../support/item_round_trip.ts";
+import {
+  type ManagementContract,
+  startManagementContract,
+} from "../support/management_contract.ts";
+
+const signal = new AbortController().signal;
+
+/** A function to deploy; paths lie below `supabase/functions/`. */
+interface Sample {
+  files?: Record<string, string>;
+  importMap?: string;
+  staticPatterns?: string[];
+  verifyJwt?: boolean;
+}
+
+/** Deploys as the platform's own tools do. */
+async function deploy(contract: ManagementContract, slug: string, sample: Sample = {}) {
+  const { files = { [`${slug}/index.ts`]: `Deno.serve(/* ${slug} é */)` } } = sample;
+  const path = (name: string) => `supabase/functions/${name}`;
+  const form = new FormData();
+  for (const [name, text] of Object.entries(files)) {
+    form.append("file", new Blob([text]), path(name));
+  }
+  form.append(
+    "metadata",
+    JSON.stringify({
+      name: slug,
+      entrypoint_path: path(`${slug}/index.ts`),
+      static_patterns: (sample.staticPatterns ?? []).map(path),
+      verify_jwt: sample.verifyJwt ?? true,
+      ...(sample.importMap === undefined ? {} : { import_map_path: path(sample.importMap) }),
+    }),
+  );
+  const handle = contract.resources.functions.handlers["v1-deploy-a-function"]!;
+  await handle({
+    params: {},
+    query: new URLSearchParams({ slug }),
+    headers: new Headers(),
+    json: null,
+    form,
+    bytes: new Uint8Array(),
+  });
+}
+
+function sourceOf(contract: ManagementContract) {
+  const api = contract.api();
+  return functionsSource({ api, projectRef: api.projectRef });
+}
+
+function backUp(contract: ManagementContract): Promise<KeptItems> {
+  return backUpItems(sourceOf(contract));
+}
+
+async function planFor(contract: ManagementContract, kept: KeptItems): Promise<ItemStep[]> {
+  return await functionsTarget({ api: contract.api() }).plan(kept.items, signal);
+}
+
+function textOf(kept: KeptItems, item: SavedItem): Record<string, string> {
+  return Object.fromEntries(
+    item.contents.map((
+      { name, sha256 },
+    ) => [name, new TextDecoder().decode(kept.bodies.get(sha256!))]),
+  );
+}
+
+function itemOf(kept: KeptItems, key: string): SavedItem {
+  const found = kept.items.find((item) => item.key === key);
+  assert(found !== undefined, `${key} is not in the backup`);
+  return found;
+}
+
+Deno.test("functionsSource() lists in the order of keys, with all that the API says", async () => {
+  await using contract = startManagementContract();
+  for (const slug of ["zeta", "Alpha", "beta-2"]) {
+    await deploy(contract, slug, { verifyJwt: false });
+  }
+  const source = sourceOf(contract);
+  const { items, next } = await source.page(null, signal);
+  assert.deepEqual(items.map(({ key }) => key), ["Alpha", "beta-2", "zeta"]);
+  assert.equal(next, null);
+  const [first] = items;
+  assert.deepEqual(first?.facts, { ...contract.resources.functions.functions.get("Alpha") });
+  assert.deepEqual(await source.describe(signal), {
+    projectRef: contract.api().projectRef,
+    facts: {},
+    missing: [],
+    skipped: [],
+  });
+});
+
+Deno.test("functionsSource() without a token has nothing and says why", async () => {
+  const source = functionsSource({ api: null, projectRef: null, withoutApi: "no token" });
+  const { skipped } = await source.describe(signal);
+  assert.deepEqual(skipped, [{ what: "Edge Functions", reason: "no token" }]);
+  assert.deepEqual(await source.page(null, signal), { items: [], next: null });
+});
+
+Deno.test("functionsSource() reads the bundle and every source file, and says what is only in the bundle", async () => {
+  await using contract = startManagementContract();
+  await deploy(contract, "hello", {
+    files: {
+      "hello/index.ts": 'import "../_shared/cors.ts"',
+      "_shared/cors.ts": "export {}",
+      "hello/deno.json": "{}",
+      "hello/page.html": "<p>",
+    },
+    importMap: "hello/deno.json",
+    staticPatterns: ["hello/*.html"],
+  });
+  const kept = await backUp(contract);
+  const item = itemOf(kept, "hello");
+  assert.deepEqual(textOf(kept, item), {
+    bundle: new TextDecoder().decode(contract.resources.functions.bundle("hello")),
+    "source/supabase/functions/_shared/cors.ts": "export {}",
+    "source/supabase/functions/hello/index.ts": 'import "../_shared/cors.ts"',
+  });
+  assert.deepEqual(item.facts.source, {
+    entrypoint: "supabase/functions/hello/index.ts",
+    importMap: "supabase/functions/hello/deno.json",
+  });
+  assert.deepEqual(item.facts.staticFiles, ["supabase/functions/hello/page.html"]);
+  assert.match(String(item.facts.notSaved), /hello\/deno\.json as a file/);
+});
+
+Deno.test("functionsSource() gives a revision that changes with every deployment and with nothing else", async () => {
+  await using contract = startManagementContract();
+  await deploy(contract, "hello");
+  const source = sourceOf(contract);
+  const revision = async () => (await source.page(null, signal)).items[0]?.revision;
+  const first = await revision();
+  assert.equal(await revision(), first);
+  await deploy(contract, "hello");
+  assert.notEqual(await revision(), first);
+});
+
+Deno.test("functionsSource() reads a function again that is deployed while it is read", async () => {
+  await using contract = startManagementContract();
+  await deploy(contract, "hello");
+  const source = sourceOf(contract);
+  const { items } = await source.page(null, signal);
+  let times = 0;
+  const { functions } = contract.resources;
+  functions.beforeBody = () => {
+    times += 1;
+    if (times === 2) functions.functions.get("hello")!.version += 1; // between bundle and sources
+  };
+  const read = await source.read(items[0]!, signal);
+  assert.equal(times, 4);
+  assert.match(read?.revision ?? "", /^2 /);
+  functions.beforeBody = () => functions.functions.get("hello")!.version += 1;
+  await assert.rejects(source.read(items[0]!, signal), { code: "conflict" });
+});
+
+Deno.test("functionsSource() gives null for a function that is deleted while it is read", async () => {
+  await using contract = startManagementContract();
+  const { functions } = contract.resources;
+  for (const at of [1, 2]) {
+    await deploy(contract, "hello");
+    const source = sourceOf(contract);
+    const { items } = await source.page(null, signal);
+    let times = 0;
+    functions.beforeBody = (slug) => {
+      if (++times === at) functions.functions.delete(slug);
+    };
+    assert.equal(await source.read(items[0]!, signal), null, `deleted before body ${at}`);
+  }
+});
+
+Deno.test("functionsSource() saves what there is when the API gives the bundle or the sources only", async () => {
+  await using contract = startManagementContract();
+  await deploy(contract, "hello");
+  contract.resources.functions.givesSources = false;
+  const bundleOnly = itemOf(await backUp(contract), "hello");
+  assert.deepEqual(bundleOnly.contents.map(({ name }) => name), ["bundle"]);
+  assert.equal(bundleOnly.facts.source, null);
+  assert.match(String(bundleOnly.facts.notSaved), /the source files: /);
+  contract.resources.functions.givesSources = true;
+  contract.fail("v1-get-a-function-body", { text: "<html>", type: "text/html" });
+  const sourcesOnly = itemOf(await backUp(contract), "hello");
+  assert.deepEqual(sourcesOnly.contents.map(({ name }) => name), [
+    "source/supabase/functions/hello/index.ts",
+  ]);
+  assert.match(String(sourcesOnly.facts.notSaved), /the bundle: /);
+  contract.fail("v1-get-a-function-body", { text: "<html>" }, { times: 2 });
+  const source = sourceOf(contract);
+  const { items } = await source.page(null, signal);
+  await assert.rejects(source.read(items[0]!, signal), { code: "management_malformed" });
+});
+
+const FAULTS = [
+  [{ status: 401 }, "management_unauthorized"],
+  [{ status: 403 }, "management_forbidden"],
+  [{ status: 404 }, "management_not_found"],
+  [{ status: 429, headers: { "retry-after": "9999" } }, "management_unavailable"],
+  [{ status: 500 }, "management_unavailable"],
+  [{ text: "<html>" }, "management_malformed"],
+  [{ text: '[{"slug":1}]', type: "application/json" }, "management_malformed"],
+  ["cut", "management_unavailable"],
+] as const;
+for (const [fault, code] of FAULTS) {
+  Deno.test(`functionsSource() fails with ${code} when the listing meets ${JSON.stringify(fault)}`, async () => {
+    await using contract = startManagementContract();
+    contract.fail("v1-list-all-functions", fault, { times: 9 });
+    await assert.rejects(sourceOf(contract).page(null, signal), { code });
+  });
+}
+
+Deno.test("functionsSource() outlasts passing failures of every call", async () => {
+  await using contract = startManagementContract();
+  await deploy(contract, "hello");
+  for (const id of ["v1-list-all-functions", "v1-get-a-function-body", "v1-get-a-function"]) {
+    contract.fail(id, { status: 503 });
+    contract.fail(id, { status: 429, headers: { "retry-after": "3" } });
+    contract.fail(id, "cut");
+  }
+  assert.equal(itemOf(await backUp(contract), "hello").contents.length, 2);
+});
+
+Deno.test("hints name the permission that the document asks for", async () => {
+  await using contract = startManagementContract();
+  await deploy(contract, "hello");
+  const kept = await backUp(contract);
+  await deploy(contract, "hello", { verifyJwt: false });
+  contract.permissions = new Set();
+  await assert.rejects(sourceOf(contract).page(null, signal), { hint: /edge_functions_read/ });
+  contract.permissions = new Set(["edge_functions_read"]);
+  const target = functionsTarget({ api: contract.api() });
+  const [step] = await target.plan(kept.items, signal);
+  await assert.rejects(restoreItem(target, step!, kept), {
+    code: "management_forbidden",
+    hint: /edge_functions_write/,
+  });
+});
+
+/** Samples of all that a function may be made of. */
+const SAMPLES: Record<string, Sample> = {
+  plain: {},
+  "open-door": { verifyJwt: false },
+  mapped: {
+    files: { "mapped/index.ts": 'import "x"', "mapped/deno.json": '{"imports":{"x":"npm:x"}}' },
+    importMap: "mapped/deno.json",
+  },
+  page: {
+    files: { "page/index.ts": "Deno.serve()", "page/a.html": "<p>" },
+    staticPatterns: ["page/*.html"],
+  },
+  shared: {
+    files: { "shared/index.ts": 'import "../_lib/ä b.ts"', "_lib/ä b.ts": "export {}" },
+  },
+};
+
+Deno.test("functionsTarget() brings all functions back into an empty project", async () => {
+  await using contract = startManagementContract();
+  for (const [slug, sample] of Object.entries(SAMPLES)) await deploy(contract, slug, sample);
+  const kept = await backUp(contract);
+  await using other = startManagementContract();
+  const target = functionsTarget({ api: other.api() });
+  const steps = await target.plan(kept.items, signal);
+  assert(steps.every(({ action }) => action === "create"));
+  const how: Record<string, string | undefined> = {};
+  for (const step of steps) {
+    const { outcome, checked } = await restoreItem(target, step, kept);
+    assert.equal(outcome, "done");
+    how[step.key] = checked?.replace(/;.*/, "");
+  }
+  // Import maps and static files are in bundles only: what needs them is deployed from its bundle.
+  assert.deepEqual(how, {
+    mapped: "deployed from its bundle",
+    "open-door": "deployed from its source files",
+    page: "deployed from its bundle",
+    plain: "deployed from its source files",
+    shared: "deployed from its source files",
+  });
+  for (const slug of Object.keys(SAMPLES)) {
+    const [was, is] = [contract, other].map((one) => one.resources.functions.functions.get(slug));
+    for (
+      const field of [
+        "name",
+        "verify_jwt",
+        "import_map",
+        "entrypoint_path",
+        "import_map_path",
+      ] as const
+    ) {
+      assert.equal(is?.[field], was?.[field], `${slug} ${field}`);
+    }
+    const [before, after] = [contract, other].map((one) =>
+      one.resources.functions.deployedWith(slug)
+    );
+    assert.deepEqual(after, before);
+  }
+  const again = await planFor(other, kept);
+  assert(again.every(({ action }) => action === "keep"));
+  assert(!other.seen.some((line) => line.startsWith("DELETE")));
+});
+
+Deno.test("functionsTarget() shows what differs, changes only that, and leaves other functions alone", async () => {
+  await using contract = startManagementContract();
+  for (const slug of ["same", "setting", "code"]) await deploy(contract, slug);
+  const kept = await backUp(contract);
+  await deploy(contract, "code", { files: { "code/index.ts": "other", "code/more.ts": "" } });
+  contract.resources.functions.functions.get("setting")!.verify_jwt = false;
+  await deploy(contract, "newer");
+  const steps = await planFor(contract, kept);
+  assert.deepEqual(steps.map(({ key, action, difference }) => ({ key, action, difference })), [
+    {
+      key: "code",
+      action: "replace",
+      difference: { code: { from: "version 2", to: "version 1: index.ts, more.ts" } },
+    },
+    { key: "same", action: "keep", difference: undefined },
+    { key: "setting", action: "replace", difference: { verify_jwt: { from: false, to: true } } },
+  ]);
+  const target = functionsTarget({ api: contract.api() });
+  const before = contract.seen.length;
+  for (const step of steps.filter(({ action }) => action === "replace")) {
+    assert.equal((await restoreItem(target, step, kept)).outcome, "done");
+  }
+  const changes = contract.seen.slice(before).filter((line) => !line.startsWith("GET"));
+  assert.deepEqual(changes, ["POST v1-deploy-a-function 201", "PATCH v1-update-a-function 200"]);
+  assert.equal(contract.resources.functions.functions.get("newer")?.version, 1);
+  assert((await planFor(contract, kept)).every(({ action }) => action === "keep"));
+});
+
+Deno.test("functionsTarget() does a step a second time without doing anything", async () => {
+  await using contract = startManagementContract();
+  await deploy(contract, "hello");
+  const kept = await backUp(contract);
+  contract.resources.functions.functions.clear();
+  const target = functionsTarget({ api: contract.api() });
+  const [step] = await target.plan(kept.items, signal);
+  contract.fail("v1-deploy-a-function", "lost", { times: 1 });
+  assert.equal((await restoreItem(target, step!, kept)).outcome, "done");
+  const version = contract.resources.functions.functions.get("hello")?.version;
+  assert.equal((await restoreItem(target, step!, kept)).outcome, "kept");
+  assert.equal(contract.resources.functions.functions.get("hello")?.version, version);
+});
+
+Deno.test("functionsTarget() takes the bundle when the sources cannot be built any more, or when asked to", async () => {
+  await using contract = startManagementContract();
+  await deploy(contract, "hello");
+  const kept = await backUp(contract);
+  const { functions } = contract.resources;
+  for (const prefer of ["source", "bundle"] as const) {
+    functions.bundles = prefer === "bundle";
+    await contract.resources.functions.functions.delete("hello");
+    const target = functionsTarget({ api: contract.api(), prefer });
+    const [step] = await target.plan(kept.items, signal);
+    const { checked } = await restoreItem(target, step!, kept);
+    assert.match(checked ?? "", /^deployed from its bundle/);
+    // And over a function that is there.
+    await functions.handlers["v1-update-a-function"]!({
+      ...{
+        params: { function_slug: "hello" },
+        query: new URLSearchParams(),
+        headers: new Headers(),
+      },
+      ...{ json: { name: "renamed" }, form: null, bytes: new Uint8Array() },
+    });
+    functions.functions.get("hello")!.ezbr_sha256 = "0".repeat(64);
+    const [again] = await target.plan(kept.items, signal);
+    assert.deepEqual(again?.difference, { name: { from: "renamed", to: "hello" } });
+  }
+});
+
+Deno.test("functionsTarget() refuses what it cannot do, and what is not so afterwards", async () => {
+  await using contract = startManagementContract();
+  await deploy(contract, "hello");
+  const kept = await backUp(contract);
+  contract.resources.functions.functions.clear();
+  const target = functionsTarget({ api: contract.api() });
+  const [item] = kept.items;
+  const [step] = await target.plan(kept.items, signal);
+  const none = { ...item!, contents: [] };
+  const [byHand] = await target.plan([none], signal);
+  assert.equal(byHand?.action, "by-hand");
+  const halved = { ...item!, contents: [], facts: { ...item!.facts } };
+  await assert.rejects(restoreItem(target, step!, { ...kept, items: [halved] }), {
+    code: "unsupported_object",
+  });
+  const foreign = { ...item!, facts: { name: 3 } };
+  await assert.rejects(restoreItem(target, step!, { ...kept, items: [foreign] }), {
+    code: "repository_format",
+  });
+  contract.fail("v1-deploy-a-function", { status: 402, message: "Max number of functions" });
+  const onlySources = {
+    ...item!,
+    contents: item!.contents.filter(({ name }) => name !== "bundle"),
+  };
+  await assert.rejects(restoreItem(target, step!, { ...kept, items: [onlySources] }), {
+    code: "management_refused",
+    message: /plan does not include it \(402: Max number of functions\)/,
+  });
+  // Deployed by somebody else between the deployment and the look at it.
+  let looks = 0;
+  const handlers = contract.resources.functions.handlers;
+  const get = handlers["v1-get-a-function"]!;
+  handlers["v1-get-a-function"] = (request) => {
+    if (++looks === 2) contract.resources.functions.functions.get("hello")!.verify_jwt = false;
+    return get(request);
+  };
+  await assert.rejects(restoreItem(target, step!, kept), {
+    code: "restore_mismatch",
+    message: /verify_jwt differ/,
+  });
+});
+
+Deno.test("functionsTarget() warns before the function replaces itself", async () => {
+  await using contract = startManagementContract();
+  await deploy(contract, "backup");
+  const kept = await backUp(contract);
+  await deploy(contract, "backup", { files: { "backup/index.ts": "newer" } });
+  const target = functionsTarget({ api: contract.api(), ownSlug: "backup" });
+  const [step] = await target.plan(kept.items, signal);
+  assert.equal(step?.hazards?.length, 1);
+});
