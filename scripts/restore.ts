@@ -20,8 +20,7 @@ import {
 import { type CommandValues, runCommand, UsageError } from "./cli/command.ts";
 import { openCommandRepository, REPOSITORY_OPTIONS, threadAccess } from "./cli/repository.ts";
 import { formatBytes, showProgress } from "./cli/show_progress.ts";
-import { threadLoader } from "./host/thread_loader.ts";
-import { ThreadPool } from "./host/thread_pool.ts";
+import { loadingThreads, threadLoader } from "./host/thread_loader.ts";
 
 await runCommand({
   name: "deno task restore",
@@ -44,7 +43,11 @@ await runCommand({
       help: "where the safety backup goes, when the target is not the repository's own database",
     },
     "dry-run": { type: "boolean", help: "shows the plan and changes nothing" },
-    jobs: { type: "string", default: "2", help: "threads that load rows into an empty database" },
+    jobs: {
+      type: "string",
+      default: "2",
+      help: "connections that load rows into an empty database",
+    },
     "lock-timeout": { type: "string", default: "60", help: "seconds to wait for a table's lock" },
   },
   explain: failureText,
@@ -56,11 +59,13 @@ await runCommand({
     const progress = showProgress(json);
     const open = () => connect({ url, signal });
     const { jobs, lockTimeoutMs } = request;
-    const threads = new ThreadPool({ threads: jobs, access: threadAccess(values, url) });
+    const threads = loadingThreads(jobs, threadAccess(values, url));
     const report = await restoreDatabase({
       connect: open,
       repository,
-      loader: (role) => threadLoader(threads, { restore: { role, lockTimeoutMs, jobs }, signal }),
+      ...(threads === null ? {} : {
+        loader: (role) => threadLoader(threads, { restore: { role, lockTimeoutMs, jobs }, signal }),
+      }),
       ...safetyBackup(values, open, signal),
       backupId: values.required("backup"),
       request,
@@ -68,7 +73,7 @@ await runCommand({
       writtenBy: RELEASE,
       signal,
       onProgress: progress.listener,
-    }).finally(progress.end).finally(() => threads.close());
+    }).finally(progress.end).finally(() => threads?.close());
     const blocked = report.dryRun && (report.plan.missing.length > 0 ||
       report.plan.hazards.some((hazard) => !hazard.accepted && !hazard.undoneBySafetyBackup));
     return {

@@ -1,15 +1,17 @@
 /**
- * A thread of a host: it has a connection, a repository and a compressor of its own, and does whole parts
- * of a backup or of a restore.
+ * A thread of a host: it has a connection (for a restore two), a repository and a compressor of its own,
+ * and does whole parts of a backup or of a restore.
  *
- * It takes two tasks at a time. They have one connection and use it in turn: while the server sends rows
- * of the second, those of the first are sealed and stored; while it takes rows of the first, those of the
- * second are read and unpacked.
+ * It takes two tasks for a connection at a time, which use it in turn: while the server sends rows of the
+ * second, those of the first are sealed and stored; while it takes rows of the first, those of the second
+ * are read and unpacked.
  *
  * @module
  */
 /// <reference lib="deno.worker" />
+import type { Piece } from "../../supabase/functions/backup/core/model.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import { Turns } from "../../supabase/functions/backup/core/turns.ts";
 import { joinSnapshot } from "../../supabase/functions/backup/dump/mod.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import {
@@ -18,22 +20,21 @@ import {
 } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { openRepository, type Repository } from "../../supabase/functions/backup/repository/mod.ts";
-import { loadPartAtOnce } from "../../supabase/functions/backup/restore/mod.ts";
+import { LoadLane } from "../../supabase/functions/backup/restore/mod.ts";
 import { useBulkSettings } from "../../supabase/functions/backup/usecases/bulk_settings.ts";
 import { copyPart } from "../../supabase/functions/backup/usecases/copy_rows.ts";
 import { prepareSession } from "../../supabase/functions/backup/usecases/restore_facts.ts";
 import { nativeCode } from "./native_code.ts";
 import { openHostStorage } from "./open_storage.ts";
-import { readAhead } from "./read_ahead.ts";
 import {
   type FromThread,
+  LANES_A_THREAD,
   packError,
   type RestoreSettings,
   type ThreadAccess,
   type ThreadTask,
   type ToThread,
 } from "./thread_messages.ts";
-import { Turns } from "./turns.ts";
 
 /** Progress is told in steps of this size. */
 const TELL_BYTES = 1 << 20;
@@ -43,6 +44,8 @@ class Thread {
   readonly #turns = new Turns();
   readonly #stops = new Map<number, AbortController>();
   readonly #repository: Promise<Repository>;
+  readonly #loading: Session[] = [];
+  #lanes: Promise<LoadLane[]> | undefined;
   #session: Session | undefined;
   #snapshotId: string | undefined;
 
@@ -75,6 +78,7 @@ class Thread {
 
   async close(): Promise<void> {
     await this.#session?.close();
+    await Promise.all(this.#loading.map((session) => session.close()));
   }
 
   async #copy(
@@ -106,19 +110,20 @@ class Thread {
     signal: AbortSignal,
   ): Promise<unknown> {
     const repository = await this.#repository;
-    const pieces = readAhead(repository.readPieces(part.pieces, { signal }));
-    const turn = await this.#turns.take();
-    try {
-      signal.throwIfAborted();
-      const session = this.#session ??= await this.#open(restore);
-      await loadPartAtOnce(session, { load, part, readPieces: () => pieces });
-      return null;
-    } catch (error) {
-      await this.#forgetSession();
-      throw error;
-    } finally {
-      turn.end();
-    }
+    this.#lanes ??= Promise.all(
+      Array.from({ length: LANES_A_THREAD }, () => this.#openLane(restore)),
+    );
+    const [lane] = (await this.#lanes).toSorted((a, b) => a.busy - b.busy);
+    signal.throwIfAborted();
+    const readPieces = (pieces: readonly Piece[]) => repository.readPieces(pieces, { signal });
+    await lane!.load({ load, part, readPieces });
+    return null;
+  }
+
+  async #openLane(restore: RestoreSettings): Promise<LoadLane> {
+    const session = await this.#open(restore);
+    this.#loading.push(session);
+    return new LoadLane(session);
   }
 
   /** After a failure the next task has a connection of its own: this one may be broken. */

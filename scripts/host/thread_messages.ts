@@ -32,6 +32,9 @@ export interface RestoreSettings extends Pick<TargetFacts, "role"> {
   jobs: number;
 }
 
+/** Connections by which one thread loads rows: the server has more work with them than the thread. */
+export const LANES_A_THREAD = 2;
+
 /** Work for a thread. */
 export type ThreadTask =
   | { kind: "copy"; snapshotId: string; payload: CopyRowsPayload }

@@ -13,8 +13,13 @@ import {
   unpackError,
 } from "./thread_messages.ts";
 
-/** One task at the connection, one before or behind it. */
-const TASKS_A_THREAD = 2;
+/** What threads are started with. */
+export interface ThreadPoolOptions {
+  threads: number;
+  /** Tasks of a thread at a time. @default 2, one at its connection and one before or behind it */
+  tasksAThread?: number;
+  access: ThreadAccess;
+}
 
 /** How a task is watched. */
 export interface TaskOptions {
@@ -33,13 +38,13 @@ interface Waiting extends TaskOptions {
 export class ThreadPool {
   /** Tasks that make sense at a time. */
   readonly concurrency: number;
-  readonly #options: { threads: number; access: ThreadAccess };
+  readonly #options: Required<ThreadPoolOptions>;
   readonly #queue: Waiting[] = [];
   #threads: Thread[] = [];
 
-  constructor(options: { threads: number; access: ThreadAccess }) {
-    this.#options = options;
-    this.concurrency = options.threads * TASKS_A_THREAD;
+  constructor(options: ThreadPoolOptions) {
+    this.#options = { tasksAThread: 2, ...options };
+    this.concurrency = options.threads * this.#options.tasksAThread;
   }
 
   /** Does a task in some thread. @throws {BackupError} what it threw there, or the signal's reason */
@@ -70,7 +75,7 @@ export class ThreadPool {
         for (const { reject } of this.#queue.splice(0)) reject(ended());
         return;
       }
-      if (free.busy >= TASKS_A_THREAD) return;
+      if (free.busy >= this.#options.tasksAThread) return;
       free.begin(this.#queue.shift()!);
     }
   }

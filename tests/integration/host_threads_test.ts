@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { ThreadPool } from "../../scripts/host/thread_pool.ts";
 import { threadCopier } from "../../scripts/host/thread_copier.ts";
-import { threadLoader } from "../../scripts/host/thread_loader.ts";
+import { loadingThreads, threadLoader } from "../../scripts/host/thread_loader.ts";
 import type { ThreadAccess } from "../../scripts/host/thread_messages.ts";
 import { toBase64 } from "../../supabase/functions/backup/core/bytes.ts";
 import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
@@ -96,10 +96,8 @@ Deno.test("threads write the same parts as sessions of one thread, and load them
     assert.deepEqual(await backup(place), inThreads);
 
     const target = await place.newDatabase();
-    const loading = new ThreadPool({
-      threads: 2,
-      access: { ...place.access, databaseUrl: target },
-    });
+    const loading = loadingThreads(3, { ...place.access, databaseUrl: target });
+    assert.ok(loading !== null);
     const report = await restoreDatabase({
       connect: () => connect({ url: target }),
       repository: place.repository,

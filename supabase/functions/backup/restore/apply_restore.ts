@@ -15,13 +15,8 @@ import { batchGroups, compareGroups, groupLoads } from "./compare_rows.ts";
 import { EntryIndex, sqlNameOf } from "./entry_index.ts";
 import { Failures } from "./failures.ts";
 import { inParallel, listSource } from "./in_parallel.ts";
-import {
-  clearTables,
-  type LoadItem,
-  loadPartAtOnce,
-  type ReadPieces,
-  type RowLoader,
-} from "./load_rows.ts";
+import { LoadLane, PARTS_A_LANE } from "./load_lane.ts";
+import { clearTables, type LoadItem, type ReadPieces, type RowLoader } from "./load_rows.ts";
 import { bytesOf } from "./plan_loads.ts";
 import type { LeftOut, RestorePlan, TableLoad } from "./plan_types.ts";
 import { borrowRoles, makeOfCluster, returnRoles } from "./role_rights.ts";
@@ -234,7 +229,10 @@ class Run {
     const canThreads = loader !== undefined && !session.inTransaction;
     return canThreads && bytes >= loader.leastBytes
       ? Array.from({ length: loader.concurrency }, () => (item) => loader.load(item))
-      : this.#sessions().map((each) => (item) => loadPartAtOnce(each, { ...item, readPieces }));
+      : this.#sessions().flatMap((each) => {
+        const lane = new LoadLane(each);
+        return Array(PARTS_A_LANE).fill((item: LoadItem) => lane.load({ ...item, readPieces }));
+      });
   }
 
   #loaded(part: DataPart): void {

@@ -6,7 +6,7 @@
 import { BackupError } from "../core/errors.ts";
 import type { DataPart, Piece, TableData } from "../core/model.ts";
 import { quoteLiteral } from "../postgres/quote.ts";
-import type { Session } from "../postgres/session.ts";
+import type { CopyResult, Session } from "../postgres/session.ts";
 import type { TableLoad } from "./plan_types.ts";
 
 /** Reads stored bytes: the repository's `readPieces`. */
@@ -49,9 +49,8 @@ export async function loadPartAtOnce(
   item: LoadItem & { readPieces: ReadPieces },
 ): Promise<void> {
   if (session.inTransaction) return await loadPart(session, item);
-  await session.execute("BEGIN");
   try {
-    await loadPart(session, item);
+    await loadPart(session, { ...item, begin: true });
     await session.execute("COMMIT");
   } catch (error) {
     if (session.inTransaction) await session.execute("ROLLBACK");
@@ -60,17 +59,19 @@ export async function loadPartAtOnce(
 }
 
 /**
- * Loads one part.
+ * Loads one part. With `begin` it begins a transaction, which saves the round trip for that.
  *
  * @throws {BackupError} `restore_mismatch` when another number of rows arrived than was stored
  */
 export async function loadPart(
   session: Session,
-  { load, part, readPieces }: LoadItem & { readPieces: ReadPieces },
+  { load, part, readPieces, begin = false }: LoadItem & { readPieces: ReadPieces; begin?: boolean },
 ): Promise<void> {
+  const source = readPieces(part.pieces);
+  const first = begin ? "BEGIN; " : "";
   const result = load.data === null || load.entry.kind === "large-object-data"
-    ? await loadLargeObjects(session, readPieces(part.pieces), load)
-    : await session.copyIn(copyStatement(load, load.data, part), readPieces(part.pieces));
+    ? await loadLargeObjects(session, { source, first, areNew: load.areNew === true })
+    : await session.copyIn(first + copyStatement(load, load.data, part), source);
   if (result.rows === part.rows) return;
   throw new BackupError(
     "restore_mismatch",
@@ -94,20 +95,19 @@ const PAGE_BYTES = 2048;
  */
 async function loadLargeObjects(
   session: Session,
-  source: AsyncIterable<Uint8Array>,
-  { areNew = false }: TableLoad,
-) {
+  { source, first, areNew }: { source: AsyncIterable<Uint8Array>; first: string; areNew: boolean },
+): Promise<CopyResult> {
   const [right] = await session.query(
     "SELECT pg_catalog.has_table_privilege('pg_catalog.pg_largeobject', 'INSERT') AS may_write",
   );
   if (areNew && right?.may_write === true) {
     return await session.copyIn(
-      "COPY pg_catalog.pg_largeobject (loid, pageno, data) FROM STDIN (FORMAT binary)",
+      `${first}COPY pg_catalog.pg_largeobject (loid, pageno, data) FROM STDIN (FORMAT binary)`,
       source,
     );
   }
   await session.execute(
-    "CREATE TEMPORARY TABLE IF NOT EXISTS restored_pages " +
+    `${first}CREATE TEMPORARY TABLE IF NOT EXISTS restored_pages ` +
       "(loid oid, pageno int4, data bytea) ON COMMIT DELETE ROWS",
   );
   const result = await session.copyIn(

@@ -14,7 +14,8 @@ export {
 export type { Failure } from "./failures.ts";
 export { inParallel, listSource } from "./in_parallel.ts";
 export { inWordsOf } from "./in_words_of.ts";
-export { type LoadItem, loadPartAtOnce, type RowLoader } from "./load_rows.ts";
+export { LoadLane, PARTS_A_LANE } from "./load_lane.ts";
+export type { LoadItem, RowLoader } from "./load_rows.ts";
 export {
   cutRestore,
   type RestoreLimits,
@@ -46,6 +47,7 @@ export { readTargetFacts } from "./read_target.ts";
 export { type PlanSummary, summarizePlan } from "./summarize_plan.ts";
 export { together, type UnitReport } from "./unit_report.ts";
 export {
+  deferForeignKeys,
   emptyTables,
   lockForImport,
   moveSequences,
