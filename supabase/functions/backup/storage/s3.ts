@@ -12,34 +12,27 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
+  type S3Client,
   type StorageClass,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
-import { FetchHttpHandler } from "@smithy/fetch-http-handler";
 import { concat } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
-import type { Secret } from "../core/secret.ts";
 import { inGroups } from "./locks.ts";
 import { checkName } from "./names.ts";
 import { refuseOversized } from "./oversized.ts";
+import { s3Client, type S3ClientOptions } from "./s3_client.ts";
 import { isPreconditionFailed, isUnsupported, statusOf, translateS3Error } from "./s3_errors.ts";
 import { checksumFor, extendS3Lock, lockFor } from "./s3_locks.ts";
 import { s3Probe } from "./s3_probe.ts";
 import type { GetOptions, ObjectLock, ProviderProbe, Storage, StoredObject } from "./storage.ts";
 
 /** Where the bucket is and how to enter. */
-export interface S3Options {
+export interface S3Options extends S3ClientOptions {
   bucket: string;
   /** Put before every name, with its final slash; empty for none. */
   prefix: string;
-  region: string;
-  /** Address of a server other than Amazon's; null for Amazon's. */
-  endpoint: string | null;
-  /** Bucket in the path instead of the host name; most other servers want it. */
-  pathStyle: boolean;
-  credentials: { accessKeyId: string; secretAccessKey: Secret; sessionToken: Secret | null };
   /** Objects larger than this are sent in parts. Default 16 MiB. */
   multipartBytes?: number;
   /** As S3 names it; null for the bucket's. */
@@ -69,28 +62,7 @@ class S3Storage implements Storage {
   constructor(options: S3Options) {
     this.#options = options;
     this.location = `s3://${options.bucket}/${options.prefix}`;
-    const { accessKeyId, secretAccessKey, sessionToken } = options.credentials;
-    this.#client = new S3Client({
-      region: options.region,
-      forcePathStyle: options.pathStyle,
-      ...(options.endpoint === null ? {} : { endpoint: options.endpoint }),
-      credentials: {
-        accessKeyId,
-        secretAccessKey: secretAccessKey.reveal(),
-        ...(sessionToken === null ? {} : { sessionToken: sessionToken.reveal() }),
-      },
-      maxAttempts: 1,
-      // Servers other than Amazon's refuse the newer checksum headers.
-      requestChecksumCalculation: "WHEN_REQUIRED",
-      responseChecksumValidation: "WHEN_REQUIRED",
-      // The runtime's own fetch: its copy of node:http stalls on bodies of megabytes.
-      // A server may not send the request on: where it goes is what the settings say.
-      requestHandler: new FetchHttpHandler({
-        requestTimeout: 120_000,
-        requestInit: () => ({ redirect: "manual" }),
-      }),
-    });
-    askForBytesAsTheyAre(this.#client);
+    this.#client = s3Client(options);
     this.probe = s3Probe({
       client: this.#client,
       objectOf: (name) => this.#object(name),
@@ -300,21 +272,6 @@ async function readBody(
     throw error;
   }
   return concat(parts);
-}
-
-/**
- * The runtime would ask for compressed answers and undo them: useless for encrypted objects, and it
- * fails on the answer to HEAD. Set after signing, since proxies may change this header.
- */
-function askForBytesAsTheyAre(client: S3Client): void {
-  client.middlewareStack.add(
-    (next) => (args) => {
-      const { request } = args as { request: { headers: Record<string, string> } };
-      request.headers["accept-encoding"] = "identity";
-      return next(args);
-    },
-    { step: "finalizeRequest", priority: "low", name: "askForBytesAsTheyAre" },
-  );
 }
 
 function abort(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {

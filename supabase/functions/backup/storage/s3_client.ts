@@ -1,0 +1,60 @@
+/**
+ * A client of Amazon S3, or of a server that speaks its protocol, as this runtime needs it.
+ *
+ * @module
+ */
+import { S3Client } from "@aws-sdk/client-s3";
+import { FetchHttpHandler } from "@smithy/fetch-http-handler";
+import type { Secret } from "../core/secret.ts";
+
+/** Where the server is and how to enter. */
+export interface S3ClientOptions {
+  region: string;
+  /** Address of a server other than Amazon's; null for Amazon's. */
+  endpoint: string | null;
+  /** Bucket in the path instead of the host name; most other servers want it. */
+  pathStyle: boolean;
+  credentials: { accessKeyId: string; secretAccessKey: Secret; sessionToken: Secret | null };
+}
+
+/** Makes it; nothing is asked of the server yet. It tries everything once. */
+export function s3Client(options: S3ClientOptions): S3Client {
+  const { accessKeyId, secretAccessKey, sessionToken } = options.credentials;
+  const client = new S3Client({
+    region: options.region,
+    forcePathStyle: options.pathStyle,
+    ...(options.endpoint === null ? {} : { endpoint: options.endpoint }),
+    credentials: {
+      accessKeyId,
+      secretAccessKey: secretAccessKey.reveal(),
+      ...(sessionToken === null ? {} : { sessionToken: sessionToken.reveal() }),
+    },
+    maxAttempts: 1,
+    // Servers other than Amazon's refuse the newer checksum headers.
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    // The runtime's own fetch: its copy of node:http stalls on bodies of megabytes.
+    // A server may not send the request on: where it goes is what the settings say.
+    requestHandler: new FetchHttpHandler({
+      requestTimeout: 120_000,
+      requestInit: () => ({ redirect: "manual" }),
+    }),
+  });
+  askForBytesAsTheyAre(client);
+  return client;
+}
+
+/**
+ * The runtime would ask for compressed answers and undo them: useless for encrypted objects, and it
+ * fails on the answer to HEAD. Set after signing, since proxies may change this header.
+ */
+function askForBytesAsTheyAre(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const { request } = args as { request: { headers: Record<string, string> } };
+      request.headers["accept-encoding"] = "identity";
+      return next(args);
+    },
+    { step: "finalizeRequest", priority: "low", name: "askForBytesAsTheyAre" },
+  );
+}
