@@ -47,7 +47,6 @@ export { readTargetFacts } from "./read_target.ts";
 export { type PlanSummary, summarizePlan } from "./summarize_plan.ts";
 export { together, type UnitReport } from "./unit_report.ts";
 export {
-  deferForeignKeys,
   emptyTables,
   lockForImport,
   moveSequences,
