@@ -118,6 +118,8 @@ const VARIABLES: readonly [string, keyof Settings, (text: string) => unknown][] 
   ["BACKUP_MAX_KEEPER_SECONDS", "maxKeeperSeconds", toNumber],
   ["BACKUP_ON_RUNNING_BACKUP", "onRunningBackup", (text) => text],
   ["BACKUP_DATABASE_DISK_BYTES", "databaseDiskBytes", toNumber],
+  ["BACKUP_SETTINGS_TABLES", "settingsTables", readList],
+  ["BACKUP_PLAIN_VARIABLES", "plainVariables", readList],
   ["BACKUP_ALLOW_LEGACY_KEY", "allowLegacyServiceRoleKey", toBoolean],
   ["BACKUP_MAX_WORKERS", "maxWorkers", toNumber],
   ["BACKUP_WORKER_CPU_SECONDS", "workerCpuSeconds", toNumber],
@@ -157,6 +159,7 @@ function readSettings(read: Read): SettingsPatch {
   if (read("BACKUP_ENCRYPTION_KEY") !== undefined) {
     patch.encryptionKey = "env:BACKUP_ENCRYPTION_KEY";
   }
+  if (read("BACKUP_VAULT_KEY") !== undefined) patch.vaultKey = "env:BACKUP_VAULT_KEY";
   return patch as SettingsPatch; // checked whenever settings are merged
 }
 

@@ -22,6 +22,12 @@ const storageCredential = secretReference.regex(
   "must be env:BACKUP_STORAGE_…, env:AWS_… or vault://backup…",
 );
 
+/**
+ * A reference to the key that seals contents of the Vault. Not one in the Vault itself: a key locked into
+ * what it opens is lost with it.
+ */
+const vaultKey = secretReference.regex(/^env:BACKUP_VAULT_/, "must be env:BACKUP_VAULT_…");
+
 const hours = z.number().positive().max(8784);
 const days = z.number().int().min(1).max(3660);
 const pattern = z.string().min(1).max(130);
@@ -87,6 +93,16 @@ export const settingsSchema = z.strictObject({
   workerWallSeconds: z.number().int().min(20).max(604800).optional(),
   confirmedKeyId: z.string().regex(/^[0-9a-f]{16}$/, "is not a key's id").optional(),
   databaseDiskBytes: z.number().int().positive().optional(),
+  settingsTables: z.array(
+    z.string().max(130).regex(
+      /^("([^"]|"")+"|[^".]+)\.("([^"]|"")+"|[^".]+)$/,
+      "is not schema.table",
+    ),
+  ).max(50),
+  plainVariables: z.array(
+    z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/, "is not a variable's name"),
+  ).max(200),
+  vaultKey: vaultKey.optional(),
 }).superRefine((settings, context) => {
   if (settings.compressionAlgorithm === "gzip" && settings.compressionLevel > 9) {
     context.addIssue({
@@ -145,6 +161,8 @@ export const DEFAULT_SETTINGS: Settings = {
   onRunningBackup: "refuse",
   allowLegacyServiceRoleKey: true,
   maxWorkers: 4,
+  settingsTables: [],
+  plainVariables: [],
 };
 
 /** A layer of settings with a name for messages. */
@@ -189,6 +207,7 @@ export const ENVIRONMENT_BOUND = [
   "backupStorageConfig",
   "enableEncryption",
   "encryptionKey",
+  "vaultKey",
   "allowLegacyServiceRoleKey",
 ] as const satisfies readonly (keyof Settings)[];
 

@@ -37,12 +37,12 @@ export interface VaultSeal {
 /**
  * Makes a seal of a key: 32 random bytes as base64 or hexadecimal.
  *
- * @param options.repositoryKey a key that it must not be
+ * @param options.repositoryKey a key that it must not be; null where encryption is off
  * @throws `key_weak` when it is no such key, `invalid_config` when it is the repository's
  */
 export async function openVaultSeal(
   key: Secret,
-  { repositoryKey }: { repositoryKey: Secret | null },
+  { repositoryKey = null }: { repositoryKey?: Secret | null } = {},
 ): Promise<VaultSeal> {
   const bytes = readKey(key);
   const other = repositoryKey === null ? null : rawKey(repositoryKey.reveal().trim());
