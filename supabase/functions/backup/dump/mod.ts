@@ -42,6 +42,7 @@ export { binaryAsTextLines, checkedTextLines } from "./data/text_lines.ts";
 export { ExportOutput, type ExportTarget } from "./export/export_output.ts";
 export { type ExportSource } from "./export/export_source.ts";
 export { type LiveSource, openLiveSource } from "./export/live_source.ts";
+export { parentsFirst } from "./export/parents_first.ts";
 export { writeJson } from "./export/write_json.ts";
 export { writeSql } from "./export/write_sql.ts";
 export { matchesPattern } from "./selection.ts";

@@ -91,7 +91,8 @@ export function parseErrorFields(body: Uint8Array, decode: (bytes: Uint8Array) =
 /** Data exceptions quote the input that they refuse; these two of their class quote names instead. */
 function strikeOutData(sqlState: string, message: string): string {
   if (!sqlState.startsWith("22") || sqlState === "22023" || sqlState === "22P04") return message;
-  return message.replace(/"[\s\S]*"/, '"…"');
+  // Text that is not of the encoding is shown by its bytes.
+  return message.replace(/"[\s\S]*"/, '"…"').replace(/(?: 0x[0-9a-f]{2})+/, " …");
 }
 
 function codeOf(sqlState: string): ErrorCode {

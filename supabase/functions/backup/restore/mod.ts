@@ -47,6 +47,7 @@ export { readTargetFacts } from "./read_target.ts";
 export { type PlanSummary, summarizePlan } from "./summarize_plan.ts";
 export { together, type UnitReport } from "./unit_report.ts";
 export {
+  deferForeignKeys,
   emptyTables,
   lockForImport,
   moveSequences,

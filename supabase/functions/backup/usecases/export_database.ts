@@ -12,6 +12,7 @@ import {
   type ExportTarget,
   matchesPattern,
   openLiveSource,
+  parentsFirst,
   writeJson,
   writeSql,
 } from "../dump/mod.ts";
@@ -123,8 +124,9 @@ function choose(
       { hint: "Name tables as schema.table; * and ? match any run and any one character." },
     );
   }
-  if (format === "sql") return { chosen: wanted, leftOut: [] };
-  const chosen = wanted.filter((entry) => entry.table !== undefined);
+  // A whole database in SQL makes its foreign keys after the rows.
+  if (format === "sql" && tables === undefined) return { chosen: wanted, leftOut: [] };
+  const chosen = parentsFirst(wanted.filter((entry) => entry.table !== undefined));
   const leftOut = chosen.length < wanted.length
     ? ["large objects are left out: JSON holds tables only; export as SQL"]
     : [];

@@ -12,6 +12,7 @@ import { pinSettings } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
 import {
   createTable,
+  deferForeignKeys,
   emptyTables,
   type ExportReader,
   finishTable,
@@ -198,7 +199,7 @@ async function importRows(
   const all = [...targets.values()];
   await lockForImport(session, all, request.lockTimeoutMs ?? 60_000);
   const wake = request.withoutTriggers === true ? await silenceTriggers(session, all) : [];
-  await session.execute("SET CONSTRAINTS ALL DEFERRED");
+  const back = await deferForeignKeys(session, all);
   if (mode === "replace") await emptyTables(session, all);
   const hash = hasher(session);
   const tables: ImportedTable[] = [];
@@ -219,7 +220,7 @@ async function importRows(
   }
   for (const table of made) await finishTable(session, table);
   await session.execute("SET CONSTRAINTS ALL IMMEDIATE");
-  for (const statement of wake) await session.execute(statement);
+  for (const statement of [...back, ...wake]) await session.execute(statement);
   for (const target of all) await moveSequences(session, target);
   return { tables, rows: tables.reduce((sum, { rows }) => sum + rows, 0), statements: 0 };
 }

@@ -29,10 +29,72 @@ export async function lockForImport(
   }
 }
 
-/** Empties the tables, together because foreign keys among them stay. */
+/**
+ * Empties the tables, together because foreign keys among them stay.
+ *
+ * @throws {BackupError} `target_unfit` naming tables outside that refer to one of them
+ */
 export async function emptyTables(session: Session, tables: readonly TargetTable[]): Promise<void> {
   const names = tables.map(({ source }) => source);
-  if (names.length > 0) await session.execute(`TRUNCATE ${names.join(", ")}`);
+  if (names.length === 0) return;
+  const references = await session.query(
+    `select distinct conrelid::pg_catalog.regclass::text as "from",
+            confrelid::pg_catalog.regclass::text as "to"
+       from pg_catalog.pg_constraint
+      where contype = 'f' and confrelid = any ($1::oid[]) and conrelid <> all ($1::oid[])`,
+    [oidsOf(tables)],
+  );
+  if (references.length > 0) {
+    const shown = references.slice(0, 10).map(({ from, to }) => `${from} refers to ${to}`);
+    throw new BackupError("target_unfit", `Cannot replace the rows: ${shown.join(", ")}`, {
+      hint: "Nothing was changed. Import the referring tables too, or choose mode skip-existing.",
+    });
+  }
+  await session.execute(`TRUNCATE ${names.join(", ")}`);
+}
+
+/** Foreign keys from a table to one that comes later, by the constraint that can be altered. */
+const EARLY = `
+  with recursive place as (
+    select oid, place from pg_catalog.unnest($1::oid[]) with ordinality as p (oid, place)
+  ), early as (
+    select c.oid, c.conparentid
+      from pg_catalog.pg_constraint c
+      join place f on f.oid = c.conrelid
+      join place t on t.oid = c.confrelid and t.place > f.place
+     where c.contype = 'f' and not c.condeferrable
+       and (pg_catalog.to_jsonb(c)->>'conenforced') is distinct from 'false'
+    union
+    select c.oid, c.conparentid
+      from early e join pg_catalog.pg_constraint c on c.oid = e.conparentid
+  )
+  select pg_catalog.format('%I.%I', n.nspname, r.relname) as "table",
+         pg_catalog.quote_ident(c.conname) as name
+    from early e join pg_catalog.pg_constraint c on c.oid = e.oid
+    join pg_catalog.pg_class r on r.oid = c.conrelid
+    join pg_catalog.pg_namespace n on n.oid = r.relnamespace
+   where e.conparentid = 0`;
+
+/**
+ * Lets foreign keys wait until all rows are there. Tables come in the order of their rows, so only loops
+ * among them need this. Gives back the statements that make the keys as they were.
+ */
+export async function deferForeignKeys(
+  session: Session,
+  tables: readonly TargetTable[],
+): Promise<string[]> {
+  const back: string[] = [];
+  for (const { table, name } of await session.query(EARLY, [oidsOf(tables)])) {
+    const alter = `ALTER TABLE ${table} ALTER CONSTRAINT ${name}`;
+    await session.execute(`${alter} DEFERRABLE`);
+    back.push(`${alter} NOT DEFERRABLE`);
+  }
+  await session.execute("SET CONSTRAINTS ALL DEFERRED");
+  return back;
+}
+
+function oidsOf(tables: readonly TargetTable[]): string {
+  return `{${tables.map(({ oid }) => oid).join(",")}}`;
 }
 
 /** Silences the tables' own triggers; gives back the statements that wake them as they were. */
