@@ -38,6 +38,7 @@ export const CONTRACT_TOKEN = "sbp_0123456789abcdef0123456789abcdef01234567";
 /** See {@linkcode startManagementContract}. */
 export interface ManagementContract extends AsyncDisposable {
   url: string;
+  projectRef: string;
   /** State by resource; one file each in `management/`. */
   resources: ReturnType<typeof resourcesOf>;
   /** Requests so far, as `GET v1-list-all-functions 200`. */
@@ -151,6 +152,7 @@ export function startManagementContract(
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, serve);
   const contract: ManagementContract = {
     url: `http://127.0.0.1:${server.addr.port}`,
+    projectRef,
     resources,
     seen: [],
     violations: [],

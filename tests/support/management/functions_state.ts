@@ -122,7 +122,7 @@ export function functionsState({ limit = 100 }: { limit?: number } = {}): Functi
     if (files[metadata.entrypoint_path] === undefined) {
       throw new Refusal(400, "Entrypoint path does not exist");
     }
-    const importMap = metadata.import_map_path ?? null;
+    const importMap = metadata.import_map_path || null; // the CLI says it with an empty path
     if (importMap !== null && files[importMap] === undefined) {
       throw new Refusal(400, "Import map path does not exist");
     }

@@ -7,9 +7,9 @@ import { z } from "zod";
 import { BackupError, toBackupError } from "../core/errors.ts";
 import type { BytesAnswer, ManagementApi } from "./management_api.ts";
 
-/** A field that the API leaves out or gives as null when there is nothing to say. */
+/** A field that the API leaves out, or gives as null or empty, when there is nothing to say. */
 function maybe<T extends z.ZodType>(schema: T) {
-  return schema.nullish().transform((value) => value ?? undefined);
+  return schema.nullish().transform((value) => value === "" ? undefined : value ?? undefined);
 }
 
 /** What is used of a function as the API tells of it. Times are milliseconds. */
