@@ -195,7 +195,7 @@ Deno.test("objects in the store that no row knows are counted and named", async 
   server.store.set("b/deep/er/object/v2.info", { zeros: 5 });
   const store = {
     async *list() {
-      yield* server.store.keys();
+      for (const name of server.store.keys()) yield { name, sizeBytes: 0, modifiedAt: null };
     },
   };
   const source = filesSource({

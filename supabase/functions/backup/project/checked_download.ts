@@ -55,6 +55,7 @@ export async function* checkedBytes(
       }
       break;
     } catch (error) {
+      await download.cancel();
       if (at - safe >= PROGRESS_BYTES) attempt = 1;
       if (!isBroken(error) || attempt++ >= tries) throw error;
       safe = at;
@@ -65,8 +66,6 @@ export async function* checkedBytes(
         throw changed(title);
       }
       download = next;
-    } finally {
-      await download.cancel();
     }
   }
   if (first.bytes !== null && at !== from + first.bytes) throw changed(title);

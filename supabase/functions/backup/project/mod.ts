@@ -19,6 +19,8 @@ export { filesSource } from "./files_source.ts";
 export type { FilesSourceOptions } from "./files_source.ts";
 export { filesTarget } from "./files_target.ts";
 export type { FilesTargetOptions } from "./files_target.ts";
+export { s3Source } from "./s3_source.ts";
+export type { S3SourceOptions } from "./s3_source.ts";
 export { StorageApi } from "./storage_api.ts";
 export type { StorageApiOptions } from "./storage_request.ts";
 export { createNewKey, disableOldKey } from "./rotate_api_key.ts";

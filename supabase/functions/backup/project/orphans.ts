@@ -4,13 +4,14 @@
  *
  * @module
  */
+import type { Storage } from "../storage/storage.ts";
 import type { ObjectRows, StoredVersion } from "./object_rows.ts";
 
-/** The store behind Storage. */
-export interface ObjectStore {
-  /** Names as the store has them, without the project's own prefix: `bucket/name/version`. */
-  list(signal: AbortSignal): AsyncIterable<string>;
-}
+/**
+ * The store behind Storage, which names objects `bucket/name/version`: a bucket of S3 below the project's
+ * own prefix, or a directory.
+ */
+export type ObjectStore = Pick<Storage, "list">;
 
 /** What was found. */
 export interface Orphans {
@@ -30,7 +31,7 @@ const TOLD = 20;
 /** Objects that are looked at: a comparison must fit into one worker. */
 const MOST = 200_000;
 
-/** Compares the store with the rows. A upload that is under way may be among what is found. */
+/** Compares the store with the rows. An upload that is under way may be among what is found. */
 export async function findOrphans(
   store: ObjectStore,
   rows: ObjectRows,
@@ -46,7 +47,7 @@ export async function findOrphans(
     }
     batch = [];
   };
-  for await (const key of store.list(signal)) {
+  for await (const { name: key } of store.list("", signal)) {
     const parts = /^([^/]+)\/(.+)\/([^/]+)$/s.exec(key);
     // Sidecar files of uploads that are under way are no objects.
     if (parts === null || key.endsWith(".info") || key.endsWith(".json")) continue;

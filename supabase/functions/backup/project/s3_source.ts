@@ -1,0 +1,325 @@
+/**
+ * Any bucket of S3 as the source of a backup of files.
+ *
+ * @module
+ */
+import type { S3Client } from "@aws-sdk/client-s3";
+import { type Clock, systemClock } from "../core/clock.ts";
+import { BackupError, type ErrorCode } from "../core/errors.ts";
+import {
+  compareKeys,
+  type ItemFacts,
+  type ItemPage,
+  type ItemSource,
+  type ItemSourceFacts,
+  type ListedItem,
+  type ReadItem,
+} from "../core/items.ts";
+import type { S3ClientOptions } from "../storage/s3_client.ts";
+import { statusOf, translateS3Error } from "../storage/s3_errors.ts";
+import {
+  changed,
+  checkedBytes,
+  type DownloadSource,
+  isWorthAnotherRead,
+  wholeBytes,
+} from "./checked_download.ts";
+import { addressOf, keyOf, OBJECT_CONTENT, objectFacts, textFact } from "./object_facts.ts";
+import { bareETag, md5Of } from "./object_types.ts";
+import type { Download } from "./storage_api.ts";
+
+/** Which bucket, or which part of it. */
+export interface S3SourceOptions extends S3ClientOptions {
+  bucket: string;
+  /** Only objects whose names begin so; empty for all. */
+  prefix: string;
+  /** Tries of each request. @default 4 */
+  tries?: number;
+  clock?: Clock;
+}
+
+/** Objects up to this size are read into memory, so that they can be read again. */
+const WHOLE_BYTES = 1 << 20;
+
+/** Reads of an object that does not fit its checksum. */
+const READS = 3;
+
+/** A bucket's objects. Nothing is loaded or asked before the first call. */
+export function s3Source(options: S3SourceOptions): ItemSource {
+  return new S3Source(options);
+}
+
+/** What S3 says of an object when it is asked for it. */
+interface Head {
+  ETag?: string | undefined;
+  ContentLength?: number | undefined;
+  LastModified?: Date | undefined;
+  ContentType?: string | undefined;
+  CacheControl?: string | undefined;
+  ContentEncoding?: string | undefined;
+  ContentDisposition?: string | undefined;
+  Metadata?: Record<string, string> | undefined;
+}
+
+/** Bytes on their way, with what came before them. */
+interface Got extends Download {
+  head: Head;
+}
+
+interface Connection {
+  sdk: typeof import("@aws-sdk/client-s3");
+  client: S3Client;
+}
+
+class S3Source implements ItemSource {
+  readonly type = "files" as const;
+  readonly #options: S3SourceOptions;
+  readonly #tries: number;
+  #opened: Promise<Connection> | undefined;
+
+  constructor(options: S3SourceOptions) {
+    this.#options = options;
+    this.#tries = options.tries ?? 4;
+  }
+
+  async describe(signal: AbortSignal): Promise<ItemSourceFacts> {
+    await this.#list(null, { limit: 1, signal });
+    const { bucket, prefix, endpoint, region } = this.#options;
+    return {
+      projectRef: null,
+      facts: { listedBy: "s3", bucket, prefix, endpoint, region },
+      missing: [],
+      skipped: [{ what: `settings of bucket ${bucket}`, reason: "They are not objects." }],
+    };
+  }
+
+  async page(after: string | null, signal: AbortSignal): Promise<ItemPage> {
+    const found = await this.#list(after, { limit: 1000, signal });
+    const items: ListedItem[] = [];
+    for (const { Key: name, ETag, Size, LastModified } of found.Contents ?? []) {
+      if (name === undefined) continue;
+      const item = this.#item(name, { ETag, ContentLength: Size, LastModified });
+      // One that is read in ranges gets its facts here: reading gives none.
+      const head = item.sizeBytes > WHOLE_BYTES ? await this.#head(name, signal) : null;
+      items.push(head === null ? item : this.#item(name, head));
+    }
+    requireOrder(items);
+    const last = found.Contents?.at(-1)?.Key;
+    return { items, next: found.IsTruncated === true && last !== undefined ? last : null };
+  }
+
+  async read(item: ListedItem, signal: AbortSignal): Promise<ReadItem | null> {
+    const name = nameOf(item);
+    for (let attempt = 1;; attempt++) {
+      const first = await this.#get(name, { from: 0, signal });
+      if (first === null) return null;
+      const { revision, facts, sizeBytes } = this.#item(name, first.head);
+      const source = this.#downloads(name, signal);
+      try {
+        const md5 = md5Of(first.eTag);
+        const body = sizeBytes <= WHOLE_BYTES
+          ? await wholeBytes(source, first)
+          : checkedBytes(source, { first, from: 0, to: null, md5 });
+        return { revision, facts, contents: [{ name: OBJECT_CONTENT, body }] };
+      } catch (error) {
+        if (!isWorthAnotherRead(error) || attempt >= READS) throw error;
+      }
+    }
+  }
+
+  async readRange(
+    item: ListedItem,
+    { from, to, signal }: { from: number; to: number; signal: AbortSignal },
+  ): Promise<{ revision: string | null; body: AsyncIterable<Uint8Array> } | null> {
+    const name = nameOf(item);
+    const first = await this.#get(name, { from, to, signal });
+    if (first === null) return null;
+    if (first.eTag !== textFact(item.facts, "eTag")) {
+      await first.cancel();
+      throw changed(item.key);
+    }
+    const source = this.#downloads(name, signal);
+    return { revision: item.revision, body: checkedBytes(source, { first, from, to, md5: null }) };
+  }
+
+  #downloads(name: string, signal: AbortSignal): DownloadSource {
+    return {
+      title: keyOf({ bucket: this.#options.bucket, name }),
+      open: (range, signal) => this.#get(name, { ...range, signal }),
+      tries: this.#tries,
+      signal,
+    };
+  }
+
+  #item(name: string, head: Head): ListedItem {
+    const size = head.ContentLength ?? 0;
+    const eTag = bareETag(head.ETag);
+    const updatedAt = head.LastModified?.toISOString() ?? null;
+    const metadata = head.Metadata ?? {};
+    const known = objectFacts({
+      ...{ name, size, eTag, updatedAt, version: null, createdAt: null, robots: null },
+      mimetype: head.ContentType ?? null,
+      cacheControl: head.CacheControl ?? null,
+      userMetadata: Object.keys(metadata).length === 0 ? null : metadata,
+    });
+    const more: ItemFacts = {
+      ...(head.ContentEncoding === undefined ? {} : { contentEncoding: head.ContentEncoding }),
+      ...(head.ContentDisposition === undefined
+        ? {}
+        : { contentDisposition: head.ContentDisposition }),
+    };
+    return {
+      key: keyOf({ bucket: this.#options.bucket, name }),
+      // S3 tells times to the second in some answers and more finely in others.
+      revision: eTag === null ? null : `${eTag}:${size}:${updatedAt?.slice(0, 19) ?? ""}`,
+      facts: { ...known, ...more },
+      sizeBytes: size,
+    };
+  }
+
+  async #list(
+    after: string | null,
+    { limit, signal }: { limit: number; signal: AbortSignal },
+  ) {
+    const { bucket: Bucket, prefix: Prefix } = this.#options;
+    return await this.#run(
+      { verb: "list the objects", signal, isOfAll: true },
+      async (connection) => {
+        const { sdk, client } = connection;
+        const command = new sdk.ListObjectsV2Command({
+          ...{ Bucket, Prefix, MaxKeys: limit },
+          ...(after === null ? {} : { StartAfter: after }),
+        });
+        return await client.send(command, { abortSignal: signal });
+      },
+    );
+  }
+
+  async #head(name: string, signal: AbortSignal): Promise<Head | null> {
+    return await this.#run({ verb: `look at ${name}`, signal }, async ({ sdk, client }) => {
+      const command = new sdk.HeadObjectCommand({ Bucket: this.#options.bucket, Key: name });
+      return await orNull(client.send(command, { abortSignal: signal }));
+    });
+  }
+
+  async #get(
+    name: string,
+    { from, to, signal }: { from: number; to?: number; signal: AbortSignal },
+  ): Promise<Got | null> {
+    const verb = `read ${name}`;
+    const whole = from === 0 && to === undefined;
+    const head = await this.#run({ verb, signal }, async ({ sdk, client }) => {
+      const command = new sdk.GetObjectCommand({
+        ...{ Bucket: this.#options.bucket, Key: name },
+        ...(whole ? {} : { Range: `bytes=${from}-${to === undefined ? "" : to - 1}` }),
+      });
+      return await orNull(client.send(command, { abortSignal: signal }));
+    });
+    if (head === null) return null;
+    const stream = head.Body?.transformToWebStream() as ReadableStream<Uint8Array> | undefined;
+    const bytes = head.ContentLength ?? null;
+    const broken = (error: unknown) => this.#translate(error, { verb, signal, isOfAll: false });
+    return {
+      head,
+      eTag: bareETag(head.ETag),
+      bytes,
+      body: counted(stream, { bytes, broken, verb }),
+      cancel: async () => {
+        if (stream?.locked === false) await stream.cancel().catch(() => {}); // it is given up
+      },
+    };
+  }
+
+  /** Loads the client when it is first needed: whoever has no such source never does. */
+  #connect(): Promise<Connection> {
+    this.#opened ??= Promise.all([import("@aws-sdk/client-s3"), import("../storage/s3_client.ts")])
+      .then(([sdk, { s3Client }]) => ({ sdk, client: s3Client(this.#options) }));
+    return this.#opened;
+  }
+
+  async #run<T>(
+    call: { verb: string; signal: AbortSignal; isOfAll?: boolean },
+    run: (connection: Connection) => Promise<T>,
+  ): Promise<T> {
+    const connection = await this.#connect();
+    const { clock = systemClock } = this.#options;
+    for (let attempt = 1;; attempt++) {
+      call.signal.throwIfAborted();
+      try {
+        return await run(connection);
+      } catch (error) {
+        const known = this.#translate(error, { isOfAll: false, ...call });
+        if (known.code !== "files_unreachable" || attempt >= this.#tries) throw known;
+        await clock.sleep(200 * 2 ** attempt * (0.5 + Math.random() / 2), call.signal);
+      }
+    }
+  }
+
+  /** In the words of files, so that nobody takes the source for the place where backups lie. */
+  #translate(
+    error: unknown,
+    { verb, signal, isOfAll }: { verb: string; signal: AbortSignal; isOfAll: boolean },
+  ): BackupError {
+    if (signal.aborted) throw signal.reason;
+    const { code, message, hint } = translateS3Error(error, { verb, bucket: this.#options.bucket });
+    const status = statusOf(error);
+    const refused: ErrorCode = isOfAll && (status === 401 || status === 403)
+      ? "files_unauthorized"
+      : "files_refused";
+    return new BackupError(
+      code === "storage_unreachable" ? "files_unreachable" : refused,
+      message,
+      {
+        hint: hint ?? "See that the source's address, bucket and credentials are right.",
+        cause: error,
+      },
+    );
+  }
+}
+
+/** The bytes, counted: a connection that was cut may look like an end. */
+async function* counted(
+  stream: ReadableStream<Uint8Array> | undefined,
+  { bytes, broken, verb }: {
+    bytes: number | null;
+    broken: (error: unknown) => BackupError;
+    verb: string;
+  },
+): AsyncGenerator<Uint8Array> {
+  let read = 0;
+  try {
+    for await (const chunk of stream ?? []) {
+      read += chunk.length;
+      yield chunk;
+    }
+  } catch (error) {
+    throw broken(error);
+  }
+  if (bytes === null || read === bytes) return;
+  throw new BackupError("files_unreachable", `Cannot ${verb}: ${read} of ${bytes} bytes came`);
+}
+
+/** @throws `files_refused` for servers whose order is not that of bytes: a page could not follow another */
+function requireOrder(items: readonly ListedItem[]): void {
+  const at = items.findIndex(({ key }, at) => at > 0 && compareKeys(items[at - 1]!.key, key) >= 0);
+  if (at < 0) return;
+  throw new BackupError(
+    "files_refused",
+    `Cannot list the objects: the server has ${items[at]!.key} behind ${items[at - 1]!.key}`,
+    { hint: "Directory buckets and some servers have no order of names. Use another bucket." },
+  );
+}
+
+async function orNull<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer;
+  } catch (error) {
+    const { name } = error as Error;
+    if (statusOf(error) === 404 && name !== "NoSuchBucket") return null;
+    throw error;
+  }
+}
+
+function nameOf(item: ListedItem): string {
+  return addressOf(item.key).name ?? "";
+}

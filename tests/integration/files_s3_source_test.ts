@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { PutObjectCommand } from "@aws-sdk/client-s3";
+import type { BackupError } from "../../supabase/functions/backup/core/errors.ts";
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import {
+  s3Source,
+  type S3SourceOptions,
+} from "../../supabase/functions/backup/project/s3_source.ts";
+import { s3Client } from "../../supabase/functions/backup/storage/s3_client.ts";
+import { cuttingProxy } from "../support/cutting_proxy.ts";
+import { type S3Server, startS3Server } from "../support/s3_server.ts";
+import { bytesOf, listAll, saveFiles, SIGNAL } from "../support/saved_files.ts";
+
+function options(server: S3Server): S3SourceOptions {
+  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = server.credentials;
+  return {
+    ...{ bucket: "backups", prefix: "", region: "us-east-1", pathStyle: true },
+    endpoint: server.endpoint,
+    credentials: {
+      accessKeyId: AWS_ACCESS_KEY_ID,
+      secretAccessKey: new Secret(AWS_SECRET_ACCESS_KEY),
+      sessionToken: null,
+    },
+    clock: { now: () => new Date(), sleep: () => Promise.resolve() },
+  };
+}
+
+function source(server: S3Server, more: Partial<S3SourceOptions> = {}) {
+  return s3Source({ ...options(server), ...more });
+}
+
+async function put(server: S3Server, name: string, body: Uint8Array | string, more = {}) {
+  const client = s3Client(options(server));
+  await client.send(new PutObjectCommand({ Bucket: "backups", Key: name, Body: body, ...more }));
+}
+
+async function withServer(run: (server: S3Server) => Promise<void>): Promise<void> {
+  const server = await startS3Server();
+  try {
+    await run(server);
+  } finally {
+    await server.close();
+  }
+}
+
+function code(expected: string) {
+  return (error: BackupError) => {
+    assert.equal(error.code, expected, String(error));
+    assert.ok(error.hint, "no hint");
+    return true;
+  };
+}
+
+// The client of S3 keeps connections, which the test runner would take for leaks.
+function test(name: string, run: (server: S3Server) => Promise<void>): void {
+  Deno.test({ name, fn: () => withServer(run), sanitizeOps: false, sanitizeResources: false });
+}
+
+test("the objects of a bucket of S3 are saved with their bytes and metadata", async (server) => {
+  await put(server, "a folder/it's.txt", "hello", {
+    ...{ ContentType: "text/html", CacheControl: "max-age=60", Metadata: { author: "Zoe" } },
+  });
+  await put(server, "empty", new Uint8Array(0));
+  const { items, open } = await saveFiles(source(server));
+  assert.deepEqual(items.map(({ key, failure }) => [key, failure]), [
+    ["backups/a folder/it's.txt", undefined],
+    ["backups/empty", undefined],
+  ]);
+  const { eTag: _, updatedAt: __, ...facts } = items[0]!.facts;
+  assert.deepEqual(facts, {
+    ...{ mimetype: "text/html", cacheControl: "max-age=60", userMetadata: { author: "Zoe" } },
+  });
+  assert.equal(new TextDecoder().decode(await bytesOf(open(items[0]!.contents[0]!))), "hello");
+  const listed = await listAll(source(server));
+  assert.deepEqual(listed.map(({ revision }) => revision), items.map(({ revision }) => revision));
+  const part = await listAll(source(server, { prefix: "a folder/" }));
+  assert.deepEqual(part.map(({ key }) => key), ["backups/a folder/it's.txt"]);
+});
+
+test("a server that lists out of order is refused, since deletions could not be told", async (server) => {
+  for (const name of ["Z", "a", "é", "日本/🎉"]) await put(server, name, name);
+  // This one sorts by the rules of a language.
+  await assert.rejects(source(server).page(null, SIGNAL), code("files_refused"));
+  const item = { key: "backups/日本/🎉", revision: null, facts: {}, sizeBytes: 0 };
+  const read = await source(server).read(item, SIGNAL);
+  assert.equal(new TextDecoder().decode(await bytesOf(read!.contents[0]!.body)), "日本/🎉");
+});
+
+test("an object of S3 is read in ranges, and gone on with where the connection breaks", async (server) => {
+  const bytes = new Uint8Array(3 << 20).map((_, at) => (at * 7) % 251);
+  await put(server, "large", bytes, { ContentType: "video/mp4" });
+  await using proxy = cuttingProxy(server.endpoint);
+  const through = source(server, { endpoint: proxy.url.replace(/\/$/, "") });
+  const [item] = await listAll(through);
+  assert.equal(item!.facts.mimetype, "video/mp4");
+  const range = await through.readRange!(item!, { from: 1000, to: 2_000_000, signal: SIGNAL });
+  assert.equal((await bytesOf(range!.body)).length, 1_999_000);
+  const cut = proxy.cutAfter(1 << 20, "to-client");
+  const read = await through.read(item!, SIGNAL);
+  const whole = await bytesOf(read!.contents[0]!.body);
+  await cut;
+  assert.equal(whole.length, bytes.length);
+  assert.ok(whole.every((byte, at) => byte === bytes[at]));
+  await put(server, "large", "now another");
+  const late = through.readRange!(item!, { from: 0, to: 5, signal: SIGNAL });
+  await assert.rejects(late, code("files_changed"));
+  assert.equal(await source(server).read({ ...item!, key: "backups/none" }, SIGNAL), null);
+});
+
+test("a source on S3 that cannot be used says why", async (server) => {
+  const describe = (more: Partial<S3SourceOptions>) => source(server, more).describe(SIGNAL);
+  await assert.rejects(describe({ bucket: "other" }), code("files_refused"));
+  const credentials = {
+    accessKeyId: "NOBODY",
+    secretAccessKey: new Secret("x"),
+    sessionToken: null,
+  };
+  await assert.rejects(describe({ credentials }), code("files_unauthorized"));
+  const endpoint = "http://127.0.0.1:9";
+  await assert.rejects(describe({ endpoint, tries: 2 }), code("files_unreachable"));
+});
