@@ -50,18 +50,27 @@ export function parseTableName(text: string): TableName {
 export async function readTableRows(session: Session, table: TableName): Promise<TableRows | null> {
   const shape = await readShape(session, table);
   if (shape === null) return null;
-  const order = shape.key.map((column) => `t.${quoteIdentifier(column)}`);
+  const { key, columns } = shape;
+  const order = key.map((column) => `t.${quoteIdentifier(column)}`);
   const rows = await session.query<{ row: string }>(
     `select to_jsonb(t)::text as row from only ${quoteQualified(table.schema, table.name)} t
       order by ${order.length === 0 ? "row" : order.join(", ")}`,
   );
-  return { ...shape, rows: rows.map(({ row }) => row) };
+  return { key, columns, rows: rows.map(({ row }) => row) };
+}
+
+/** A table without its rows. */
+interface TableShape {
+  key: string[];
+  columns: string[];
+  /** Columns that the server counts itself: a new row may be given a value, a row that is there may not. */
+  counted: string[];
 }
 
 async function readShape(
   session: Session,
   { schema, name }: TableName,
-): Promise<Omit<TableRows, "rows"> | null> {
+): Promise<TableShape | null> {
   const [found] = await session.query(
     `select c.relkind, pg_catalog.pg_table_size(c.oid) as bytes,
         array(select a.attname::text from pg_catalog.pg_index i
@@ -70,7 +79,9 @@ async function readShape(
           where i.indrelid = c.oid and i.indisprimary order by k.place) as key,
         array(select a.attname::text from pg_catalog.pg_attribute a
           where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-          order by a.attnum) as columns
+          order by a.attnum) as columns,
+        array(select a.attname::text from pg_catalog.pg_attribute a
+          where a.attrelid = c.oid and a.attnum > 0 and a.attidentity = 'a') as counted
       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where n.nspname = $1 and c.relname = $2`,
     [schema, name],
@@ -89,7 +100,7 @@ async function readShape(
       { hint: "Leave it out of settingsTables; the backup of the database saves it." },
     );
   }
-  return { key: found.key, columns: found.columns };
+  return { key: found.key, columns: found.columns, counted: found.counted };
 }
 
 /** What bringing rows back would do. Only numbers: a plan shows no rows. */
@@ -158,7 +169,8 @@ export async function writeTableRows(
   }
   const name = quoteQualified(table.schema, table.name);
   const list = (columns: readonly string[]) => columns.map(quoteIdentifier).join(", ");
-  const set = saved.columns.filter((column) => !shape.key.includes(column))
+  const fixed = [...shape.key, ...shape.counted];
+  const set = saved.columns.filter((column) => !fixed.includes(column))
     .map((column) => `${quoteIdentifier(column)} = excluded.${quoteIdentifier(column)}`);
   await session.query(
     `insert into ${name} (${list(saved.columns)}) overriding system value
@@ -170,7 +182,7 @@ export async function writeTableRows(
   );
 }
 
-function whyUnfit(saved: TableRows, shape: Omit<TableRows, "rows"> | null): string | null {
+function whyUnfit(saved: TableRows, shape: TableShape | null): string | null {
   if (shape === null) return "there is no such table";
   if (shape.key.length === 0) return "it has no primary key";
   const lacking = saved.columns.filter((column) => !shape.columns.includes(column));
