@@ -118,5 +118,5 @@ function compressedBundle(bundle: Uint8Array): Uint8Array {
   return concat([COMPRESSED_MAGIC, new Uint8Array(brotliCompressSync(bundle.slice(), { params }))]);
 }
 
-/** Half of the size for a tenth of the default's CPU time. */
-const BROTLI_QUALITY = 4;
+/** The quickest: a bundle of 20 MB must not use up the CPU time of a worker. */
+const BROTLI_QUALITY = 1;
