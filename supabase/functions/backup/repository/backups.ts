@@ -11,7 +11,7 @@ import type { DataPart, Piece } from "../core/model.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { readLines } from "./lines.ts";
 import { mapConcurrent } from "./map_concurrent.ts";
-import { missingObject } from "./object_store.ts";
+import { missingObject, type ObjectStore } from "./object_store.ts";
 import {
   backupPath,
   BACKUPS,
@@ -19,8 +19,11 @@ import {
   chunkPath,
   CHUNKS,
   isContentName,
+  KEYS,
   manifestPath,
   MANIFESTS,
+  OWNERS,
+  REPOSITORY_FILE,
 } from "./paths.ts";
 import type {
   BackupFacts,
@@ -111,6 +114,7 @@ export async function commitBackup<M extends Manifest>(
   const content = utf8(JSON.stringify(manifest));
   const name = await objects.cipher.nameOf("manifest", content);
   await objects.put(content, { kind: "manifest", path: manifestPath(name) }, signal);
+  await keepFoundation(objects, signal);
   const record = recordOf(manifest, { facts, name, manifestBytes: content.length });
   const path = backupPath(manifest.backupId);
   const text = JSON.stringify(record);
@@ -122,6 +126,19 @@ export async function commitBackup<M extends Manifest>(
     );
   }
   return record as RecordOf<M["type"]>;
+}
+
+/** What every backup needs to be opened is locked for as long as the newest of them. */
+async function keepFoundation(
+  { locks, storage }: ObjectStore,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (!locks.active) return;
+  const paths = [REPOSITORY_FILE];
+  for (const prefix of [KEYS, OWNERS]) {
+    for await (const { name } of storage.list(prefix, signal)) paths.push(name);
+  }
+  await locks.extend(paths, signal);
 }
 
 function recordOf(

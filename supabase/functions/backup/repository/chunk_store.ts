@@ -49,9 +49,25 @@ export class ChunkStore {
     signal?.throwIfAborted();
     const name = await this.objects.cipher.nameOf("chunk", bytes);
     const result = await this.#storeOnce(name, bytes, signal);
+    if (!result.created) await this.extendLocks([name], signal);
     const chunk = { name, rawBytes: bytes.length, ...result };
     addChunk(this.written, chunk);
     return chunk;
+  }
+
+  /** See `Repository.extendLocks`. */
+  async extendLocks(names: Iterable<string>, signal?: AbortSignal): Promise<void> {
+    const { locks } = this.objects;
+    if (!locks.active) return;
+    try {
+      await locks.extend(Array.from(names, chunkPath), signal);
+    } catch (error) {
+      if (!(error instanceof BackupError) || error.code !== "storage_missing") throw error;
+      throw new BackupError("object_missing", "Cannot keep a chunk: it is not in the storage", {
+        hint: "It was deleted behind the repository's back. Verify the repository.",
+        cause: error,
+      });
+    }
   }
 
   async #storeOnce(name: string, bytes: Uint8Array, signal: AbortSignal | undefined) {

@@ -3,10 +3,12 @@
  *
  * @module
  */
+import type { Clock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Cipher } from "./cipher.ts";
 import { MAX_STORED_BYTES, openObject, sealObject } from "./object.ts";
+import { ObjectLocks } from "./object_locks.ts";
 import type { Compression, ObjectKind, ZstdCodec } from "./types.ts";
 
 /** Where an object is and what it is. */
@@ -21,14 +23,17 @@ export class ObjectStore {
   readonly cipher: Cipher;
   readonly compression: Compression;
   readonly zstd: ZstdCodec | undefined;
+  readonly locks: ObjectLocks;
 
   constructor(options: {
     storage: Storage;
     cipher: Cipher;
     compression: Compression;
     zstd?: ZstdCodec | undefined;
+    clock?: Clock;
   }) {
     this.storage = options.storage;
+    this.locks = new ObjectLocks(options.storage, options.clock);
     this.cipher = options.cipher;
     this.compression = options.compression;
     this.zstd = options.zstd;
@@ -42,7 +47,11 @@ export class ObjectStore {
   ): Promise<{ created: boolean; storedBytes: number }> {
     const { cipher, compression, zstd } = this;
     const sealed = await sealObject(content, { ...place, cipher, compression, zstd });
-    const { created } = await this.storage.put(place.path, sealed, signal);
+    const { created } = await this.locks.storing(
+      place.path,
+      () => this.storage.put(place.path, sealed, signal),
+    );
+    if (!created) await this.locks.extend([place.path], signal);
     return { created, storedBytes: created ? sealed.length : 0 };
   }
 

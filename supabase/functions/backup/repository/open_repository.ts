@@ -103,7 +103,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
   const cipher = keys
     ? await encryptingCipher(keys.secrets, { repositoryId, hmac })
     : await plainCipher(fromBase64(file.publicSalt ?? ""), { repositoryId, hmac });
-  const objects = new ObjectStore({ storage, cipher, compression, zstd });
+  const objects = new ObjectStore({ storage, cipher, compression, zstd, clock });
   return new ContentRepository({ id: repositoryId, objects, keys });
 }
 

@@ -95,6 +95,10 @@ export class ContentRepository implements Repository {
     this.#chunks.remember(names);
   }
 
+  extendLocks(names: Iterable<string>, options: CallOptions = {}): Promise<void> {
+    return this.#chunks.extendLocks(names, options.signal);
+  }
+
   async rememberBackup(
     idOrLatest: string,
     options: CallOptions & { type?: BackupType } = {},

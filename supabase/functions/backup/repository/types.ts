@@ -344,6 +344,12 @@ export interface Repository {
   /** Names that are in storage: content of these names is not looked for and not written. */
   rememberChunks(names: Iterable<string>): void;
   /**
+   * Keeps chunks locked for as long as new ones, where the storage locks objects. What is written and
+   * found stored is kept so by itself; what a backup refers to without writing it needs this.
+   * @throws `object_missing`, `storage_*`
+   */
+  extendLocks(names: Iterable<string>, options?: { signal?: AbortSignal }): Promise<void>;
+  /**
    * Remembers the chunks of a backup, usually the newest.
    * @returns its id, or null when there is none or it cannot be read (then nothing is remembered)
    */

@@ -122,6 +122,8 @@ export async function writePage(
   const [first, last] = [items[0], items.at(-1)];
   const contents = items.flatMap((item) => item.contents);
   const failures = items.flatMap(({ failure }) => failure ?? []);
+  const chunks = [...new Set(contents.flatMap(({ pieces }) => pieces.map(({ chunk }) => chunk)))];
+  await repository.extendLocks(chunks, { signal });
   return {
     page: first === undefined || last === undefined
       ? null
@@ -129,7 +131,7 @@ export async function writePage(
     items: items.length,
     failed: failures.length,
     rawBytes: contents.reduce((sum, { bytes }) => sum + bytes, 0),
-    chunks: [...new Set(contents.flatMap(({ pieces }) => pieces.map(({ chunk }) => chunk)))],
+    chunks,
     failure: failures[0] ?? null,
   };
 }
