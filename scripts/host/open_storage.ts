@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
 import type { Storage } from "../../supabase/functions/backup/storage/storage.ts";
 
@@ -25,7 +26,24 @@ export async function openHostStorage(url: string): Promise<Storage> {
   const directory = directoryOf(url);
   if (directory !== null) return localStorage(directory);
   const { openStorage } = await import(OPEN_STORAGE) as OpenStorageModule;
-  return openStorage(url, (name) => Deno.env.get(name));
+  const credentials = await googleCredentials(url);
+  return openStorage(
+    url,
+    (name) => name === "GOOGLE_CREDENTIALS" ? credentials : Deno.env.get(name),
+  );
+}
+
+/** Google's own programs take the path of the key file: so do ours. */
+async function googleCredentials(url: string): Promise<string | undefined> {
+  const path = Deno.env.get("GOOGLE_APPLICATION_CREDENTIALS");
+  const given = Deno.env.get("GOOGLE_CREDENTIALS");
+  if (given !== undefined || path === undefined || !url.startsWith("gs:")) return given;
+  try {
+    return await Deno.readTextFile(path);
+  } catch (cause) {
+    const message = "Cannot read the key of Google: GOOGLE_APPLICATION_CREDENTIALS names no file";
+    throw new BackupError("invalid_config", message, { cause });
+  }
 }
 
 /** The directory of a plain `file:///…` address; null for all that has to be looked at closely. */

@@ -134,6 +134,8 @@ const STORAGE_VARIABLES = {
   endpoint: "BACKUP_STORAGE_ENDPOINT",
   prefix: "BACKUP_STORAGE_PREFIX",
   path: "BACKUP_STORAGE_PATH",
+  account: "BACKUP_STORAGE_ACCOUNT",
+  storageClass: "BACKUP_STORAGE_CLASS",
 } as const;
 
 function readSettings(read: Read): SettingsPatch {
@@ -142,7 +144,7 @@ function readSettings(read: Read): SettingsPatch {
     const text = read(variable);
     if (text !== undefined) patch[key] = parse(text);
   }
-  const storage: Record<string, string> = {};
+  const storage: Record<string, unknown> = {};
   for (const [key, variable] of Object.entries(STORAGE_VARIABLES)) {
     const text = read(variable);
     if (text !== undefined) storage[key] = text;
@@ -155,6 +157,13 @@ function readSettings(read: Read): SettingsPatch {
   ) {
     if (read(variable) !== undefined) storage[key] = `env:${variable}`;
   }
+  const mode = read("BACKUP_STORAGE_LOCK_MODE");
+  const days = read("BACKUP_STORAGE_LOCK_DAYS");
+  if (mode !== undefined || days !== undefined) {
+    storage.objectLock = { mode, days: days === undefined ? days : toNumber(days) };
+  }
+  const hold = read("BACKUP_STORAGE_LEGAL_HOLD");
+  if (hold !== undefined) storage.legalHold = toBoolean(hold);
   if (Object.keys(storage).length > 0) patch.backupStorageConfig = storage;
   if (read("BACKUP_ENCRYPTION_KEY") !== undefined) {
     patch.encryptionKey = "env:BACKUP_ENCRYPTION_KEY";

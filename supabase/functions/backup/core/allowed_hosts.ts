@@ -25,18 +25,48 @@ interface Place {
 
 /**
  * Refuses storage that a request or a row set up at a host that the environment does not allow. Storage of
- * the environment is not looked at.
+ * the environment is not looked at. An account of Azure that only a connection string names is looked at
+ * when that is known: see {@linkcode checkEndpoint}.
  *
  * @throws `invalid_config` naming the host
  */
 export function checkStorageHost(settings: Settings, rules: HostRules): void {
-  const { backupStorageType, backupStorageConfig: config } = settings;
-  if (backupStorageType !== "s3" || rules.settings.backupStorageConfig !== undefined) return;
+  const endpoint = settings.backupStorageConfig.endpoint ?? usualEndpoints(settings)[0];
+  if (endpoint !== undefined) checkEndpoint(endpoint, settings, rules);
+}
+
+/** As {@linkcode checkStorageHost}, for the very address that is about to be connected to. */
+export function checkEndpoint(endpoint: string, settings: Settings, rules: HostRules): void {
+  const { backupStorageType } = settings;
+  if (backupStorageType === "local" || rules.settings.backupStorageConfig !== undefined) return;
+  const place = placeOf(endpoint);
+  const usual = usualEndpoints(settings).map((address) => new URL(address).hostname);
+  const isAccount = backupStorageType === "azure" &&
+    /^[a-z0-9]{3,24}\.blob\.core\.windows\.net$/.test(place.host);
+  const isUsualHost = isAccount || usual.includes(place.host);
+  if (rules.allowedHosts === null && isUsualHost && isUsual(place)) return;
+  const kind = backupStorageType === "s3" ? "S3" : backupStorageType;
+  refuse(place, rules, `the ${kind} endpoint ${place.host}:${place.port}`);
+}
+
+/**
+ * Where a kind of storage is when nothing else is said. Supabase has none: the credential itself is sent
+ * there, so somebody has to have named the project.
+ */
+function usualEndpoints({ backupStorageType, backupStorageConfig: config }: Settings): string[] {
   const region = config.region ?? "us-east-1";
-  const amazon = [`s3.${region}.amazonaws.com`, `s3.dualstack.${region}.amazonaws.com`];
-  const place = placeOf(config.endpoint ?? `https://${amazon[0]}`);
-  if (rules.allowedHosts === null && amazon.includes(place.host) && isUsual(place)) return;
-  refuse(place, rules, `the S3 endpoint ${place.host}:${place.port}`);
+  switch (backupStorageType) {
+    case "s3":
+      return [`https://s3.${region}.amazonaws.com`, `https://s3.dualstack.${region}.amazonaws.com`];
+    case "gcs":
+      return ["https://storage.googleapis.com"];
+    case "azure":
+      return config.account === undefined
+        ? []
+        : [`https://${config.account}.blob.core.windows.net`];
+    default:
+      return [];
+  }
 }
 
 /** As {@linkcode checkStorageHost}, for a database whose address is not the environment's. */
@@ -67,7 +97,7 @@ function placeOf(endpoint: string): Place {
   if (!["https:", "http:"].includes(protocol) || username !== "" || password !== "") {
     throw new BackupError(
       "invalid_config",
-      "Cannot use the S3 endpoint: it is no plain web address",
+      "Cannot use the storage endpoint: it is no plain web address",
       {
         hint: "Use https://host or https://host:port.",
       },

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { checkDatabaseHost, checkStorageHost, type HostRules } from "./allowed_hosts.ts";
+import {
+  checkDatabaseHost,
+  checkEndpoint,
+  checkStorageHost,
+  type HostRules,
+} from "./allowed_hosts.ts";
 import { BackupError } from "./errors.ts";
 import { mergeSettings } from "./settings.ts";
 
@@ -75,6 +80,40 @@ Deno.test("checkStorageHost() does not question what the environment itself sets
   const endpoint = "http://10.0.0.1:9000";
   const rules = { ...HOSTED, settings: { backupStorageConfig: { bucket: "b", endpoint } } };
   assert.equal(allows({ endpoint }, rules), true);
+});
+
+Deno.test("checkStorageHost() knows the usual hosts of every kind, and none of Supabase", () => {
+  const check = (backupStorageType: string, config: Record<string, string>, rules = HOSTED) => {
+    const patch = { backupStorageType, backupStorageConfig: { bucket: "b", ...config } };
+    const settings = mergeSettings([{ name: "rows", patch }]);
+    try {
+      checkStorageHost(settings, rules);
+      return true;
+    } catch (error) {
+      assert.ok(error instanceof BackupError && error.code === "invalid_config", String(error));
+      return false;
+    }
+  };
+  assert.equal(check("gcs", {}), true);
+  assert.equal(check("gcs", { endpoint: "https://gcs.example" }), false);
+  assert.equal(check("azure", { account: "mine" }), true);
+  assert.equal(check("azure", { endpoint: "https://mine.blob.core.windows.net" }), true);
+  assert.equal(check("azure", { endpoint: "https://blob.core.windows.net.evil.example" }), false);
+  assert.equal(check("azure", { endpoint: "http://mine.blob.core.windows.net" }), false);
+  assert.equal(check("supabase", { endpoint: "https://other.supabase.co" }), false);
+  const listed = { ...HOSTED, allowedHosts: ["other.supabase.co"] };
+  assert.equal(check("supabase", { endpoint: "https://other.supabase.co" }, listed), true);
+  assert.equal(check("gcs", {}, listed), false, "Google has to be listed as well");
+});
+
+Deno.test("checkEndpoint() looks at what a connection string names", () => {
+  const patch = { backupStorageType: "azure", backupStorageConfig: { bucket: "b" } };
+  const settings = mergeSettings([{ name: "rows", patch }]);
+  checkStorageHost(settings, HOSTED);
+  checkEndpoint("https://mine.blob.core.windows.net", settings, HOSTED);
+  for (const endpoint of ["https://evil.example", "http://169.254.169.254", "http://127.0.0.1:1"]) {
+    assert.throws(() => checkEndpoint(endpoint, settings, HOSTED), BackupError, endpoint);
+  }
 });
 
 Deno.test("checkDatabaseHost() wants the host listed", () => {

@@ -6,21 +6,12 @@
  */
 import { z } from "zod";
 import { BackupError } from "./errors.ts";
-
-/** Where a secret is, never the secret: `env:NAME` or `vault://name`. */
-export const secretReference = z.string().regex(
-  /^(env:[A-Z_][A-Z0-9_]{0,255}|vault:\/\/[A-Za-z0-9_.-]{1,255})$/,
-  "must be a reference: env:NAME or vault://name, never the value itself",
-);
-
-/**
- * A reference to a credential of storage. Its value is sent to the address that the settings name, so a
- * change of settings must not be able to send another secret of the function there.
- */
-const storageCredential = secretReference.regex(
-  /^(env:(BACKUP_STORAGE_|AWS_)|vault:\/\/backup)/,
-  "must be env:BACKUP_STORAGE_…, env:AWS_… or vault://backup…",
-);
+import {
+  secretReference,
+  storageConfigSchema,
+  storageIssues,
+  storageTypeSchema,
+} from "./storage_settings.ts";
 
 /**
  * A reference to the key that seals contents of the Vault. Not one in the Vault itself: a key locked into
@@ -32,21 +23,7 @@ const hours = z.number().positive().max(8784);
 const days = z.number().int().min(1).max(3660);
 const pattern = z.string().min(1).max(130);
 
-/**
- * Where backups are kept. Bucket, region and prefix become part of an address: none of them may hold what
- * would lead it elsewhere.
- */
-export const storageConfigSchema = z.strictObject({
-  bucket: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, "is not a bucket's name")
-    .optional(),
-  region: z.string().regex(/^[a-z0-9-]{1,64}$/, "is not a region's name").optional(),
-  accessKey: storageCredential.optional(),
-  secretKey: storageCredential.optional(),
-  endpoint: z.url().optional(),
-  prefix: z.string().max(200)
-    .regex(/^\/*([A-Za-z0-9_=-][A-Za-z0-9._=-]*(\/+|$))*$/, "is not a path").optional(),
-  path: z.string().min(1).max(1000).optional(),
-});
+export { secretReference };
 
 /** Every setting. */
 export const settingsSchema = z.strictObject({
@@ -65,7 +42,7 @@ export const settingsSchema = z.strictObject({
   configBackupRetention: days,
   secretsBackupRetention: days,
   filesBackupRetention: days,
-  backupStorageType: z.enum(["local", "s3", "gcs", "azure"]),
+  backupStorageType: storageTypeSchema,
   backupStorageConfig: storageConfigSchema,
   enableEncryption: z.boolean(),
   encryptionKey: secretReference.optional(),
@@ -110,6 +87,9 @@ export const settingsSchema = z.strictObject({
       path: ["compressionLevel"],
       message: "gzip has levels 1 to 9",
     });
+  }
+  for (const issue of storageIssues(settings.backupStorageType, settings.backupStorageConfig)) {
+    context.addIssue({ code: "custom", ...issue });
   }
 });
 

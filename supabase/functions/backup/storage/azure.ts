@@ -54,7 +54,9 @@ class AzureStorage implements Storage {
   constructor(options: AzureOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.location = `azure://${options.container}/${options.prefix}`;
+    const { account, endpoint } = options.access;
+    const where = account === null ? `endpoint=${endpoint}` : `account=${account}`;
+    this.location = `azure://${options.container}/${options.prefix}?${where}`;
     this.probe = this.#probeOf();
     if (!options.lock) return;
     this.lock = options.lock;

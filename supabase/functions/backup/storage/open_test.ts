@@ -1,10 +1,18 @@
 import assert from "node:assert/strict";
 import { isCode } from "../../../../tests/support/storage_suite.ts";
+import type { BackupError } from "../core/errors.ts";
 import { openStorage } from "./open.ts";
 
 const CREDENTIALS: Record<string, string> = {
   AWS_ACCESS_KEY_ID: "id",
   AWS_SECRET_ACCESS_KEY: "very-secret",
+  GOOGLE_CREDENTIALS: JSON.stringify({
+    type: "service_account",
+    client_email: "writer@project.example",
+    private_key: "very-secret",
+  }),
+  AZURE_STORAGE_KEY: btoa("very-secret-very-secret"),
+  SUPABASE_STORAGE_KEY: "very-secret",
 };
 const withCredentials = (name: string) => CREDENTIALS[name];
 
@@ -28,12 +36,96 @@ Deno.test("openStorage() refuses addresses that it does not understand", () => {
     "s3://bucket/x?regoin=eu",
     "s3://bucket/x?pathStyle=yes",
     "s3:///x",
+    "s3://bucket/x?storageClass=GLACIER",
+    "s3://bucket/x?lockMode=compliance",
+    "s3://bucket/x?lockMode=governance&lockDays=0",
+    "s3://bucket/x?lockMode=soft&lockDays=1",
+    "s3://bucket/x?legalHold=1",
+    "s3://bucket/x?endpoint=ftp://host",
+    "gs://bucket/x?region=eu",
+    "gs://bucket/x?storageClass=STANDARD_IA",
+    "azure://container/x",
+    "azure://container/x?account=a&storageClass=Archive",
+    "supabase://bucket/x",
+    "supabase://bucket/x?endpoint=https://ref.supabase.co&lockMode=compliance&lockDays=1",
   ];
   for (const url of wrong) {
     assert.throws(() => openStorage(url, withCredentials), isCode("invalid_config"), url);
   }
 });
 
-Deno.test("openStorage() asks for S3 credentials by name", () => {
-  assert.throws(() => openStorage("s3://bucket", () => undefined), /AWS|credentials/);
+Deno.test("openStorage() opens every kind of storage, with its lock", () => {
+  const kept = "lockMode=compliance&lockDays=30&legalHold=true";
+  const lock = { mode: "compliance", days: 30, legalHold: true };
+  const expected: [string, string][] = [
+    [`s3://bucket/a?storageClass=GLACIER_IR&${kept}`, "s3://bucket/a/"],
+    [`gs://bucket/a?storageClass=ARCHIVE&${kept}`, "gs://bucket/a/"],
+    [`azure://box/a?account=mine&storageClass=Cold&${kept}`, "azure://box/a/?account=mine"],
+  ];
+  for (const [url, location] of expected) {
+    const storage = openStorage(url, withCredentials);
+    assert.equal(storage.location, location);
+    assert.deepEqual(storage.lock, lock, url);
+    assert.ok(storage.extendLock, url);
+  }
+  const supabase = openStorage("supabase://b/a?endpoint=https://ref.supabase.co", withCredentials);
+  assert.equal(supabase.location, "supabase://b/a/?endpoint=https://ref.supabase.co");
+  assert.equal(supabase.extendLock, undefined);
+});
+
+Deno.test("openStorage() asks for credentials by name, and never shows them", () => {
+  const kinds: [string, RegExp][] = [
+    ["s3://bucket", /AWS_ACCESS_KEY_ID/],
+    ["gs://bucket", /GOOGLE_CREDENTIALS/],
+    ["azure://container?account=mine", /AZURE_STORAGE_KEY/],
+    ["supabase://bucket?endpoint=https://ref.supabase.co", /SUPABASE_STORAGE_KEY/],
+  ];
+  for (const [url, variable] of kinds) {
+    const asks = (error: BackupError) =>
+      error.code === "invalid_config" && variable.test(error.hint!);
+    assert.throws(() => openStorage(url, () => undefined), asks, url);
+    assert.doesNotMatch(Deno.inspect(openStorage(url, withCredentials)), /very-secret|dmVyeS1z/);
+  }
+});
+
+Deno.test("openStorage() asks whether it may connect, also where a connection string says where", () => {
+  const asked: string[] = [];
+  const allow = (endpoint: string) => void asked.push(endpoint);
+  const open = (url: string, env: Record<string, string>) =>
+    openStorage(url, (name) => env[name], { allow });
+  const key = btoa("very-secret-very-secret");
+  const AZURE_STORAGE_CONNECTION_STRING =
+    `DefaultEndpointsProtocol=https;AccountName=mine;AccountKey=${key};BlobEndpoint=https://evil.example/`;
+  open("azure://container", { AZURE_STORAGE_CONNECTION_STRING });
+  open("azure://container?account=mine", { AZURE_STORAGE_SAS_TOKEN: "?sv=1&sig=x" });
+  open("s3://bucket?endpoint=https://minio.example", CREDENTIALS);
+  assert.deepEqual(asked, [
+    "https://evil.example",
+    "https://mine.blob.core.windows.net",
+    "https://minio.example",
+  ]);
+});
+
+Deno.test("openStorage() says what is wrong with a key of Google or Azure, and quotes nothing", () => {
+  const wrong: [string, Record<string, string>][] = [
+    ["gs://bucket", { GOOGLE_CREDENTIALS: "very-secret" }],
+    ["gs://bucket", { GOOGLE_CREDENTIALS: '{"type": "authorized_user", "x": "very-secret"}' }],
+    ["gs://bucket", { GOOGLE_CREDENTIALS: '{"type": "service_account"}' }],
+    [
+      "gs://bucket",
+      {
+        GOOGLE_CREDENTIALS: CREDENTIALS.GOOGLE_CREDENTIALS!
+          .replace("{", '{"token_uri": "https://evil.example/token",'),
+      },
+    ],
+    ["azure://container?account=mine", { AZURE_STORAGE_KEY: "very-secret" }],
+    ["azure://container", { AZURE_STORAGE_KEY: btoa("very-secret-very-secret") }],
+  ];
+  for (const [url, env] of wrong) {
+    assert.throws(() => openStorage(url, (name) => env[name]), (error: BackupError) => {
+      assert.equal(error.code, "invalid_config", error.message);
+      assert.doesNotMatch(`${error.message} ${error.hint}`, /very-secret|dmVyeS1z|evil/);
+      return true;
+    });
+  }
 });

@@ -45,8 +45,8 @@ class SupabaseStorage implements Storage {
 
   constructor(options: SupabaseOptions) {
     this.#options = options;
-    const { host } = new URL(options.endpoint);
-    this.location = `supabase://${options.bucket}/${options.prefix} at ${host}`;
+    const { bucket, prefix, endpoint } = options;
+    this.location = `supabase://${bucket}/${prefix}?endpoint=${endpoint}`;
     this.probe = {
       overwrite: async (name, body, signal) => {
         // Every upload of this storage is on that condition.

@@ -1,0 +1,134 @@
+/**
+ * The settings of the place where backups are kept, whatever its kind.
+ *
+ * @module
+ */
+import { z } from "zod";
+
+/** Where a secret is, never the secret: `env:NAME` or `vault://name`. */
+export const secretReference = z.string().regex(
+  /^(env:[A-Z_][A-Z0-9_]{0,255}|vault:\/\/[A-Za-z0-9_.-]{1,255})$/,
+  "must be a reference: env:NAME or vault://name, never the value itself",
+);
+
+/**
+ * A reference to a credential of storage. Its value is sent to the address that the settings name, so a
+ * change of settings must not be able to send another secret of the function there.
+ */
+const storageCredential = secretReference.regex(
+  /^(env:(BACKUP_STORAGE_|AWS_)|vault:\/\/backup)/,
+  "must be env:BACKUP_STORAGE_…, env:AWS_… or vault://backup…",
+);
+
+/** Kinds of storage. */
+export const STORAGE_TYPES = ["local", "s3", "gcs", "azure", "supabase"] as const;
+
+/** One of {@linkcode STORAGE_TYPES}. */
+export type StorageType = typeof STORAGE_TYPES[number];
+
+/** Kinds that can lock objects. */
+export const LOCKING_TYPES: readonly StorageType[] = ["s3", "gcs", "azure"];
+
+/**
+ * Classes by kind, as the provider names them. Those whose objects have to be thawed for hours before they
+ * can be read (GLACIER, DEEP_ARCHIVE, Azure's Archive) are none of them: no backup in them can be
+ * verified, and no new one can be compared with it.
+ */
+export const STORAGE_CLASSES: Readonly<Record<StorageType, readonly string[]>> = {
+  local: [],
+  s3: ["STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"],
+  gcs: ["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"],
+  azure: ["Hot", "Cool", "Cold"],
+  supabase: [],
+};
+
+/** Modes of a lock. */
+export const LOCK_MODES = ["governance", "compliance"] as const;
+
+export const storageTypeSchema = z.enum(STORAGE_TYPES, {
+  error: ({ input }) => noneOf(input, STORAGE_TYPES, "BACKUP_STORAGE_TYPE"),
+});
+
+/**
+ * Where backups are kept. Bucket, region, account and prefix become part of an address: none of them may
+ * hold what would lead it elsewhere.
+ */
+export const storageConfigSchema = z.strictObject({
+  bucket: text("BACKUP_STORAGE_BUCKET", /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, "a bucket's name")
+    .optional(),
+  region: text("BACKUP_STORAGE_REGION", /^[a-z0-9-]{1,64}$/, "a region's name, as eu-central-1")
+    .optional(),
+  account: text(
+    "BACKUP_STORAGE_ACCOUNT",
+    /^[a-z0-9]{3,24}$/,
+    "an account's name: 3 to 24 small letters and digits",
+  ).optional(),
+  accessKey: storageCredential.optional(),
+  secretKey: storageCredential.optional(),
+  endpoint: z.url({
+    error: ({ input }) =>
+      `${quote(input)} is not an address as https://host (BACKUP_STORAGE_ENDPOINT)`,
+  }).optional(),
+  prefix: text(
+    "BACKUP_STORAGE_PREFIX",
+    /^(?=.{0,200}$)\/*([A-Za-z0-9_=-][A-Za-z0-9._=-]*(\/+|$))*$/,
+    "a path",
+  ).optional(),
+  path: z.string().min(1).max(1000).optional(),
+  storageClass: z.string().max(64).optional(),
+  objectLock: z.strictObject({
+    mode: z.enum(LOCK_MODES, {
+      error: ({ input }) => noneOf(input, LOCK_MODES, "BACKUP_STORAGE_LOCK_MODE"),
+    }),
+    days: z.number({
+      error: ({ input }) => `${quote(input)} is no number of days (BACKUP_STORAGE_LOCK_DAYS)`,
+    }).int().min(1).max(36_500),
+  }).optional(),
+  legalHold: z.boolean({
+    error: ({ input }) => noneOf(input, ["true", "false"], "BACKUP_STORAGE_LEGAL_HOLD"),
+  }).optional(),
+});
+
+/** See {@linkcode storageConfigSchema}. */
+export type StorageConfig = z.infer<typeof storageConfigSchema>;
+
+/** What a kind of storage cannot do of what its settings ask for. */
+export function storageIssues(
+  type: StorageType,
+  config: StorageConfig,
+): { path: string[]; message: string }[] {
+  const issues: { path: string[]; message: string }[] = [];
+  const refuse = (key: keyof StorageConfig, message: string) =>
+    issues.push({ path: ["backupStorageConfig", key], message });
+  const { storageClass, objectLock, legalHold } = config;
+  const classes = STORAGE_CLASSES[type];
+  if (storageClass !== undefined && !classes.includes(storageClass)) {
+    const some = classes.length === 0
+      ? `${type} storage has no classes (BACKUP_STORAGE_CLASS)`
+      : noneOf(storageClass, classes, "BACKUP_STORAGE_CLASS");
+    const isArchive = /^(GLACIER|DEEP_ARCHIVE|Archive)$/i.test(storageClass) && classes.length > 0;
+    refuse("storageClass", isArchive ? `${some}; its objects could not be read at once` : some);
+  }
+  if (!LOCKING_TYPES.includes(type)) {
+    const message = `${type} storage has no locks; ${LOCKING_TYPES.join(", ")} have`;
+    if (objectLock !== undefined) refuse("objectLock", message);
+    if (legalHold) refuse("legalHold", message);
+  }
+  return issues;
+}
+
+function text(variable: string, form: RegExp, what: string) {
+  const wrong = (input: unknown) => `${quote(input)} is not ${what} (${variable})`;
+  return z.string({ error: ({ input }) => wrong(input) })
+    .regex(form, { error: ({ input }) => wrong(input) });
+}
+
+function noneOf(input: unknown, allowed: readonly string[], variable: string): string {
+  return `${quote(input)} is none of ${allowed.join(", ")} (${variable})`;
+}
+
+/** A value that is no secret, as far as a message has room for it. */
+function quote(input: unknown): string {
+  const shown = typeof input === "string" ? input : JSON.stringify(input) ?? "nothing";
+  return JSON.stringify(shown.length > 60 ? `${shown.slice(0, 60)}…` : shown);
+}
