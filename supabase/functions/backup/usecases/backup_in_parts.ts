@@ -27,7 +27,6 @@ import {
   type SnapshotHolder,
   waiterRemarks,
 } from "../dump/mod.ts";
-import { ROOM_ATTEMPTS } from "../jobs/classify_failure.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import { pinSettings, refuseViewsOfUsers } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
@@ -47,6 +46,7 @@ import {
   type RowCopier,
   splitPayload,
 } from "./copy_rows.ts";
+import { refuseWithoutRoom } from "./refuse_without_room.ts";
 import { outcomeOf } from "./stored_backups.ts";
 
 /** What is saved and how; the same for every worker. Survives JSON. */
@@ -186,7 +186,12 @@ class BackupInParts {
     const { repository, plan } = this.#options;
     const { limits, onDamage } = plan;
     const { held, dump } = await this.#opened(lease, context);
-    refuseTooManyTables(lease, held);
+    refuseWithoutRoom(lease, {
+      doing: `read the definitions of ${held.locked.length} tables`,
+      hint: "Make the backup where no limits end a worker: deno task backup, on any computer. " +
+        "Or save chosen schemas, each in a backup of its own.",
+      details: { tables: held.locked.length },
+    });
     let largeObjects: LargeObjectGroup[] = [];
     const model = await this.#withJoined(held, async (session) => {
       await lockAllJoined(session, held);
@@ -438,26 +443,6 @@ async function unlessAborted<T>(
 /** Whether the tries before say that no worker has room for so much. */
 function wasTooLarge({ attempt, previous }: Lease): boolean {
   return previous === "over_budget" || (previous === "interrupted" && attempt > 2);
-}
-
-/**
- * Definitions are read in one part, which nothing can cut.
- *
- * @throws `over_budget` when worker after worker was ended while it read them
- */
-function refuseTooManyTables({ attempt, previous }: Lease, { locked }: HeldSnapshot): void {
-  if (previous !== "interrupted" || attempt <= ROOM_ATTEMPTS) return;
-  throw new BackupError(
-    "over_budget",
-    `Cannot read the definitions of ${locked.length} tables: ${
-      attempt - 1
-    } workers were ended before they were done`,
-    {
-      hint: "Make the backup where no limits end a worker: deno task backup, on any computer. " +
-        "Or save chosen schemas, each in a backup of its own.",
-      details: { tables: locked.length },
-    },
-  );
 }
 
 /** @throws `insufficient_privilege` naming tables whose rows this role may not read */

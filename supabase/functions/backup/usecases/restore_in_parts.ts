@@ -1,6 +1,7 @@
 /**
  * A restore as a job in parts. Into an empty database every unit is a part, and whoever is free does the
- * next; over a live database, and beside it, all of it is one transaction and therefore one part.
+ * next; over a live database, and beside it, all of it is one transaction and therefore one part. It is
+ * longer than usual, because a restore is told in one place, from the plan to the report.
  *
  * @module
  */
@@ -10,6 +11,7 @@ import type { Entry } from "../core/model.ts";
 import type { DonePart, JobEnd, Json, Lease, NewPart, PartOutcome } from "../core/part.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import type { Session } from "../postgres/session.ts";
+import { refuseWithoutRoom } from "./refuse_without_room.ts";
 import {
   analyze,
   type BackupFacts,
@@ -134,7 +136,7 @@ class RestoreInParts {
   async run(lease: Lease, context: PartContext): Promise<PartOutcome> {
     switch (lease.name) {
       case PLAN:
-        return await this.#plan();
+        return await this.#plan(lease);
       case WHOLE:
         return await this.#whole(context);
       case BORROW:
@@ -172,8 +174,12 @@ class RestoreInParts {
   }
 
   /** Reads both sides; what the target is now decides all that follows. */
-  async #plan(): Promise<PartOutcome> {
+  async #plan(lease: Lease): Promise<PartOutcome> {
     const options = this.#options;
+    refuseWithoutRoom(lease, {
+      doing: `plan the restore of ${options.backupId}`,
+      hint: `Nothing was changed. Run it on any computer: ${this.#commandLine}`,
+    });
     const backup = await readBackupFacts(options.repository, options.backupId);
     const session = await this.#sessions.open();
     try {
@@ -248,6 +254,11 @@ class RestoreInParts {
 
   /** The target's definitions against those of the backup; rows were compared by their own units. */
   async #compare(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    refuseWithoutRoom(lease, {
+      doing: `compare the restore of ${this.#options.backupId} with the backup`,
+      hint: "Everything was restored and its rows were compared. What differs in definitions is " +
+        "listed on any computer by: deno task restore --mode over --dry-run.",
+    });
     const { backup, plan, target } = await this.#facts(context);
     const { failed, skipped, leftOut } = together(await this.#reportsBefore(lease.step, context));
     const known = failed.map(({ identity, message }) => ({ identity, reason: message }));
@@ -382,8 +393,12 @@ class RestoreInParts {
     return found.flat();
   }
 
+  get #commandLine(): string {
+    return this.#options.commandLine ?? "deno task restore";
+  }
+
   #refuseTooLong(plan: RestorePlan): void {
-    const { maxWholeBytes, commandLine } = this.#options;
+    const { maxWholeBytes } = this.#options;
     const bytes = bytesOf(plan);
     if (maxWholeBytes === undefined || bytes <= maxWholeBytes) return;
     const mb = Math.ceil(bytes / 1e6);
@@ -392,7 +407,7 @@ class RestoreInParts {
       `Cannot restore ${plan.backupId} here: ${mb} MB must be one transaction, which takes longer ` +
         "than a hosted function lives",
       {
-        hint: `Nothing was changed. Run it on any computer: ${commandLine ?? "deno task restore"}`,
+        hint: `Nothing was changed. Run it on any computer: ${this.#commandLine}`,
         details: { bytes, maxWholeBytes },
       },
     );
