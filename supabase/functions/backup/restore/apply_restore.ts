@@ -11,7 +11,7 @@ import { analyzedNames, analyzeNames } from "./analyze.ts";
 import { buildSource } from "./build_source.ts";
 import { checkForeignKeys } from "./check_foreign_keys.ts";
 import { compareResult, type Comparison, type Difference } from "./compare_models.ts";
-import { batchGroups, compareGroups, groupLoads } from "./compare_rows.ts";
+import { batchGroups, type ComparedLoads, compareGroups, groupLoads } from "./compare_rows.ts";
 import { EntryIndex, sqlNameOf } from "./entry_index.ts";
 import { Failures } from "./failures.ts";
 import { inParallel, listSource } from "./in_parallel.ts";
@@ -73,11 +73,11 @@ export async function applyRestore(input: ApplyInput): Promise<Applied> {
   await run.phase("drop", () => run.drop());
   await run.phase("definitions", () => run.makeDefinitions());
   await run.phase("rows", () => run.loadRows());
-  await run.phase("indexes, constraints, row comparison", () => run.build());
+  await run.phase("indexes and constraints", () => run.build());
   await run.phase("rights", () => run.grantRights());
   await run.phase("views and event triggers", () => run.finish());
   await run.phase("foreign keys", () => run.checkForeignKeys());
-  const comparison = await run.phase("comparison, statistics", () => run.compare());
+  const comparison = await run.phase("comparison and statistics", () => run.compare());
   if (plan.beside !== null) await run.phase("back", () => moveBack(session, plan.beside!));
   await run.phase("roles back", () => run.leaveRoles());
   await run.phase("last sequences", () => run.setLastSequences());
@@ -104,6 +104,7 @@ class Run {
   rowsLoaded = 0;
   readonly #input: ApplyInput;
   readonly #maker: EntryMaker;
+  #comparisons: (readonly ComparedLoads[])[] = [];
   readonly #differences: Difference[] = [];
   readonly #lastSequences: Entry[] = [];
   #phase = "";
@@ -242,7 +243,7 @@ class Run {
     this.#report();
   }
 
-  /** What stands on the rows, and the proof that they are the backup's. */
+  /** What stands on the rows. */
   async build(): Promise<void> {
     const { plan, entries } = this.#input;
     const later = plan.create.filter((entry) => entry.section === "post-data" && !isLast(entry));
@@ -253,12 +254,15 @@ class Run {
       ),
     );
     const loaded = plan.load.filter((load) => !this.failures.names(load.entry.identity));
-    const comparisons = batchGroups(groupLoads(loaded));
-    const source = buildSource({ entries: later, comparisons, bytes, index });
+    this.#comparisons = batchGroups(groupLoads(loaded));
+    const source = buildSource({
+      ...{ entries: later, bytes, index },
+      comparisons: this.#comparisons,
+    });
     await inParallel(this.#sessions(), source, async (session, work) => {
       this.#stopIfCancelled();
       if (work.kind === "make") await this.#maker.makeOrReport(session, work.entry);
-      else this.#differences.push(...await compareGroups(session, work.groups));
+      else await this.#compareRows(session, work.groups);
     });
   }
 
@@ -299,18 +303,25 @@ class Run {
   }
 
   /**
-   * Reads the target again and compares. Into an empty database statistics are taken meanwhile; elsewhere
-   * the caller takes them when the locks are gone.
+   * Compares the definitions, and the rows of which nobody had the time yet. Into an empty database
+   * statistics are taken meanwhile; elsewhere the caller takes them when the locks are gone.
    */
   async compare(): Promise<Comparison> {
     const { plan, session } = this.#input;
     let comparison: Comparison | undefined;
-    const batches = plan.mode === "empty" ? await analyzedNames(session, plan) : [];
-    const work = listSource<readonly string[] | "models">(["models", ...batches]);
-    await inParallel(this.#sessions(), work, async (each, what) => {
-      if (what === "models") comparison = await this.#compareModels(each);
-      else this.runner.leftOut.push(...await analyzeNames(each, what));
+    const analyzed = plan.mode === "empty" ? await analyzedNames(session, plan) : [];
+    const work: ((each: Session) => Promise<void>)[] = [
+      async (each) => void (comparison = await this.#compareModels(each)),
+      ...this.#comparisons.map((groups) => (each: Session) => this.#compareRows(each, groups)),
+      ...analyzed.map((names) => async (each: Session) =>
+        void this.runner.leftOut.push(...await analyzeNames(each, names))
+      ),
+    ];
+    await inParallel(this.#sessions(), listSource(work), (each, what) => {
+      this.#stopIfCancelled();
+      return what(each);
     });
+    comparison!.differences.push(...this.#differences);
     // Everything is taken back at once; into an empty database there is nothing to take back.
     if (comparison!.differences.length > 0 && plan.mode !== "empty") {
       throw restoreMismatch(plan, {
@@ -329,12 +340,14 @@ class Run {
     const later = this.#lastSequences.map(({ identity }) => ({ identity, reason: "set last" }));
     const { failed, skipped } = this.failures;
     const known = failed.map(({ identity, message }) => ({ identity, reason: message }));
-    const comparison = compareResult(plan, actual, {
+    return compareResult(plan, actual, {
       leftOut: [...this.runner.leftOut, ...later, ...known, ...skipped],
       otherGrantors: !this.#input.role.superuser,
     });
-    comparison.differences.push(...this.#differences);
-    return comparison;
+  }
+
+  async #compareRows(session: Session, groups: readonly ComparedLoads[]): Promise<void> {
+    this.#differences.push(...await compareGroups(session, groups));
   }
 
   /** All sessions where each may commit by itself; one where a transaction holds everything together. */

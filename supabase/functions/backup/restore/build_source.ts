@@ -1,6 +1,6 @@
 /**
  * What may go on at the same time once the rows are there: building indexes, constraints and other
- * post-data entries, and comparing rows.
+ * post-data entries, and comparing rows by whoever would have to wait.
  *
  * @module
  */
@@ -18,8 +18,8 @@ export type BuildWork =
 export interface BuildInput {
   /** In restore order. */
   entries: readonly Entry[];
-  /** Tables whose rows are compared by one query each. */
-  comparisons: readonly (readonly ComparedLoads[])[];
+  /** Tables whose rows are compared by one query each. What was handed out is taken from it. */
+  comparisons: (readonly ComparedLoads[])[];
   /** Bytes of rows by the key of their table. */
   bytes: ReadonlyMap<string, number>;
   index: EntryIndex;
@@ -38,13 +38,13 @@ const LETS_READ: readonly EntryKind[] = ["index", "foreign-key", "trigger", "sta
 /**
  * A source of the work: an entry starts when what it needs is made, and never beside another that locks
  * one of its tables against it; those of the largest tables first, because they take longest. Rows are
- * compared whenever no entry can start. A comparison reads many tables, and a partitioned table is locked
- * with all its partitions, so none runs beside anything that keeps readers out of any table.
+ * compared whenever entries are left and none can start. A comparison reads many tables, and a partitioned
+ * table is locked with all its partitions, so none runs beside anything that keeps readers out of a table.
  */
 export function buildSource(input: BuildInput): WorkSource<BuildWork> {
   const waiting = new Set(tasksOf(input));
   const unmade = new Set(input.entries.map((entry) => entry.key));
-  const comparisons = [...input.comparisons];
+  const { comparisons } = input;
   const making = new Map<Entry, Task>();
   let comparing = 0;
   const start = (task: Task): { item: BuildWork } => {
@@ -59,16 +59,15 @@ export function buildSource(input: BuildInput): WorkSource<BuildWork> {
   return {
     next() {
       for (const task of waiting) if (mayStart(task)) return start(task);
-      if (comparisons.length > 0 && [...making.values()].every(letsRead)) {
+      if (making.size > 0 && comparisons.length > 0 && [...making.values()].every(letsRead)) {
         comparing++;
         return { item: { kind: "compare", groups: comparisons.shift()! } };
       }
-      if (making.size > 0 || comparing > 0) {
-        return waiting.size > 0 || comparisons.length > 0 ? "wait" : "done";
-      }
+      if (waiting.size === 0) return "done";
+      if (making.size > 0 || comparing > 0) return "wait";
       // A loop among what is left: the order of the list decides.
       const [first] = waiting;
-      return first === undefined ? "done" : start(first);
+      return start(first!);
     },
     ended(work) {
       if (work.kind === "compare") {
