@@ -5,8 +5,8 @@
  * @module
  */
 
-/** What is counted: reads of a database socket, and requests to storage. */
-export type WorkKind = "socket" | "storage";
+/** What is counted: reads of a database's socket, what is sent into one, and requests to storage. */
+export type WorkKind = "socket" | "sent" | "storage";
 
 /** How often, and how many bytes. */
 export interface WorkCount {
@@ -16,6 +16,7 @@ export interface WorkCount {
 
 const counts: Record<WorkKind, WorkCount> = {
   socket: { times: 0, bytes: 0 },
+  sent: { times: 0, bytes: 0 },
   storage: { times: 0, bytes: 0 },
 };
 
@@ -27,5 +28,6 @@ export function countWork(kind: WorkKind, bytes: number): void {
 
 /** Everything since the process began. */
 export function workDone(): Readonly<Record<WorkKind, WorkCount>> {
-  return { socket: { ...counts.socket }, storage: { ...counts.storage } };
+  const { socket, sent, storage } = counts;
+  return { socket: { ...socket }, sent: { ...sent }, storage: { ...storage } };
 }

@@ -31,6 +31,8 @@ const TURN_MS = 0.5;
 /** What one piece of work costs at least, in milliseconds. */
 const COST: Record<WorkKind, { each: number; perMegabyte: number }> = {
   socket: { each: 0.15, perMegabyte: 3 },
+  // Rows on their way back, which had to be opened and unpacked before.
+  sent: { each: 0, perMegabyte: 10 },
   storage: { each: 1.5, perMegabyte: 4 },
 };
 

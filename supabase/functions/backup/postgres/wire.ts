@@ -51,6 +51,7 @@ export class Wire {
   /** Writes all bytes. @throws {BackupError} `database_unreachable` when the connection is cut */
   async write(bytes: Uint8Array): Promise<void> {
     if (this.#broken !== undefined) throw this.#broken;
+    countWork("sent", bytes.length);
     try {
       for (let at = 0; at < bytes.length;) at += await this.#socket.write(bytes.subarray(at));
     } catch (cause) {
