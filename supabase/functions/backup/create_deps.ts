@@ -4,7 +4,7 @@
  * @module
  */
 import { readEnvironment } from "./config.ts";
-import { checkStorageHost } from "./core/allowed_hosts.ts";
+import { checkEndpoint, checkStorageHost } from "./core/allowed_hosts.ts";
 import { systemClock } from "./core/clock.ts";
 import type { Environment } from "./core/environment.ts";
 import { BackupError, toBackupError } from "./core/errors.ts";
@@ -29,6 +29,7 @@ import { isStateUnavailable } from "./state/state_error.ts";
 import { countedStorage } from "./storage/counted.ts";
 import { localStorage } from "./storage/local.ts";
 import { openStorage } from "./storage/open.ts";
+import { type Credential, settingsAddress } from "./storage/settings_address.ts";
 import type { Storage } from "./storage/storage.ts";
 import { connector, databaseUrl } from "./usecases/database_access.ts";
 import { definitionOf } from "./usecases/definition_of.ts";
@@ -95,7 +96,10 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
       await Promise.all([jobs.idle(), drive.end(), ...background]);
     },
     schedule: createSchedule(environment, state),
-    project: createProject({ environment, connect: () => connector(databaseUrl(deps))() }),
+    project: createProject({
+      ...{ environment, secret },
+      connect: () => connector(databaseUrl(deps))(),
+    }),
     settings: () => readSettings(environment, state),
     openStorage: (settings) => openSettingsStorage(settings, environment, secret),
     async openRepository(settings, { create = false } = {}) {
@@ -188,40 +192,28 @@ async function openSettingsStorage(
     }
     return countedStorage(localStorage(config.path ?? config.bucket ?? "backups"));
   }
-  if (type !== "s3") {
-    throw new BackupError(
-      "invalid_config",
-      `Cannot use storage ${type}: this release has local and s3`,
-      {
-        hint: "Set BACKUP_STORAGE_TYPE to s3 (any S3-compatible service) or local.",
-      },
-    );
+  const { url, credentials } = settingsAddress(settings);
+  const values: Record<string, string> = {};
+  for (const credential of credentials) {
+    const value = await storageCredential(type, credential, secret);
+    if (value !== null) values[credential.variable] = value;
   }
-  if (config.bucket === undefined) {
-    throw new BackupError("invalid_config", "Cannot use the S3 storage: no bucket is set", {
-      hint: "Set BACKUP_STORAGE_BUCKET.",
-    });
-  }
-  const url = new URL(`s3://${config.bucket}/${config.prefix ?? ""}`);
-  url.searchParams.set("region", config.region ?? "us-east-1");
-  if (config.endpoint !== undefined) url.searchParams.set("endpoint", config.endpoint);
-  const credentials: Record<string, string> = {
-    AWS_ACCESS_KEY_ID: await storageCredential(config.accessKey, "ACCESS_KEY", secret),
-    AWS_SECRET_ACCESS_KEY: await storageCredential(config.secretKey, "SECRET_KEY", secret),
-  };
-  return countedStorage(openStorage(url.href, (name) => credentials[name]));
+  const allow = (endpoint: string) => checkEndpoint(endpoint, settings, environment);
+  return countedStorage(openStorage(url, (name) => values[name], { allow }));
 }
 
+/** Null where the storage can do without and nothing is set. */
 async function storageCredential(
-  reference: string | undefined,
-  variable: string,
+  type: string,
+  { reference, setting, optional = false }: Credential,
   secret: Resolve,
-): Promise<string> {
+): Promise<string | null> {
   const value = reference === undefined ? "" : (await secret(reference)).reveal();
+  if (value === "" && optional) return null;
   if (value !== "" && !/^your-/i.test(value)) return value;
   const why = value === "" ? "is not set" : "is a placeholder";
-  throw new BackupError("invalid_config", `Cannot use the S3 storage: its ${variable} ${why}`, {
-    hint: `supabase secrets set BACKUP_STORAGE_${variable}=…`,
+  throw new BackupError("invalid_config", `Cannot use the ${type} storage: its ${setting} ${why}`, {
+    hint: `supabase secrets set BACKUP_STORAGE_${setting}=…`,
   });
 }
 

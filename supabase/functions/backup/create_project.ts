@@ -7,15 +7,24 @@
 import type { Environment } from "./core/environment.ts";
 import { BackupError } from "./core/errors.ts";
 import type { ItemSource, ItemTarget, ItemType, OpenContent } from "./core/items.ts";
+import type { Secret } from "./core/secret.ts";
+import type { Settings } from "./core/settings.ts";
 import type { Session } from "./postgres/session.ts";
 import {
   configSource,
   configTarget,
   filesSource,
   filesTarget,
+  functionsSource,
+  functionsTarget,
+  type ManagementAccess,
+  managementAccess,
   type ManagementApi,
-  managementApi,
+  openVaultSeal,
+  secretsSource,
+  secretsTarget,
   StorageApi,
+  type VaultSeal,
 } from "./project/mod.ts";
 import type { ProjectAccess } from "./usecases/deps.ts";
 
@@ -24,80 +33,141 @@ export interface CreateProjectOptions {
   environment: Environment;
   /** Opens a session on the service's database. */
   connect: () => Promise<Session>;
+  /** What a reference of the settings stands for. */
+  secret: (reference: string) => Promise<Secret>;
 }
 
 /** Nothing is asked of the project yet. */
 export function createProject(options: CreateProjectOptions): ProjectAccess {
+  let access: ManagementAccess | undefined;
+  // One client for the process: its pace is that of all calls together.
+  const management = () => access ??= managementAccess(options.environment);
   return {
-    source: async (type) => await openSource(type, options),
-    target: async (type, _settings, how) => await openTarget(type, how, options),
+    source: (type, settings) => openSource(type, { ...options, settings, ...management() }),
+    target: (type, settings, how) =>
+      openTarget(type, { ...options, settings, ...management(), ...how }),
   };
 }
 
 /** What is opened, and how its connections are freed. */
 type Opened<T> = T & { leave(): Promise<void> };
 
+/** What opening needs to know. */
+type Opening = CreateProjectOptions & ManagementAccess & { settings: Settings };
+
 const nothing = () => Promise.resolve();
 
 async function openSource(
   type: ItemType,
-  { environment, connect }: CreateProjectOptions,
+  opening: Opening,
 ): Promise<Opened<{ source: ItemSource }>> {
-  const { projectRef, databaseUrl, variable } = environment;
-  const { api, why } = openApi(environment);
+  const { environment, settings, api, projectRef } = opening;
+  const { variable } = environment;
+  const reach = { api, projectRef, ...(api === null ? { withoutApi: opening.withoutApi } : {}) };
   switch (type) {
+    case "function":
+      requireApi(opening, "Edge Functions");
+      return { source: functionsSource(reach), leave: nothing };
     case "config": {
       const source = configSource({
-        ...{ projectRef, api, withoutApi: why },
-        connect: databaseUrl === null ? null : connect,
-        environment: { variable, declared: [] },
-        settingsTables: [],
+        ...reach,
+        connect: databaseOf(opening),
+        environment: { variable, declared: settings.plainVariables },
+        settingsTables: settings.settingsTables,
+      });
+      return { source, leave: nothing };
+    }
+    case "secrets": {
+      const vaultSeal = await openSeal(opening);
+      if (vaultSeal === null) requireApi(opening, "secrets");
+      const source = secretsSource({
+        ...reach,
+        ...{ variable, vaultSeal, connect: databaseOf(opening), references: references(settings) },
       });
       return { source, leave: nothing };
     }
     case "files": {
       const storage = openFiles(environment);
-      const { database, leave } = await openDatabase(environment, connect);
+      const { database, leave } = await openDatabase(opening);
       return { source: filesSource({ api: storage, projectRef, database }), leave };
     }
-    default:
-      throw new BackupError("invalid_config", `Cannot save (${type}): ${why}`);
   }
 }
 
 async function openTarget(
   type: ItemType,
-  { replace, open }: { replace: boolean; open: OpenContent },
-  { environment, connect }: CreateProjectOptions,
+  opening: Opening & { replace: boolean; open: OpenContent },
 ): Promise<Opened<{ target: ItemTarget }>> {
-  const { api, why } = openApi(environment);
+  const { environment, api, replace, open } = opening;
   switch (type) {
-    case "config": {
-      const database = environment.databaseUrl === null ? null : connect;
-      return { target: configTarget({ api, connect: database, open }), leave: nothing };
+    case "function": {
+      const target = functionsTarget({
+        api: requireApi(opening, "Edge Functions"),
+        ownSlug: ownSlug(environment),
+      });
+      return { target, leave: nothing };
+    }
+    case "config":
+      return { target: configTarget({ api, connect: databaseOf(opening), open }), leave: nothing };
+    case "secrets": {
+      const vaultSeal = await openSeal(opening);
+      const connect = databaseOf(opening);
+      return { target: secretsTarget({ api, connect, vaultSeal, open }), leave: nothing };
     }
     case "files": {
       const storage = openFiles(environment);
-      const { database, leave } = await openDatabase(environment, connect);
+      const { database, leave } = await openDatabase(opening);
       const target = filesTarget({
         ...{ api: storage, database, ownersAndTimes: database !== null },
         onExisting: replace ? "replace" : "skip",
       });
       return { target, leave };
     }
-    default:
-      throw new BackupError("invalid_config", `Cannot restore (${type}): ${why}`);
   }
 }
 
-/** A session that the first use opens; null when the environment knows no database. */
-async function openDatabase(
-  { databaseUrl }: Environment,
-  connect: () => Promise<Session>,
-): Promise<{ database: Session | null; leave(): Promise<void> }> {
-  if (databaseUrl === null) return { database: null, leave: nothing };
-  const database = await connect();
-  return { database, leave: () => database.close() };
+/** @throws `invalid_config` without a token or a project */
+function requireApi(access: ManagementAccess, what: string): ManagementApi {
+  if (access.api !== null) return access.api;
+  throw new BackupError("invalid_config", `Cannot reach ${what}: ${access.withoutApi}`, {
+    hint: "Make an access token in the account's settings on supabase.com, then " +
+      "supabase secrets set BACKUP_MANAGEMENT_TOKEN=….",
+  });
+}
+
+/** The name under which the platform serves this function; null elsewhere. */
+function ownSlug({ functionUrl }: Environment): string | null {
+  return /\/functions\/v1\/([^/]+)$/.exec(functionUrl ?? "")?.[1] ?? null;
+}
+
+/** References to secrets that the settings hold, by the setting. */
+function references(settings: Settings): Record<string, string> {
+  const { accessKey, secretKey } = settings.backupStorageConfig;
+  const { encryptionKey, vaultKey } = settings;
+  const all = { encryptionKey, vaultKey, "backupStorageConfig.accessKey": accessKey };
+  const entries = Object.entries({ ...all, "backupStorageConfig.secretKey": secretKey });
+  return Object.fromEntries(
+    entries.filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+  );
+}
+
+/** What seals contents of the Vault; null where they are not to be saved. */
+async function openSeal({ settings, secret }: Opening): Promise<VaultSeal | null> {
+  const { vaultKey, encryptionKey, enableEncryption } = settings;
+  if (vaultKey === undefined) return null;
+  const isSealed = enableEncryption && encryptionKey !== undefined;
+  const repositoryKey = isSealed ? await secret(encryptionKey) : null;
+  return await openVaultSeal(await secret(vaultKey), { repositoryKey });
+}
+
+function databaseOf({ environment, connect }: Opening): (() => Promise<Session>) | null {
+  return environment.databaseUrl === null ? null : connect;
+}
+
+/** A session on the service's database; null when the environment knows none. */
+async function openDatabase(opening: Opening): Promise<Opened<{ database: Session | null }>> {
+  const database = await databaseOf(opening)?.() ?? null;
+  return { database, leave: async () => await database?.close() };
 }
 
 /** @throws `invalid_config` without an address or a key of Storage */
@@ -111,22 +181,4 @@ function openFiles({ secretKeys, serviceRoleKey, variable }: Environment): Stora
   throw new BackupError("invalid_config", `Cannot reach Storage: ${missing} is not set`, {
     hint: "The platform sets it for its functions; elsewhere set it to the project's.",
   });
-}
-
-/** The Management API; null without a token or a project, and why. */
-function openApi(
-  { management, projectRef }: Environment,
-): { api: ManagementApi | null; why: string } {
-  if (projectRef === null) {
-    return { api: null, why: "no project is known: set SUPABASE_URL or BACKUP_PROJECT_REF" };
-  }
-  if (management.token === null) {
-    return {
-      api: null,
-      why: "BACKUP_MANAGEMENT_TOKEN is not set: make an access token in the account's settings, " +
-        "then supabase secrets set BACKUP_MANAGEMENT_TOKEN=…",
-    };
-  }
-  const { url, token } = management;
-  return { api: managementApi({ baseUrl: url, projectRef, token }), why: "" };
 }

@@ -1,7 +1,7 @@
 /** @module */
 import { z } from "zod";
 import { JOB_TYPES } from "../core/job.ts";
-import { secretReference } from "../core/settings.ts";
+import { secretReference } from "../core/storage_settings.ts";
 import { startItemRestore } from "../usecases/start_item_restore.ts";
 import { startRestore } from "../usecases/start_restore.ts";
 import { TEST_BACKUP } from "../usecases/start_test_restore.ts";
@@ -53,7 +53,7 @@ export const restore = defineLongAction({
     onExisting: z.enum(["replace", "skip"]).optional()
       .describe("What becomes of functions, settings and files that are there and differ."),
     acceptHazards: z.array(z.string().min(1).max(1100)).max(50).default([]).describe(
-      "Names of a plan's hazards; for items, the keys of the items that have them.",
+      "Names of a plan's hazards; for items, keys of the items that have them, or bucket/.",
     ),
     skipSafetyBackup: z.boolean().default(false),
     includeAuthSessions: z.boolean().default(false),

@@ -29,7 +29,7 @@ export interface RestoreItemsOptions {
   repository: Repository;
   /** Keys, or beginnings of keys that end with `/`; none means everything. */
   only: readonly string[];
-  /** Keys of items whose hazards are accepted. */
+  /** Keys of items whose hazards are accepted, or beginnings of keys as in `only`. */
   acceptHazards: readonly string[];
   /** Plans and changes nothing. */
   dryRun: boolean;
@@ -145,7 +145,8 @@ class RestoreItems {
   #refuseHazards(steps: readonly ItemStep[]): void {
     const { acceptHazards } = this.#options;
     const hazards = steps.filter(({ key, hazards }) =>
-      hazards !== undefined && hazards.length > 0 && !acceptHazards.includes(key)
+      hazards !== undefined && hazards.length > 0 &&
+      !acceptHazards.some((accepted) => isChosen(key, accepted))
     );
     if (hazards.length === 0) return;
     const keys = hazards.map(({ key }) => key);

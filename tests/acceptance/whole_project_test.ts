@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import { startService } from "../../scripts/start_service.ts";
+import { toBase64, utf8 } from "../../supabase/functions/backup/core/bytes.ts";
+import {
+  CONTRACT_REF,
+  CONTRACT_TOKEN,
+  type ManagementContract,
+  startManagementContract,
+} from "../support/management_contract.ts";
+import { type Answer, call } from "../support/service.ts";
+import { StorageServer } from "../support/storage_server.ts";
+
+/** A project with database, Storage and Management API, and the function over it. */
+interface WholeProject extends AsyncDisposable {
+  files: StorageServer;
+  management: ManagementContract;
+  service: ReturnType<typeof startService>;
+}
+
+async function startWholeProject(variables: Record<string, string> = {}): Promise<WholeProject> {
+  const files = await StorageServer.start("whole");
+  const management = startManagementContract();
+  const folder = await Deno.makeTempDir({ prefix: "supabase-backup-whole-" });
+  const service = startService({
+    SUPABASE_DB_URL: files.databaseUrl,
+    SUPABASE_URL: files.url,
+    SUPABASE_SECRET_KEYS: JSON.stringify({ default: files.key }),
+    BACKUP_PROJECT_REF: CONTRACT_REF,
+    BACKUP_MANAGEMENT_URL: management.url,
+    BACKUP_MANAGEMENT_TOKEN: CONTRACT_TOKEN,
+    BACKUP_STORAGE_TYPE: "local",
+    BACKUP_STORAGE_PATH: folder,
+    BACKUP_ENCRYPTION_KEY: toBase64(crypto.getRandomValues(new Uint8Array(32))),
+    ...variables,
+  });
+  return {
+    ...{ files, management, service },
+    async [Symbol.asyncDispose]() {
+      await service.stop();
+      await management.close();
+      await files[Symbol.asyncDispose]();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+const ask = ({ service, files }: WholeProject, query: string) =>
+  call(service, query, { key: files.key });
+
+const tell = ({ service, files }: WholeProject, query: string, body: unknown = {}) =>
+  call(service, query, { method: "POST", body, key: files.key });
+
+/** Waits for the end of all jobs of a recovery point. */
+async function point(project: WholeProject, pointId: string): Promise<Answer["body"]> {
+  for (let tries = 0; tries < 300; tries++) {
+    const { body } = await ask(project, "recovery-points");
+    const found = body.data?.points.find((each: { pointId: string }) => each.pointId === pointId);
+    if (found !== undefined) return found;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`${pointId} never came to its end`);
+}
+
+Deno.test("a whole project is saved as one recovery point and each part of it comes back", async () => {
+  await using project = await startWholeProject();
+  const { files, management } = project;
+  await files.addBucket("avatars", { public: true });
+  await files.put("avatars", "a/1.png", "one", { mimetype: "image/png" });
+  await files.put("avatars", "b/2.png", "two", { userMetadata: { by: "me" } });
+  await files.session.execute(
+    "create table public.notes as select i as id, 'note ' || i as body from generate_series(1, 50) i",
+  );
+  management.resources.config.auth.site_url = "https://shop.example";
+  management.resources.secrets.secrets.set("STRIPE_KEY", "sk_live_1");
+  await deploy(management, "export default 'good';");
+  assert.equal((await tell(project, "init")).status, 200);
+
+  const { status, body } = await tell(project, "backup-all", { reason: "before the move" });
+  assert.equal(status, 202, JSON.stringify(body));
+  const made = await point(project, body.data.recoveryPointId);
+  const by = new Map<string, { type: string; status: string; backupId: string }>(
+    made.components.map((each: { type: string }) => [each.type, each]),
+  );
+  assert.equal(made.reason, "before the move");
+  for (const type of ["database", "files", "config", "function", "secrets"]) {
+    assert.equal(by.get(type)!.status, "completed", JSON.stringify(by.get(type)));
+  }
+  assert.equal(made.status, "completed");
+  assert.match(made.consistency.join("\n"), /The database.* is of one moment/);
+  assert.match(made.consistency.join("\n"), /Files were read one after the other/);
+
+  // Somebody deletes an object, replaces another, and changes the settings.
+  const deleted = await fetch(`${files.url}/object/avatars`, {
+    method: "DELETE",
+    headers: { authorization: `Bearer ${files.key}`, "content-type": "application/json" },
+    body: JSON.stringify({ prefixes: ["a/1.png"] }),
+  });
+  assert.equal(deleted.status, 200, await deleted.text());
+  await files.put("avatars", "b/2.png", "damaged");
+  await deploy(management, "export default 'evil';");
+  management.resources.config.auth.site_url = "https://evil.example";
+
+  const plan = await tell(project, "restore&wait=60", {
+    backupId: by.get("config")!.backupId,
+    type: "config",
+    items: ["auth"],
+    dryRun: true,
+  });
+  assert.equal(plan.status, 200, JSON.stringify(plan.body));
+  assert.match(JSON.stringify(plan.body.data.result.steps), /evil\.example/);
+  assert.equal(management.resources.config.auth.site_url, "https://evil.example");
+
+  const config = await tell(project, "restore&wait=60", {
+    ...{
+      backupId: by.get("config")!.backupId,
+      type: "config",
+      items: ["auth"],
+      skipSafetyBackup: true,
+    },
+  });
+  assert.equal(config.status, 200, JSON.stringify(config.body));
+  assert.equal(management.resources.config.auth.site_url, "https://shop.example");
+
+  const code = await tell(project, "restore&wait=60", { backupId: "latest", type: "function" });
+  assert.equal(code.status, 200, JSON.stringify(code.body));
+  assert.match(code.body.data.result.safetyBackupId, /^safety_.*_function_/);
+  const deployed = management.resources.functions.deployedWith("hello").files;
+  assert.deepEqual(deployed, { "index.ts": toBase64(utf8("export default 'good';")) });
+
+  management.resources.secrets.secrets.set("STRIPE_KEY", "sk_live_2");
+  const secrets = await tell(project, "restore&wait=60", { backupId: "latest", type: "secrets" });
+  assert.equal(secrets.status, 200, JSON.stringify(secrets.body));
+  assert.match(JSON.stringify(secrets.body.data.result.byHand), /STRIPE_KEY/);
+  assert.doesNotMatch(JSON.stringify(secrets.body), /sk_live/);
+
+  const over = { backupId: "latest", type: "files" };
+  const refused = await tell(project, "restore&wait=60", over);
+  assert.equal(refused.body.error.code, "restore_refused");
+  assert.deepEqual(refused.body.error.details.hazards.map((each: { key: string }) => each.key), [
+    "avatars/b/2.png",
+  ]);
+  const restored = await tell(project, "restore&wait=60", { ...over, acceptHazards: ["avatars/"] });
+  assert.equal(restored.status, 200, JSON.stringify(restored.body));
+  const api = files.api();
+  const signal = new AbortController().signal;
+  for (const [name, content] of [["a/1.png", "one"], ["b/2.png", "two"]] as const) {
+    const download = await api.download({ bucket: "avatars", name }, { signal });
+    assert.equal(await new Response(ReadableStream.from(download!.body)).text(), content);
+  }
+});
+
+/** Deploys a function as the Supabase CLI does. */
+async function deploy(management: ManagementContract, source: string): Promise<void> {
+  const form = new FormData();
+  const metadata = { entrypoint_path: "index.ts", name: "hello", verify_jwt: true };
+  form.append("metadata", JSON.stringify(metadata));
+  form.append("file", new File([source], "index.ts"), "index.ts");
+  const response = await fetch(
+    `${management.url}/v1/projects/${CONTRACT_REF}/functions/deploy?slug=hello`,
+    { method: "POST", headers: { authorization: `Bearer ${CONTRACT_TOKEN}` }, body: form },
+  );
+  assert.equal(response.status, 201, await response.text());
+}
+
+Deno.test("what a restore of items does not know is refused by name", async () => {
+  await using project = await startWholeProject();
+  await files(project);
+  const refusals: [Record<string, unknown>, string][] = [
+    [{ type: "files", tables: ["public.t"] }, "tables"],
+    [{ type: "files", mode: "over" }, "mode"],
+    [{ type: "database", items: ["avatars/"] }, "items"],
+    [{ type: "config", backupId: "test_backup" }, "backupId"],
+    [{ type: "everything" }, "type"],
+  ];
+  for (const [body, path] of refusals) {
+    const answer = await tell(project, "restore", { backupId: "latest", ...body });
+    assert.equal(answer.status, 400, JSON.stringify(answer.body));
+    const issues = answer.body.error.details.issues as { path: string }[];
+    assert.ok(issues.some((issue) => issue.path === path), JSON.stringify(issues));
+  }
+  const missing = await tell(project, "restore", { backupId: "latest", type: "config" });
+  assert.equal(missing.status, 404, JSON.stringify(missing.body));
+});
+
+Deno.test("a part that cannot be saved leaves the others standing and the point partial", async () => {
+  await using project = await startWholeProject({ BACKUP_MANAGEMENT_TOKEN: "" });
+  await files(project);
+  project.files.faults.push({
+    request: /^GET \/bucket/,
+    times: 1000,
+    answer: { status: 403, body: '{"statusCode":"403","error":"Unauthorized","message":"no"}' },
+  });
+  await tell(project, "init");
+  const { body } = await tell(project, "backup-all");
+  const made = await point(project, body.data.recoveryPointId);
+  const status = Object.fromEntries(
+    made.components.map((each: { type: string; status: string }) => [each.type, each.status]),
+  );
+  assert.equal(made.status, "partial");
+  assert.equal(status.database, "completed");
+  assert.equal(status.files, "failed");
+  assert.equal(status.function, "skipped");
+  assert.match(JSON.stringify(body.data.skipped), /BACKUP_MANAGEMENT_TOKEN/);
+});
+
+async function files({ files }: WholeProject): Promise<void> {
+  await files.addBucket("avatars");
+  await files.put("avatars", "1.png", "one");
+}
