@@ -1,6 +1,6 @@
 /**
- * Shows how much memory a backup, an export and a restore of one huge value need, each a process of its
- * own: `deno run -A scripts/bench/memory.ts [megabytes of text] [megabytes of bytea]`, else 200 and 900.
+ * Shows how much memory a backup, a restore, exports and imports of one huge value need, each a process of
+ * its own: `deno run -A scripts/bench/memory.ts [megabytes of text] [megabytes of bytea]`, else 200 and 900.
  *
  * @module
  */
@@ -88,12 +88,14 @@ async function main(): Promise<void> {
       const restore = await measure("scripts/restore.ts", [...repository, ...to, ...one]);
       print(`restore ${title}`, restore, help.peak);
       if (name === "bytea" && megabytes > 500) continue; // no server loads it as text
-      const output = ["--output", join(folder, "export.sql")];
-      print(
-        `export ${title}`,
-        await measure("scripts/export.ts", [...repository, ...output]),
-        help.peak,
-      );
+      const file = join(folder, "export");
+      const output = ["--output", file, "--force"];
+      const exported = await measure("scripts/export.ts", [...repository, ...output]);
+      print(`export ${title}`, exported, help.peak);
+      const live = ["--from", server.url(`${name}_source`), "--format", "json", ...output];
+      print(`live, JSON ${title}`, await measure("scripts/export.ts", live), help.peak);
+      const input = ["--input", file, "--mode", "replace"];
+      print(`import ${title}`, await measure("scripts/import.ts", [...to, ...input]), help.peak);
     }
   } finally {
     await Deno.remove(folder, { recursive: true });
