@@ -23,7 +23,7 @@ const FLOORS: readonly (readonly string[])[] = [
 /** Read by anyone above the ground floor's neighbours: the environment belongs to the roof. */
 const ROOF_FILES = ["config"];
 
-/** Folders that others enter by `mod.ts` only. */
+/** Folders that others enter by `mod.ts` only, theirs or that of a folder in them. */
 const DOORS = ["dump", "restore", "repository", "project"];
 
 const FUNCTION = "supabase/functions/backup";
@@ -53,7 +53,7 @@ export function findViolations(files: readonly SourceFile[]): string[] {
       else if (to.floor === from.floor && from.floor > 0) {
         problems.push(`${file.path}: imports its neighbour ${target}`);
       }
-      if (DOORS.includes(to.folder) && from.floor > 0 && !target.endsWith(`/${to.folder}/mod.ts`)) {
+      if (DOORS.includes(to.folder) && from.floor > 0 && !target.endsWith("/mod.ts")) {
         problems.push(`${file.path}: enters ${to.folder} beside its door, ${target}`);
       }
     }

@@ -6,7 +6,7 @@
 import { BackupError } from "../supabase/functions/backup/core/errors.ts";
 import { Secret } from "../supabase/functions/backup/core/secret.ts";
 import { connect } from "../supabase/functions/backup/postgres/connect.ts";
-import { IMPORT_MODES, type ImportFile } from "../supabase/functions/backup/restore/mod.ts";
+import { IMPORT_MODES, type ImportFile } from "../supabase/functions/backup/restore/import/mod.ts";
 import {
   importDatabase,
   type ImportReport,

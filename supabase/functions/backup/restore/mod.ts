@@ -46,21 +46,3 @@ export { runUnit } from "./run_unit.ts";
 export { readTargetFacts } from "./read_target.ts";
 export { type PlanSummary, summarizePlan } from "./summarize_plan.ts";
 export { together, type UnitReport } from "./unit_report.ts";
-export {
-  deferForeignKeys,
-  emptyTables,
-  lockForImport,
-  moveSequences,
-  silenceTriggers,
-} from "./import/around_import.ts";
-export { createTable, finishTable } from "./import/create_table.ts";
-export type { ImportFile } from "./import/export_bytes.ts";
-export { type ExportReader, type ExportSection, openExport } from "./import/export_reader.ts";
-export {
-  IMPORT_MODES,
-  type ImportedTable,
-  type ImportMode,
-  importTable,
-  located,
-} from "./import/import_table.ts";
-export { hasRelation, matchTable, type TargetTable } from "./import/match_tables.ts";

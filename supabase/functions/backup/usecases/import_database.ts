@@ -27,7 +27,7 @@ import {
   openExport,
   silenceTriggers,
   type TargetTable,
-} from "../restore/mod.ts";
+} from "../restore/import/mod.ts";
 import { runScript } from "./import_script.ts";
 
 /** What to import and how. */

@@ -15,7 +15,7 @@ import {
   located,
   matchTable,
   type TargetTable,
-} from "../restore/mod.ts";
+} from "../restore/import/mod.ts";
 import type { ImportReport } from "./import_database.ts";
 
 /** What {@linkcode runScript} needs besides. */
