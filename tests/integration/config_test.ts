@@ -181,13 +181,18 @@ Deno.test("into another project: secrets are supplied by hand, and what needs th
     {
       field: "external_google_enabled",
       why: "it waits for external_google_secret, which the target lacks",
+      to: true,
     },
     {
       field: "hook_send_email_enabled",
       why: "it waits for hook_send_email_secrets, which the target lacks",
+      to: true,
     },
   ]);
-  step(steps, "custom-hostname", "by-hand");
+  assert.match(
+    step(steps, "custom-hostname", "by-hand").title,
+    /custom_hostname \(api\.shop\.example\).*supabase domains create/,
+  );
   step(steps, "addons", "by-hand");
 
   const results = await applyAll(into, { backup: saved, steps });
@@ -340,11 +345,15 @@ Deno.test("without a token, and with one that is expired, the environment is sav
   assert.match(facts.skipped[0]?.reason ?? "", /no token for the Management API is set/);
   assert.deepEqual((await saveAll(without)).items.map(({ key }) => key), ["environment"]);
 
-  contract.fail("v1-get-project", { status: 401 }, { times: 2 });
+  contract.fail("v1-get-project", { status: 401 });
   const expired = configSource({ ...options, api: contract.api() });
   const { missing } = await expired.describe(never);
   assert.equal(missing[0]?.failure.code, "management_unauthorized");
   assert.deepEqual((await saveAll(expired)).items.map(({ key }) => key), ["environment"]);
+
+  contract.fail("v1-get-project", { status: 404 });
+  const unknown = await configSource({ ...options, api: contract.api() }).describe(never);
+  assert.equal(unknown.missing[0]?.failure.code, "management_not_found");
 });
 
 Deno.test("a plan of a target that refuses one section goes on, and one whose token is refused does not", async () => {

@@ -181,6 +181,30 @@ Deno.test("digests of another project are compared only where they are made of t
   }
 });
 
+Deno.test("a plan goes on without the parts that the target's token may not see", async () => {
+  await using contract = startManagementContract();
+  contract.resources.secrets.secrets.set("ONE", "value");
+  const saved = await saveAll(source(contract));
+  contract.permissions = new Set(["edge_functions_secrets_read"]);
+  const steps = await planAll(target(saved, { api: contract.api() }), saved);
+  const titles = Object.fromEntries(steps.map(({ key, title }) => [key, title]));
+  assert.equal(titles["function/ONE"], "ONE has the saved value");
+  for (const key of ["api-key/secret/default", "legacy-keys"]) {
+    assert.match(titles[key] ?? "", /cannot be compared: .*the token is not allowed this/, key);
+  }
+});
+
+Deno.test("an API without the switch of legacy keys makes no backup and no plan incomplete", async () => {
+  await using contract = startManagementContract();
+  const before = await saveAll(source(contract));
+  contract.resources.secrets.hasLegacySwitch = false;
+  const now = source(contract);
+  assert.deepEqual((await now.describe(never)).missing, []);
+  assert.ok((await saveAll(now)).items.every(({ key }) => key !== "legacy-keys"));
+  const steps = await planAll(target(before, { api: contract.api() }), before);
+  assert.equal(steps.find(({ key }) => key === "legacy-keys")?.action, "keep");
+});
+
 Deno.test("parts that the token may not see are told of, and the others are saved", async () => {
   await using contract = startManagementContract();
   contract.resources.secrets.secrets.set("ONE", "value");

@@ -11,6 +11,8 @@ import type { ConfigSection, FieldChange, FieldValues } from "./config_section.t
 export interface ByHandField {
   field: string;
   why: string;
+  /** The saved value; absent where it is a secret. */
+  to?: Json;
 }
 
 /** See the module. */
@@ -36,7 +38,7 @@ export function compareSections(
   if (saved.absent !== null) return { changes: [], wanted: {}, byHand: [], hazards: [] };
   if (current.absent !== null) {
     const why = `the target does not have it: ${current.absent}`;
-    const byHand = Object.keys(saved.values).map((field) => ({ field, why }));
+    const byHand = Object.entries(saved.values).map(([field, to]) => ({ field, why, to }));
     return { changes: [], wanted: {}, byHand, hazards: [] };
   }
   const fitted = section.fit?.(saved.values, current.values) ?? saved.values;
@@ -48,7 +50,7 @@ export function compareSections(
     const known = section.write.form === "whole" || fitted[field] !== undefined;
     const held = secrets.held.get(field);
     const settled = isSame(from, to) || !known;
-    if (!settled && held !== undefined && isOn(to)) byHand.push({ field, why: held });
+    if (!settled && held !== undefined && isOn(to)) byHand.push({ field, why: held, to });
     else if (!settled && to === null && section.write.form === "changed" && !section.write.nulls) {
       byHand.push({ field, why: "the platform's default, which can be set only in the dashboard" });
     } else if (!settled) changes.push({ field, from, to });
@@ -93,7 +95,9 @@ function compareReadOnly(
   if (section.byHand === undefined || saved.absent !== null) return [];
   return Object.entries(saved.readOnly)
     .filter(([field, value]) => !isSame(value, current.readOnly[field]))
-    .map(([field]) => ({ field, why: section.readOnly?.[field] ?? "the API only tells it" }));
+    .map(([field, to]) => {
+      return { field, why: section.readOnly?.[field] ?? "the API only tells it", to };
+    });
 }
 
 function unknownFields(
@@ -101,7 +105,7 @@ function unknownFields(
 ): ByHandField[] {
   return Object.entries(saved.unknown)
     .filter(([field, value]) => !isSame(value, current.unknown[field]))
-    .map(([field]) => ({ field, why: "this release does not know the field" }));
+    .map(([field, to]) => ({ field, why: "this release does not know the field", to }));
 }
 
 /** Addresses that lead back to the saved project, when another one is restored. */
@@ -121,15 +125,36 @@ const SHOWN = 120;
 
 /** The difference for people and programs, without what must not be shown. */
 export function showDifference(section: ConfigSection, difference: SectionDifference): Json {
-  const unshown = (field: string) => section.unshown?.includes(field) ?? false;
   return {
-    changes: difference.changes.map(({ field, from, to }) =>
-      unshown(field)
-        ? { field, from: from === null ? null : "***", to: to === null ? null : "***" }
-        : { field, from: shorten(from), to: shorten(to) }
+    changes: difference.changes.map(({ field, from, to }) => ({
+      field,
+      from: showValue(section, { field, value: from }),
+      to: showValue(section, { field, value: to }),
+    })),
+    byHand: difference.byHand.map(({ field, why, to }) =>
+      to === undefined
+        ? { field, why }
+        : { field, why, to: showValue(section, { field, value: to }) }
     ),
-    byHand: difference.byHand.map(({ field, why }) => ({ field, why })),
   };
+}
+
+/** What a person reads of the fields to see to: names, with the saved values where these are short. */
+export function nameByHand(section: ConfigSection, byHand: readonly ByHandField[]): string[] {
+  return byHand.map(({ field, to }) => {
+    const shown = to === undefined ? null : showValue(section, { field, value: to });
+    const isShort = typeof shown === "string" && shown !== "" && shown.length <= 60 ||
+      typeof shown === "number" || typeof shown === "boolean";
+    return isShort ? `${field} (${shown})` : field;
+  });
+}
+
+function showValue(
+  section: ConfigSection,
+  { field, value }: { field: string; value: Json },
+): Json {
+  if (value === null || !section.unshown?.includes(field)) return shorten(value);
+  return "***";
 }
 
 /** An address may carry a name and a password before its host. */

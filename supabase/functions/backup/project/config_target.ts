@@ -14,7 +14,7 @@ import type {
 } from "../core/items.ts";
 import { applyList, compareLists, showLists } from "./apply_list.ts";
 import { applySection } from "./apply_section.ts";
-import { compareSections, showDifference } from "./config_difference.ts";
+import { compareSections, nameByHand, showDifference } from "./config_difference.ts";
 import type { SectionDocument } from "./config_document.ts";
 import { CONFIG_LISTS, type ConfigList } from "./config_lists.ts";
 import type { ConfigSection } from "./config_section.ts";
@@ -142,7 +142,7 @@ async function planSection(
     steps.push({
       key,
       action: "by-hand",
-      title: `supply by hand for ${title}: ${names(byHand.map(({ field }) => field))}${how}`,
+      title: `supply by hand for ${title}: ${names(nameByHand(section, byHand))}${how}`,
       difference: shown,
     });
   }

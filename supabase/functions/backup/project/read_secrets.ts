@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { toBackupError } from "../core/errors.ts";
 import type { ManagementApi } from "./management_api.ts";
 
 /** A variable of the project's functions. */
@@ -103,13 +104,26 @@ function toListedKey(key: z.infer<typeof KEY>): ListedKey {
   };
 }
 
-/** Whether keys that are JWTs are accepted. @throws the `management_*` codes */
-export async function readLegacyKeys(api: ManagementApi, signal: AbortSignal): Promise<boolean> {
-  const { enabled } = await api.get(`${API_KEYS_PATH}/legacy`, {
-    to: "see whether legacy keys are accepted",
-    permission: "api_gateway_keys_read",
-    answer: z.object({ enabled: z.boolean() }),
-    signal,
-  });
-  return enabled;
+/**
+ * Whether keys that are JWTs are accepted; null where the API has no such switch, which its document
+ * announces to remove.
+ *
+ * @throws the `management_*` codes
+ */
+export async function readLegacyKeys(
+  api: ManagementApi,
+  signal: AbortSignal,
+): Promise<boolean | null> {
+  try {
+    const { enabled } = await api.get(`${API_KEYS_PATH}/legacy`, {
+      to: "see whether legacy keys are accepted",
+      permission: "api_gateway_keys_read",
+      answer: z.object({ enabled: z.boolean() }),
+      signal,
+    });
+    return enabled;
+  } catch (error) {
+    if (toBackupError(error).code === "management_not_found") return null;
+    throw error;
+  }
 }

@@ -23,16 +23,17 @@ export interface RotationResult {
  * Switches off the keys that are JWTs. Refused while the project has no keys of the new kind: nothing could
  * reach it any more.
  *
- * @throws `conflict` when new keys are missing; `management_not_found` when the API has no such switch any
- * more; the `management_*` codes
+ * @throws `conflict` when new keys are missing; the `management_*` codes
  */
 export async function disableLegacyKeys(
   api: ManagementApi,
   signal: AbortSignal,
 ): Promise<RotationResult> {
-  if (!await readLegacyKeys(api, signal)) {
-    return { outcome: "already", said: "legacy keys were switched off before" };
+  const accepted = await readLegacyKeys(api, signal);
+  if (accepted === null) {
+    return { outcome: "already", said: "the API has no switch for legacy keys any more" };
   }
+  if (!accepted) return { outcome: "already", said: "legacy keys were switched off before" };
   const types = new Set((await listApiKeys(api, signal)).map(({ type }) => type));
   const lacking = (["publishable", "secret"] as const).filter((type) => !types.has(type));
   if (lacking.length > 0) {

@@ -244,6 +244,7 @@ function keyItems(keys: readonly ListedKey[], projectRef: string): ListedItem[] 
 
 async function legacyItems(api: ManagementApi, signal: AbortSignal): Promise<ListedItem[]> {
   const enabled = await readLegacyKeys(api, signal);
+  if (enabled === null) return [];
   return [listed(SECRET_KINDS.legacyKeys, { enabled, projectRef: api.projectRef })];
 }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { BackupError, toBackupError } from "../core/errors.ts";
 import type { ItemStep, ItemTarget, OpenContent, SavedItem } from "../core/items.ts";
 import type { ManagementApi } from "./management_api.ts";
 import { listApiKeys, listSecrets, readLegacyKeys } from "./read_secrets.ts";
@@ -35,13 +36,13 @@ export function secretsTarget(options: SecretsTargetOptions): ItemTarget {
   };
 }
 
-/** The target's side of the comparison. */
+/** The target's side of the comparison; an error in place of what could not be looked at. */
 interface Found {
   projectRef: string;
-  digests: Map<string, string>;
-  keys: Map<string, string | null>;
+  digests: Map<string, string> | BackupError;
+  keys: Map<string, string | null> | BackupError;
   /** Null when the API does not tell. */
-  legacy: boolean | null;
+  legacy: boolean | null | BackupError;
 }
 
 async function planSecrets(
@@ -65,39 +66,72 @@ async function lookAt(
   { others, signal }: { others: readonly SavedItem[]; signal: AbortSignal },
 ): Promise<Found> {
   const has = (begin: string) => others.some(({ key }) => key.startsWith(begin));
-  const secrets = has(SECRET_KINDS.variable) ? await listSecrets(api, signal) : [];
-  const keys = has(SECRET_KINDS.apiKey) ? await listApiKeys(api, signal) : [];
+  const none = <T>(value: T) => Promise.resolve(value);
+  const secrets = has(SECRET_KINDS.variable) ? listSecrets(api, signal) : none([]);
+  const digests = await orRefusal(secrets);
+  const keys = await orRefusal(has(SECRET_KINDS.apiKey) ? listApiKeys(api, signal) : none([]));
+  const legacy = has(SECRET_KINDS.legacyKeys) ? readLegacyKeys(api, signal) : none(null);
   return {
     projectRef: api.projectRef,
-    digests: new Map(secrets.map(({ name, digest }) => [name, digest])),
-    keys: new Map(keys.map(({ type, name, hash }) => [`${type}/${name}`, hash])),
-    legacy: has(SECRET_KINDS.legacyKeys) ? await readLegacyKeys(api, signal) : null,
+    digests: digests instanceof BackupError
+      ? digests
+      : new Map(digests.map(({ name, digest }) => [name, digest])),
+    keys: keys instanceof BackupError
+      ? keys
+      : new Map(keys.map(({ type, name, hash }) => [`${type}/${name}`, hash])),
+    legacy: await orRefusal(legacy),
   };
+}
+
+/** What was asked for, or the refusal where it spares the other parts. */
+async function orRefusal<T>(asked: Promise<T>): Promise<T | BackupError> {
+  try {
+    return await asked;
+  } catch (error) {
+    const failure = toBackupError(error);
+    const spares = ["management_forbidden", "management_refused", "management_malformed"];
+    if (spares.includes(failure.code)) return failure;
+    throw error;
+  }
 }
 
 function planListed(item: SavedItem, found: Found | null): ItemStep {
-  const { key } = item;
+  const { key, facts } = item;
+  const unknown = (why: string): ItemStep => {
+    return { key, action: "by-hand", title: `${key} cannot be compared: ${why}` };
+  };
   if (found === null) {
-    const why = "no token for the Management API is set (BACKUP_MANAGEMENT_TOKEN)";
-    return { key, action: "by-hand", title: `${key} cannot be looked for: ${why}` };
+    return unknown("no token for the Management API is set (BACKUP_MANAGEMENT_TOKEN)");
   }
-  if (key.startsWith(SECRET_KINDS.variable)) return planVariable(item, found);
-  if (key.startsWith(SECRET_KINDS.apiKey)) return planKey(item, found);
-  const enabled = item.facts.enabled === true;
-  if (found.legacy === enabled) return { key, action: "keep", title: "legacy keys: as saved" };
+  const { digests, keys, legacy, projectRef } = found;
+  if (key.startsWith(SECRET_KINDS.variable)) {
+    if (digests instanceof BackupError) return unknown(digests.message);
+    return planVariable(item, { digests, projectRef });
+  }
+  if (key.startsWith(SECRET_KINDS.apiKey)) {
+    return keys instanceof BackupError ? unknown(keys.message) : planKey(item, keys);
+  }
+  if (legacy instanceof BackupError) return unknown(legacy.message);
+  const wanted = facts.enabled === true;
+  if (legacy === null || legacy === wanted) {
+    return { key, action: "keep", title: "legacy keys: as saved, or no switch any more" };
+  }
+  const [was, is] = wanted ? ["accepted", "switched off"] : ["switched off", "accepted"];
   return {
     key,
     action: "by-hand",
-    title: `legacy keys were ${enabled ? "accepted" : "switched off"} and are ` +
-      `${enabled ? "switched off" : "accepted"} here: change it in the dashboard (API keys)`,
-    difference: { from: found.legacy, to: enabled },
+    title: `legacy keys were ${was} and are ${is} here: change it in the dashboard (API keys)`,
+    difference: { from: legacy, to: wanted },
   };
 }
 
-function planVariable({ key, facts }: SavedItem, found: Found): ItemStep {
+function planVariable(
+  { key, facts }: SavedItem,
+  found: { digests: Map<string, string>; projectRef: string },
+): ItemStep {
   const name = key.slice(SECRET_KINDS.variable.length);
   const digest = found.digests.get(name);
-  const state = stateOf({ saved: String(facts.digest ?? ""), digest, facts, found });
+  const state = stateOf({ digest, facts, projectRef: found.projectRef });
   const used = Array.isArray(facts.usedBy) && facts.usedBy.length > 0
     ? ` (the backup service uses it: ${facts.usedBy.join(", ")})`
     : "";
@@ -131,23 +165,22 @@ function planVariable({ key, facts }: SavedItem, found: Found): ItemStep {
 
 /** Digests of two projects can be compared when they are made of the value alone. */
 function stateOf(
-  { saved, digest, facts, found }: {
-    saved: string;
+  { digest, facts, projectRef }: {
     digest: string | undefined;
     facts: SavedItem["facts"];
-    found: Found;
+    projectRef: string;
   },
 ): "missing" | "differs" | "same" | "exists" {
   if (digest === undefined) return "missing";
-  if (saved === "" || digest === "") return "exists";
-  if (saved === digest) return "same";
-  const comparable = facts.projectRef === found.projectRef || facts.digestForm === "sha256";
+  if (facts.digest === "" || digest === "") return "exists";
+  if (facts.digest === digest) return "same";
+  const comparable = facts.projectRef === projectRef || facts.digestForm === "sha256";
   return comparable ? "differs" : "exists";
 }
 
-function planKey({ key, facts }: SavedItem, found: Found): ItemStep {
+function planKey({ key, facts }: SavedItem, keys: Map<string, string | null>): ItemStep {
   const name = `${facts.type}/${facts.name}`;
-  if (!found.keys.has(name)) {
+  if (!keys.has(name)) {
     return {
       key,
       action: "by-hand",
@@ -158,7 +191,7 @@ function planKey({ key, facts }: SavedItem, found: Found): ItemStep {
       difference: "missing",
     };
   }
-  const same = facts.hash !== null && facts.hash === found.keys.get(name);
+  const same = facts.hash !== null && facts.hash === keys.get(name);
   return {
     key,
     action: "keep",
