@@ -60,7 +60,7 @@ const EMAIL = "writer@project.example";
 
 const ALGORITHM = {
   name: "RSASSA-PKCS1-v1_5",
-  modulusLength: 2048,
+  modulusLength: 1024, // for tests, quickly
   publicExponent: new Uint8Array([1, 0, 1]),
   hash: "SHA-256",
 };

@@ -36,6 +36,10 @@ export interface LockingS3Server {
   hasObjectLock: boolean;
   /** Whether the caller may get round a governance lock. @default false */
   mayBypass: boolean;
+  /** Whether it heeds conditions of uploads. @default true */
+  heedsConditions: boolean;
+  /** Whether it heeds locks, rather than only storing what they say. @default true */
+  heedsLocks: boolean;
   /** Buckets that the caller may list; null refuses. */
   buckets: string[] | null;
   /** Called before a request is answered; what it returns is the answer. */
@@ -115,7 +119,7 @@ export function startLockingS3Server(): LockingS3Server {
   }
 
   function put(key: string, headers: Headers, body: Uint8Array): Response {
-    if (headers.get("if-none-match") === "*" && present(key)) {
+    if (server.heedsConditions && headers.get("if-none-match") === "*" && present(key)) {
       return s3Refusal(412, "PreconditionFailed");
     }
     const mode = headers.get("x-amz-object-lock-mode");
@@ -174,7 +178,8 @@ export function startLockingS3Server(): LockingS3Server {
     const isLocked = (version?.lock?.until.getTime() ?? 0) > Date.now();
     const bypasses = version?.lock?.mode === "GOVERNANCE" && server.mayBypass &&
       headers.get("x-amz-bypass-governance-retention") === "true";
-    if (version?.isHeld || isLocked && !bypasses) return s3Refusal(403, "AccessDenied", DENIED);
+    const isKept = server.heedsLocks && (version?.isHeld || isLocked && !bypasses);
+    if (isKept) return s3Refusal(403, "AccessDenied", DENIED);
     versions.set(key, all.filter((each) => each?.id !== id));
     return new Response(null, { status: 204 });
   }
@@ -246,6 +251,8 @@ export function startLockingS3Server(): LockingS3Server {
     versions,
     asked: [],
     hasObjectLock: true,
+    heedsConditions: true,
+    heedsLocks: true,
     mayBypass: false,
     buckets: null,
     fault: null,

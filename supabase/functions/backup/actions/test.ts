@@ -18,6 +18,12 @@ export const test = defineAction({
       found: z.string(),
       error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() })
         .nullable(),
+      findings: z.array(z.object({
+        check: z.string(),
+        severity: z.enum(["ok", "note", "warning", "error"]),
+        found: z.string(),
+        hint: z.string().optional(),
+      })).optional(),
     })),
   }),
   run: (deps) => checkChain(deps),

@@ -227,13 +227,18 @@ function probeOf(storage: Storage, client: GcsClient): ProviderProbe {
     },
     async reachesMore(signal) {
       if (client.projectId === null) return null;
-      const query = new URLSearchParams({ project: client.projectId, maxResults: "1" });
-      return await client.ask("list the buckets", `${client.buckets}?${query}`, {
+      const query = new URLSearchParams({ project: client.projectId, maxResults: "2" });
+      const verb = "list the buckets";
+      return await client.ask(verb, `${client.buckets}?${query}`, {
         signal,
         also: [403, 404],
         take: async (answer) => {
+          if (answer.ok) {
+            const { items = [] } = await readJson<{ items?: unknown[] }>(answer, verb);
+            return items.length > 1;
+          }
           await takeNothing(answer);
-          return answer.ok;
+          return false;
         },
       });
     },

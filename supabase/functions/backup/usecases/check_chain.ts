@@ -1,14 +1,14 @@
 /**
- * Proves the whole chain end to end without touching data: settings, storage (write, read, delete), key,
+ * Proves the whole chain end to end without touching data: settings, storage and its provider, key,
  * database and rights, tables.
  *
  * @module
  */
-import { utf8 } from "../core/bytes.ts";
 import { BackupError, outwardMessage, toBackupError } from "../core/errors.ts";
-import { randomId } from "../core/ids.ts";
 import type { Settings } from "../core/settings.ts";
 import { connect } from "../postgres/connect.ts";
+import type { ProviderFinding } from "../storage/check_provider.ts";
+import { checkDestination, tellOf } from "./check_destination.ts";
 import type { Deps } from "./deps.ts";
 import { checkNothingLost } from "./recoverability.ts";
 
@@ -20,17 +20,20 @@ export interface Check {
   /** What was found. */
   found: string;
   error: { code: string; message: string; hint?: string } | null;
+  /** Of the storage: what the provider keeps of its promises. */
+  findings?: ProviderFinding[];
 }
 
 /** All links, in order; one that fails does not stop the next. */
 export async function checkChain(deps: Deps): Promise<{ ok: boolean; checks: Check[] }> {
   const checks: Check[] = [];
-  const check = async (name: string, work: () => Promise<string>) => {
+  const check = async (name: string, work: (check: Partial<Check>) => Promise<string>) => {
     const begun = deps.clock.now().getTime();
+    const more: Partial<Check> = {};
     let found = "";
     let error: Check["error"] = null;
     try {
-      found = await work();
+      found = await work(more);
     } catch (thrown) {
       const failure = toBackupError(thrown);
       if (failure.code === "internal") deps.reportError(failure, `test: ${name}`);
@@ -43,6 +46,7 @@ export async function checkChain(deps: Deps): Promise<{ ok: boolean; checks: Che
       ms: deps.clock.now().getTime() - begun,
       found,
       error,
+      ...more,
     });
   };
   let settings: Settings | null = null;
@@ -55,7 +59,11 @@ export async function checkChain(deps: Deps): Promise<{ ok: boolean; checks: Che
     if (settings) return settings;
     throw new BackupError("invalid_config", "Cannot check: the settings cannot be read");
   };
-  await check("storage", () => checkStorage(deps, known()));
+  await check("storage", async (more) => {
+    const { location, findings } = await checkDestination(deps, known());
+    more.findings = findings;
+    return tellOf(location, findings);
+  });
   await check("repository", () => checkRepository(deps, known()));
   await check("database", () => checkDatabase(deps));
   await check("tables", async () => {
@@ -63,30 +71,6 @@ export async function checkChain(deps: Deps): Promise<{ ok: boolean; checks: Che
     return "there and readable";
   });
   return { ok: checks.every((one) => one.ok), checks };
-}
-
-/** Objects of this prefix belong to nobody and may be removed. */
-const PROBE_PREFIX = "probe/";
-
-async function checkStorage(deps: Deps, settings: Settings): Promise<string> {
-  const storage = await deps.openStorage(settings);
-  const name = `${PROBE_PREFIX}${randomId(16)}`;
-  const content = utf8(`probe ${name}`);
-  await storage.put(name, content);
-  try {
-    const read = await storage.get(name);
-    if (read.length !== content.length || read.some((byte, i) => byte !== content[i])) {
-      throw new BackupError("object_altered", "Cannot trust the storage: it returned other bytes");
-    }
-  } finally {
-    await storage.delete(name);
-  }
-  if (await storage.head(name) !== null) {
-    throw new BackupError("storage_refused", "Cannot delete from the storage: the probe is there", {
-      hint: "Object lock or a missing right; backups work, freeing space will not.",
-    });
-  }
-  return `wrote, read and deleted at ${storage.location}`;
 }
 
 async function checkRepository(deps: Deps, settings: Settings): Promise<string> {
