@@ -316,7 +316,9 @@ Deno.test("a section without permission, with a failure or with nonsense is told
     "realtime_config_read",
     "storage_config_read",
     "edge_functions_secrets_read",
+    "database_ssl_config_read",
   ]);
+  contract.fail("v1-get-ssl-enforcement-config", { status: 402 });
   contract.fail("v1-get-realtime-config", { text: "<html>", type: "text/html" });
   contract.fail("v1-get-storage-config", { status: 500 }, { times: 10 });
   const saved = await saveAll(source(contract));
@@ -326,6 +328,7 @@ Deno.test("a section without permission, with a failure or with nonsense is told
   assert.equal(codes.auth, "saved");
   assert.equal(codes["saml-providers"], "saved");
   assert.equal(codes.environment, "saved");
+  assert.equal(codes["database-ssl"], "saved", "what the plan does not include is no failure");
   assert.equal(codes.realtime, "management_malformed");
   assert.equal(codes.storage, "management_unavailable");
   assert.equal(codes["data-api"], "management_forbidden");

@@ -71,7 +71,7 @@ const SAML: ConfigList = {
   path: "/v1/projects/{ref}/config/auth/sso/providers",
   permission: "auth_config_read",
   view: (answer) => (answer as { items?: FieldValues[] }).items ?? [],
-  absent: { 402: "the plan does not include SAML", 404: "SAML is not switched on" },
+  absent: { 404: "SAML is not switched on" },
   writable: ["attribute_mapping", "domains", "metadata_url", "metadata_xml", "name_id_format"],
   leftOut: ["created_at", "id", "updated_at"],
   element(found) {

@@ -49,7 +49,10 @@ export interface ConfigSection {
   permission: string;
   /** Takes the fields out of the answer. @default the answer */
   view?(answer: Json): Json;
-  /** Statuses of a refusal that mean "this project has none", each with the reason in words. */
+  /**
+   * Statuses of a refusal that mean "this project has none", each with the reason in words. 402, which
+   * means that the plan does not include it, is known for every section.
+   */
   absent?: Readonly<Record<number, string>>;
   /** Null: read to be known, not to be written. */
   write: SectionWrite | null;

@@ -89,7 +89,7 @@ const PLATFORM_BACKUPS: ConfigSection = {
   title: "time of the platform's own backups",
   path: "/v1/projects/{ref}/database/backups/schedule",
   permission: "backups_read",
-  absent: { 402: "the plan does not include it", 404: "none is set" },
+  absent: { 404: "none is set" },
   write: {
     method: "PATCH",
     path: "/v1/projects/{ref}/database/backups/schedule",

@@ -25,7 +25,7 @@ export { StorageApi } from "./storage_api.ts";
 export type { StorageApiOptions } from "./storage_request.ts";
 export { createNewKey, disableOldKey } from "./rotate_api_key.ts";
 export type { KeyRotation } from "./rotate_api_key.ts";
-export { disableLegacyKeys, rotateDatabasePassword } from "./rotate_secrets.ts";
+export { disableLegacyKeys, rotateDatabasePassword, setVariable } from "./rotate_secrets.ts";
 export type { PasswordPlace, RotationResult } from "./rotate_secrets.ts";
 export { secretsSource } from "./secrets_source.ts";
 export type { SecretsSourceOptions } from "./secrets_source.ts";

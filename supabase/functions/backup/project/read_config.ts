@@ -80,6 +80,7 @@ async function ask(
     };
   } catch (error) {
     const status = toBackupError(error).details?.status;
+    if (status === 402) return "the plan does not include it";
     const why = typeof status === "number" ? absent?.[status] : undefined;
     if (why === undefined) throw error;
     return why;

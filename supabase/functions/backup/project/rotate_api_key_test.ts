@@ -6,7 +6,7 @@ import {
 import { BackupError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import { createNewKey, disableOldKey, type KeyRotation } from "./rotate_api_key.ts";
-import { disableLegacyKeys, rotateDatabasePassword } from "./rotate_secrets.ts";
+import { disableLegacyKeys, rotateDatabasePassword, setVariable } from "./rotate_secrets.ts";
 
 const { signal } = new AbortController();
 const ROTATION: KeyRotation = { type: "secret", name: "default", rotationId: "20260101a" };
@@ -167,4 +167,20 @@ Deno.test("rotateDatabasePassword() sets nothing that could not be kept, and quo
     rotateDatabasePassword(contract.api(), { place: echo, signal }),
     (error) => error instanceof BackupError && !error.message.includes("hunter22"),
   );
+});
+
+Deno.test("setVariable() switches functions to the new key once, and says when nothing was set", async () => {
+  for (const digests of ["sha256", "hmac-sha256-ref"] as const) {
+    await using contract = startManagementContract();
+    const { secrets } = contract.resources;
+    secrets.digests = digests;
+    secrets.secrets.set("APP_KEY", "the old key");
+    const set = () =>
+      setVariable(contract.api(), { name: "APP_KEY", value: new Secret("the new key"), signal });
+    contract.fail("v1-bulk-create-secrets", { text: "" }); // it says yes and does nothing
+    await assert.rejects(set(), withCode("restore_mismatch"));
+    assert.equal((await set()).outcome, "done");
+    assert.equal(secrets.secrets.get("APP_KEY"), "the new key");
+    assert.equal((await set()).outcome, "already");
+  }
 });

@@ -9,7 +9,8 @@ import { toBase64 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import type { ManagementApi } from "./management_api.ts";
-import { API_KEYS_PATH, listApiKeys, readLegacyKeys } from "./read_secrets.ts";
+import { API_KEYS_PATH, listApiKeys, listSecrets, readLegacyKeys } from "./read_secrets.ts";
+import { digestForm } from "./secret_digest.ts";
 
 /** What a step did. */
 export interface RotationResult {
@@ -60,6 +61,43 @@ export async function disableLegacyKeys(
     );
   }
   return { outcome: "done", said: "legacy keys are switched off" };
+}
+
+/**
+ * Gives a variable of the functions a new value, such as the key that {@linkcode createNewKey} made.
+ *
+ * @throws `restore_mismatch` when it is not listed afterwards; the `management_*` codes
+ */
+export async function setVariable(
+  api: ManagementApi,
+  { name, value, signal }: { name: string; value: Secret; signal: AbortSignal },
+): Promise<RotationResult> {
+  const look = async () => (await listSecrets(api, signal)).find((secret) => secret.name === name);
+  const before = await look();
+  const known = { value: value.reveal(), projectRef: api.projectRef };
+  if (before !== undefined && await digestForm(before.digest, known) !== null) {
+    return { outcome: "already", said: `${name} had the value before` };
+  }
+  await api.post("/v1/projects/{ref}/secrets", {
+    to: `set ${name}`,
+    permission: "edge_functions_secrets_write",
+    json: [{ name, value: value.reveal() }],
+    answer: z.unknown(),
+    repeatable: true,
+    sensitive: true,
+    signal,
+  });
+  const after = await digestOf();
+  if (after === undefined || (after === before && after !== "")) {
+    throw new BackupError(
+      "restore_mismatch",
+      `Cannot set ${name}: afterwards it has no new value`,
+      {
+        hint: `Set it with: supabase secrets set ${name}=…`,
+      },
+    );
+  }
+  return { outcome: "done", said: `${name} has the new value` };
 }
 
 /** Where a new password is kept while it is being set, and from where a person takes it. */
