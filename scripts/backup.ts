@@ -69,6 +69,7 @@ await runCommand({
     const progress = showProgress(json);
     const jobs = values.count("jobs") ?? 2;
     const threads = new ThreadPool({
+      kind: "copy",
       threads: jobs,
       access: { ...threadAccess(values, url), compression },
     });

@@ -17,6 +17,7 @@ const LEAST_BYTES = 32 << 20;
 export function loadingThreads(jobs: number, access: ThreadAccess): ThreadPool | null {
   if (jobs <= LANES_A_THREAD) return null;
   return new ThreadPool({
+    kind: "load",
     threads: Math.ceil(jobs / LANES_A_THREAD),
     tasksAThread: LANES_A_THREAD * PARTS_A_LANE,
     access,

@@ -35,10 +35,21 @@ export interface RestoreSettings extends Pick<TargetFacts, "role"> {
 /** Connections by which one thread loads rows: the server has more work with them than the thread. */
 export const LANES_A_THREAD = 2;
 
-/** Work for a thread. */
-export type ThreadTask =
-  | { kind: "copy"; snapshotId: string; payload: CopyRowsPayload }
-  | ({ kind: "load"; restore: RestoreSettings } & LoadItem);
+/** Rows of a backup to copy. */
+export interface CopyTask {
+  kind: "copy";
+  snapshotId: string;
+  payload: CopyRowsPayload;
+}
+
+/** A part of a restore to load. */
+export interface LoadTask extends LoadItem {
+  kind: "load";
+  restore: RestoreSettings;
+}
+
+/** Work for a thread of its kind. */
+export type ThreadTask = CopyTask | LoadTask;
 
 /** From the main thread. */
 export type ToThread =

@@ -15,6 +15,8 @@ import {
 
 /** What threads are started with. */
 export interface ThreadPoolOptions {
+  /** What they do: each kind loads only what it needs. */
+  kind: ThreadTask["kind"];
   threads: number;
   /** Tasks of a thread at a time. @default 2, one at its connection and one before or behind it */
   tasksAThread?: number;
@@ -33,6 +35,11 @@ interface Waiting extends TaskOptions {
   resolve: (result: unknown) => void;
   reject: (error: unknown) => void;
 }
+
+const PROGRAMS: Record<ThreadTask["kind"], string> = {
+  copy: "./copy_thread.ts",
+  load: "./load_thread.ts",
+};
 
 /** Threads with the same access; they start with the first task. Tasks begin in the order of asking. */
 export class ThreadPool {
@@ -62,9 +69,9 @@ export class ThreadPool {
   }
 
   #start(): void {
-    const { threads, access } = this.#options;
+    const { kind, threads, access } = this.#options;
     const onFree = () => this.#next();
-    this.#threads = Array.from({ length: threads }, () => new Thread(access, onFree));
+    this.#threads = Array.from({ length: threads }, () => new Thread(kind, { access, onFree }));
   }
 
   #next(): void {
@@ -89,9 +96,12 @@ class Thread {
   #lastId = 0;
   #usable = true;
 
-  constructor(access: ThreadAccess, onFree: () => void) {
+  constructor(
+    kind: ThreadTask["kind"],
+    { access, onFree }: { access: ThreadAccess; onFree: () => void },
+  ) {
     this.#onFree = onFree;
-    this.#worker = new Worker(new URL("./thread.ts", import.meta.url), { type: "module" });
+    this.#worker = new Worker(new URL(PROGRAMS[kind], import.meta.url), { type: "module" });
     this.#worker.onmessage = ({ data }: MessageEvent<FromThread>) => this.#hear(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();

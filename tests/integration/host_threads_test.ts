@@ -89,7 +89,7 @@ async function backup({ url, repository }: Place, copier?: RowCopier): Promise<D
 
 Deno.test("threads write the same parts as sessions of one thread, and load them", () =>
   withPlace(async (place) => {
-    const pool = new ThreadPool({ threads: 2, access: place.access });
+    const pool = new ThreadPool({ kind: "copy", threads: 2, access: place.access });
     const copier = { ...threadCopier(pool), leastBytes: 0 };
     const inThreads = await backup(place, copier).finally(() => pool.close());
     assert.ok(inThreads.length > 10, "several parts");
@@ -135,7 +135,7 @@ async function firstPayload(place: Place): Promise<CopyRowsPayload> {
 
 Deno.test("errors of threads are what they were, and a thread is fit for more after one", () =>
   withPlace(async (place) => {
-    const pool = new ThreadPool({ threads: 1, access: place.access });
+    const pool = new ThreadPool({ kind: "copy", threads: 1, access: place.access });
     const holder = await connect({ url: place.url });
     try {
       await holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ");
@@ -169,7 +169,7 @@ Deno.test("errors of threads are what they were, and a thread is fit for more af
 
 Deno.test("a task that is stopped fails with the reason, and closing fails what is still done", () =>
   withPlace(async (place) => {
-    const pool = new ThreadPool({ threads: 1, access: place.access });
+    const pool = new ThreadPool({ kind: "copy", threads: 1, access: place.access });
     const payload = await firstPayload(place);
     const task = { kind: "copy", snapshotId: "00000000-00000000-1", payload } as const;
     const stop = new AbortController();

@@ -22,7 +22,6 @@ export {
   type RestoreStep,
   type RestoreStepName,
 } from "./cut_restore.ts";
-export { hasEventTriggerSwitch } from "./event_triggers.ts";
 export { EntryIndex } from "./entry_index.ts";
 export { cancelHanded, nameOfWork } from "./hand_over.ts";
 export { type PlanInput, planRestore, refuseUnfit } from "./plan_restore.ts";
@@ -40,6 +39,7 @@ export type {
 } from "./plan_types.ts";
 export { HAZARDS } from "./plan_types.ts";
 export { borrowRoles, ownersToBorrow, returnRoles } from "./role_rights.ts";
+export { prepareSession } from "./prepare_session.ts";
 export { prepareMarks, removeMarks } from "./restore_marks.ts";
 export { restoreMismatch } from "./restore_mismatch.ts";
 export { runUnit } from "./run_unit.ts";

@@ -22,6 +22,7 @@ import {
   ownersToBorrow,
   planRestore,
   type PlanSummary,
+  prepareSession,
   refuseUnfit,
   type RestorePlan,
   type RestoreRequest as PlanRequest,
@@ -33,13 +34,7 @@ import {
 import { backupDatabase } from "./backup_database.ts";
 import { useBulkSettings, waitForDisk } from "./bulk_settings.ts";
 import { lockTables } from "./lock_tables.ts";
-import {
-  prepareSession,
-  readBackupFacts,
-  readLive,
-  readTarget,
-  wholeDatabase,
-} from "./restore_facts.ts";
+import { readBackupFacts, readLive, readTarget, wholeDatabase } from "./restore_facts.ts";
 
 /** What to restore and how. */
 export interface RestoreRequest extends PlanRequest {

@@ -1,5 +1,5 @@
 /**
- * What every restore reads first, of the backup and of the target, and how its sessions are set.
+ * What every restore reads first, of the backup and of the target.
  *
  * @module
  */
@@ -10,7 +10,6 @@ import type { Repository } from "../repository/mod.ts";
 import {
   type BackupFacts,
   borrowRoles,
-  hasEventTriggerSwitch,
   inWordsOf,
   ownersToBorrow,
   readTargetFacts,
@@ -73,21 +72,4 @@ export function wholeDatabase(backup: BackupFacts): DumpOptions {
     excludeTableData: [],
     copyFormat: "auto",
   };
-}
-
-/** Gives a session with pinned settings what a restore needs besides. */
-export async function prepareSession(
-  session: Session,
-  target: Pick<TargetFacts, "role">,
-  request: { lockTimeoutMs?: number },
-): Promise<void> {
-  const lockTimeoutMs = Math.max(1, Math.trunc(request.lockTimeoutMs ?? 60_000));
-  // The platform refuses to delete rows of stored files unless this is said.
-  await session.execute(
-    `SET lock_timeout = ${lockTimeoutMs}; SET storage.allow_delete_query = 'true'`,
-  );
-  if (target.role.replicaMode) await session.execute("SET session_replication_role = replica");
-  if (target.role.superuser && hasEventTriggerSwitch(session)) {
-    await session.execute("SET event_triggers = off");
-  }
 }

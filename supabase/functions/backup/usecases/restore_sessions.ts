@@ -7,9 +7,8 @@
 import { pinSettings } from "../postgres/pinned_settings.ts";
 import { quoteLiteral } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
-import { nameOfWork, type TargetFacts } from "../restore/mod.ts";
+import { nameOfWork, prepareSession, type TargetFacts } from "../restore/mod.ts";
 import { useBulkSettings } from "./bulk_settings.ts";
-import { prepareSession } from "./restore_facts.ts";
 
 /** What {@linkcode RestoreSessions} works with. */
 export interface RestoreSessionsOptions {

@@ -1,0 +1,103 @@
+/**
+ * What all threads of a host share: they take tasks from the main thread, tell how far they are, and open
+ * the repository for themselves.
+ *
+ * @module
+ */
+/// <reference lib="deno.worker" />
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import { openRepository, type Repository } from "../../supabase/functions/backup/repository/mod.ts";
+import { nativeCode } from "./native_code.ts";
+import { openHostStorage } from "./open_storage.ts";
+import {
+  type FromThread,
+  packError,
+  type ThreadAccess,
+  type ThreadTask,
+  type ToThread,
+} from "./thread_messages.ts";
+
+/** Progress is told in steps of this size. */
+const TELL_BYTES = 1 << 20;
+
+/** What a thread does. */
+export interface ThreadWork<Task> {
+  /** Does one task; several at a time are given. */
+  do(task: Task, options: TaskContext): Promise<unknown>;
+  /** Ends its connections. */
+  close(): Promise<void>;
+}
+
+/** What a task is given. */
+export interface TaskContext {
+  signal: AbortSignal;
+  onBytes: (bytes: number) => void;
+}
+
+/** Serves the main thread until it ends this one. */
+export function serveThread<Task extends ThreadTask>(
+  open: (access: ThreadAccess) => ThreadWork<Task>,
+): void {
+  const stops = new Map<number, AbortController>();
+  let work: ThreadWork<Task> | undefined;
+  const run = async (id: number, task: Task) => {
+    const stop = new AbortController();
+    stops.set(id, stop);
+    const bytes = tellBytes(id);
+    try {
+      const result = await work?.do(task, { signal: stop.signal, onBytes: bytes.add }) ?? null;
+      bytes.flush();
+      tell({ say: "done", id, result });
+    } catch (error) {
+      tell({ say: "failed", id, error: packError(error) });
+    } finally {
+      stops.delete(id);
+    }
+  };
+  self.onmessage = async ({ data: message }: MessageEvent<ToThread>) => {
+    switch (message.say) {
+      case "open":
+        work = open(message.access);
+        break;
+      case "do":
+        // The pool gives a thread only tasks of its kind.
+        await run(message.id, message.task as Task);
+        break;
+      case "stop":
+        stops.get(message.id)?.abort();
+        break;
+      case "close":
+        await work?.close();
+        tell({ say: "closed" });
+        break;
+    }
+  };
+}
+
+/** The repository, for one thread. */
+export async function openThreadRepository(access: ThreadAccess): Promise<Repository> {
+  const { repositoryUrl, key, compression } = access;
+  return await openRepository({
+    storage: await openHostStorage(repositoryUrl),
+    key: key === null ? null : new Secret(key),
+    ...nativeCode(),
+    ...(compression === undefined ? {} : { compression }),
+  });
+}
+
+function tellBytes(id: number) {
+  let bytes = 0;
+  const flush = () => {
+    if (bytes > 0) tell({ say: "bytes", id, bytes });
+    bytes = 0;
+  };
+  const add = (more: number) => {
+    bytes += more;
+    if (bytes >= TELL_BYTES) flush();
+  };
+  return { add, flush };
+}
+
+function tell(message: FromThread): void {
+  self.postMessage(message);
+}
