@@ -87,8 +87,9 @@ export async function setVariable(
     sensitive: true,
     signal,
   });
-  const after = await digestOf();
-  if (after === undefined || (after === before && after !== "")) {
+  const after = await look();
+  const isChanged = after?.digest !== before?.digest || after?.updatedAt !== before?.updatedAt;
+  if (after === undefined || !isChanged) {
     throw new BackupError(
       "restore_mismatch",
       `Cannot set ${name}: afterwards it has no new value`,
