@@ -76,7 +76,10 @@ export async function startGcsServer(): Promise<GcsServer> {
   const ending = new AbortController();
 
   const server = Deno.serve(
-    { port: 0, hostname: "127.0.0.1", onListen: () => {}, signal: ending.signal },
+    {
+      ...{ port: 0, hostname: "127.0.0.1", onListen: () => {}, signal: ending.signal },
+      onError: () => new Response(null, { status: 500 }), // the client has gone
+    },
     async (request) => {
       const asked = {
         method: request.method,
