@@ -4,8 +4,9 @@
  *
  * How it counts, and where that differs from the platform:
  * - CPU is the time of the process's main thread from the moment when the isolate's own code begins:
- *   Deno's start does not count, loading the function's modules does, and costs more here than from the
- *   platform's bundle. Half of the limit retires the isolate, all of it kills.
+ *   compiling and evaluating the function's modules counts; Deno's start does not, nor that it finds,
+ *   reads and translates their sources, which the platform's bundle has done. Half of the limit retires
+ *   the isolate, all of it kills.
  * - Memory is used heap plus what hangs on it outside, as the platform counts, reported by the isolate
  *   five times a second; a peak between two reports goes unseen, so the resident set is kept as well.
  * - The wall clock retires at half and kills at its end. `beforeunload` comes at 90 percent of each limit.
@@ -105,7 +106,7 @@ const POLL_MS = 20;
 const SETTLE_MS = 1000;
 const SOFT_SHARE = 0.5;
 const WARN_SHARE = 0.9;
-const ISOLATE = fileURLToPath(new URL("./hosted_isolate.ts", import.meta.url));
+const ISOLATE = new URL("./hosted_isolate.ts", import.meta.url);
 const FUNCTION = new URL("../../supabase/functions/backup/index.ts", import.meta.url);
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -123,6 +124,8 @@ class Platform implements HostedPlatform {
   readonly #isolates = new Set<Isolate>();
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #endings: Promise<unknown>[] = [];
+  /** The program of an isolate. */
+  readonly #program: string;
   #killsLeft: number;
   #figures: PlatformFigures = {
     requests: 0,
@@ -138,6 +141,7 @@ class Platform implements HostedPlatform {
     this.#limits = { ...HOSTED_LIMITS, ...options.limits };
     this.#random = randomFrom(options.kills?.seed ?? 1);
     this.#killsLeft = options.kills?.most ?? 0;
+    this.#program = writeProgram(options.entry ?? FUNCTION);
     this.#server = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen: () => {} },
       (request) => this.#route(request),
@@ -173,6 +177,7 @@ class Platform implements HostedPlatform {
     for (const isolate of this.#isolates) this.#end(isolate, "termination");
     await Promise.all(this.#endings);
     await this.#server.shutdown();
+    await Deno.remove(this.#program);
   }
 
   async #route(request: Request): Promise<Response> {
@@ -203,7 +208,7 @@ class Platform implements HostedPlatform {
   }
 
   #start(): Isolate {
-    const { variables, hosted = true, kills, entry = FUNCTION } = this.#options;
+    const { variables, hosted = true, kills } = this.#options;
     const { cpuMs, memoryBytes, wallMs } = this.#limits;
     const id = crypto.randomUUID();
     const process = new Deno.Command(Deno.execPath(), {
@@ -214,8 +219,7 @@ class Platform implements HostedPlatform {
         "--no-check",
         "--config",
         `${ROOT}/deno.json`,
-        ISOLATE,
-        entry.href,
+        this.#program,
       ],
       clearEnv: true,
       env: {
@@ -345,6 +349,17 @@ class Platform implements HostedPlatform {
       if (!(error instanceof TypeError)) throw error; // it has ended by itself
     }
   }
+}
+
+/** Named in an import, the function's modules are found and translated before any code runs. */
+function writeProgram(entry: URL): string {
+  const file = Deno.makeTempFileSync({ prefix: "backup_isolate_", suffix: ".ts" });
+  const [isolate, front] = [ISOLATE.href, entry.href].map((url) => JSON.stringify(url));
+  Deno.writeTextFileSync(
+    file,
+    `import { play } from ${isolate};\nawait play(() => import(${front}));\n`,
+  );
+  return file;
 }
 
 /** What a process needs that is not the function's business. */
