@@ -86,7 +86,7 @@ async function copySmallTables(
   }
   if (ranges.length < 2) return null;
   try {
-    const facts = await readRangeFacts(session, ranges);
+    const facts = await readRangeFacts(session, ranges, { askAbove: maxPartBytes });
     if (facts.some(({ bytes }) => bytes > maxPartBytes)) return null;
     const known = ranges.map((range, index) => ({ ...range, facts: facts[index]! }));
     return await copyTableParts(session, known, options);

@@ -9,25 +9,27 @@ import { DatabaseError } from "../../postgres/database_error.ts";
 import type { Session } from "../../postgres/session.ts";
 import type { TableRange } from "./copy_part.ts";
 import { fromRange } from "./range_sql.ts";
-import { sizeExpressions } from "./row_size.ts";
+import { isSurelyBelow, sizeExpressions } from "./row_size.ts";
 
 /** Facts of the rows of one range. */
 export interface RangeFacts {
   fingerprint: RowsFingerprint | null;
-  /** Estimate of the values' length before compression. */
+  /** Estimate of the values' length before compression; 0 where it is not worth asking. */
   bytes: number;
 }
 
 /**
  * Reads them for several ranges in one round trip, in their order.
  *
+ * @param askAbove bytes that matter: those of a table that cannot have so many are not estimated
  * @throws {DatabaseError} also for a row that the server cannot put together: see {@linkcode isTooLarge}
  */
 export async function readRangeFacts(
   session: Session,
   ranges: readonly TableRange[],
+  { askAbove = 0 }: { askAbove?: number } = {},
 ): Promise<RangeFacts[]> {
-  const queries = ranges.map((range, index) => factsQuery(range, index));
+  const queries = ranges.map((range, at) => factsQuery(range, { at, askAbove }));
   const facts: RangeFacts[] = ranges.map(() => ({ fingerprint: null, bytes: 0 }));
   for (const row of await session.query(queries.join("\nUNION ALL "))) {
     facts[Number(row.at)] = {
@@ -45,13 +47,16 @@ export function isTooLarge(error: unknown): boolean {
     (error.sqlState === "XX000" && /invalid memory alloc request size/.test(error.message));
 }
 
-function factsQuery({ table, data, range }: TableRange, index: number): string {
+function factsQuery(
+  { table, data, range }: TableRange,
+  { at, askAbove }: { at: number; askAbove: number },
+): string {
   const { fingerprintExpression: hash } = data;
   const sum = hash === null
     ? "NULL::pg_catalog.text"
     : `coalesce(sum(${hash}::pg_catalog.int8), 0)::pg_catalog.text`;
-  const sizes = sizeExpressions(table);
+  const sizes = isSurelyBelow(table, askAbove) ? [] : sizeExpressions(table);
   const bytes = sizes.length === 0 ? "0" : `coalesce(sum(${sizes.join(" + ")}), 0)`;
-  return `SELECT ${index} AS at, count(*)::pg_catalog.text AS rows, ${sum} AS sum,
+  return `SELECT ${at} AS at, count(*)::pg_catalog.text AS rows, ${sum} AS sum,
        ${bytes}::pg_catalog.float8 AS bytes ${fromRange(table, range)}`;
 }

@@ -10,8 +10,8 @@ import type { DataRange } from "./ranges.ts";
 export function fromRange(table: TableFacts, range: DataRange): string {
   const conditions = ctidConditions(range);
   // The newline ends a comment that the extension's author may have put behind the condition.
-  if (table.condition !== null && table.condition.trim() !== "") {
-    conditions.unshift(`(${table.condition.replace(/^\s*where\b/i, "")}\n)`);
+  if (!hasNoCondition(table)) {
+    conditions.unshift(`(${table.condition!.replace(/^\s*where\b/i, "")}\n)`);
   }
   const where = conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
   return `FROM ONLY ${table.sqlName} AS t${where}`;
@@ -37,10 +37,18 @@ function ctidConditions(range: DataRange): string[] {
 
 /** COPY of a range to the client. */
 export function copyRange(table: TableFacts, data: TableData, range: DataRange): string {
-  const columns = data.columns.map((column) => `t.${column}`).join(", ");
-  return `COPY (SELECT ${columns} ${fromRange(table, range)}) TO STDOUT ${
-    formatOption(data.format)
-  }`;
+  return `COPY ${sourceOf(table, data, range)} TO STDOUT ${formatOption(data.format)}`;
+}
+
+/** A whole table by its name, which spares the server a plan; it means no rows of its children either. */
+function sourceOf(table: TableFacts, { columns }: TableData, range: DataRange): string {
+  const isWhole = range.pages === null && hasNoCondition(table);
+  if (isWhole && columns.length > 0) return `${table.sqlName} (${columns.join(", ")})`;
+  return `(SELECT ${columns.map((column) => `t.${column}`).join(", ")} ${fromRange(table, range)})`;
+}
+
+function hasNoCondition({ condition }: TableFacts): boolean {
+  return condition === null || condition.trim() === "";
 }
 
 function formatOption(format: CopyFormat): string {

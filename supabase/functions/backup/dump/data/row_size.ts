@@ -17,11 +17,19 @@ const SHORT = new Set([
   ...["timestamp without time zone", "timestamp with time zone", "inet", "cidr", "macaddr"],
 ]);
 
+/** A stored value is at most so many times as long when it is unpacked. */
+const MOST_UNPACKED = 256;
+
+/** Whether rows of this table cannot be longer than so many bytes together. */
+export function isSurelyBelow({ tableBytes, toastBytes }: TableFacts, bytes: number): boolean {
+  return (Number(tableBytes) + Number(toastBytes)) * MOST_UNPACKED <= bytes;
+}
+
 /** Expressions of type int8 over the table aliased `t` whose sum is about the length of a row's long values. */
 export function sizeExpressions(table: TableFacts): string[] {
   return dataColumns(table).flatMap(({ name, typeName }) => {
     const type = typeName.replace(/\(\d+(,\d+)?\)/, "");
-    if (SHORT.has(type)) return [];
+    if (SHORT.has(type) || /^numeric\(\d{1,2},/.test(typeName)) return [];
     const column = `t.${quoteIdentifier(name)}`;
     const size = LENGTH_KNOWN.has(type)
       ? `pg_catalog.octet_length(${column})`
