@@ -76,6 +76,7 @@ async function vaultDatabase(sql = VAULT) {
   };
   await execute(sql);
   return {
+    url: temporary.url,
     execute,
     connect: () => connect({ url: temporary.url }),
     async values(): Promise<string[]> {
@@ -316,4 +317,26 @@ Deno.test("a Vault of more secrets than a page is listed whole, in one order", a
   assert.equal(vault.length, 1203);
   assert.deepEqual(vault, [...vault].sort());
   assert.equal(saved.items.filter(({ key }) => key.startsWith("function/")).length, 1);
+});
+
+Deno.test("a Vault that the role may not read is told of, and nothing else suffers", async () => {
+  await using contract = startManagementContract();
+  contract.resources.secrets.secrets.set("ONE", "value");
+  await using database = await vaultDatabase();
+  const role = `m2_reader_${crypto.randomUUID().slice(0, 8)}`;
+  await database.execute(`create role ${role} login; revoke all on vault.secrets from public`);
+  try {
+    const url = new URL(database.url);
+    url.username = role;
+    const limited = source(contract, { connect: () => connect({ url: url.href }) });
+    const { missing } = await limited.describe(never);
+    assert.deepEqual(missing.map(({ what, failure }) => [what, failure.code]), [
+      ["the Vault", "insufficient_privilege"],
+    ]);
+    const keys = (await saveAll(limited)).items.map(({ key }) => key);
+    assert.ok(keys.includes("function/ONE"));
+    assert.ok(!keys.some((key) => key.startsWith("vault/")));
+  } finally {
+    await database.execute(`drop role ${role}`);
+  }
 });
