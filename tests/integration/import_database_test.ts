@@ -156,7 +156,10 @@ Deno.test("importDatabase() replaces tables that refer to each other and to them
   await run(
     target,
     `insert into public.orders values (3, 1);
-     alter table public.people add constraint "a loop" foreign key (id) references public.orders`,
+     alter table public.people add constraint "a loop" foreign key (id) references public.orders;
+     create table public.visits (of int references public.people) partition by list (of);
+     create table public.visits_1 partition of public.visits default;
+     insert into public.visits values (3)`,
   );
   const { bytes } = await exportBytes(target, { format: "json", tables: ["public.*"] });
   await importBytes(target, bytes, { mode: "replace" });

@@ -35,14 +35,22 @@ export async function lockForImport(
  * @throws {BackupError} `target_unfit` naming tables outside that refer to one of them
  */
 export async function emptyTables(session: Session, tables: readonly TargetTable[]): Promise<void> {
-  const names = tables.map(({ source }) => source);
-  if (names.length === 0) return;
+  if (tables.length === 0) return;
+  // A partitioned table whose partitions are all emptied goes with them: keys are its own, too.
+  const wholes = await session.query(
+    `select c.oid, c.oid::pg_catalog.regclass::text as name from pg_catalog.pg_class c
+      where c.relkind = 'p' and c.oid <> all ($1::oid[])
+        and (select pg_catalog.bool_and(t.relid = any ($1::oid[]))
+               from pg_catalog.pg_partition_tree(c.oid) t where t.isleaf)`,
+    [oidsOf(tables)],
+  );
+  const emptied = oidsOf([...tables, ...wholes.map(({ oid }) => ({ oid: oid as number }))]);
   const references = await session.query(
     `select distinct conrelid::pg_catalog.regclass::text as "from",
             confrelid::pg_catalog.regclass::text as "to"
        from pg_catalog.pg_constraint
       where contype = 'f' and confrelid = any ($1::oid[]) and conrelid <> all ($1::oid[])`,
-    [oidsOf(tables)],
+    [emptied],
   );
   if (references.length > 0) {
     const shown = references.slice(0, 10).map(({ from, to }) => `${from} refers to ${to}`);
@@ -50,6 +58,7 @@ export async function emptyTables(session: Session, tables: readonly TargetTable
       hint: "Nothing was changed. Import the referring tables too, or choose mode skip-existing.",
     });
   }
+  const names = [...tables.map(({ source }) => source), ...wholes.map(({ name }) => name)];
   await session.execute(`TRUNCATE ${names.join(", ")}`);
 }
 
@@ -93,7 +102,7 @@ export async function deferForeignKeys(
   return back;
 }
 
-function oidsOf(tables: readonly TargetTable[]): string {
+function oidsOf(tables: readonly { oid: number }[]): string {
   return `{${tables.map(({ oid }) => oid).join(",")}}`;
 }
 
