@@ -15,13 +15,19 @@ interface WholeProject extends AsyncDisposable {
   files: StorageServer;
   management: ManagementContract;
   service: ReturnType<typeof startService>;
+  /** Where backups are kept, and what opens them. */
+  folder: string;
+  /** One more process of the function. */
+  again(): WholeProject["service"] & AsyncDisposable;
+  encryptionKey: string;
 }
 
 async function startWholeProject(variables: Record<string, string> = {}): Promise<WholeProject> {
   const files = await StorageServer.start("whole");
   const management = startManagementContract();
   const folder = await Deno.makeTempDir({ prefix: "supabase-backup-whole-" });
-  const service = startService({
+  const encryptionKey = toBase64(crypto.getRandomValues(new Uint8Array(32)));
+  const all = {
     SUPABASE_DB_URL: files.databaseUrl,
     SUPABASE_URL: files.url,
     SUPABASE_SECRET_KEYS: JSON.stringify({ default: files.key }),
@@ -30,11 +36,16 @@ async function startWholeProject(variables: Record<string, string> = {}): Promis
     BACKUP_MANAGEMENT_TOKEN: CONTRACT_TOKEN,
     BACKUP_STORAGE_TYPE: "local",
     BACKUP_STORAGE_PATH: folder,
-    BACKUP_ENCRYPTION_KEY: toBase64(crypto.getRandomValues(new Uint8Array(32))),
+    BACKUP_ENCRYPTION_KEY: encryptionKey,
     ...variables,
-  });
+  };
+  const service = startService(all);
   return {
-    ...{ files, management, service },
+    ...{ files, management, service, folder, encryptionKey },
+    again() {
+      const again = startService(all);
+      return { ...again, [Symbol.asyncDispose]: () => again.stop() };
+    },
     async [Symbol.asyncDispose]() {
       await service.stop();
       await management.close();
@@ -161,6 +172,51 @@ async function deploy(management: ManagementContract, source: string): Promise<v
   );
   assert.equal(response.status, 201, await response.text());
 }
+
+Deno.test("a recovery point comes back whole in another project, each step shown first", async () => {
+  await using old = await startWholeProject();
+  await files(old);
+  await old.files.session.execute(
+    "create table public.notes as select i as id, 'note ' || i as body from generate_series(1, 50) i",
+  );
+  old.management.resources.config.auth.site_url = "https://shop.example";
+  await deploy(old.management, "export default 'good';");
+  await tell(old, "init");
+  const { recoveryPointId } = (await tell(old, "backup-all")).body.data;
+  const made = await point(old, recoveryPointId);
+  assert.equal(made.status, "completed", JSON.stringify(made));
+
+  await using young = await startWholeProject({
+    BACKUP_STORAGE_PATH: old.folder,
+    BACKUP_ENCRYPTION_KEY: old.encryptionKey,
+  });
+  // On a plain server Storage's tables are ordinary ones, and its rows come back with the database.
+  const all = { backupId: recoveryPointId, type: "all", mode: "over", skipSafetyBackup: true };
+  const plan = await tell(young, "restore&wait=60", { ...all, dryRun: true });
+  assert.equal(plan.status, 200, JSON.stringify(plan.body));
+  const stages = plan.body.data.result.stages;
+  assert.deepEqual(Object.keys(stages), ["database", "files", "function", "config", "secrets"]);
+  assert.deepEqual(stages.files.result.planned, { create: 2 });
+  assert.deepEqual(young.management.resources.functions.functions.size, 0);
+
+  const acceptHazards = ["no-safety-backup"];
+  // Another process: one asks the Management API sixty times a minute and no more.
+  await using other = young.again();
+  const restored = await tell({ ...young, service: other }, "restore&wait=60", {
+    ...all,
+    acceptHazards,
+  });
+  assert.equal(restored.status, 200, JSON.stringify(restored.body));
+  const [notes] = await young.files.session.query("select count(*)::int as n from public.notes");
+  assert.equal(notes?.n, 50);
+  assert.equal(young.management.resources.config.auth.site_url, "https://shop.example");
+  const signal = new AbortController().signal;
+  const download = await young.files.api().download({ bucket: "avatars", name: "1.png" }, {
+    signal,
+  });
+  assert.equal(await new Response(ReadableStream.from(download!.body)).text(), "one");
+  assert.equal(young.management.resources.functions.functions.size, 1);
+});
 
 Deno.test("what a restore of items does not know is refused by name", async () => {
   await using project = await startWholeProject();

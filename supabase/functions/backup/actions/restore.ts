@@ -3,6 +3,7 @@ import { z } from "zod";
 import { JOB_TYPES } from "../core/job.ts";
 import { secretReference } from "../core/storage_settings.ts";
 import { startItemRestore } from "../usecases/start_item_restore.ts";
+import { startPointRestore } from "../usecases/start_point_restore.ts";
 import { startRestore } from "../usecases/start_restore.ts";
 import { TEST_BACKUP } from "../usecases/start_test_restore.ts";
 import { defined, defineLongAction } from "./action.ts";
@@ -27,6 +28,9 @@ const OF_DATABASE = [
 ] as const;
 const OF_ITEMS = ["items", "onExisting"] as const;
 
+/** What chooses a part of one backup. */
+const OF_PARTS = ["schemas", "tables", "intoSchema", "items"] as const;
+
 /** Restores a backup of any type. */
 export const restore = defineLongAction({
   name: "restore",
@@ -36,9 +40,10 @@ export const restore = defineLongAction({
     "and files, all or chosen ones; secrets are compared. dryRun plans only.",
   input: z.strictObject({
     backupId: z.string().min(1).max(255).describe(
-      "A backup's id, or latest; test_backup tries the latest in a scratch database and drops it.",
+      "A backup's id (with type all: a recovery point's), or latest; test_backup tries the latest " +
+        "in a scratch database and drops it.",
     ),
-    type: z.enum(JOB_TYPES),
+    type: z.enum([...JOB_TYPES, "all"]).describe("all: every part of a recovery point, in order."),
     dryRun: z.boolean().default(false),
     mode: z.enum(["empty", "over", "beside"]).optional(),
     schemas: z.array(name).min(1).max(200).optional(),
@@ -52,6 +57,9 @@ export const restore = defineLongAction({
     ),
     onExisting: z.enum(["replace", "skip"]).optional()
       .describe("What becomes of functions, settings and files that are there and differ."),
+    cronJobs: z.enum(["inactive", "as-saved"]).optional().describe(
+      "With type all: whether jobs of pg_cron come back switched off. Default inactive.",
+    ),
     acceptHazards: z.array(z.string().min(1).max(1100)).max(50).default([]).describe(
       "Names of a plan's hazards; for items, keys of the items that have them, or bucket/.",
     ),
@@ -66,7 +74,11 @@ export const restore = defineLongAction({
       }
     };
     const { type, backupId } = input;
-    refuse(type === "database" ? OF_ITEMS : OF_DATABASE, `not with type ${type}`);
+    refuse(
+      type === "all" ? OF_PARTS : type === "database" ? OF_ITEMS : OF_DATABASE,
+      `not with type ${type}`,
+    );
+    if (type !== "all") refuse(["cronJobs"], `not with type ${type}`);
     if (backupId !== TEST_BACKUP) return;
     // A test restores all of the backup into a place of its own: a choice would not be heeded.
     if (type === "database") return refuse(CHOICES, `not with ${TEST_BACKUP}`);
@@ -77,14 +89,19 @@ export const restore = defineLongAction({
   // Also with another target: a reference may lead back to the live database.
   needsAdmin: ({ dryRun, backupId }) => !dryRun && backupId !== TEST_BACKUP,
   run: (deps, { type, reason = null, onExisting = "replace", items = [], ...rest }, caller) => {
-    const { targetDatabaseUrl = null, ...request } = rest;
+    const { targetDatabaseUrl = null, cronJobs = "inactive", ...request } = rest;
     if (type === "database") {
       return startRestore(deps, caller, { ...defined(request), reason, targetDatabaseUrl });
     }
     const { backupId, dryRun, acceptHazards, skipSafetyBackup } = request;
-    return startItemRestore(deps, caller, {
-      ...{ type, backupId, dryRun, acceptHazards, skipSafetyBackup, reason },
-      ...{ only: items, replace: onExisting === "replace" },
-    });
+    const replace = onExisting === "replace";
+    const ofItems = { dryRun, acceptHazards, skipSafetyBackup, replace };
+    if (type === "all") {
+      const { backupId: pointId, ...database } = defined(request);
+      return startPointRestore(deps, caller, {
+        ...{ pointId, database, items: ofItems, cronJobs, targetDatabaseUrl, reason },
+      });
+    }
+    return startItemRestore(deps, caller, { ...ofItems, type, backupId, reason, only: items });
   },
 });

@@ -65,8 +65,20 @@ class FilesTarget implements ItemTarget {
     return [
       ...items.filter((item) => addressOf(item.key).name === null)
         .map((item) => bucketStep(item, { now: buckets.get(item.key), onExisting })),
-      ...saved.map((item) => this.#objectStep(item, present.get(item.key))),
+      ...await mapInBatches(saved, async (item) => {
+        const step = this.#objectStep(item, present.get(item.key));
+        const isSame = step.action === "keep" && step.difference === undefined;
+        return isSame && !await this.#hasBytes(item, signal) ? withoutBytes(item) : step;
+      }),
     ];
+  }
+
+  /** A row alone says nothing of bytes: a restore of the database brings rows back without them. */
+  async #hasBytes(item: SavedItem, signal: AbortSignal): Promise<boolean> {
+    const range = item.sizeBytes > 0 ? { from: 0, to: 1 } : {};
+    const download = await this.#api.download(addressOfObject(item), { ...range, signal });
+    await download?.cancel();
+    return download !== null;
   }
 
   async apply(step: ItemStep, work: ItemWork): Promise<ItemResult> {
@@ -75,7 +87,7 @@ class FilesTarget implements ItemTarget {
     if (action === "keep") return { key, outcome: "kept" };
     if (action === "by-hand") return { key, outcome: "by-hand" };
     if (addressOf(key).name === null) return await applyBucket(this.#api, { step, item, signal });
-    const stored = await this.#store(work);
+    const stored = await this.#store(step, work);
     if (stored.kind === "paused") return { key, outcome: "paused", resume: { ...stored.resume } };
     const address = addressOfObject(item);
     const info = await this.#api.info(address, signal);
@@ -109,7 +121,7 @@ class FilesTarget implements ItemTarget {
       };
   }
 
-  async #store(work: ItemWork): Promise<Stored> {
+  async #store({ action }: ItemStep, work: ItemWork): Promise<Stored> {
     const { item, open, signal } = work;
     const address = addressOfObject(item);
     const content = item.contents.find(({ name }) => name === OBJECT_CONTENT);
@@ -119,7 +131,7 @@ class FilesTarget implements ItemTarget {
         `Cannot restore ${item.key}: the backup has no bytes of it`,
       );
     }
-    const replace = this.#options.onExisting === "replace";
+    const replace = action === "replace" || this.#options.onExisting === "replace";
     const metadata = metadataOf(item.facts);
     if (content.bytes > STEP_BYTES) {
       const savedMd5 = md5Of(textFact(item.facts, "eTag"));
@@ -160,6 +172,20 @@ class FilesTarget implements ItemTarget {
     }
     return found;
   }
+}
+
+/** Nothing is lost by it: there are no bytes to lose. */
+function withoutBytes({ key }: SavedItem): ItemStep {
+  return { key, action: "replace", title: `store ${key}: its row is there, its bytes are not` };
+}
+
+/** Calls `look` for all, a few at a time; results in their order. */
+async function mapInBatches<T, R>(all: readonly T[], look: (each: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let at = 0; at < all.length; at += AT_ONCE) {
+    results.push(...await Promise.all(all.slice(at, at + AT_ONCE).map(look)));
+  }
+  return results;
 }
 
 /** What has become of an object's bytes. */

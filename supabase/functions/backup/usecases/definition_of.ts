@@ -14,6 +14,7 @@ import { recordAudit } from "./record_audit.ts";
 import { defineBackup } from "./start_backup.ts";
 import { concludePoint } from "./start_point.ts";
 import { defineItemRestore } from "./start_item_restore.ts";
+import { definePointRestore } from "./start_point_restore.ts";
 import { defineRestore } from "./start_restore.ts";
 import { defineRestoreTest } from "./start_test_restore.ts";
 import { defineVerify } from "./start_verify.ts";
@@ -44,6 +45,8 @@ function define(deps: Deps, job: Job, asked: AskedJob): Promise<JobDefinition> {
       return defineVerify(deps, asked);
     case "restore":
       return defineRestore(deps, job, asked);
+    case "restore-point":
+      return definePointRestore(deps, job, asked.request);
     case "restore-items":
       return defineItemRestore(deps, job, asked.request);
     case "restore-test":

@@ -30,8 +30,21 @@ export interface ItemRestoreRequest {
   skipSafetyBackup: boolean;
 }
 
+/** What is asked of a restore of a whole recovery point. */
+export interface PointRestoreRequest {
+  pointId: string;
+  /** In the order in which they are restored. */
+  parts: { type: JobType; backupId: string }[];
+  /** Reference to another database's address; null for the service's own. */
+  targetDatabaseUrl: string | null;
+  database: RestoreRequest;
+  items: Pick<ItemRestoreRequest, "replace" | "dryRun" | "acceptHazards" | "skipSafetyBackup">;
+  cronJobs: "inactive" | "as-saved";
+}
+
 /** By the use-case. Survives JSON. */
 export type JobRequest =
+  | { task: "restore-point"; request: PointRestoreRequest }
   | { task: "backup"; point?: PointPlan }
   | { task: "restore-items"; request: ItemRestoreRequest }
   | { task: "verify"; backupId: string | null; level: "quick" | "full" }

@@ -16,6 +16,7 @@ import type { Session } from "../postgres/session.ts";
 import type { Repository } from "../repository/mod.ts";
 import { databaseUrl } from "./database_access.ts";
 import type { Deps } from "./deps.ts";
+import { viewOf } from "./repository_view.ts";
 
 const PREFIX = "backup_scratch_";
 
@@ -142,20 +143,7 @@ export async function checkRoom(
 
 /** The same repository, whose backups hold only what a scratch database may get. */
 export function inertView(repository: Repository): Repository {
-  const readLines: Repository["readLines"] = async function* <T>(
-    ...args: Parameters<Repository["readLines"]>
-  ) {
-    const lines: T[] = [];
-    for await (const line of repository.readLines<T>(...args)) lines.push(line);
-    yield* withoutActing(lines);
-  };
-  return new Proxy(repository, {
-    get(target, key) {
-      if (key === "readLines") return readLines;
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
+  return viewOf(repository, withoutActing);
 }
 
 /** Lines of entries lose what is not inert, with all that needs it; other lines stay. */

@@ -84,7 +84,9 @@ export async function startRestore(deps: Deps, caller: Caller, start: StartResto
 export async function defineRestore(
   deps: Deps,
   job: Job,
-  { backupId, targetDatabaseUrl, request }: JobRequest & { task: "restore" },
+  { backupId, targetDatabaseUrl, request, view = (each) => each }:
+    & Omit<JobRequest & { task: "restore" }, "task">
+    & { view?: (repository: Repository) => Repository },
 ): Promise<JobDefinition> {
   const { settings } = await deps.settings();
   const connect = connector(await addressOf(deps, targetDatabaseUrl));
@@ -93,7 +95,7 @@ export async function defineRestore(
   const definition = restoreInParts({
     jobId: job.jobId,
     connect,
-    repository: await deps.openRepository(settings),
+    repository: view(await deps.openRepository(settings)),
     backupId,
     request: {
       jobs: settings.databaseConnections,
@@ -118,7 +120,7 @@ export async function defineRestore(
 }
 
 /** Where the restore goes. @throws `invalid_config` */
-async function addressOf(deps: Deps, reference: string | null): Promise<Secret> {
+export async function addressOf(deps: Deps, reference: string | null): Promise<Secret> {
   return reference === null ? databaseUrl(deps) : await targetUrl(deps, reference);
 }
 

@@ -1,0 +1,143 @@
+/**
+ * Several jobs as one: the parts of each stage follow those of the stage before, and any worker can go on
+ * with any of them.
+ *
+ * @module
+ */
+import { BackupError, toBackupError } from "../core/errors.ts";
+import type { DonePart, Json, NewPart, PartOutcome } from "../core/part.ts";
+import type { JobDefinition, PartContext } from "./job_definition.ts";
+
+/** One stage. */
+export interface Stage {
+  /** What users see before the name of a part: `files`. */
+  name: string;
+  definition: JobDefinition;
+}
+
+/** What {@linkcode inSequence} works with. */
+export interface InSequenceOptions {
+  stages: readonly Stage[];
+  /** Whether the stages behind one that failed so are done all the same. */
+  goesOnAfter: (error: BackupError) => boolean;
+}
+
+/** Steps of one stage; no definition has so many but for those of pages, which no restore has. */
+const STEPS = 10_000;
+
+/** Part of the name that stands between stage and part. */
+const BETWEEN = ": ";
+
+/** The part that ends a stage and begins the next one, and the last part of all. */
+const MARK = "ending-a-stage";
+const CONCLUDE = "summing-up-all";
+
+/** What became of a stage. Survives JSON. */
+interface StageEnd {
+  stage: string;
+  result: Record<string, unknown> | null;
+  failed: { code: string; message: string; details: Record<string, unknown> } | null;
+}
+
+/** The first parts of such a job. */
+export function firstOfSequence(name: string, first: readonly NewPart[]): NewPart[] {
+  return first.map((part) => ({ ...part, name: name + BETWEEN + part.name }));
+}
+
+/**
+ * The definition of the whole. Its result holds the result of each stage by name.
+ *
+ * The job fails with `restore_incomplete` when a stage failed and the others went on.
+ */
+export function inSequence({ stages, goesOnAfter }: InSequenceOptions): JobDefinition {
+  const sequence = stages.map((stage, at) => ({ ...stage, at, offset: at * STEPS }));
+  type Placed = typeof sequence[number];
+
+  const stageOf = (name: string): Placed | undefined =>
+    sequence.find((stage) => name.startsWith(stage.name + BETWEEN));
+  const outer = ({ name, offset }: Placed) => (part: NewPart): NewPart => ({
+    ...part,
+    step: part.step + offset,
+    name: name + BETWEEN + part.name,
+  });
+  const inner = (stage: Placed, context: Pick<PartContext, "results">) => ({
+    results: async function* (name: string): AsyncIterable<DonePart> {
+      for await (const part of context.results(stage.name + BETWEEN + name)) {
+        yield { ...part, step: part.step - stage.offset, name };
+      }
+    },
+  });
+
+  /** A stage has ended: what it came to is kept, whatever the name of its last part is. */
+  const ended = ({ name, offset }: Placed, end: Omit<StageEnd, "stage">): PartOutcome => {
+    const payload = JSON.parse(JSON.stringify({ stage: name, ...end })) as Json;
+    return { result: null, add: [{ step: offset + STEPS - 1, name: MARK, payload, bytes: 0 }] };
+  };
+
+  const begun = ({ stage }: StageEnd): NewPart[] => {
+    const next = sequence[sequence.findIndex(({ name }) => name === stage) + 1];
+    return next === undefined
+      ? [{ step: sequence.length * STEPS, name: CONCLUDE, payload: null, bytes: 0 }]
+      : next.definition.first().map(outer(next));
+  };
+
+  return {
+    first: () => sequence[0]!.definition.first().map(outer(sequence[0]!)),
+    once: sequence.flatMap((stage) =>
+      (stage.definition.once ?? []).map((name) => stage.name + BETWEEN + name)
+    ),
+    async run(lease, context) {
+      const stage = stageOf(lease.name);
+      if (lease.name === MARK) {
+        return { result: lease.payload, add: begun(lease.payload as unknown as StageEnd) };
+      }
+      if (stage === undefined) return await conclude(context);
+      const { name, offset, definition } = stage;
+      try {
+        const outcome = await definition.run(
+          { ...lease, step: lease.step - offset, name: lease.name.slice((name + BETWEEN).length) },
+          { ...context, ...inner(stage, context) },
+        );
+        if (outcome.finish) return ended(stage, { result: outcome.finish.result, failed: null });
+        const place = outer(stage);
+        return {
+          ...outcome,
+          ...(outcome.add ? { add: outcome.add.map(place) } : {}),
+          ...(outcome.split ? { split: outcome.split.map(place) } : {}),
+        };
+      } catch (thrown) {
+        const error = toBackupError(thrown);
+        if (!goesOnAfter(error)) throw thrown;
+        const { code, message, details = {} } = error;
+        return ended(stage, { result: null, failed: { code, message, details } });
+      }
+    },
+    async end(how, context) {
+      for (const stage of sequence) await stage.definition.end?.(how, inner(stage, context));
+    },
+    async leave() {
+      for (const { definition } of sequence) await definition.leave?.();
+    },
+  };
+}
+
+/** @throws `restore_incomplete` when a stage failed */
+async function conclude({ results }: Pick<PartContext, "results">): Promise<PartOutcome> {
+  const ends: StageEnd[] = [];
+  for await (const { result } of results(MARK)) ends.push(result as unknown as StageEnd);
+  const stages = Object.fromEntries(
+    ends.map(({ stage, result, failed }) => [stage, failed === null ? { result } : { failed }]),
+  );
+  const failed = ends.filter((end) => end.failed !== null);
+  if (failed.length === 0) return { result: null, finish: { result: { stages } } };
+  throw new BackupError(
+    "restore_incomplete",
+    `Cannot restore all: ${
+      failed.map(({ stage, failed }) => `${stage}: ${failed!.message}`).join("; ")
+    }`,
+    {
+      hint: "The other parts are restored. Mend the cause and restore what failed again.",
+      details: { stages },
+    },
+  );
+}

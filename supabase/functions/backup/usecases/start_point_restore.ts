@@ -1,0 +1,104 @@
+/**
+ * Starts the restore of a whole recovery point as one job: first the database, in its own right order, then
+ * objects, functions, settings, and at last what is known of secrets.
+ *
+ * @module
+ */
+import { BackupError } from "../core/errors.ts";
+import { newJobId } from "../core/ids.ts";
+import type { Job, JobType } from "../core/job.ts";
+import { firstOfSequence, inSequence, type Stage } from "../jobs/in_sequence.ts";
+import type { JobDefinition } from "../jobs/job_definition.ts";
+import type { RecoveryPoint } from "../repository/mod.ts";
+import type { Caller, Deps } from "./deps.ts";
+import { withInactiveCronJobs } from "./inactive_cron_jobs.ts";
+import type { PointRestoreRequest } from "./job_request.ts";
+import { contentReader, FIRST_OF_ITEM_RESTORE } from "./restore_items.ts";
+import { FIRST_OF_RESTORE } from "./restore_in_parts.ts";
+import { addressOf, defineRestore } from "./start_restore.ts";
+import { defineItemRestore } from "./start_item_restore.ts";
+import { startJob } from "./start_job.ts";
+
+/** Rows before the objects that belong to them, code before the settings that may point to it. */
+const ORDER: readonly JobType[] = ["database", "files", "function", "config", "secrets"];
+
+/** What a caller asks for. */
+export interface StartPointRestore extends Omit<PointRestoreRequest, "parts" | "pointId"> {
+  /** Id of a recovery point, or `latest`. */
+  pointId: string;
+  reason: string | null;
+}
+
+/**
+ * All parts must be there and reachable before anything begins.
+ *
+ * @throws `backup_not_found`, `restore_refused` for a point without backups, `conflict`, `invalid_config`
+ */
+export async function startPointRestore(
+  deps: Deps,
+  caller: Caller,
+  { reason, ...asked }: StartPointRestore,
+): Promise<Job> {
+  const { settings } = await deps.settings();
+  const repository = await deps.openRepository(settings);
+  const point = await repository.readPoint(asked.pointId);
+  const parts = partsOf(point);
+  for (const { type, backupId } of parts) {
+    await repository.readBackup(backupId, { type });
+    if (type === "database") {
+      await addressOf(deps, asked.targetDatabaseUrl);
+    } else {
+      const how = { replace: asked.items.replace, open: contentReader(repository) };
+      await (await deps.project.target(type, settings, how)).leave();
+    }
+  }
+  const first = parts[0]!.type;
+  return await startJob(deps, caller, {
+    settings,
+    start: {
+      action: "restore",
+      job: {
+        // It stands against every other restore and backup of the database.
+        ...{ jobId: newJobId("restore", deps.clock.now()), kind: "restore", type: "database" },
+        ...{ backupId: point.pointId, reason, createdBy: caller.name },
+      },
+      request: { task: "restore-point", request: { ...asked, pointId: point.pointId, parts } },
+      first: firstOfSequence(
+        first,
+        first === "database" ? FIRST_OF_RESTORE : FIRST_OF_ITEM_RESTORE,
+      ),
+      details: { pointId: point.pointId, parts, dryRun: asked.items.dryRun },
+    },
+  });
+}
+
+function partsOf(point: RecoveryPoint): PointRestoreRequest["parts"] {
+  const parts = ORDER.flatMap((type) => {
+    const backupId = point.components.find((each) => each.type === type)?.backupId;
+    return backupId === undefined || backupId === null ? [] : [{ type, backupId }];
+  });
+  if (parts.length > 0) return parts;
+  throw new BackupError("restore_refused", `Cannot restore ${point.pointId}: it has no backups`, {
+    hint: "Choose another recovery point (action=recovery-points).",
+  });
+}
+
+/** What such a job is made of. */
+export async function definePointRestore(
+  deps: Deps,
+  job: Job,
+  { parts, targetDatabaseUrl, database, items, cronJobs }: PointRestoreRequest,
+): Promise<JobDefinition> {
+  const stages: Stage[] = [];
+  for (const { type, backupId } of parts) {
+    const definition = type === "database"
+      ? await defineRestore(deps, job, {
+        ...{ backupId, targetDatabaseUrl, request: database },
+        ...(cronJobs === "inactive" ? { view: withInactiveCronJobs } : {}),
+      })
+      : await defineItemRestore(deps, { ...job, type }, { ...items, type, backupId, only: [] });
+    stages.push({ name: type, definition });
+  }
+  // Objects that cannot be put back are no reason to leave functions and settings as they are.
+  return inSequence({ stages, goesOnAfter: ({ code }) => code === "restore_incomplete" });
+}
