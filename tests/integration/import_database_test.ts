@@ -275,6 +275,19 @@ Deno.test("importDatabase() refuses a table that does not fit before any row", a
   }
 });
 
+Deno.test("importDatabase() makes no table of a type that is not there", async () => {
+  await using database = await shop("create table public.log_old (at int)");
+  const text = fromUtf8(database.json).replace(/\{"kind":"type"[^}]*\}/, (need) => {
+    return need.replace(/"create":\[.*\]/, '"create":[]');
+  });
+  const failure = await failureOf(importBytes(database.target, utf8(text), { create: true }));
+  assert.match(failure.message, /^Cannot make public\.people: type "public.mood" does not exist/);
+  const session = await connect({ url: database.target });
+  const found = await session.query("select from pg_tables where schemaname = 'public'");
+  assert.equal(found.length, 1);
+  await session.close();
+});
+
 Deno.test("importDatabase() takes another type when that is accepted, and then only counts", async () => {
   await using database = await shop(`${SHOP}; alter table public.orders alter id type numeric`);
   const tables = ["public.orders"];
@@ -493,7 +506,7 @@ Deno.test("importDatabase() takes a line of 50 MB and leaves nothing of one that
   await session.close();
 });
 
-Deno.test("importDatabase() changes nothing when the connection dies in the middle, or the database is read-only", async () => {
+Deno.test("importDatabase() changes nothing when it is stopped, the connection dies or the database is read-only", async () => {
   await using database = await shop(`${SHOP}; update public.people set name = 'mine'`);
   const { target, json: bytes } = database;
   const before = await contentOf(target, SHOP_TABLES);
@@ -516,6 +529,18 @@ Deno.test("importDatabase() changes nothing when the connection dies in the midd
   const options = { connect: () => connect({ url: target }), files: [file], request };
   assert.equal((await failureOf(importDatabase(options))).code, "database_unreachable");
   await session.close();
+  assert.deepEqual(await contentOf(target, SHOP_TABLES), before);
+  const stop = new AbortController();
+  const stopped = {
+    name: "stopped.ndjson",
+    async *open() {
+      yield await Promise.resolve(bytes.slice(0, middle));
+      stop.abort();
+      yield bytes.slice(middle);
+    },
+  };
+  const stopping = importDatabase({ ...options, files: [stopped], signal: stop.signal });
+  assert.equal((await failureOf(stopping)).code, "cancelled");
   assert.deepEqual(await contentOf(target, SHOP_TABLES), before);
   const readOnly = `${target}?options=${encodeURIComponent("-c default_transaction_read_only=on")}`;
   const failure = await failureOf(importBytes(readOnly, bytes, request));

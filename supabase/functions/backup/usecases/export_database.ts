@@ -105,6 +105,9 @@ async function openLive(
       copyFormat: "text",
     },
     definitions: request.format === "json" || request.definitions === true ? "all" : "chosen",
+  }).catch((error) => {
+    const isUnknown = error instanceof BackupError && error.code === "invalid_request";
+    throw isUnknown ? noSuchTable(request.tables ?? [], "the database", error) : error;
   });
   return { source, remarks: source.remarks, close: () => source.close() };
 }
@@ -117,13 +120,7 @@ function choose(
   const withRows = source.entries.filter((entry) => source.tableData.has(entry.key));
   const isNamed = namedTables(source.entries, tables);
   const wanted = withRows.filter(isNamed);
-  if (tables !== undefined && wanted.length === 0) {
-    throw new BackupError(
-      "not_found",
-      `Cannot export ${tables.join(", ")}: ${source.of} has no such table`,
-      { hint: "Name tables as schema.table; * and ? match any run and any one character." },
-    );
-  }
+  if (tables !== undefined && wanted.length === 0) throw noSuchTable(tables, source.of);
   // A whole database in SQL makes its foreign keys after the rows.
   if (format === "sql" && tables === undefined) return { chosen: wanted, leftOut: [] };
   const chosen = parentsFirst(wanted.filter((entry) => entry.table !== undefined));
@@ -131,6 +128,17 @@ function choose(
     ? ["large objects are left out: JSON holds tables only; export as SQL"]
     : [];
   return { chosen, leftOut };
+}
+
+function noSuchTable(tables: readonly string[], of: string, cause?: unknown): BackupError {
+  return new BackupError(
+    "not_found",
+    `Cannot export ${tables.join(", ")}: ${of} has no such table`,
+    {
+      hint: "Name tables as schema.table; * and ? match any run and any one character.",
+      cause,
+    },
+  );
 }
 
 /** Whether an entry's table, or one that it is a partition of, matches one of the patterns. */
