@@ -8,7 +8,7 @@
  */
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { Turns } from "../../supabase/functions/backup/core/turns.ts";
-import { joinSnapshot } from "../../supabase/functions/backup/dump/mod.ts";
+import { joinSnapshot } from "../../supabase/functions/backup/dump/data/mod.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import {
   pinSettings,

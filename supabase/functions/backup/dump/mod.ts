@@ -7,27 +7,12 @@ export type { DumpOptions } from "./context.ts";
 export { type DatabaseReading, readDatabase } from "./read_database.ts";
 export { recheck, type RowVersions } from "./recheck.ts";
 export { readSourceFacts } from "./source_facts.ts";
-export type { CopiedPart, DataSink } from "./data/copy_part.ts";
-export {
-  copyLargeObjectGroup,
-  type LargeObjectGroup,
-  planLargeObjects,
-} from "./data/copy_large_objects.ts";
-export { copyUnit, type CopyUnitOptions } from "./data/copy_unit.ts";
-export {
-  type DataLimits,
-  type DataModel,
-  type DataRange,
-  type DataUnit,
-  DEFAULT_LIMITS,
-  numberParts,
-  planUnits,
-} from "./data/ranges.ts";
+export * from "./data/mod.ts";
 export { describeTableData, fingerprintExpression } from "./data/table_data.ts";
 export { readTypes, type TypeCatalog } from "./data/types.ts";
 export { openSnapshot } from "./snapshot.ts";
 export { type HeldSnapshot, type OpenHeldOptions, type SnapshotHolder } from "./snapshot_holder.ts";
-export { joinSnapshot, lockAllJoined, lockJoined } from "./snapshot_join.ts";
+export { lockAllJoined, lockJoined } from "./snapshot_join.ts";
 export { sessionHolder } from "./snapshot_session.ts";
 export {
   chooseStrategy,

@@ -16,7 +16,7 @@ import {
   type DataUnit,
   DEFAULT_LIMITS,
   type LargeObjectGroup,
-} from "../dump/mod.ts";
+} from "../dump/data/mod.ts";
 import type { Session } from "../postgres/session.ts";
 import type { Repository, WrittenTotals } from "../repository/mod.ts";
 
