@@ -354,6 +354,12 @@ Deno.test("without a token, and with one that is expired, the environment is sav
   assert.equal(missing[0]?.failure.code, "management_unauthorized");
   assert.deepEqual((await saveAll(expired)).items.map(({ key }) => key), ["environment"]);
 
+  contract.fail("v1-list-all-secrets", { status: 403 });
+  const unnamed = await configSource({ ...options, api: contract.api() }).describe(never);
+  assert.deepEqual(unnamed.missing.map(({ what }) => what), [
+    "names of the environment's variables",
+  ]);
+
   contract.fail("v1-get-project", { status: 404 });
   const unknown = await configSource({ ...options, api: contract.api() }).describe(never);
   assert.equal(unknown.missing[0]?.failure.code, "management_not_found");

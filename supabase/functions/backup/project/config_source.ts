@@ -92,12 +92,18 @@ class ConfigSource implements ItemSource {
   async describe(signal: AbortSignal): Promise<ItemSourceFacts> {
     const { api, connect, projectRef, withoutApi } = this.#options;
     const refused = await this.#refused(signal);
+    const names = await this.#variableNames(signal);
     const what =
       "settings of the project (sign-in, data API, database, Storage, Realtime, network)";
     return {
       projectRef,
       facts: { sections: this.#keys(refused) },
-      missing: refused === null ? [] : [{ what, failure: toFailure(refused) }],
+      missing: [
+        ...(refused === null ? [] : [{ what, failure: toFailure(refused) }]),
+        ...(Array.isArray(names)
+          ? []
+          : [{ what: "names of the environment's variables", failure: toFailure(names) }]),
+      ],
       skipped: [
         ...(api === null
           ? [{ what, reason: withoutApi ?? "no token for the Management API is set" }]
@@ -165,33 +171,35 @@ class ConfigSource implements ItemSource {
     });
   }
 
-  /** Names come from the API where it answers, for a function cannot tell its own from the platform's. */
   async #readEnvironment(signal: AbortSignal): Promise<ReadItem> {
-    const { api, environment, projectRef } = this.#options;
-    const refused = await this.#refused(signal);
-    let [names, failure]: [string[], string | null] = [[], null];
-    if (api !== null && refused === null) {
-      try {
-        names = (await listSecrets(api, signal)).map(({ name }) => name);
-      } catch (error) {
-        failure = toBackupError(error).message; // the values that are known are worth keeping
-        signal.throwIfAborted();
-      }
-    }
-    const variables = readVariables(names, environment);
+    const { environment, projectRef } = this.#options;
+    const names = await this.#variableNames(signal);
+    const variables = readVariables(Array.isArray(names) ? names : [], environment);
     const document: EnvironmentDocument = {
       format: 1,
       section: ENVIRONMENT_KEY,
       projectRef: projectRef ?? "",
       variables,
     };
-    const reason = failure ?? refused?.message ?? (api === null ? "no token" : null);
     return asItem(document, {
       title: "variables of the environment",
       names: variables.length,
       values: variables.filter(({ value }) => value !== null).length,
-      ...(reason === null ? {} : { namesMissing: reason }),
     });
+  }
+
+  /** Names by the API, for a function cannot tell its own variables from the platform's; or why not. */
+  async #variableNames(signal: AbortSignal): Promise<string[] | BackupError> {
+    const { api } = this.#options;
+    if (api === null || await this.#refused(signal) !== null) return [];
+    try {
+      return (await listSecrets(api, signal)).map(({ name }) => name);
+    } catch (error) {
+      const failure = toBackupError(error);
+      // The values that are known are worth keeping without the other names.
+      if (failure.code === "management_forbidden") return failure;
+      throw error;
+    }
   }
 
   async #readTable(key: string): Promise<ReadItem | null> {
