@@ -188,8 +188,17 @@ class Run {
       this.#stopIfCancelled();
       if (await this.failures.makes(item.load.entry, () => lane(item))) this.#loaded(item.part);
     });
-    for (const entry of plan.create) {
-      if (entry.kind !== "sequence-set" || this.failures.blocks(entry)) continue;
+    await this.#setSequences();
+  }
+
+  async #setSequences(): Promise<void> {
+    const { plan, session } = this.#input;
+    const sequences = plan.create.filter(({ kind }) => kind === "sequence-set");
+    if (!session.inTransaction && !this.runner.lenient) {
+      return await this.#maker.makeAll(session, sequences, () => this.#stopIfCancelled());
+    }
+    for (const entry of sequences) {
+      if (this.failures.blocks(entry)) continue;
       await this.failures.makes(entry, () => this.#setSequence(session, entry));
     }
   }
