@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { call, post, type ServiceUnderTest, startServiceUnderTest } from "../support/service.ts";
+import { startAzureServer } from "../support/azure_server.ts";
+import { startGcsServer } from "../support/gcs_server.ts";
 import { type S3Server, startS3Server } from "../support/s3_server.ts";
 
 // One project and one S3 server for the file: the last test stops them.
@@ -191,6 +193,75 @@ Deno.test(
     assert.equal(planned.status, 200, JSON.stringify(planned.body.error));
   },
 );
+
+Deno.test(
+  "Google Cloud is set up by the environment, proves its lock, and keeps a backup",
+  shared,
+  async () => {
+    const { variant } = await start();
+    const gcs = await startGcsServer();
+    await using service = variant({
+      ...NO_STORAGE,
+      BACKUP_STORAGE_TYPE: "gcs",
+      BACKUP_STORAGE_BUCKET: "backups",
+      BACKUP_STORAGE_PREFIX: "locked",
+      BACKUP_STORAGE_ENDPOINT: gcs.endpoint,
+      BACKUP_STORAGE_SECRET_KEY: btoa(gcs.keyFile),
+      BACKUP_STORAGE_CLASS: "COLDLINE",
+      BACKUP_STORAGE_LOCK_MODE: "compliance",
+      BACKUP_STORAGE_LOCK_DAYS: "30",
+    });
+    const storage = (await call(service, "test")).body.data.checks
+      .find(({ name }: { name: string }) => name === "storage");
+    assert.equal(storage.ok, true, JSON.stringify(storage));
+    const lock = storage.findings.find(({ check }: { check: string }) => check === "lock");
+    assert.deepEqual([lock.severity, /stays locked until/.test(lock.found)], ["ok", true]);
+    const first = await post(service, "backup-database&wait=60");
+    assert.equal(first.status, 200, JSON.stringify(first.body));
+    assert.equal(first.body.data.location, "gs://backups/locked/");
+    // A day later everything that the second backup uses again is locked anew.
+    const kept = [...gcs.objects].filter(([name]) => !name.startsWith("locked/probe/"));
+    for (const [, { retention }] of kept) {
+      retention!.retainUntilTime = new Date(Date.now() + 29 * 86_400_000).toISOString();
+    }
+    assert.equal((await post(service, "backup-database&wait=60")).status, 200);
+    const soon = Date.now() + 29.9 * 86_400_000;
+    const loose = kept.filter(([, { retention }]) => Date.parse(retention!.retainUntilTime) < soon);
+    const folders = loose.map(([name]) => name.split("/")[1]);
+    assert.deepEqual(folders.sort(), ["backups", "manifests"], "those of the first backup alone");
+    assert.ok(kept.every(([, { storageClass }]) => storageClass === "COLDLINE"));
+    await gcs.close();
+  },
+);
+
+Deno.test("Azure is set up by the environment, and says what its key opens", shared, async () => {
+  const { variant } = await start();
+  const azure = await startAzureServer();
+  const settings = {
+    ...NO_STORAGE,
+    BACKUP_STORAGE_TYPE: "azure",
+    BACKUP_STORAGE_BUCKET: await azure.container(),
+    BACKUP_STORAGE_ACCESS_KEY: azure.account,
+    BACKUP_STORAGE_SECRET_KEY: azure.key,
+    BACKUP_STORAGE_ENDPOINT: azure.endpoint,
+  };
+  const checkOf = async (variables: Record<string, string>) => {
+    await using service = variant(variables);
+    const { checks } = (await call(service, "test")).body.data;
+    return checks.find(({ name }: { name: string }) => name === "storage");
+  };
+  const good = await checkOf(settings);
+  assert.equal(good.ok, true, JSON.stringify(good));
+  assert.match(good.found, /see more than this bucket/);
+  // Azurite has no immutability: a lock that is asked for cannot be relied on.
+  const locked = { BACKUP_STORAGE_LOCK_MODE: "governance", BACKUP_STORAGE_LOCK_DAYS: "7" };
+  const unlocked = await checkOf({ ...settings, ...locked });
+  assert.deepEqual([unlocked.ok, unlocked.error.code], [false, "storage_refused"]);
+  assert.match(unlocked.error.message, /Cannot rely on .*Cannot lock/);
+  const nowhere = await checkOf({ ...settings, BACKUP_STORAGE_BUCKET: "nowhere" });
+  assert.match(nowhere.error.message, /no such container/);
+  await azure.close();
+});
 
 Deno.test("the service stops cleanly", shared, async () => {
   const { service, stop, s3 } = await start();
