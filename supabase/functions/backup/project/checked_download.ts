@@ -4,7 +4,6 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { concat } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import { md5Of } from "./object_types.ts";
 import type { Download } from "./storage_api.ts";
@@ -69,18 +68,28 @@ export async function* checkedBytes(
     }
   }
   if (first.bytes !== null && at !== from + first.bytes) throw changed(title);
-  const found = hash?.digest("hex");
-  if (found !== undefined && found !== md5) throw damaged(title, { found, expected: md5 });
+  if (hash !== null) requireMd5(title, md5, () => hash.digest("hex"));
 }
 
 /** A small object's bytes in memory. @throws as {@linkcode checkedBytes} */
 export async function wholeBytes(source: DownloadSource, first: Download): Promise<Uint8Array> {
-  const md5 = md5Of(first.eTag);
-  const parts: Uint8Array[] = [];
-  for await (const chunk of checkedBytes(source, { first, from: 0, to: null, md5 })) {
-    parts.push(chunk);
+  const { title, signal, tries } = source;
+  let download = first;
+  for (let attempt = 1;; attempt++) {
+    try {
+      const bytes = await download.whole();
+      requireMd5(title, md5Of(first.eTag), () => createHash("md5").update(bytes).digest("hex"));
+      return bytes;
+    } catch (error) {
+      if (!isBroken(error) || attempt >= tries) throw error;
+    }
+    const next = await source.open({ from: 0 }, signal);
+    if (next === null || next.eTag !== first.eTag) {
+      await next?.cancel();
+      throw changed(title);
+    }
+    download = next;
   }
-  return parts.length === 1 ? parts[0]! : concat(parts);
 }
 
 /** Whether another read may give other bytes. */
@@ -96,12 +105,12 @@ export function changed(title: string): BackupError {
   });
 }
 
-function damaged(
-  title: string,
-  { found, expected }: { found: string; expected: string | null },
-): BackupError {
+function requireMd5(title: string, expected: string | null, digest: () => string): void {
+  if (expected === null) return;
+  const found = digest();
+  if (found === expected) return;
   const why = `its bytes have the MD5 ${found}, and the store says ${expected}`;
-  return new BackupError("files_damaged", `Cannot read ${title}: ${why}`, {
+  throw new BackupError("files_damaged", `Cannot read ${title}: ${why}`, {
     hint:
       "The store's copy is damaged, or something on the way alters it. Upload the object again.",
   });

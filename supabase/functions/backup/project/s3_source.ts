@@ -4,6 +4,7 @@
  * @module
  */
 import type { S3Client } from "@aws-sdk/client-s3";
+import { concat } from "../core/bytes.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { BackupError, type ErrorCode } from "../core/errors.ts";
 import {
@@ -224,6 +225,7 @@ class S3Source implements ItemSource {
       eTag: bareETag(head.ETag),
       bytes,
       body: counted(stream, { bytes, broken, verb }),
+      whole: async () => concat(await Array.fromAsync(counted(stream, { bytes, broken, verb }))),
       cancel: async () => {
         if (stream?.locked === false) await stream.cancel().catch(() => {}); // it is given up
       },

@@ -9,6 +9,7 @@
 import { toBase64, utf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import type { Json } from "../core/part.ts";
+import type { Deadline } from "./deadline.ts";
 import { objectPath } from "./object_path.ts";
 import {
   bareETag,
@@ -34,6 +35,8 @@ export interface Download {
   bytes: number | null;
   /** Throws `files_unreachable` when it breaks off, and when other than {@linkcode bytes} came. */
   body: AsyncIterable<Uint8Array>;
+  /** The whole body at once, for small ones; throws as {@linkcode body}, of which it is the other way. */
+  whole(): Promise<Uint8Array>;
   /** Gives up the rest. */
   cancel(): Promise<void>;
 }
@@ -159,6 +162,7 @@ export class StorageApi {
       eTag: bareETag(response.headers.get("etag")),
       bytes,
       body: readBody(response, { bytes, deadline, signal, broken }),
+      whole: () => readWhole(response, { bytes, deadline, signal, broken }),
       cancel,
     };
   }
@@ -223,15 +227,18 @@ export class StorageApi {
   }
 }
 
+/** What reading a body needs to know. */
+interface BodyReading {
+  bytes: number | null;
+  deadline: Deadline;
+  signal: AbortSignal;
+  broken: (cause: unknown) => BackupError;
+}
+
 /** The body, counted: a connection that was cut may look like an end. */
 async function* readBody(
   response: Response,
-  { bytes, deadline, signal, broken }: {
-    bytes: number | null;
-    deadline: { renew(): void; end(): void };
-    signal: AbortSignal;
-    broken: (cause: unknown) => BackupError;
-  },
+  { bytes, deadline, signal, broken }: BodyReading,
 ): AsyncGenerator<Uint8Array> {
   let read = 0;
   try {
@@ -242,13 +249,34 @@ async function* readBody(
       yield chunk;
       deadline.renew();
     }
-    if (bytes !== null && read !== bytes) throw new Error(`${read} of ${bytes} bytes came`);
+    requireLength(read, bytes);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw broken(error);
   } finally {
     deadline.end();
   }
+}
+
+/** Reading an object so takes half the CPU time that it takes as a stream: much, where there are many. */
+async function readWhole(
+  response: Response,
+  { bytes, deadline, signal, broken }: BodyReading,
+): Promise<Uint8Array> {
+  try {
+    const body = new Uint8Array(await response.arrayBuffer());
+    requireLength(body.length, bytes);
+    return body;
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    throw broken(error);
+  } finally {
+    deadline.end();
+  }
+}
+
+function requireLength(read: number, told: number | null): void {
+  if (told !== null && read !== told) throw new Error(`${read} of ${told} bytes came`);
 }
 
 /** An object of a listing; what its row holds beyond the metadata, only `info` tells. */
