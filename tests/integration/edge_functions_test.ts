@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import type { ItemStep, SavedItem } from "../../supabase/functions/backup/core/items.ts";
 import { functionsSource, functionsTarget } from "../../supabase/functions/backup/project/mod.ts";
 import { backUpItems, type KeptItems, restoreItem } from "../support/item_round_trip.ts";
@@ -407,6 +408,70 @@ Deno.test("functionsTarget() refuses what it cannot do, and what is not so after
     code: "restore_mismatch",
     message: /verify_jwt differ/,
   });
+});
+
+const DEPLOY_FAULTS = [
+  [{ status: 401 }, "management_unauthorized"],
+  [{ status: 402 }, "management_refused"],
+  [{ status: 403 }, "management_forbidden"],
+  [{ status: 404 }, "management_not_found"],
+  [{ status: 409 }, "management_refused"],
+  [{ status: 429, headers: { "retry-after": "9999" } }, "management_unavailable"],
+  [{ status: 500 }, "management_unavailable"],
+  [{ text: "<html>" }, "management_malformed"],
+  ["cut", "management_unavailable"],
+  ["lost", "management_unavailable"],
+] as const;
+for (const [fault, code] of DEPLOY_FAULTS) {
+  Deno.test(`functionsTarget() fails with ${code} when a deployment meets ${JSON.stringify(fault)}, and goes on later`, async () => {
+    await using contract = startManagementContract();
+    await deploy(contract, "hello");
+    const kept = await backUp(contract);
+    contract.resources.functions.functions.clear();
+    const target = functionsTarget({ api: contract.api() });
+    const [step] = await target.plan(kept.items, signal);
+    contract.fail("v1-deploy-a-function", fault, { times: 5 });
+    await assert.rejects(restoreItem(target, step!, kept), { code });
+    assert(!contract.seen.some((line) => line.includes("v1-create-a-function")));
+    contract.heal();
+    // A deployment whose answer was lost is found done.
+    contract.fail("v1-deploy-a-function", { status: 503 }, { times: 1 });
+    const { outcome } = await restoreItem(functionsTarget({ api: contract.api() }), step!, kept);
+    assert(outcome === "done" || outcome === "kept");
+    assert((await planFor(contract, kept)).every(({ action }) => action === "keep"));
+  });
+}
+
+Deno.test("functionsTarget() never sends a new bundle twice when its answer is lost, and finds it afterwards", async () => {
+  await using contract = startManagementContract();
+  await deploy(contract, "mapped", SAMPLES.mapped);
+  const kept = await backUp(contract);
+  contract.resources.functions.functions.clear();
+  const target = functionsTarget({ api: contract.api() });
+  const [step] = await target.plan(kept.items, signal);
+  contract.fail("v1-create-a-function", "lost");
+  await assert.rejects(restoreItem(target, step!, kept), {
+    code: "management_unavailable",
+    hint: /may have been done/,
+  });
+  const created = contract.seen.filter((line) => line.includes("v1-create-a-function"));
+  assert.equal(created.length, 1);
+  assert.equal((await restoreItem(target, step!, kept)).outcome, "kept");
+});
+
+Deno.test("a bundle of 1 MB and its sources come back byte for byte", async () => {
+  await using contract = startManagementContract();
+  const noise = randomBytes(750_000).toString("base64");
+  const files = { "large/index.ts": 'import "./data.ts"', "large/data.ts": `// ${noise}` };
+  await deploy(contract, "large", { files });
+  const kept = await backUp(contract);
+  contract.resources.functions.functions.clear();
+  for (const prefer of ["source", "bundle"] as const) {
+    const target = functionsTarget({ api: contract.api(), prefer });
+    const [step] = await target.plan(kept.items, signal);
+    assert.match((await restoreItem(target, step!, kept)).checked ?? "", /the same$/);
+    contract.resources.functions.functions.clear();
+  }
 });
 
 Deno.test("functionsTarget() warns before the function replaces itself", async () => {

@@ -51,6 +51,8 @@ export interface ManagementContract extends AsyncDisposable {
   api(options?: Partial<ManagementApiOptions>): ManagementApi;
   /** Makes the next requests of an operation fail, after some that pass. */
   fail(operation: string, fault: Fault, options?: { times?: number; after?: number }): void;
+  /** Ends all failures that are still to come. */
+  heal(): void;
   /** Stops the server. @throws when something was against the document */
   close(): Promise<void>;
 }
@@ -149,7 +151,11 @@ export function startManagementContract(
     return Response.json(answer.json, { status, headers });
   }
 
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, serve);
+  const stop = new AbortController();
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, signal: stop.signal, onListen() {} },
+    serve,
+  );
   const contract: ManagementContract = {
     url: `http://127.0.0.1:${server.addr.port}`,
     projectRef,
@@ -168,9 +174,14 @@ export function startManagementContract(
     fail(operation, fault, { times = 1, after = 0 } = {}) {
       faults.push({ operation, fault, times, after });
     },
+    heal() {
+      faults.length = 0;
+    },
     async close() {
       stopped.resolve(new Response(null, { status: 503 }));
-      await server.shutdown();
+      // An orderly end would wait minutes for connections that clients keep.
+      stop.abort();
+      await server.finished;
       assert.deepEqual(contract.violations, [], "requests or answers against the API's document");
     },
     [Symbol.asyncDispose]: () => contract.close(),

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { brotliCompressSync, brotliDecompressSync } from "node:zlib";
+import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
 import {
   fromBase64,
   fromUtf8,
@@ -297,8 +297,13 @@ function unpack(bundle: Uint8Array): Bundled {
   return JSON.parse(fromUtf8(bundle.subarray(bundle.lastIndexOf(10) + 1)));
 }
 
+const QUICK = { [constants.BROTLI_PARAM_QUALITY]: 1 };
+
 function compress(bundle: Uint8Array): Uint8Array {
-  return concat([utf8(COMPRESSED_MAGIC), new Uint8Array(brotliCompressSync(bundle.slice()))]);
+  return concat([
+    utf8(COMPRESSED_MAGIC),
+    new Uint8Array(brotliCompressSync(bundle.slice(), { params: QUICK })),
+  ]);
 }
 
 function decompress(bytes: Uint8Array): Uint8Array {

@@ -121,14 +121,16 @@ async function deploy(
   const { api, prefer = "source" } = options;
   const bundle = savedBundle(item);
   const sources = wholeSources(item);
+  let why = "";
   if (sources !== null && (prefer === "source" || bundle === undefined)) {
     try {
       const read = { ...sources, files: await readSourceFiles(sources, work) };
       await deploySources(api, { ...deploymentOf(item), sources: read }, signal);
       return "deployed from its source files";
-    } catch (error) {
-      // What cannot be built any more may still run.
-      if (bundle === undefined || toBackupError(error).code !== "management_refused") throw error;
+    } catch (thrown) {
+      const error = toBackupError(thrown);
+      if (bundle === undefined || !isBuildFailure(error)) throw error;
+      why = `, which still runs, because its sources cannot be built: ${error.message}`;
     }
   }
   if (bundle === undefined) {
@@ -140,7 +142,12 @@ async function deploy(
   }
   const told = { ...deploymentOf(item), bundle: await readWhole(bundle, work), exists };
   await deployBundle(api, { ...told, saved: savedFacts(item) }, signal);
-  return "deployed from its bundle";
+  return `deployed from its bundle${why}`;
+}
+
+/** The platform refuses what was sent, and neither who sent it nor that there is one more. */
+function isBuildFailure({ code, details }: BackupError): boolean {
+  return code === "management_refused" && [400, 422].includes(Number(details?.status));
 }
 
 async function readSourceFiles(
