@@ -87,7 +87,7 @@ class SupabaseStorage implements Storage {
     const whole = from === 0 && to === undefined;
     const range = whole ? undefined : `bytes=${from}-${to === undefined ? "" : to - 1}`;
     try {
-      let bytes = new Uint8Array(0);
+      let bytes: Uint8Array = new Uint8Array(0);
       await this.#ask(`read ${name}`, signal, async (client, seen) => {
         const outcome = await client.from(this.#options.bucket).download(this.#path(name))
           .asStream();
