@@ -127,8 +127,8 @@ async function main(): Promise<void> {
         });
         results[index]!.push(measured);
         const { first, second } = measured;
-        const seconds = `${first.seconds.toFixed(1)} s, then ${second.seconds.toFixed(1)} s`;
-        console.error(`run ${run + 1} of ${runs}: ${contestant.name}: ${seconds}`);
+        const told = `${inShort(first)}, then ${inShort(second)}`;
+        console.error(`run ${run + 1} of ${runs}: ${contestant.name}: ${told}`);
       }
     }
   } finally {
@@ -262,6 +262,11 @@ function table(
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ...rows.map((row) => `| ${row} |`),
   ].join("\n");
+}
+
+function inShort({ seconds, cpuSeconds, peakBytes }: Measured): string {
+  const peak = (peakBytes / 1e6).toFixed(0);
+  return `${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} CPU-s, ${peak} MB`;
 }
 
 async function isHere(program: string): Promise<boolean> {
