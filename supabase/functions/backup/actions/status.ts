@@ -7,6 +7,21 @@ import { defineAction, jobSchema } from "./action.ts";
 
 const condition = z.object({ ok: z.boolean(), found: z.string() });
 
+/** The backups of one type. */
+const overview = z.object({
+  enabled: z.boolean(),
+  count: z.number(),
+  last: z.object({
+    backupId: z.string(),
+    completedAt: z.iso.datetime(),
+    rawBytes: z.number(),
+    partial: z.boolean(),
+  }).nullable(),
+  nextDueAt: z.iso.datetime().nullable(),
+  overdue: z.boolean(),
+  lost: z.object({ missing: z.array(z.string()), replaced: z.array(z.string()) }),
+});
+
 /** Settings, last and next backup, running jobs, storage and tables. */
 export const status = defineAction({
   name: "status",
@@ -26,18 +41,11 @@ export const status = defineAction({
     storage: condition.extend({ location: z.string().nullable() }),
     recoverable: condition,
     backups: z.object({
-      database: z.object({
-        enabled: z.boolean(),
-        count: z.number(),
-        last: z.object({
-          backupId: z.string(),
-          completedAt: z.iso.datetime(),
-          rawBytes: z.number(),
-        }).nullable(),
-        nextDueAt: z.iso.datetime().nullable(),
-        overdue: z.boolean(),
-        lost: z.object({ missing: z.array(z.string()), replaced: z.array(z.string()) }),
-      }),
+      database: overview,
+      function: overview,
+      config: overview,
+      secrets: overview,
+      files: overview,
     }),
     runningJobs: z.array(jobSchema),
   }),

@@ -6,7 +6,8 @@
  * @module
  */
 import { BackupError, toBackupError } from "../core/errors.ts";
-import type { BackupList } from "../repository/mod.ts";
+import { typeOfJobId } from "../core/ids.ts";
+import type { BackupList, Repository } from "../repository/mod.ts";
 import { isStateUnavailable } from "../state/state_error.ts";
 import type { Deps } from "./deps.ts";
 
@@ -58,6 +59,36 @@ export function lostError(lost: LostBackups, verb = "trust the storage"): Backup
       details: { ...lost },
     },
   );
+}
+
+/**
+ * The newest backup in storage is not the newest one if somebody took that away; and a chosen one may be
+ * another than the one that was stored.
+ *
+ * @throws `backups_lost`
+ */
+export async function refuseLost(
+  deps: Deps,
+  repository: Repository,
+  { chosen, newest }: { chosen: string; newest: boolean },
+): Promise<void> {
+  const { location } = repository;
+  const { missing, replaced } = await findLostBackups(deps, {
+    location,
+    list: await repository.listBackups(),
+  });
+  const concerns = (id: string) =>
+    id === chosen ||
+    (newest && id.startsWith("backup_") && typeOfJobId(id) === typeOfJobId(chosen) &&
+      momentOf(id) > momentOf(chosen));
+  const lost = { missing: missing.filter(concerns), replaced: replaced.filter(concerns) };
+  const error = lostError(lost, `restore ${newest ? "the latest backup" : chosen}`);
+  if (error === null) return;
+  throw new BackupError(error.code, error.message, {
+    hint: `Nothing was changed. Restore another backup by its id, or accept ${ACCEPT_LOST} in ` +
+      `acceptHazards to take ${chosen}. ${error.hint ?? ""}`,
+    details: { ...lost, chosen },
+  });
 }
 
 /** The tables may be gone, which is what `init` repairs: then there is nothing to compare with. */

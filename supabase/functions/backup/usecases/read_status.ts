@@ -4,7 +4,8 @@
  * @module
  */
 import { BackupError, outwardMessage, toBackupError } from "../core/errors.ts";
-import type { Job } from "../core/job.ts";
+import { typeOfJobId } from "../core/ids.ts";
+import { type Job, JOB_TYPES, type JobType } from "../core/job.ts";
 import type { Settings } from "../core/settings.ts";
 import type { BackupList, Repository } from "../repository/mod.ts";
 import type { StoredBackup } from "../state/job_tables.ts";
@@ -12,6 +13,7 @@ import type { Deps } from "./deps.ts";
 import { listJobs } from "./list_jobs.ts";
 import { findLostBackups, type LostBackups, lostError } from "./lost_backups.ts";
 import { findFirstBackup, type Finding, findKeySaved, findRestoreTest } from "./recoverability.ts";
+import { SWITCHES } from "./start_backup.ts";
 import { toStoredList } from "./stored_backups.ts";
 
 /** A part of the service as it is now. */
@@ -30,18 +32,19 @@ export interface Status {
   storage: Condition & { location: string | null };
   /** Whether the backups could be used: key kept outside, a backup, nothing lost, a restore tried. */
   recoverable: Condition;
-  backups: {
-    database: {
-      enabled: boolean;
-      count: number;
-      last: { backupId: string; completedAt: string; rawBytes: number } | null;
-      nextDueAt: string | null;
-      overdue: boolean;
-      /** What the tables know and storage does not have so. */
-      lost: LostBackups;
-    };
-  };
+  backups: Record<JobType, TypeOverview>;
   runningJobs: Job[];
+}
+
+/** The backups of one type. */
+export interface TypeOverview {
+  enabled: boolean;
+  count: number;
+  last: { backupId: string; completedAt: string; rawBytes: number; partial: boolean } | null;
+  nextDueAt: string | null;
+  overdue: boolean;
+  /** What the tables know and storage does not have so. */
+  lost: LostBackups;
 }
 
 export async function readStatus(deps: Deps): Promise<Status> {
@@ -51,17 +54,21 @@ export async function readStatus(deps: Deps): Promise<Status> {
     return "reachable, tables there";
   });
   const stored = await readStorage(deps, settings);
-  const { storage, lost } = stored;
-  const overview = { ...databaseOverview(settings, stored.backups, deps.clock.now()), lost };
+  const { storage } = stored;
+  const now = deps.clock.now();
+  const backups = Object.fromEntries(
+    JOB_TYPES.map((type) => [type, overviewOf(type, { settings, stored, now })]),
+  ) as Status["backups"];
+  const isLate = Object.values(backups).some(({ overdue }) => overdue);
   return {
-    healthy: database.ok && storage.ok && !overview.overdue,
+    healthy: database.ok && storage.ok && !isLate,
     settings,
     settingsFrom: ["defaults", "environment", ...(fromTables ? ["backup_config"] : [])],
     settingsVersions: await versions(deps, fromTables),
     database,
     storage,
     recoverable: await findRecoverable(deps, settings, stored),
-    backups: { database: overview },
+    backups,
     runningJobs: await runningJobs(deps, database.ok),
   };
 }
@@ -145,22 +152,46 @@ async function condition(deps: Deps, look: () => Promise<string>): Promise<Condi
   }
 }
 
-function databaseOverview(settings: Settings, backups: StoredBackup[], now: Date) {
+/** Hours between two backups of a type. */
+const INTERVALS = {
+  database: "databaseBackupInterval",
+  function: "functionBackupInterval",
+  config: "configBackupInterval",
+  secrets: "secretsBackupInterval",
+  files: "filesBackupInterval",
+} as const satisfies Record<JobType, keyof Settings>;
+
+function overviewOf(
+  type: JobType,
+  { settings, stored, now }: { settings: Settings; stored: StoredFacts; now: Date },
+): TypeOverview {
+  const isOfType = (id: string) => typeOfJobId(id) === type;
+  const backups = stored.backups.filter(({ backupId }) => isOfType(backupId));
   // A restore's way back is listed and is not what was asked for on time.
   const last = backups.find((backup) => !backup.backupId.startsWith("safety_"));
-  const intervalMs = settings.databaseBackupInterval * 3_600_000;
+  const enabled = settings[SWITCHES[type]];
+  const intervalMs = settings[INTERVALS[type]] * 3_600_000;
   const due = last === undefined ? now : new Date(Date.parse(last.completedAt) + intervalMs);
   const lateAt = last === undefined
     ? now
     : new Date(Date.parse(last.completedAt) + 1.5 * intervalMs);
+  // What was never saved here may have nothing to save it with; without the database there is no backup.
+  const isExpected = type === "database" || last !== undefined;
   return {
-    enabled: settings.enableDatabaseBackup,
+    enabled,
     count: backups.length,
-    last: last === undefined
-      ? null
-      : { backupId: last.backupId, completedAt: last.completedAt, rawBytes: last.rawBytes },
-    nextDueAt: settings.enableDatabaseBackup ? due.toISOString() : null,
-    overdue: settings.enableDatabaseBackup && lateAt <= now,
+    last: last === undefined ? null : {
+      backupId: last.backupId,
+      completedAt: last.completedAt,
+      rawBytes: last.rawBytes,
+      partial: last.result.partial === true,
+    },
+    nextDueAt: enabled ? due.toISOString() : null,
+    overdue: enabled && isExpected && lateAt <= now,
+    lost: {
+      missing: stored.lost.missing.filter(isOfType),
+      replaced: stored.lost.replaced.filter(isOfType),
+    },
   };
 }
 

@@ -73,10 +73,13 @@ export async function confirmKey(
 
 /** Whether there is a backup to go back to. */
 export function findFirstBackup(list: BackupList): Finding {
-  const count = list.backups.filter((record) => record.origin !== "safety").length;
-  return count > 0
-    ? { done: true, found: `${count} backups`, next: null }
-    : { done: false, found: "no backup yet", next: "curl -X POST …?action=backup-database" };
+  const count = list.backups
+    .filter(({ type, origin }) => type === "database" && origin !== "safety").length;
+  return count > 0 ? { done: true, found: `${count} backups of the database`, next: null } : {
+    done: false,
+    found: "no backup of the database yet",
+    next: "curl -X POST …?action=backup-database",
+  };
 }
 
 /** Whether storage still has what the tables know. @throws `backups_lost` */

@@ -13,6 +13,7 @@ import { backupItems } from "./backup_items.ts";
 import { databaseName } from "./database_access.ts";
 import type { Caller, Deps } from "./deps.ts";
 import type { ItemRestoreRequest } from "./job_request.ts";
+import { ACCEPT_LOST, refuseLost } from "./lost_backups.ts";
 import { newBackupId } from "./new_backup_id.ts";
 import { contentReader, FIRST_OF_ITEM_RESTORE, restoreItems } from "./restore_items.ts";
 import { startJob } from "./start_job.ts";
@@ -36,6 +37,12 @@ export async function startItemRestore(
   const { type, replace, dryRun, only } = asked;
   const repository = await deps.openRepository(settings);
   const { backupId } = (await repository.readBackup(asked.backupId, { type })).record;
+  if (!asked.acceptHazards.includes(ACCEPT_LOST)) {
+    await refuseLost(deps, repository, {
+      chosen: backupId,
+      newest: asked.backupId === "latest",
+    });
+  }
   const open = contentReader(repository);
   await (await deps.project.target(type, settings, { replace, open })).leave();
   return await startJob(deps, caller, {

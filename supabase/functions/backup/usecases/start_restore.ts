@@ -17,7 +17,7 @@ import type { Repository } from "../repository/mod.ts";
 import { backupDatabase } from "./backup_database.ts";
 import { connector, databaseUrl, dumpOptions } from "./database_access.ts";
 import type { Caller, Deps } from "./deps.ts";
-import { ACCEPT_LOST, findLostBackups, lostError, momentOf } from "./lost_backups.ts";
+import { ACCEPT_LOST, refuseLost } from "./lost_backups.ts";
 import type { JobRequest } from "./job_request.ts";
 import type { RestoreRequest } from "./restore_database.ts";
 import { restoreCommand } from "./restore_command.ts";
@@ -131,35 +131,6 @@ async function targetUrl(deps: Deps, reference: string): Promise<Secret> {
     checkDatabaseHost(parseDatabaseUrl(url.reveal()), deps.environment);
   }
   return url;
-}
-
-/**
- * The newest backup in storage is not the newest one if somebody took that away; and a chosen one may be
- * another than the one that was stored.
- *
- * @throws `backups_lost`
- */
-async function refuseLost(
-  deps: Deps,
-  repository: Repository,
-  { chosen, newest }: { chosen: string; newest: boolean },
-): Promise<void> {
-  const { location } = repository;
-  const { missing, replaced } = await findLostBackups(deps, {
-    location,
-    list: await repository.listBackups(),
-  });
-  const concerns = (id: string) =>
-    id === chosen ||
-    (newest && id.startsWith("backup_") && momentOf(id) > momentOf(chosen));
-  const lost = { missing: missing.filter(concerns), replaced: replaced.filter(concerns) };
-  const error = lostError(lost, `restore ${newest ? "the latest backup" : chosen}`);
-  if (error === null) return;
-  throw new BackupError(error.code, error.message, {
-    hint: `Nothing was changed. Restore another backup by its id, or accept ${ACCEPT_LOST} in ` +
-      `acceptHazards to take ${chosen}. ${error.hint ?? ""}`,
-    details: { ...lost, chosen },
-  });
 }
 
 /** The way back: everything that the service saves of its database, under the restore's locks. */

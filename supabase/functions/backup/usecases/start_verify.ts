@@ -4,7 +4,7 @@
  * @module
  */
 import { BackupError, ERROR_CODES, type ErrorCode } from "../core/errors.ts";
-import { newJobId } from "../core/ids.ts";
+import { newJobId, typeOfJobId } from "../core/ids.ts";
 import type { Job } from "../core/job.ts";
 import type { JobDefinition } from "../jobs/job_definition.ts";
 import type { Repository, VerifyReport } from "../repository/mod.ts";
@@ -75,7 +75,7 @@ async function findBackup(
   lost: LostBackups,
 ): Promise<string> {
   if (lost.missing.includes(id)) throw lostError({ missing: [id], replaced: [] }, `verify ${id}`);
-  return (await repository.readBackup(id)).record.backupId;
+  return (await repository.readBackup(id, { type: typeOfJobId(id) })).record.backupId;
 }
 
 /** Lost backups as problems of the verification: all of them, or of the one that is looked at. */
