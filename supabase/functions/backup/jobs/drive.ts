@@ -123,12 +123,13 @@ export class Drive {
     let partsDone = 0;
     let report: WorkerReport;
     let waitedMs = 0;
+    let shortestMs = SHORTEST_PAUSE_MS;
     try {
       while (true) {
         this.#again = false;
         report = await this.#work();
         partsDone += report.partsDone;
-        if (report.partsDone > 0) waitedMs = 0;
+        if (report.partsDone > 0) [waitedMs, shortestMs] = [0, SHORTEST_PAUSE_MS];
         if (report.stoppedBy !== "idle") break;
         const { nextInMs } = report.waiting;
         if (nextInMs === 0 && report.partsDone > 0) continue;
@@ -136,7 +137,8 @@ export class Drive {
         if (this.#again) continue;
         if (nextInMs === null || waitedMs >= patienceMs) break;
         // A part may lie there and not be for this worker: others are as many as may work.
-        const pauseMs = Math.min(Math.max(nextInMs, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
+        const pauseMs = Math.min(Math.max(nextInMs, shortestMs), LONGEST_PAUSE_MS);
+        shortestMs *= 2;
         waitedMs += pauseMs;
         await clock.sleep(pauseMs, this.#ending.signal).catch(() => {}); // the next look sees why
       }

@@ -153,16 +153,16 @@ Deno.test("Drive reports what goes wrong beside the parts, and can be woken agai
   assert.equal(it.errors.length, 1);
 });
 
-Deno.test("Drive does not spin on parts that it cannot take, and gives up after its patience", async () => {
+Deno.test("Drive looks ever more seldom for parts that it cannot take, and gives up after its patience", async () => {
   const pauses: number[] = [];
   const it = driveOver({ left: 1 }, {
     work: () => Promise.resolve(it.report(0)),
     clock: { now: () => new Date(0), sleep: (ms) => Promise.resolve(void pauses.push(ms)) },
-    patienceMs: 1000,
+    patienceMs: 4000,
   });
   it.drive.wake();
   await it.drive.idle();
-  assert.deepEqual(pauses, [250, 250, 250, 250]);
+  assert.deepEqual(pauses, [250, 500, 1000, 2000, 2000]);
 });
 
 Deno.test("Drive's end does what can be done and waits for nothing more", async () => {
