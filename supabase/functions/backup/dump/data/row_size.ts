@@ -28,7 +28,7 @@ export function isSurelyBelow({ tableBytes, toastBytes }: TableFacts, bytes: num
 /** Expressions of type int8 over the table aliased `t` whose sum is about the length of a row's long values. */
 export function sizeExpressions(table: TableFacts): string[] {
   return dataColumns(table).flatMap(({ name, typeName }) => {
-    const type = typeName.replace(/\(\d+(,\d+)?\)/, "");
+    const type = plainName(typeName);
     if (SHORT.has(type) || /^numeric\(\d{1,2},/.test(typeName)) return [];
     const column = `t.${quoteIdentifier(name)}`;
     const size = LENGTH_KNOWN.has(type)
@@ -36,4 +36,11 @@ export function sizeExpressions(table: TableFacts): string[] {
       : `pg_catalog.pg_column_size(${column})`;
     return `coalesce(${size}, 0)::pg_catalog.int8`;
   });
+}
+
+/** A type's name without its modifier, and without the quotes of a name that is no key word of SQL. */
+function plainName(typeName: string): string {
+  const name = typeName.replace(/\(\d+(,\d+)?\)/, "");
+  // Quoted for another reason: "char" is not char.
+  return name === '"char"' ? name : name.replace(/^"([a-z0-9]+)"$/, "$1");
 }
