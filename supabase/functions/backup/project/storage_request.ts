@@ -121,18 +121,22 @@ export class StorageRequests {
     request: StorageRequest,
     expected: (refusal: StorageRefusal) => boolean = () => false,
   ): Promise<T | null> {
-    const answer = await this.send(request);
-    if (!answer.ok) {
-      if (expected(answer.refusal)) return null;
-      throw refusalError(request.verb, answer.refusal);
-    }
-    try {
-      return await answer.response.json() as T;
-    } catch (error) {
-      if (request.signal.aborted) throw request.signal.reason;
-      throw noAnswerError(request.verb, this.origin, error);
-    } finally {
-      answer.deadline.end();
+    for (let attempt = 1;; attempt++) {
+      const answer = await this.send(request);
+      if (!answer.ok) {
+        if (expected(answer.refusal)) return null;
+        throw refusalError(request.verb, answer.refusal);
+      }
+      try {
+        return await answer.response.json() as T;
+      } catch (error) {
+        if (request.signal.aborted) throw request.signal.reason;
+        const last = !request.repeatable || attempt >= this.#options.tries;
+        if (last) throw noAnswerError(request.verb, this.origin, error);
+      } finally {
+        answer.deadline.end();
+      }
+      await this.pause(attempt, request.signal);
     }
   }
 
