@@ -77,7 +77,10 @@ Deno.test(
     for (const name of open) assert.ok(stepOf(report, name).next, `${name} has a line to copy`);
     const status = await call(service, "status");
     assert.equal(status.body.data.recoverable.ok, false);
-    assert.match(status.body.data.recoverable.found, /not recoverable yet.*no backup of the database yet/);
+    assert.match(
+      status.body.data.recoverable.found,
+      /not recoverable yet.*no backup of the database yet/,
+    );
   },
 );
 
