@@ -147,6 +147,27 @@ Deno.test("backupItems() saves a large item in ranges, and not when it changes m
   assert.equal(fourth.manifest.totals.vanished, 1);
 });
 
+Deno.test("backupItems() tells of a large item that it cannot read, and saves the rest", async () => {
+  const [source, repository] = [sample(), await newRepository()];
+  source.set("big/one", new Uint8Array(100_000));
+  const limits = { rangeBytes: 30_000, partBytes: 10_000 };
+  for (const code of ["files_changed", "storage_unreachable"] as const) {
+    source.onRead = (key) => {
+      if (key !== "big/one" || source.reads.at(-1) !== "big/one 60000") return;
+      throw new BackupError(code, "Cannot read");
+    };
+    const { items, record } = await backUpItems(source, repository, { limits });
+    const failures = items.flatMap(({ key, failure }) => failure ? [[key, failure.code]] : []);
+    assert.deepEqual(failures, [["big/one", code]]);
+    assert.equal(record.partial, true);
+  }
+  source.onRead = (key) => {
+    if (key === "big/one") throw new BackupError("files_unauthorized", "Cannot read");
+  };
+  const failing = backUpItems(source, repository, { limits });
+  await assert.rejects(failing, (error: BackupError) => error.code === "files_unauthorized");
+});
+
 Deno.test("backupItems() refuses a source that breaks the order of its list", async () => {
   const [source, repository] = [sample(), await newRepository()];
   const page = source.page.bind(source);

@@ -195,9 +195,18 @@ function failedItem(
   error: BackupError,
   { savedAt, lastTry, signal }: SaveItemsWork & { savedAt: string },
 ): Stored {
+  const failure = toFailure(ownError(error, { lastTry, signal }));
+  return { item: { ...item, contents: [], savedAt, failure }, pieces: [] };
+}
+
+/** The error as one that is told of an item alone. @throws it where it is not that, or not yet */
+export function ownError(
+  error: BackupError,
+  { lastTry, signal }: { lastTry: boolean; signal: AbortSignal },
+): BackupError {
   signal.throwIfAborted();
   if (concernsAll(error.code) || (isOutOfReach(error.code) && !lastTry)) throw error;
-  return { item: { ...item, contents: [], savedAt, failure: toFailure(error) }, pieces: [] };
+  return error;
 }
 
 async function settled({ item, pieces }: Stored): Promise<SavedItem> {

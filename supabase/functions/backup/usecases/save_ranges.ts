@@ -11,6 +11,7 @@ import type { DonePart } from "../core/part.ts";
 import type { Repository, WrittenTotals } from "../repository/mod.ts";
 import type { ParentItems } from "./parent_items.ts";
 import {
+  ownError,
   type SaveItemsPayload,
   type SaveItemsResult,
   toFailure,
@@ -82,14 +83,14 @@ export async function saveRange(
     result.revision = found.revision;
     read = found.body[Symbol.asyncIterator]();
   } catch (error) {
-    return { ...result, failure: failureOf(error, lastTry) };
+    return { ...result, failure: failureOf(error, { lastTry, signal }) };
   }
   for (;;) {
     let next: IteratorResult<Uint8Array>;
     try {
       next = await read.next();
     } catch (error) {
-      return { ...result, failure: failureOf(error, lastTry) };
+      return { ...result, failure: failureOf(error, { lastTry, signal }) };
     }
     if (next.done) break;
     await writer.append(next.value);
@@ -160,10 +161,12 @@ function ownFailure(
   return null;
 }
 
-function failureOf(error: unknown, lastTry: boolean): ItemFailure {
-  const known = toBackupError(error);
-  if (!lastTry) throw known;
-  return toFailure(known);
+/** @throws the error where it is not this item's own */
+function failureOf(
+  thrown: unknown,
+  { lastTry, signal }: { lastTry: boolean; signal: AbortSignal },
+): ItemFailure {
+  return toFailure(ownError(toBackupError(thrown), { lastTry, signal }));
 }
 
 function sumOf(all: readonly WrittenTotals[]): WrittenTotals {
