@@ -29,7 +29,7 @@ export interface RestoreItemsOptions {
   repository: Repository;
   /** Keys, or beginnings of keys that end with `/`; none means everything. */
   only: readonly string[];
-  /** Keys of items whose hazards are accepted, or beginnings of keys as in `only`. */
+  /** Keys of items whose hazards are accepted, or beginnings of keys; nothing that holds them. */
   acceptHazards: readonly string[];
   /** Plans and changes nothing. */
   dryRun: boolean;
@@ -146,7 +146,7 @@ class RestoreItems {
     const { acceptHazards } = this.#options;
     const hazards = steps.filter(({ key, hazards }) =>
       hazards !== undefined && hazards.length > 0 &&
-      !acceptHazards.some((accepted) => isChosen(key, accepted))
+      !acceptHazards.some((accepted) => isNamed(key, accepted))
     );
     if (hazards.length === 0) return;
     const keys = hazards.map(({ key }) => key);
@@ -285,11 +285,15 @@ export function contentReader(repository: Repository, signal?: AbortSignal): Ope
     });
 }
 
+/** Whether an item is meant by its key or a beginning of it: `bucket/` means the bucket too. */
+function isNamed(key: string, named: string): boolean {
+  if (key === named || (named.endsWith("/") && key.startsWith(named))) return true;
+  return !key.includes("/") && named === `${key}/`;
+}
+
 /** Whether a choice means an item; what holds the chosen one comes with it. */
 function isChosen(key: string, chosen: string): boolean {
-  if (key === chosen) return true;
-  if (chosen.endsWith("/") && key.startsWith(chosen)) return true;
-  return !key.includes("/") && chosen.startsWith(`${key}/`);
+  return isNamed(key, chosen) || (!key.includes("/") && chosen.startsWith(`${key}/`));
 }
 
 /** Whether a page may hold something that is chosen. */

@@ -126,6 +126,20 @@ Deno.test("restoreItems() refuses hazards before anything is changed or saved", 
   assert.equal(result?.safetyBackupId, "safety_1");
 });
 
+Deno.test("restoreItems() takes an accepted hazard of an item for none of what holds it", async () => {
+  const from = await saved();
+  const target = new MemoryTarget();
+  target.hazards.set("b", ["Everybody can read it."]).set("b/1", ["It is in use."]);
+  const refused = restore(from, target, { acceptHazards: ["b/1"] });
+  await assert.rejects(refused, ({ details }: BackupError) => {
+    assert.deepEqual(details?.hazards, [{ key: "b", hazards: ["Everybody can read it."] }]);
+    return true;
+  });
+  assert.deepEqual(target.applied, []);
+  const { result } = await restore(from, target, { acceptHazards: ["b/"] });
+  assert.deepEqual(result?.outcomes, { done: 7 });
+});
+
 Deno.test("restoreItems() tells of items that fail, restores the others, and does not call it done", async () => {
   const from = await saved();
   const target = new MemoryTarget();
