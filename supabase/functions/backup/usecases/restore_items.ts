@@ -47,12 +47,13 @@ export const FIRST_OF_ITEM_RESTORE: readonly NewPart[] = [
 /** Names of the parts, which are what users see of them. */
 const OPEN = FIRST_OF_ITEM_RESTORE[0]!.name;
 const PLAN = "planning-items";
+const CHECK = "checking-the-choice";
 const SAFETY = "saving-what-is-replaced";
 const RESTORE = "restoring-items";
 const FINISH = "summing-up";
 
 /** Steps of the ladder; a bucket must be there before its objects. */
-const STEPS = { plan: 1, safety: 2, containers: 3, items: 4, finish: 5 } as const;
+const STEPS = { plan: 1, check: 2, safety: 3, containers: 4, items: 5, finish: 6 } as const;
 
 /** Items and bytes of one part, unless a single item has more. */
 const PART_ITEMS = 100;
@@ -66,6 +67,13 @@ const TRIES = 3;
 
 /** Steps and failures that a job's result holds; the rest is counted. */
 const MOST_SHOWN = 1000;
+
+/** What planning one page gave. Survives JSON. */
+interface PlanResult {
+  steps: ItemStep[];
+  /** Of the choices, those that name something on the page. */
+  named: string[];
+}
 
 /** Steps of one page. Survives JSON. */
 interface RestorePayload {
@@ -98,6 +106,8 @@ class RestoreItems {
         return await this.#open();
       case PLAN:
         return await this.#plan(lease.payload as number, context);
+      case CHECK:
+        return await this.#check(context);
       case SAFETY:
         return { result: await this.#options.safetyBackup!(context.signal) };
       case RESTORE:
@@ -115,6 +125,7 @@ class RestoreItems {
         ? []
         : [{ step: STEPS.plan, name: PLAN, payload: at, bytes: 0 }]
     );
+    if (only.length > 0) add.push({ step: STEPS.check, name: CHECK, payload: null, bytes: 0 });
     if (!dryRun && safetyBackup !== null) {
       add.push({ step: STEPS.safety, name: SAFETY, payload: null, bytes: 0 });
     }
@@ -124,7 +135,7 @@ class RestoreItems {
 
   /** Plans one page. Nothing is changed before all pages are planned and no hazard is left. */
   async #plan(at: number, { signal }: PartContext): Promise<PartOutcome> {
-    const { target, dryRun } = this.#options;
+    const { target, dryRun, only } = this.#options;
     const items = await this.#itemsOf(at, signal);
     const sound = items.filter(({ failure }) => failure === undefined);
     const steps = [
@@ -135,11 +146,29 @@ class RestoreItems {
         }]
       ),
     ];
-    if (dryRun) return { result: toJson(steps) };
+    const named = only.filter((each) => items.some(({ key }) => isNamed(key, each)));
+    const result = toJson({ steps, named } satisfies PlanResult);
+    if (dryRun) return { result };
     this.#refuseHazards(steps);
     const toDo = steps.filter(({ action }) => action === "create" || action === "replace");
     const bytes = new Map(items.map(({ key, sizeBytes }) => [key, sizeBytes]));
-    return { result: toJson(steps), add: cutIntoParts(toDo, { page: at, bytes }) };
+    return { result, add: cutIntoParts(toDo, { page: at, bytes }) };
+  }
+
+  /** @throws `invalid_request` for a choice that names nothing: its restore would end well and do nothing */
+  async #check({ results }: PartContext): Promise<PartOutcome> {
+    const { only, backupId } = this.#options;
+    const missing = new Set(only);
+    for await (const { result } of results(PLAN)) {
+      for (const each of (result as unknown as PlanResult).named) missing.delete(each);
+    }
+    if (missing.size === 0) return { result: null };
+    const words = [...missing].slice(0, 10).join(", ");
+    throw new BackupError(
+      "invalid_request",
+      `Cannot restore: ${backupId} has no items named ${words}`,
+      { hint: "Nothing was changed. Look at the plan of all items (dryRun) for their names." },
+    );
   }
 
   #refuseHazards(steps: readonly ItemStep[]): void {
@@ -214,7 +243,10 @@ class RestoreItems {
   /** @throws `restore_incomplete` when an item could not be restored */
   async #finish({ results }: PartContext): Promise<PartOutcome> {
     const { dryRun, type, backupId } = this.#options;
-    const steps = await this.#collect<ItemStep>(results(PLAN));
+    const steps: ItemStep[] = [];
+    for await (const { result } of results(PLAN)) {
+      steps.push(...(result as unknown as PlanResult).steps);
+    }
     const planned = countBy(steps, ({ action }) => action);
     const head = { type, backupId, dryRun, planned };
     const byHand = steps.filter(({ action }) => action === "by-hand");
@@ -223,7 +255,10 @@ class RestoreItems {
       const shown = { steps: steps.slice(0, MOST_SHOWN), stepsTotal: steps.length };
       return { result: null, finish: { result: { ...head, ...shown, hazards }, backupId } };
     }
-    const done = await this.#collect<ItemResult>(results(RESTORE));
+    const done: ItemResult[] = [];
+    for await (const { result } of results(RESTORE)) {
+      if (result !== null) done.push(...result as unknown as ItemResult[]);
+    }
     const [safety] = await Array.fromAsync(results(SAFETY));
     const failures = done.filter(({ outcome }) => outcome === "failed");
     const result = {
@@ -247,14 +282,6 @@ class RestoreItems {
         details: { ...result, failures: result.failures.slice(0, 100) },
       },
     );
-  }
-
-  async #collect<T>(parts: AsyncIterable<{ result: Json }>): Promise<T[]> {
-    const all: T[] = [];
-    for await (const { result } of parts) {
-      if (result !== null) all.push(...result as unknown as T[]);
-    }
-    return all;
   }
 
   async #itemsOf(at: number, signal: AbortSignal): Promise<SavedItem[]> {

@@ -92,13 +92,27 @@ Deno.test("restoreItems() takes chosen items, prefixes and what holds them", asy
       [["a b/1"], ["a b", "a b/1"]],
       [["b"], ["b"]],
       [["b/", "a/1"], ["a", "a/1", "b", "b/1"]],
-      [["nothing/"], []],
     ]
   ) {
     const target = new MemoryTarget();
     await restore(from, target, { only: only! });
     assert.deepEqual([...target.held.keys()].sort(), expected);
   }
+});
+
+Deno.test("restoreItems() refuses a choice that names nothing before anything is changed", async () => {
+  const from = await saved();
+  const target = new MemoryTarget();
+  for (const only of [["nothing/"], ["a/1", "a/2"], ["a/dee/"], ["b/1/"], ["c"]]) {
+    for (const dryRun of [false, true]) {
+      await assert.rejects(restore(from, target, { only, dryRun }), (error: BackupError) => {
+        assert.equal(error.code, "invalid_request");
+        assert.ok(error.message.endsWith(`no items named ${only.at(-1)}`), error.message);
+        return true;
+      });
+    }
+  }
+  assert.deepEqual(target.applied, []);
 });
 
 Deno.test("restoreItems() plans and changes nothing when asked to", async () => {
