@@ -5,7 +5,8 @@
  * @module
  */
 import { BackupError, toBackupError } from "../core/errors.ts";
-import type { DonePart, Json, NewPart, PartOutcome } from "../core/part.ts";
+import { toJson } from "../core/json.ts";
+import type { DonePart, NewPart, PartOutcome } from "../core/part.ts";
 import type { JobDefinition, PartContext } from "./job_definition.ts";
 
 /** One stage. */
@@ -70,7 +71,7 @@ export function inSequence({ stages, goesOnAfter }: InSequenceOptions): JobDefin
 
   /** A stage has ended: what it came to is kept, whatever the name of its last part is. */
   const ended = ({ name, offset }: Placed, end: Omit<StageEnd, "stage">): PartOutcome => {
-    const payload = JSON.parse(JSON.stringify({ stage: name, ...end })) as Json;
+    const payload = toJson({ stage: name, ...end });
     return { result: null, add: [{ step: offset + STEPS - 1, name: MARK, payload, bytes: 0 }] };
   };
 

@@ -8,23 +8,11 @@ import type { Piece } from "../core/model.ts";
 import { Buffers } from "./buffers.ts";
 import { type ObjectStore } from "./object_store.ts";
 import { chunkPath, isContentName } from "./paths.ts";
-import type { WrittenChunk, WrittenTotals } from "./types.ts";
+import type { WrittenChunk } from "./types.ts";
+import { addChunk, noTotals } from "./written_totals.ts";
 
 /** Chunks kept after reading: small pieces of one chunk mostly follow each other. */
 const CACHED_CHUNKS = 3;
-
-/** Sums that begin at nothing. */
-export function noTotals(): WrittenTotals {
-  return { chunks: 0, newChunks: 0, rawBytes: 0, newStoredBytes: 0 };
-}
-
-/** Adds a chunk to sums. */
-export function addChunk(totals: WrittenTotals, chunk: WrittenChunk): void {
-  totals.chunks++;
-  totals.rawBytes += chunk.rawBytes;
-  totals.newStoredBytes += chunk.storedBytes;
-  if (chunk.created) totals.newChunks++;
-}
 
 /** Reads and writes chunks. */
 export class ChunkStore {

@@ -5,6 +5,7 @@
  * @module
  */
 export type * from "./types.ts";
+export { isDamage } from "./backups.ts";
 export {
   createRepository,
   openRepository,
@@ -12,3 +13,4 @@ export {
   type RepositoryOptions,
 } from "./open_repository.ts";
 export { FINGERPRINT_COMMAND, keyFingerprint, readKeyInput } from "./key_input.ts";
+export { sumOfWritten, writtenSince } from "./written_totals.ts";

@@ -6,8 +6,9 @@
  */
 import { BackupError } from "../core/errors.ts";
 import type { Piece } from "../core/model.ts";
-import { addChunk, type ChunkStore, noTotals } from "./chunk_store.ts";
+import type { ChunkStore } from "./chunk_store.ts";
 import type { PieceWriter } from "./types.ts";
+import { addChunk, noTotals } from "./written_totals.ts";
 
 /** Default size of a full chunk's content. */
 export const CHUNK_BYTES = 8 * 1024 * 1024;

@@ -7,8 +7,9 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
+import { toJson } from "../core/json.ts";
 import type { SourceFacts } from "../core/model.ts";
-import type { Json, Lease, NewPart, PartOutcome } from "../core/part.ts";
+import type { Lease, NewPart, PartOutcome } from "../core/part.ts";
 import {
   type DatabaseReading,
   type DataLimits,
@@ -30,13 +31,14 @@ import {
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import { pinSettings, refuseViewsOfUsers } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
-import type {
-  BackupTotals,
-  DatabaseManifest,
-  DatabaseRecord,
-  LinesRef,
-  Repository,
-  WrittenTotals,
+import {
+  type BackupTotals,
+  type DatabaseManifest,
+  type DatabaseRecord,
+  type LinesRef,
+  type Repository,
+  writtenSince,
+  type WrittenTotals,
 } from "../repository/mod.ts";
 import {
   copyPart,
@@ -226,7 +228,7 @@ class BackupInParts {
         sqlBytes: sqlBytesOf(model),
       },
       bytes: [...units, ...largeObjects].reduce((sum, { bytes }) => sum + bytes, 0),
-      written: since(before, repository.written),
+      written: writtenSince(before, repository.written),
     };
     const copies = copyPayloads(model, units, { limits, onDamage, largeObjects }).map(
       ({ payload, bytes }): NewPart => ({ step: 2, name: COPY, payload: toJson(payload), bytes }),
@@ -317,7 +319,7 @@ class BackupInParts {
       entries: read.entries,
       tableData: read.tableData,
       dataParts,
-      totals: totalsOf(read, results, since(writtenBefore, repository.written)),
+      totals: totalsOf(read, results, writtenSince(writtenBefore, repository.written)),
     };
     context.signal.throwIfAborted();
     const record = await repository.commitBackup(manifest, {
@@ -490,17 +492,4 @@ function totalsOf(
     chunks: sumOf((totals) => totals.chunks),
     newChunks: sumOf((totals) => totals.newChunks),
   };
-}
-
-function since(before: WrittenTotals, after: WrittenTotals): WrittenTotals {
-  return {
-    chunks: after.chunks - before.chunks,
-    newChunks: after.newChunks - before.newChunks,
-    rawBytes: after.rawBytes - before.rawBytes,
-    newStoredBytes: after.newStoredBytes - before.newStoredBytes,
-  };
-}
-
-function toJson(value: unknown): Json {
-  return JSON.parse(JSON.stringify(value));
 }

@@ -6,7 +6,8 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts";
-import { BackupError, type ErrorCode } from "../core/errors.ts";
+import { BackupError, type ErrorCode, toBackupError } from "../core/errors.ts";
+import { toJson } from "../core/json.ts";
 import {
   compareKeys,
   type ItemPage,
@@ -14,14 +15,15 @@ import {
   type ItemSourceFacts,
   type ListedItem,
 } from "../core/items.ts";
-import type { Json, Lease, NewPart, PartOutcome } from "../core/part.ts";
+import type { Lease, NewPart, PartOutcome } from "../core/part.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
-import type {
-  ItemManifest,
-  ItemRecord,
-  ItemTotals,
-  Repository,
-  WrittenTotals,
+import {
+  type ItemManifest,
+  type ItemRecord,
+  type ItemTotals,
+  type Repository,
+  writtenSince,
+  type WrittenTotals,
 } from "../repository/mod.ts";
 import { ParentItems } from "./parent_items.ts";
 import { saveItems, type SaveItemsPayload, type SaveItemsResult } from "./save_items.ts";
@@ -217,7 +219,7 @@ class BackupItems {
         compareKeys(a.first, b.first)
       ),
       deleted: await repository.writeLines(deleted, { signal: context.signal }),
-      totals: totalsOf(results, since(start, repository.written)),
+      totals: totalsOf(results, writtenSince(start, repository.written)),
     };
     context.signal.throwIfAborted();
     const record = await repository.commitBackup(manifest, {
@@ -231,12 +233,14 @@ class BackupItems {
     return { result: null, finish: outcomeOf(record, this.#options.repository.location) };
   }
 
+  /** The parent; a damaged one is none, or there would never be a new backup. */
   async #newest(signal: AbortSignal): Promise<string | null> {
     const { repository, source: { type } } = this.#options;
     try {
       return (await repository.readBackup("latest", { type, signal })).manifest.backupId;
     } catch (error) {
-      if (error instanceof BackupError && error.code === "backup_not_found") return null;
+      const { code } = toBackupError(error);
+      if (isDamage(code) || code === "backup_not_found") return null;
       throw error;
     }
   }
@@ -341,18 +345,4 @@ function totalsOf(results: readonly SaveItemsResult[], last: WrittenTotals): Ite
     chunks: sum(({ written }) => written.chunks) + last.chunks,
     newChunks: sum(({ written }) => written.newChunks) + last.newChunks,
   };
-}
-
-/** What was written between two looks. */
-function since(before: WrittenTotals, after: WrittenTotals): WrittenTotals {
-  return {
-    chunks: after.chunks - before.chunks,
-    newChunks: after.newChunks - before.newChunks,
-    rawBytes: after.rawBytes - before.rawBytes,
-    newStoredBytes: after.newStoredBytes - before.newStoredBytes,
-  };
-}
-
-function toJson(value: unknown): Json {
-  return JSON.parse(JSON.stringify(value));
 }

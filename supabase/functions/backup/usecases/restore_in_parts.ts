@@ -7,8 +7,9 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
+import { toJson } from "../core/json.ts";
 import type { Entry } from "../core/model.ts";
-import type { DonePart, JobEnd, Json, Lease, NewPart, PartOutcome } from "../core/part.ts";
+import type { DonePart, JobEnd, Lease, NewPart, PartOutcome } from "../core/part.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import type { Session } from "../postgres/session.ts";
 import { refuseWithoutRoom } from "./refuse_without_room.ts";
@@ -448,8 +449,4 @@ function newPartOf({ step, name, payload, bytes }: Lease): NewPart {
 
 function finished(report: RestoreReport): PartOutcome {
   return { result: null, finish: { result: { ...report }, backupId: report.backupId } };
-}
-
-function toJson(value: unknown): Json {
-  return JSON.parse(JSON.stringify(value));
 }

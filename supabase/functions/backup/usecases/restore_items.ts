@@ -6,6 +6,7 @@
  * @module
  */
 import { BackupError, toBackupError } from "../core/errors.ts";
+import { toJson } from "../core/json.ts";
 import {
   compareKeys,
   type ItemResult,
@@ -375,8 +376,4 @@ function countBy<T>(all: readonly T[], name: (each: T) => string): Record<string
   const counts: Record<string, number> = {};
   for (const each of all) counts[name(each)] = (counts[name(each)] ?? 0) + 1;
   return counts;
-}
-
-function toJson(value: unknown): Json {
-  return JSON.parse(JSON.stringify(value));
 }

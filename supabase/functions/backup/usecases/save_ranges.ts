@@ -8,7 +8,7 @@ import { BackupError, toBackupError } from "../core/errors.ts";
 import type { ItemFailure, ItemSource, SavedItem } from "../core/items.ts";
 import type { Piece } from "../core/model.ts";
 import type { DonePart } from "../core/part.ts";
-import type { Repository, WrittenTotals } from "../repository/mod.ts";
+import { type Repository, sumOfWritten, type WrittenTotals } from "../repository/mod.ts";
 import type { ParentItems } from "./parent_items.ts";
 import {
   ownError,
@@ -139,7 +139,7 @@ export async function joinRanges(
     unchanged: 0,
     vanished: vanished ? 1 : 0,
     deleted: [...before.keys()].filter((key) => key !== item.key),
-    written: sumOf(own.map(({ result }) => result.written)),
+    written: sumOfWritten(own.map(({ result }) => result.written)),
   };
 }
 
@@ -167,15 +167,4 @@ function failureOf(
   { lastTry, signal }: { lastTry: boolean; signal: AbortSignal },
 ): ItemFailure {
   return toFailure(ownError(toBackupError(thrown), { lastTry, signal }));
-}
-
-function sumOf(all: readonly WrittenTotals[]): WrittenTotals {
-  const total: WrittenTotals = { chunks: 0, newChunks: 0, rawBytes: 0, newStoredBytes: 0 };
-  for (const each of all) {
-    total.chunks += each.chunks;
-    total.newChunks += each.newChunks;
-    total.rawBytes += each.rawBytes;
-    total.newStoredBytes += each.newStoredBytes;
-  }
-  return total;
 }

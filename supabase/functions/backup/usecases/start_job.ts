@@ -4,7 +4,8 @@
  * @module
  */
 import type { Job, NewJob } from "../core/job.ts";
-import type { Json, NewPart } from "../core/part.ts";
+import { toJson } from "../core/json.ts";
+import type { NewPart } from "../core/part.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Caller, Deps } from "./deps.ts";
 import type { JobRequest } from "./job_request.ts";
@@ -36,7 +37,7 @@ export async function startJob(
   const asked = { caller: { name: caller.name, requestId: caller.requestId }, action, ...request };
   const job = await deps.jobs.start({
     job: start.job,
-    request: JSON.parse(JSON.stringify(asked)) as Json,
+    request: toJson(asked),
     first,
     bounds: {
       maxWorkers: settings.maxWorkers,

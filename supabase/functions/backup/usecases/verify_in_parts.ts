@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { toJson } from "../core/json.ts";
 import type { Json, NewPart, PartOutcome } from "../core/part.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import type { CheckedChunk, Repository, VerifyReport } from "../repository/mod.ts";
@@ -86,7 +87,7 @@ async function read(
     signal,
   });
   const bytes = checked.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
-  return { result: JSON.parse(JSON.stringify(checked)), bytes };
+  return { result: toJson(checked), bytes };
 }
 
 async function compare(
