@@ -6,6 +6,7 @@
  */
 export type * from "./types.ts";
 export { isDamage } from "./backups.ts";
+export { isDamage } from "./backups.ts";
 export {
   createRepository,
   openRepository,

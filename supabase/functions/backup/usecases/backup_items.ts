@@ -234,6 +234,7 @@ class BackupItems {
   }
 
   /** The parent; a damaged one is none, or there would never be a new backup. */
+  /** The parent; a damaged one is none, or there would never be a new backup. */
   async #newest(signal: AbortSignal): Promise<string | null> {
     const { repository, source: { type } } = this.#options;
     try {

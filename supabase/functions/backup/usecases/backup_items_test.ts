@@ -179,6 +179,29 @@ Deno.test("backupItems() refuses a source that breaks the order of its list", as
   await assert.rejects(failing, (error: BackupError) => error.code === "internal");
 });
 
+Deno.test("backupItems() saves all again when the backup before is damaged", async () => {
+  for (const what of ["manifests/", "lines"]) {
+    const storage = memoryStorage();
+    const [source, repository] = [sample(), await createRepository({ storage, key: null })];
+    const { manifest } = await backUpItems(source, repository);
+    const lines = manifest.pages[0]!.items.chunks[0]!.name;
+    for (const name of [...storage.objects.keys()]) {
+      if (name.startsWith(what) || (what === "lines" && name.endsWith(lines))) {
+        await storage.delete(name);
+      }
+    }
+    source.reads.length = 0;
+    const second = await backUpItems(source, repository);
+    assert.deepEqual(
+      second.items.map(({ key }) => key),
+      [...source.items.keys()].sort(compareKeys),
+    );
+    assert.equal(source.reads.length, what === "lines" ? manifest.pages[0]!.items.lines : 8);
+    const { problems } = await repository.verify({ backups: [second.backupId], level: "full" });
+    assert.deepEqual(problems, []);
+  }
+});
+
 Deno.test("readBackup() finds the latest of a type and no other type's", async () => {
   const [source, repository] = [sample(), await newRepository()];
   const { backupId } = await backUpItems(source, repository);

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { BackupError } from "../core/errors.ts";
 import { compareKeys, type ItemType, type SavedItem } from "../core/items.ts";
-import type { ItemPageRef, Repository } from "../repository/mod.ts";
+import { isDamage, type ItemPageRef, type Repository } from "../repository/mod.ts";
 
 /** A run of keys: behind `from`, up to and with `upTo`; null for no bound. Survives JSON. */
 export interface KeyRange {
@@ -28,7 +29,7 @@ export class ParentItems {
     this.#parent = parent;
   }
 
-  /** Items of a run, by key. @throws the `object_*` codes, `storage_*` */
+  /** Items of a run, by key, as far as they can be read. @throws `storage_*` */
   async within(range: KeyRange, signal: AbortSignal): Promise<Map<string, SavedItem>> {
     const found = new Map<string, SavedItem>();
     for (const page of await this.#list()) {
@@ -58,7 +59,7 @@ export class ParentItems {
   #items(page: ItemPageRef): Promise<SavedItem[]> {
     const known = this.#read.get(page.first);
     if (known !== undefined) return known;
-    const items = Array.fromAsync(this.#repository.readLines<SavedItem>(page.items));
+    const items = this.#readPage(page);
     this.#read.set(page.first, items);
     items.catch(() => this.#read.delete(page.first));
     for (const oldest of this.#read.keys()) {
@@ -66,6 +67,16 @@ export class ParentItems {
       this.#read.delete(oldest);
     }
     return items;
+  }
+
+  /** Comparing only saves work: what is damaged there is read again from the source, and so mended. */
+  async #readPage({ items }: ItemPageRef): Promise<SavedItem[]> {
+    try {
+      return await Array.fromAsync(this.#repository.readLines<SavedItem>(items));
+    } catch (error) {
+      if (error instanceof BackupError && isDamage(error.code)) return [];
+      throw error;
+    }
   }
 }
 
