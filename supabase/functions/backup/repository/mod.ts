@@ -6,7 +6,6 @@
  */
 export type * from "./types.ts";
 export { isDamage } from "./backups.ts";
-export { isDamage } from "./backups.ts";
 export {
   createRepository,
   openRepository,

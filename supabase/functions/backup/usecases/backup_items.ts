@@ -18,6 +18,7 @@ import {
 import type { Lease, NewPart, PartOutcome } from "../core/part.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import {
+  isDamage,
   type ItemManifest,
   type ItemRecord,
   type ItemTotals,
@@ -233,7 +234,6 @@ class BackupItems {
     return { result: null, finish: outcomeOf(record, this.#options.repository.location) };
   }
 
-  /** The parent; a damaged one is none, or there would never be a new backup. */
   /** The parent; a damaged one is none, or there would never be a new backup. */
   async #newest(signal: AbortSignal): Promise<string | null> {
     const { repository, source: { type } } = this.#options;
