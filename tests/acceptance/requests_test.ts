@@ -139,6 +139,17 @@ for (
     ["a body that is an array", "backup-database", { body: [] }],
     ["a body nested too deeply", "init", { body: `${"[".repeat(40)}${"]".repeat(40)}` }],
     ["a missing field", "job", {}],
+    ["a reason with a NUL", "backup-all", { body: { reason: "a\0b" } }],
+    [
+      "a time after the one up to which is asked",
+      "recovery-points&from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+      {},
+    ],
+    [
+      "an item longer than any object's name",
+      "restore",
+      { body: { backupId: "latest", type: "files", items: ["x".repeat(1126)] } },
+    ],
   ] as const
 ) {
   Deno.test(`${name} is 400`, shared, async () => {
@@ -148,6 +159,17 @@ for (
     assert.equal(body.error.code, "invalid_request");
   });
 }
+
+Deno.test(
+  "the longest bucket with the longest object can be restored by name",
+  shared,
+  async () => {
+    const { service } = await start();
+    const items = [`${"b".repeat(100)}/${"n".repeat(1024)}`];
+    const asked = { backupId: "latest", type: "files", items, acceptHazards: items };
+    assert.equal((await post(service, "restore", asked)).status, 404);
+  },
+);
 
 Deno.test("a body over 1 MiB is 413", shared, async () => {
   const { service } = await start();

@@ -234,8 +234,14 @@ Deno.test("what a restore of items does not know is refused by name", async () =
     const issues = answer.body.error.details.issues as { path: string }[];
     assert.ok(issues.some((issue) => issue.path === path), JSON.stringify(issues));
   }
+  await tell(project, "init");
   const missing = await tell(project, "restore", { backupId: "latest", type: "config" });
   assert.equal(missing.status, 404, JSON.stringify(missing.body));
+  assert.equal(missing.body.error.code, "backup_not_found");
+  const pointId = "point_20260101T000000000Z_0123456789";
+  const point = await tell(project, "restore", { backupId: pointId, type: "files" });
+  assert.equal(point.status, 404, JSON.stringify(point.body));
+  assert.match(point.body.error.hint, /recovery point.*type all/);
 });
 
 Deno.test("a part that cannot be saved leaves the others standing and the point partial", async () => {

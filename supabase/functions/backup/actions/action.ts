@@ -7,6 +7,10 @@ import { z } from "zod";
 import { isFinished, type Job } from "../core/job.ts";
 import type { Caller, Deps } from "../usecases/deps.ts";
 
+/** Why somebody asks for something; kept with what comes of it, in a database that takes no NUL. */
+export const reasonSchema = z.string().min(1).max(500)
+  .refine((text) => !text.includes("\0"), "holds a NUL character").optional();
+
 /** What an action answers. */
 export interface Answer {
   /** 202: taken on, not finished yet. 500: the job that was waited for has failed. */

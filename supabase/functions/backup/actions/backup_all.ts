@@ -3,9 +3,9 @@ import { z } from "zod";
 import { JOB_TYPES } from "../core/job.ts";
 import { createPoint } from "../usecases/create_point.ts";
 import { startPoint } from "../usecases/start_point.ts";
-import { defineAction, jobSchema } from "./action.ts";
+import { defineAction, jobSchema, reasonSchema } from "./action.ts";
 
-const reason = z.string().min(1).max(500).optional();
+const reason = reasonSchema;
 
 /** Every enabled type at once, as one recovery point. */
 export const backupAll = defineAction({

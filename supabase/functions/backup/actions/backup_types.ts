@@ -1,9 +1,9 @@
 /** @module */
 import { z } from "zod";
 import { startBackup } from "../usecases/start_backup.ts";
-import { type Action, defineLongAction } from "./action.ts";
+import { type Action, defineLongAction, reasonSchema } from "./action.ts";
 
-const reason = z.string().min(1).max(500).optional();
+const reason = reasonSchema;
 
 /** One backup of the database. */
 export const backupDatabase = defineLongAction({

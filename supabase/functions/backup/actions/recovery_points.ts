@@ -15,7 +15,10 @@ export const recoveryPoints = defineAction({
     from: moment,
     to: moment,
     limit: z.coerce.number().int().min(1).max(1000).default(100),
-  }),
+  }).refine(
+    ({ from, to }) => from === undefined || to === undefined || Date.parse(from) <= Date.parse(to),
+    { path: ["from"], message: "is after to" },
+  ),
   output: z.object({
     points: z.array(z.object({
       pointId: z.string(),

@@ -6,7 +6,7 @@ import { startItemRestore } from "../usecases/start_item_restore.ts";
 import { startPointRestore } from "../usecases/start_point_restore.ts";
 import { startRestore } from "../usecases/start_restore.ts";
 import { TEST_BACKUP } from "../usecases/start_test_restore.ts";
-import { defined, defineLongAction } from "./action.ts";
+import { defined, defineLongAction, reasonSchema } from "./action.ts";
 
 /** What a restore test does not let be chosen. */
 const CHOICES = [
@@ -18,6 +18,9 @@ const CHOICES = [
   "target",
   "targetDatabaseUrl",
 ] as const;
+
+/** A bucket's name of 100 characters, a slash and an object's of 1,024. */
+const itemKey = z.string().min(1).max(1125);
 
 const name = z.string().min(1).max(130);
 
@@ -52,7 +55,7 @@ export const restore = defineLongAction({
     targetDatabaseUrl: secretReference.optional()
       .describe("Another database than the live one, as a reference."),
     target: z.enum(["supabase", "plain"]).optional(),
-    items: z.array(z.string().min(1).max(1100)).min(1).max(1000).optional().describe(
+    items: z.array(itemKey).min(1).max(1000).optional().describe(
       "Slugs of functions, sections, or bucket/name; bucket/ or bucket/folder/ for all in it.",
     ),
     onExisting: z.enum(["replace", "skip"]).optional()
@@ -60,12 +63,12 @@ export const restore = defineLongAction({
     cronJobs: z.enum(["inactive", "as-saved"]).optional().describe(
       "With type all: whether jobs of pg_cron come back switched off. Default inactive.",
     ),
-    acceptHazards: z.array(z.string().min(1).max(1100)).max(50).default([]).describe(
+    acceptHazards: z.array(itemKey).max(50).default([]).describe(
       "Names of a plan's hazards; for items, keys of the items that have them, or bucket/.",
     ),
     skipSafetyBackup: z.boolean().default(false),
     includeAuthSessions: z.boolean().default(false),
-    reason: z.string().min(1).max(500).optional(),
+    reason: reasonSchema,
   }).superRefine((input, context) => {
     const refuse = (fields: readonly (keyof typeof input)[], message: string) => {
       for (const field of fields) {

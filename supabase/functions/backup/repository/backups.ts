@@ -5,7 +5,7 @@
  */
 import { fromUtf8, utf8 } from "../core/bytes.ts";
 import { BackupError, toBackupError } from "../core/errors.ts";
-import { isJobId, momentOfJobId, typeOfJobId } from "../core/ids.ts";
+import { isJobId, isPointId, momentOfJobId, typeOfJobId } from "../core/ids.ts";
 import type { SavedItem } from "../core/items.ts";
 import type { DataPart, Piece } from "../core/model.ts";
 import type { ChunkStore } from "./chunk_store.ts";
@@ -258,7 +258,10 @@ export async function readAnyBackup(
 
 function notFound(backupId: string, why: string): BackupError {
   return new BackupError("backup_not_found", `Cannot open the backup: ${why}`, {
-    hint: "List the backups and use one of their ids, or `latest`.",
+    hint: isPointId(backupId)
+      ? "That is a recovery point: restore it with type all, or use the id of one of its backups " +
+        "(action=recovery-points)."
+      : "List the backups and use one of their ids, or `latest`.",
     details: { backupId },
   });
 }
