@@ -84,6 +84,12 @@ const FINISH_STEP = 900_000;
 /** Tries of a part before a passing trouble with one item is told of that item. */
 const TRIES = 3;
 
+/**
+ * Tries of a part that can read nothing, below those that a job has: a source that does not answer may come
+ * back meanwhile, and changed items that are broken for good must not stand against all backups.
+ */
+const MOST_TRIES = 7;
+
 /** The definition of one backup; an instance may do any number of its parts. */
 export function backupItems(options: BackupItemsOptions): JobDefinition {
   const backup = new BackupItems(options);
@@ -175,6 +181,7 @@ class BackupItems {
       ...{ source, repository, parent, signal },
       now: () => clock.now(),
       lastTry: lease.attempt >= TRIES,
+      lastResort: lease.attempt >= MOST_TRIES,
       onBytes: (bytes) => context.onProgress({ bytesDone: bytesDone += bytes }),
     });
     return { result: toJson(result) };

@@ -2,9 +2,13 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { backUpItems, contentOf, MemoryItems } from "../../../../tests/support/memory_items.ts";
 import { BackupError } from "../core/errors.ts";
+import { systemClock } from "../core/clock.ts";
+import { newJobId } from "../core/ids.ts";
 import { compareKeys } from "../core/items.ts";
 import { createRepository } from "../repository/mod.ts";
 import { memoryStorage } from "../storage/memory.ts";
+import { backupItems } from "./backup_items.ts";
+import type { SaveItemsResult } from "./save_items.ts";
 
 const newRepository = () => createRepository({ storage: memoryStorage(), key: null });
 
@@ -121,6 +125,42 @@ Deno.test("backupItems() fails when nothing can be read, and when the key is ref
     await assert.rejects(failing, (error: BackupError) => error.code === code, code);
   }
   assert.deepEqual((await repository.listBackups()).backups, []);
+});
+
+Deno.test("backupItems() does not fail for ever because the only changed items are broken", async () => {
+  const [source, repository] = [sample(), await newRepository()];
+  const { backupId: parent } = await backUpItems(source, repository);
+  for (const key of ["a/1", "a/2"]) source.set(key, "changed");
+  source.onRead = () => {
+    throw new BackupError("storage_unreachable", "Cannot read: 500");
+  };
+  const backupId = newJobId("backup", new Date(), "files");
+  const definition = backupItems({
+    ...{ backupId, reason: null, origin: "manual", database: "postgres", source, repository },
+    ...{ clock: systemClock, writtenBy: "test" },
+  });
+  const { items } = await source.page(null);
+  const save = (attempt: number) =>
+    definition.run({
+      ...{ jobId: backupId, part: 2, round: 1, attempt, previous: null, token: "1", until: "" },
+      ...{ step: 2, name: "saving-items", bytes: 0 },
+      payload: JSON.parse(JSON.stringify({ items, from: null, upTo: items.at(-1)!.key })),
+    }, {
+      signal: new AbortController().signal,
+      onProgress: () => {},
+      results: async function* (name) {
+        yield { part: 1, step: 0, name, payload: null, result: { parent } };
+      },
+    });
+  for (const attempt of [1, 3, 6]) {
+    await assert.rejects(
+      save(attempt),
+      (error: BackupError) => error.code === "storage_unreachable",
+    );
+  }
+  const { result } = await save(7);
+  const { items: saved, failed, unchanged } = result as unknown as SaveItemsResult;
+  assert.deepEqual({ saved, failed, unchanged }, { saved: 3, failed: 2, unchanged: 1 });
 });
 
 Deno.test("backupItems() saves a large item in ranges, and not when it changes meanwhile", async () => {

@@ -52,6 +52,8 @@ export interface SaveItemsWork {
   now: () => Date;
   /** Whether passing troubles are told of the item by now; until then they are thrown, to try again. */
   lastTry: boolean;
+  /** Whether also a part that could read nothing is to end: its items may be broken for good. */
+  lastResort: boolean;
   onBytes: (bytes: number) => void;
   signal: AbortSignal;
 }
@@ -86,7 +88,7 @@ export async function saveItems(
   }
   await writer.finish();
   for (const each of stored) saved.set(each.item.key, await settled(each));
-  requireSome(stored);
+  if (!work.lastResort) requireSome(stored);
   const present = new Set(payload.items.map(({ key }) => key));
   return {
     ...await writePage(repository, { payload, saved, signal }),
