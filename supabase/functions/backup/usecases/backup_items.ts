@@ -230,11 +230,18 @@ class BackupItems {
       totals: totalsOf(results, writtenSince(start, repository.written)),
     };
     context.signal.throwIfAborted();
-    const record = await repository.commitBackup(manifest, {
-      ...{ reason, origin, writtenBy, completedAt: clock.now().toISOString() },
-      chunks: new Set(results.flatMap(({ chunks }) => chunks)),
-    });
-    return this.#finished(record);
+    try {
+      const record = await repository.commitBackup(manifest, {
+        ...{ reason, origin, writtenBy, completedAt: clock.now().toISOString() },
+        chunks: new Set(results.flatMap(({ chunks }) => chunks)),
+      });
+      return this.#finished(record);
+    } catch (error) {
+      // A worker that was believed lost was first: its record is this job's, only its time is another.
+      const first = toBackupError(error).code === "conflict" ? await this.#committedBefore() : null;
+      if (first === null) throw error;
+      return this.#finished(first);
+    }
   }
 
   #finished(record: ItemRecord): PartOutcome {

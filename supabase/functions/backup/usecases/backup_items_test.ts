@@ -163,6 +163,18 @@ Deno.test("backupItems() does not fail for ever because the only changed items a
   assert.deepEqual({ saved, failed, unchanged }, { saved: 3, failed: 2, unchanged: 1 });
 });
 
+Deno.test("backupItems() takes the record of a worker that was believed lost for its own", async () => {
+  const repository = await newRepository();
+  const commit = repository.commitBackup.bind(repository);
+  const completedAt = "2026-01-01T00:00:00.000Z";
+  repository.commitBackup = async (manifest, facts, options) => {
+    await commit(manifest, { ...facts, completedAt }, options);
+    return await commit(manifest, facts, options);
+  };
+  const { record } = await backUpItems(sample(), repository);
+  assert.equal(record.completedAt, completedAt);
+});
+
 Deno.test("backupItems() saves a large item in ranges, and not when it changes meanwhile", async () => {
   const [source, repository] = [sample(), await newRepository()];
   const large = new Uint8Array(100_001).map((_, at) => at % 251);
