@@ -168,7 +168,7 @@ class RestoreItems {
     throw new BackupError(
       "invalid_request",
       `Cannot restore: ${backupId} has no items named ${words}`,
-      { hint: "Nothing was changed. Look at the plan of all items (dryRun) for their names." },
+      { hint: "No item was changed. Look at the plan of all items (dryRun) for their names." },
     );
   }
 
@@ -184,7 +184,7 @@ class RestoreItems {
       "restore_refused",
       `Cannot restore: hazards of ${keys.slice(0, 10).join(", ")} are not accepted`,
       {
-        hint: "Nothing was changed. Look at the plan (dryRun), then name these items in " +
+        hint: "No item was changed. Look at the plan (dryRun), then name these items in " +
           "acceptHazards, or restore only others.",
         details: { hazards: hazards.map(({ key, hazards }) => ({ key, hazards: hazards ?? [] })) },
       },
