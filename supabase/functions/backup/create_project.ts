@@ -17,6 +17,7 @@ import {
   filesTarget,
   functionsSource,
   functionsTarget,
+  leaveExisting,
   type ManagementAccess,
   managementAccess,
   type ManagementApi,
@@ -99,20 +100,24 @@ async function openTarget(
   opening: Opening & { replace: boolean; open: OpenContent },
 ): Promise<Opened<{ target: ItemTarget }>> {
   const { environment, api, replace, open } = opening;
+  const kept = (target: ItemTarget) => replace ? target : leaveExisting(target);
   switch (type) {
     case "function": {
       const target = functionsTarget({
         api: requireApi(opening, "Edge Functions"),
         ownSlug: ownSlug(environment),
       });
-      return { target, leave: nothing };
+      return { target: kept(target), leave: nothing };
     }
-    case "config":
-      return { target: configTarget({ api, connect: databaseOf(opening), open }), leave: nothing };
+    case "config": {
+      const target = configTarget({ api, connect: databaseOf(opening), open });
+      return { target: kept(target), leave: nothing };
+    }
     case "secrets": {
       const vaultSeal = await openSeal(opening);
       const connect = databaseOf(opening);
-      return { target: secretsTarget({ api, connect, vaultSeal, open }), leave: nothing };
+      const target = secretsTarget({ api, connect, vaultSeal, open });
+      return { target: kept(target), leave: nothing };
     }
     case "files": {
       const storage = openFiles(environment);

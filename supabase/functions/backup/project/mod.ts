@@ -7,6 +7,7 @@ export { functionsSource } from "./functions_source.ts";
 export type { FunctionsSourceOptions } from "./functions_source.ts";
 export { functionsTarget } from "./functions_target.ts";
 export type { FunctionsTargetOptions } from "./functions_target.ts";
+export { leaveExisting } from "./leave_existing.ts";
 export { managementAccess } from "./management_access.ts";
 export type { ManagementAccess } from "./management_access.ts";
 export { managementApi } from "./management_api.ts";
