@@ -29,27 +29,25 @@ export async function findSupabaseCli(): Promise<SupabaseCli | { missing: string
   const specifier = `npm:${name}@${RELEASE}`;
   const cached = await deno(["cache", "--no-lock", "--no-config", specifier]);
   if (cached === null) return { missing: `${specifier} cannot be loaded` };
-  const info = await deno(["info", "--json", "--no-config", specifier]);
-  const cache = await deno(["info", "--json", "--no-config"]);
-  const packages: Record<string, { registryUrl?: string }> = JSON.parse(info ?? "{}").npmPackages ??
-    {};
-  const registry = new URL(
-    Object.values(packages)[0]?.registryUrl ?? "https://registry.npmjs.org/",
-  );
-  const folder = `${registry.host}${registry.pathname}`.replace(/\/$/, "").replace(":", "_");
-  const program = join(
-    JSON.parse(cache ?? "{}").npmCache ?? "",
-    folder,
-    name,
-    RELEASE,
-    "bin/supabase",
-  );
-  try {
-    await Deno.stat(program);
-  } catch {
-    return { missing: `${specifier} is not where Deno keeps packages` };
-  }
+  const found = await deno(["info", "--json", "--no-config"]);
+  const { npmCache = "" } = JSON.parse(found ?? "{}") as { npmCache?: string };
+  const program = await findInCache(npmCache, join(name, RELEASE, "bin/supabase"));
+  if (program === null) return { missing: `${specifier} is not where Deno keeps packages` };
   return { run: (args, given) => run(program, args, given) };
+}
+
+/** Deno keeps packages in one folder for each place that they come from. */
+async function findInCache(npmCache: string, path: string): Promise<string | null> {
+  try {
+    for await (const { name } of Deno.readDir(npmCache)) {
+      const program = join(npmCache, name, path);
+      if (await Deno.stat(program).then(({ isFile }) => isFile, () => false)) return program;
+    }
+    return null;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
 }
 
 async function deno(args: string[]): Promise<string | null> {
