@@ -2,6 +2,7 @@
  * Supabase Storage for tests: its HTTP API with rows in a real PostgreSQL and bytes in memory. Status
  * codes, error bodies, headers and the rules for names are those of the real server (release 1.11, whose
  * source is public and which was run beside it), with the real status in the body of an HTTP 400.
+ * One class beyond the usual length: each method is one request of that API over the same rows.
  *
  * @module
  */

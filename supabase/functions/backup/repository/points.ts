@@ -62,8 +62,14 @@ export async function readPoint(
   idOrLatest: string,
   signal?: AbortSignal,
 ): Promise<RecoveryPoint> {
-  const pointId = idOrLatest === "latest" ? (await pointIds(objects, signal))[0] : idOrLatest;
-  const there = pointId !== undefined && isPointId(pointId) &&
+  if (idOrLatest === "latest") {
+    for (const pointId of await pointIds(objects, signal)) {
+      const point = await readOne(objects, pointId, signal);
+      if (point.status !== "failed") return point; // of a failed one there is nothing to restore
+    }
+  }
+  const pointId = idOrLatest;
+  const there = isPointId(pointId) &&
     await objects.storage.head(pointPath(pointId), signal) !== null;
   if (there) return await readOne(objects, pointId, signal);
   throw new BackupError(

@@ -32,6 +32,20 @@ Deno.test("commitPoint() makes a point once; listPoints() and readPoint() find i
   assert.deepEqual(await repository.readPoint(old.pointId), old);
 });
 
+Deno.test("readPoint() takes the latest point that has backups, and no failed one", async () => {
+  const repository = await createRepository({ storage: memoryStorage(), key: KEY });
+  const failed = { ...point(20_000), status: "failed" as const };
+  await repository.commitPoint(failed);
+  await assert.rejects(
+    repository.readPoint("latest"),
+    (error: BackupError) => error.code === "backup_not_found",
+  );
+  const partial = { ...point(10_000), status: "partial" as const };
+  for (const each of [point(0), partial]) await repository.commitPoint(each);
+  assert.deepEqual(await repository.readPoint("latest"), partial);
+  assert.deepEqual(await repository.readPoint(failed.pointId), failed);
+});
+
 Deno.test("readPoint() and commitPoint() refuse ids that are none", async () => {
   const repository = await createRepository({ storage: memoryStorage(), key: KEY });
   for (const id of ["latest", "point_1", "../keys/x", newPointId(new Date())]) {

@@ -13,6 +13,7 @@ import type { RecoveryPoint } from "../repository/mod.ts";
 import type { Caller, Deps } from "./deps.ts";
 import { withInactiveCronJobs } from "./inactive_cron_jobs.ts";
 import type { PointRestoreRequest } from "./job_request.ts";
+import { ACCEPT_LOST, refuseLost } from "./lost_backups.ts";
 import { contentReader, FIRST_OF_ITEM_RESTORE } from "./restore_items.ts";
 import { FIRST_OF_RESTORE } from "./restore_in_parts.ts";
 import { addressOf, defineRestore } from "./start_restore.ts";
@@ -32,7 +33,7 @@ export interface StartPointRestore extends Omit<PointRestoreRequest, "parts" | "
 /**
  * All parts must be there and reachable before anything begins.
  *
- * @throws `backup_not_found`, `restore_refused` for a point without backups, `conflict`, `invalid_config`
+ * @throws `backup_not_found`, `backups_lost`, `restore_refused` for a point without backups, `conflict`, `invalid_config`
  */
 export async function startPointRestore(
   deps: Deps,
@@ -45,6 +46,12 @@ export async function startPointRestore(
   const parts = partsOf(point);
   for (const { type, backupId } of parts) {
     await repository.readBackup(backupId, { type });
+    if (!asked.items.acceptHazards.includes(ACCEPT_LOST)) {
+      await refuseLost(deps, repository, {
+        chosen: backupId,
+        newest: asked.pointId === "latest",
+      });
+    }
     if (type === "database") {
       await addressOf(deps, asked.targetDatabaseUrl);
     } else {
