@@ -107,6 +107,8 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
       return await openSettingsRepository(settings, { storage, create, secret });
     },
     secret,
+    notify: () =>
+      Promise.resolve({ messageId: null, sent: [], failed: [], silencedBy: "no channel is built" }),
     reportError,
   };
   return deps;

@@ -7,6 +7,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Environment } from "../core/environment.ts";
 import type { BackupError } from "../core/errors.ts";
 import type { ItemSource, ItemTarget, ItemType, OpenContent } from "../core/items.ts";
+import type { NotifyEvent, NotifyReport } from "../core/notify_event.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Budget } from "../jobs/budget.ts";
@@ -84,6 +85,11 @@ export interface Deps {
   openRepository(settings: Settings, options?: { create?: boolean }): Promise<Repository>;
   /** What a reference (`env:NAME`, `vault://name`) stands for. @throws `invalid_config` */
   secret(reference: string): Promise<Secret>;
+  /**
+   * Tells people of an event; never throws. What belongs to an incident is recorded when this settles and
+   * sent in the background; a `message` has been sent or refused by then.
+   */
+  notify(event: NotifyEvent): Promise<NotifyReport>;
   /** Writes to the log what no answer can carry. */
   reportError(error: BackupError, about: string): void;
 }
