@@ -97,7 +97,7 @@ create table if not exists public.recovery_points (
     components jsonb not null default '[]'::jsonb,
     consistency jsonb not null default '[]'::jsonb,
     location text,
-    expired_at timestamp with time zone
+    freed_at timestamp with time zone
 );
 comment on table public.recovery_points is 'Moments of the whole project that can be recovered: an index of what is in storage, rebuilt from it by action=init';
 comment on column public.recovery_points.backup_id is 'The backup of the database; null when the point has none';
@@ -105,7 +105,7 @@ comment on column public.recovery_points.recovery_timestamp is 'The moment that 
 comment on column public.recovery_points.is_consistent is 'Whether the database is of one moment; files are read one after the other, see consistency';
 comment on column public.recovery_points.components is 'What the point is made of: type, backup, state, times, reason';
 comment on column public.recovery_points.consistency is 'In words, what of the point shows one moment';
-comment on column public.recovery_points.expired_at is 'When its record left storage; null while it is there';
+comment on column public.recovery_points.freed_at is 'When its record left storage; null while it is there';
 create index if not exists recovery_points_recovery_timestamp_idx on public.recovery_points (recovery_timestamp desc);
 create index if not exists recovery_points_backup_id_idx on public.recovery_points (backup_id);
 
@@ -153,8 +153,8 @@ comment on column public.backup_verification.verification_type is 'existence: ev
 create index if not exists backup_verification_backup_id_idx on public.backup_verification (backup_id, verification_date desc);
 create index if not exists backup_verification_date_idx on public.backup_verification (verification_date desc);
 
-alter table public.backup_jobs add column if not exists expired_at timestamp with time zone;
-comment on column public.backup_jobs.expired_at is 'When the record of the backup left storage by retention; null while it is there';
+alter table public.backup_jobs add column if not exists freed_at timestamp with time zone;
+comment on column public.backup_jobs.freed_at is 'When the record of the backup left storage by retention; null while it is there';
 comment on column public.backup_jobs.size_bytes is 'Bytes of what was backed up, before compression';
 comment on column public.backup_jobs.compressed_size_bytes is 'Bytes that the backup added to storage';
 comment on column public.backup_jobs.checksum is 'Name of the manifest, a keyed hash of the whole content';
@@ -216,39 +216,41 @@ end
 $$;
 
 create table if not exists backup_internal.alerts (
-    id uuid primary key default gen_random_uuid(),
-    key text not null,
+    incident_id text primary key,
+    alert_key text not null,
     state text not null default 'open' check (state in ('open', 'closed')),
     first_at timestamp with time zone not null default now(),
     last_at timestamp with time zone not null default now(),
     count integer not null default 1,
+    last_job_id text,
     notified_at timestamp with time zone,
     escalated_at timestamp with time zone,
     closed_at timestamp with time zone,
-    recovery_notified_at timestamp with time zone,
-    deliveries jsonb not null default '{}'::jsonb,
     details jsonb not null default '{}'::jsonb
 );
-comment on table backup_internal.alerts is 'Incidents and what was told of them, one row each';
-comment on column backup_internal.alerts.key is 'What the incident is about; one of a key is open at a time';
-comment on column backup_internal.alerts.deliveries is 'By channel: when it took the message, or why not';
-create unique index if not exists alerts_open_idx on backup_internal.alerts (key) where state = 'open';
+comment on table backup_internal.alerts is 'Incidents, one row each';
+comment on column backup_internal.alerts.alert_key is 'What the incident is about; one of a key is open at a time';
+comment on column backup_internal.alerts.last_job_id is 'The job that was counted last: a job counts once';
+create unique index if not exists alerts_open_idx on backup_internal.alerts (alert_key) where state = 'open';
 create index if not exists alerts_last_at_idx on backup_internal.alerts (last_at desc);
 
-create table if not exists backup_internal.retention_runs (
-    id uuid primary key default gen_random_uuid(),
-    job_id varchar(255) unique,
-    started_at timestamp with time zone not null default now(),
-    completed_at timestamp with time zone,
-    dry_run boolean not null default false,
-    expired jsonb not null default '[]'::jsonb,
-    freed_objects bigint not null default 0,
-    freed_bytes bigint not null default 0,
-    error_message text,
-    details jsonb not null default '{}'::jsonb
+create table if not exists backup_internal.notifications (
+    message_id text not null,
+    channel text not null,
+    message jsonb not null,
+    created_at timestamp with time zone not null default now(),
+    attempts integer not null default 1,
+    next_at timestamp with time zone not null,
+    sent_at timestamp with time zone,
+    given_up_at timestamp with time zone,
+    last_error text,
+    failed_at timestamp with time zone,
+    primary key (message_id, channel)
 );
-comment on table backup_internal.retention_runs is 'What was expired and how much space was freed, run by run';
-create index if not exists retention_runs_started_at_idx on backup_internal.retention_runs (started_at desc);
+comment on table backup_internal.notifications is 'Messages to channels, sent and not yet sent';
+comment on column backup_internal.notifications.next_at is 'When it is tried again; until then whoever wrote this sends it';
+create index if not exists notifications_unsent_idx on backup_internal.notifications (next_at) where sent_at is null and given_up_at is null;
+create index if not exists notifications_channel_idx on backup_internal.notifications (channel, created_at);
 
 alter table public.disaster_recovery_plans enable row level security;
 alter table public.disaster_recovery_executions enable row level security;
@@ -258,7 +260,7 @@ alter table public.backup_verification enable row level security;
 alter table backup_internal.recovery_jobs enable row level security;
 alter table backup_internal.cleanup_jobs enable row level security;
 alter table backup_internal.alerts enable row level security;
-alter table backup_internal.retention_runs enable row level security;
+alter table backup_internal.notifications enable row level security;
 
 -- Default privileges of a project may have granted more than was asked for.
 do $$
