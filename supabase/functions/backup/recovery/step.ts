@@ -7,35 +7,10 @@
 import type { z } from "zod";
 import type { JobKind } from "../core/job.ts";
 import type { Json } from "../core/part.ts";
+import type { ExecutionMode, RecoveryStep, StepType } from "../core/recovery.ts";
 import type { Caller, Deps } from "../usecases/deps.ts";
 
-/** The types of steps, as the guide names them. */
-export const STEP_TYPES = [
-  "backup_restore",
-  "service_restart",
-  "config_update",
-  "data_migration",
-  "notification",
-] as const;
-
-/** One of {@linkcode STEP_TYPES}. */
-export type StepType = typeof STEP_TYPES[number];
-
-/** A step of a plan, as the guide structures it. */
-export interface RecoveryStep {
-  id: string;
-  name: string;
-  description: string;
-  type: StepType;
-  order: number;
-  /** Minutes. */
-  timeout: number;
-  /** Tries after the first. */
-  retryCount: number;
-  /** Ids of steps that must have been done or skipped before. */
-  dependencies: string[];
-  parameters: Record<string, Json>;
-}
+export { type RecoveryStep, STEP_TYPES, type StepType } from "../core/recovery.ts";
 
 /**
  * What a step came to. `skipped` is no failure: it was not needed, and `found` says why. `waiting`: a job was
@@ -67,7 +42,7 @@ export interface StepContext {
     planId: string;
     trigger: string;
     /** `drill` works on scratch targets and changes nothing else. */
-    mode: "live" | "drill";
+    mode: ExecutionMode;
     /** Destructive steps run without need. */
     force: boolean;
     /** Secrets and keys that the caller named for rotation. */
