@@ -17,7 +17,7 @@
  *
  * @module
  */
-import { fileURLToPath } from "../../scripts/paths.ts";
+import { isolateCommand, writeProgram } from "./isolate_command.ts";
 import { randomFrom } from "./random_from.ts";
 
 /** Limits of an isolate. */
@@ -56,6 +56,8 @@ export interface PlatformOptions {
   kills?: { seed: number; betweenMs: readonly [number, number]; share: number; most: number };
   /** The function's front door. @default the one of this project */
   entry?: URL;
+  /** A deployed function, which has its own folder and import map and only the platform's variables. */
+  deployed?: { folder: string; importMap: string; deploymentId: string };
   /** Told what isolates write to their log. */
   onLog?: (line: string) => void;
 }
@@ -106,9 +108,7 @@ const POLL_MS = 20;
 const SETTLE_MS = 1000;
 const SOFT_SHARE = 0.5;
 const WARN_SHARE = 0.9;
-const ISOLATE = new URL("./hosted_isolate.ts", import.meta.url);
 const FUNCTION = new URL("../../supabase/functions/backup/index.ts", import.meta.url);
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Starts the front; isolates start with the requests. */
 export function startHostedPlatform(options: PlatformOptions): HostedPlatform {
@@ -208,32 +208,10 @@ class Platform implements HostedPlatform {
   }
 
   #start(): Isolate {
-    const { variables, hosted = true, kills } = this.#options;
-    const { cpuMs, memoryBytes, wallMs } = this.#limits;
-    const id = crypto.randomUUID();
-    const process = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "-A",
-        "--no-lock",
-        "--no-check",
-        "--config",
-        `${ROOT}/deno.json`,
-        this.#program,
-      ],
-      clearEnv: true,
-      env: {
-        ...inherited(),
-        SUPABASE_URL: `http://127.0.0.1:${this.#server.addr.port}`,
-        BACKUP_WORKER_CPU_SECONDS: String(cpuMs / 1000),
-        BACKUP_WORKER_MEMORY_MB: String(Math.floor(memoryBytes / 1024 / 1024)),
-        BACKUP_WORKER_WALL_SECONDS: String(Math.round(wallMs / 1000)),
-        ...(hosted ? { SB_EXECUTION_ID: id, DENO_DEPLOYMENT_ID: "local_backup_1" } : {}),
-        ...variables,
-      },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
+    const { kills } = this.#options;
+    const process = isolateCommand({
+      ...{ options: this.#options, limits: this.#limits, program: this.#program },
+      url: `http://127.0.0.1:${this.#server.addr.port}`,
     }).spawn();
     const dies = kills !== undefined && this.#killsLeft > 0 && this.#random() < kills.share;
     const life = kills === undefined
@@ -349,26 +327,6 @@ class Platform implements HostedPlatform {
       if (!(error instanceof TypeError)) throw error; // it has ended by itself
     }
   }
-}
-
-/** Named in an import, the function's modules are found and translated before any code runs. */
-function writeProgram(entry: URL): string {
-  const file = Deno.makeTempFileSync({ prefix: "backup_isolate_", suffix: ".ts" });
-  const [isolate, front] = [ISOLATE.href, entry.href].map((url) => JSON.stringify(url));
-  Deno.writeTextFileSync(
-    file,
-    `import { play } from ${isolate};\nawait play(() => import(${front}));\n`,
-  );
-  return file;
-}
-
-/** What a process needs that is not the function's business. */
-function inherited(): Record<string, string> {
-  const names = ["HOME", "PATH", "DENO_DIR", "TMPDIR", "DENO_TLS_CA_STORE", "XDG_CACHE_HOME"];
-  return Object.fromEntries(
-    names.map((name) => [name, Deno.env.get(name)] as const)
-      .filter((pair): pair is [string, string] => pair[1] !== undefined),
-  );
 }
 
 /** A process that ends while its files are read answers so. */
