@@ -199,14 +199,26 @@ Deno.test("a recovery point comes back whole in another project, each step shown
   assert.deepEqual(stages.files.result.planned, { create: 2 });
   assert.deepEqual(young.management.resources.functions.functions.size, 0);
 
-  const acceptHazards = ["no-safety-backup"];
   // Another process: one asks the Management API sixty times a minute and no more.
   await using other = young.again();
-  const restored = await tell({ ...young, service: other }, "restore&wait=60", {
-    ...all,
-    acceptHazards,
-  });
+  const restore = (acceptHazards: string[]) =>
+    tell({ ...young, service: other }, "restore&wait=60", { ...all, acceptHazards });
+  await files(young, "another one");
+  const refused = await restore(["no-safety-backup"]);
+  assert.equal(refused.body.error.code, "restore_refused");
+  assert.deepEqual(refused.body.error.details.hazards.map((each: { key: string }) => each.key), [
+    "avatars/1.png",
+  ]);
+  const [before] = await young.files.session.query(
+    "select to_regclass('public.notes') is null as untouched",
+  );
+  assert.equal(before?.untouched, true, "the database comes before the files");
+
+  const restored = await restore(["no-safety-backup", "avatars/1.png"]);
   assert.equal(restored.status, 200, JSON.stringify(restored.body));
+  const { pointId, leftOut, stages: done } = restored.body.data.result;
+  assert.deepEqual([pointId, leftOut], [recoveryPointId, []]);
+  assert.deepEqual(Object.keys(done), Object.keys(stages));
   const [notes] = await young.files.session.query("select count(*)::int as n from public.notes");
   assert.equal(notes?.n, 50);
   assert.equal(young.management.resources.config.auth.site_url, "https://shop.example");
@@ -265,7 +277,7 @@ Deno.test("a part that cannot be saved leaves the others standing and the point 
   assert.match(JSON.stringify(body.data.skipped), /BACKUP_MANAGEMENT_TOKEN/);
 });
 
-async function files({ files }: WholeProject): Promise<void> {
+async function files({ files }: WholeProject, content = "one"): Promise<void> {
   await files.addBucket("avatars");
-  await files.put("avatars", "1.png", "one");
+  await files.put("avatars", "1.png", content);
 }

@@ -14,6 +14,8 @@ export interface Stage {
   /** What users see before the name of a part: `files`. */
   name: string;
   definition: JobDefinition;
+  /** Leaves no trace in the result of the whole: it only finds out whether the others may begin. */
+  isCheck?: boolean;
 }
 
 /** What {@linkcode inSequence} works with. */
@@ -21,6 +23,8 @@ export interface InSequenceOptions {
   stages: readonly Stage[];
   /** Whether the stages behind one that failed so are done all the same. */
   goesOnAfter: (error: BackupError) => boolean;
+  /** What the result of the whole says besides. */
+  about?: Record<string, unknown>;
 }
 
 /** Steps of one stage; no definition has so many but for those of pages, which no restore has. */
@@ -50,7 +54,7 @@ export function firstOfSequence(name: string, first: readonly NewPart[]): NewPar
  *
  * The job fails with `restore_incomplete` when a stage failed and the others went on.
  */
-export function inSequence({ stages, goesOnAfter }: InSequenceOptions): JobDefinition {
+export function inSequence({ stages, goesOnAfter, about = {} }: InSequenceOptions): JobDefinition {
   const sequence = stages.map((stage, at) => ({ ...stage, at, offset: at * STEPS }));
   type Placed = typeof sequence[number];
 
@@ -92,7 +96,7 @@ export function inSequence({ stages, goesOnAfter }: InSequenceOptions): JobDefin
       if (lease.name === MARK) {
         return { result: lease.payload, add: begun(lease.payload as unknown as StageEnd) };
       }
-      if (stage === undefined) return await conclude(context);
+      if (stage === undefined) return await conclude(context, { stages, about });
       const { name, offset, definition } = stage;
       try {
         const outcome = await definition.run(
@@ -123,14 +127,21 @@ export function inSequence({ stages, goesOnAfter }: InSequenceOptions): JobDefin
 }
 
 /** @throws `restore_incomplete` when a stage failed */
-async function conclude({ results }: Pick<PartContext, "results">): Promise<PartOutcome> {
+async function conclude(
+  { results }: Pick<PartContext, "results">,
+  { stages: all, about }: { stages: readonly Stage[]; about: Record<string, unknown> },
+): Promise<PartOutcome> {
+  const checks = new Set(all.filter(({ isCheck }) => isCheck).map(({ name }) => name));
   const ends: StageEnd[] = [];
-  for await (const { result } of results(MARK)) ends.push(result as unknown as StageEnd);
+  for await (const { result } of results(MARK)) {
+    const end = result as unknown as StageEnd;
+    if (!checks.has(end.stage)) ends.push(end);
+  }
   const stages = Object.fromEntries(
     ends.map(({ stage, result, failed }) => [stage, failed === null ? { result } : { failed }]),
   );
   const failed = ends.filter((end) => end.failed !== null);
-  if (failed.length === 0) return { result: null, finish: { result: { stages } } };
+  if (failed.length === 0) return { result: null, finish: { result: { ...about, stages } } };
   throw new BackupError(
     "restore_incomplete",
     `Cannot restore all: ${
@@ -138,7 +149,7 @@ async function conclude({ results }: Pick<PartContext, "results">): Promise<Part
     }`,
     {
       hint: "The other parts are restored. Mend the cause and restore what failed again.",
-      details: { stages },
+      details: { ...about, stages },
     },
   );
 }

@@ -74,3 +74,30 @@ Deno.test("inSequence() goes on after failures that it may go on after, and ends
     assert.equal(log.includes("two end 2"), code === "restore_incomplete");
   }
 });
+
+Deno.test("inSequence() does checks first and keeps them out of the result", async () => {
+  const log: string[] = [];
+  const definition = inSequence({
+    stages: [
+      { name: "ahead", definition: stage(log, "ahead"), isCheck: true },
+      { name: "one", definition: stage(log, "one") },
+    ],
+    goesOnAfter: () => false,
+    about: { pointId: "point_1" },
+  });
+  const { result } = await run(definition);
+  assert.deepEqual(result, { pointId: "point_1", stages: { one: { result: { sum: 3 } } } });
+  assert.equal(log[0], "ahead begin 0");
+
+  const refusal = new BackupError("restore_refused", "Cannot restore: a hazard");
+  const refused: string[] = [];
+  const refusing = inSequence({
+    stages: [
+      { name: "ahead", definition: stage(refused, "ahead", refusal), isCheck: true },
+      { name: "one", definition: stage(refused, "one") },
+    ],
+    goesOnAfter: () => false,
+  });
+  await assert.rejects(run(refusing), { code: "restore_refused" });
+  assert.ok(!refused.includes("one begin 0"));
+});

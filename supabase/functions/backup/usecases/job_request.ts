@@ -25,7 +25,8 @@ export interface ItemRestoreRequest {
   only: string[];
   /** Whether what is there already is replaced. */
   replace: boolean;
-  dryRun: boolean;
+  /** `refuse`: plans, and fails where the restore itself would refuse to begin. */
+  dryRun: boolean | "refuse";
   acceptHazards: string[];
   skipSafetyBackup: boolean;
 }
@@ -35,6 +36,8 @@ export interface PointRestoreRequest {
   pointId: string;
   /** In the order in which they are restored. */
   parts: { type: JobType; backupId: string }[];
+  /** Types of which the point has nothing, and why. */
+  leftOut: { type: JobType; reason: string }[];
   /** Reference to another database's address; null for the service's own. */
   targetDatabaseUrl: string | null;
   database: RestoreRequest;

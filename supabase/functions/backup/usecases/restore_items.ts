@@ -32,8 +32,8 @@ export interface RestoreItemsOptions {
   only: readonly string[];
   /** Keys of items whose hazards are accepted, or beginnings of keys; nothing that holds them. */
   acceptHazards: readonly string[];
-  /** Plans and changes nothing. */
-  dryRun: boolean;
+  /** Plans and changes nothing. `refuse`: and fails where the restore itself would refuse to begin. */
+  dryRun: boolean | "refuse";
   /** Saves what is about to be replaced and names that backup; null when that is not wanted. */
   safetyBackup: ((signal: AbortSignal) => Promise<string>) | null;
   /** Bytes of one item that one part moves, at most. */
@@ -127,7 +127,7 @@ class RestoreItems {
         : [{ step: STEPS.plan, name: PLAN, payload: at, bytes: 0 }]
     );
     if (only.length > 0) add.push({ step: STEPS.check, name: CHECK, payload: null, bytes: 0 });
-    if (!dryRun && safetyBackup !== null) {
+    if (dryRun === false && safetyBackup !== null) {
       add.push({ step: STEPS.safety, name: SAFETY, payload: null, bytes: 0 });
     }
     add.push({ step: STEPS.finish, name: FINISH, payload: null, bytes: 0 });
@@ -149,8 +149,9 @@ class RestoreItems {
     ];
     const named = only.filter((each) => items.some(({ key }) => isNamed(key, each)));
     const result = toJson({ steps, named } satisfies PlanResult);
-    if (dryRun) return { result };
+    if (dryRun === true) return { result };
     this.#refuseHazards(steps);
+    if (dryRun === "refuse") return { result };
     const toDo = steps.filter(({ action }) => action === "create" || action === "replace");
     const bytes = new Map(items.map(({ key, sizeBytes }) => [key, sizeBytes]));
     return { result, add: cutIntoParts(toDo, { page: at, bytes }) };
@@ -249,9 +250,9 @@ class RestoreItems {
       steps.push(...(result as unknown as PlanResult).steps);
     }
     const planned = countBy(steps, ({ action }) => action);
-    const head = { type, backupId, dryRun, planned };
+    const head = { type, backupId, dryRun: dryRun !== false, planned };
     const byHand = steps.filter(({ action }) => action === "by-hand");
-    if (dryRun) {
+    if (dryRun !== false) {
       const hazards = steps.filter((step) => (step.hazards?.length ?? 0) > 0);
       const shown = { steps: steps.slice(0, MOST_SHOWN), stepsTotal: steps.length };
       return { result: null, finish: { result: { ...head, ...shown, hazards }, backupId } };

@@ -135,6 +135,9 @@ Deno.test("restoreItems() refuses hazards before anything is changed or saved", 
   const safetyBackup = () => Promise.resolve(`safety_${++saves}`);
   const refused = restore(from, target, { safetyBackup });
   await assert.rejects(refused, (error: BackupError) => error.code === "restore_refused");
+  const ahead = restore(from, target, { safetyBackup, dryRun: "refuse" });
+  await assert.rejects(ahead, (error: BackupError) => error.code === "restore_refused");
+  await restore(from, target, { safetyBackup, dryRun: "refuse", acceptHazards: ["b/1"] });
   assert.deepEqual({ applied: target.applied, saves }, { applied: [], saves: 0 });
   const { result } = await restore(from, target, { safetyBackup, acceptHazards: ["b/1"] });
   assert.equal(result?.safetyBackupId, "safety_1");

@@ -24,7 +24,8 @@ import { startJob } from "./start_job.ts";
 const ORDER: readonly JobType[] = ["database", "files", "function", "config", "secrets"];
 
 /** What a caller asks for. */
-export interface StartPointRestore extends Omit<PointRestoreRequest, "parts" | "pointId"> {
+export interface StartPointRestore
+  extends Omit<PointRestoreRequest, "parts" | "pointId" | "leftOut"> {
   /** Id of a recovery point, or `latest`. */
   pointId: string;
   reason: string | null;
@@ -59,7 +60,7 @@ export async function startPointRestore(
       await (await deps.project.target(type, settings, how)).leave();
     }
   }
-  const first = parts[0]!.type;
+  const [first] = stagesOf(parts, asked.items);
   return await startJob(deps, caller, {
     settings,
     start: {
@@ -69,10 +70,13 @@ export async function startPointRestore(
         ...{ jobId: newJobId("restore", deps.clock.now()), kind: "restore", type: "database" },
         ...{ backupId: point.pointId, reason, createdBy: caller.name },
       },
-      request: { task: "restore-point", request: { ...asked, pointId: point.pointId, parts } },
+      request: {
+        task: "restore-point",
+        request: { ...asked, pointId: point.pointId, parts, leftOut: leftOutOf(point) },
+      },
       first: firstOfSequence(
-        first,
-        first === "database" ? FIRST_OF_RESTORE : FIRST_OF_ITEM_RESTORE,
+        first!.name,
+        first!.type === "database" ? FIRST_OF_RESTORE : FIRST_OF_ITEM_RESTORE,
       ),
       details: { pointId: point.pointId, parts, dryRun: asked.items.dryRun },
     },
@@ -90,22 +94,61 @@ function partsOf(point: RecoveryPoint): PointRestoreRequest["parts"] {
   });
 }
 
+/** What a point does not bring back, in the words in which it was made. */
+function leftOutOf({ components }: RecoveryPoint): PointRestoreRequest["leftOut"] {
+  return components.flatMap(({ type, backupId, status, reason }) =>
+    backupId === null ? [{ type, reason: reason ?? status }] : []
+  );
+}
+
+/** One stage, by name. */
+interface PlannedStage {
+  name: string;
+  type: JobType;
+  backupId: string;
+  isCheck: boolean;
+}
+
+/**
+ * What is done one after the other. Before anything is changed all types but the first one are planned, so
+ * that settings that may not be replaced are known before the database has been. The first one plans itself
+ * before it changes anything; secrets are only compared.
+ */
+function stagesOf(
+  parts: PointRestoreRequest["parts"],
+  { dryRun }: Pick<PointRestoreRequest["items"], "dryRun">,
+): PlannedStage[] {
+  const checked = parts.slice(1).filter(({ type }) => type !== "secrets");
+  const checks = dryRun === false ? checked : [];
+  return [
+    ...checks.map((part) => ({ ...part, name: `looking ahead at ${part.type}`, isCheck: true })),
+    ...parts.map((part) => ({ ...part, name: part.type, isCheck: false })),
+  ];
+}
+
 /** What such a job is made of. */
 export async function definePointRestore(
   deps: Deps,
   job: Job,
-  { parts, targetDatabaseUrl, database, items, cronJobs }: PointRestoreRequest,
+  { pointId, parts, leftOut, targetDatabaseUrl, database, items, cronJobs }: PointRestoreRequest,
 ): Promise<JobDefinition> {
   const stages: Stage[] = [];
-  for (const { type, backupId } of parts) {
+  for (const { name, type, backupId, isCheck } of stagesOf(parts, items)) {
     const definition = type === "database"
       ? await defineRestore(deps, job, {
         ...{ backupId, targetDatabaseUrl, request: database },
         ...(cronJobs === "inactive" ? { view: withInactiveCronJobs } : {}),
       })
-      : await defineItemRestore(deps, { ...job, type }, { ...items, type, backupId, only: [] });
-    stages.push({ name: type, definition });
+      : await defineItemRestore(deps, { ...job, type }, {
+        ...{ ...items, type, backupId, only: [] },
+        ...(isCheck ? { dryRun: "refuse" } : {}),
+      });
+    stages.push({ name, definition, isCheck });
   }
-  // Objects that cannot be put back are no reason to leave functions and settings as they are.
-  return inSequence({ stages, goesOnAfter: ({ code }) => code === "restore_incomplete" });
+  return inSequence({
+    stages,
+    // Objects that cannot be put back are no reason to leave functions and settings as they are.
+    goesOnAfter: ({ code }) => code === "restore_incomplete",
+    about: { pointId, leftOut },
+  });
 }
