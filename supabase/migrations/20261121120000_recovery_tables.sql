@@ -78,7 +78,8 @@ create table if not exists public.recovery_points (
     incremental_backups text[] not null default '{}',
     created_at timestamp with time zone default now(),
     completed_at timestamp with time zone,
-    status varchar(20) not null default 'completed' check (status in ('completed', 'partial', 'failed')),
+    status varchar(20) not null default 'completed' check (status in ('running', 'completed', 'partial', 'failed')),
+    plan jsonb,
     reason text,
     created_by text,
     components jsonb not null default '[]'::jsonb,
@@ -92,6 +93,7 @@ comment on column public.recovery_points.recovery_timestamp is 'The moment that 
 comment on column public.recovery_points.is_consistent is 'Whether the database is of one moment; files are read one after the other, see consistency';
 comment on column public.recovery_points.components is 'What the point is made of: type, backup, state, times, reason';
 comment on column public.recovery_points.consistency is 'In words, what of the point shows one moment';
+comment on column public.recovery_points.plan is 'Which jobs it is made of, while they run: whoever looks at it after the last of them has ended concludes it';
 comment on column public.recovery_points.freed_at is 'When its record left storage; null while it is there';
 create index if not exists recovery_points_recovery_timestamp_idx on public.recovery_points (recovery_timestamp desc);
 create index if not exists recovery_points_backup_id_idx on public.recovery_points (backup_id);
