@@ -158,6 +158,39 @@ export function testPartStore(
     }
   });
 
+  test("a part that waits is taken again after its pause, with what it has learnt and all its tries", async (tested) => {
+    const { store } = tested;
+    const job = await begin(tested, [part(0, "a")], { bounds: { ...BOUNDS, maxAttempts: 2 } });
+    await claim(store);
+    tested.advance(1_100_000);
+    const second = await claim(store);
+    assert.equal(second.attempt, 2);
+    const again = { afterMs: 60_000, payload: { seen: 1 } };
+    assert.equal(await store.complete(second, { result: null, again }), "recorded");
+    assert.equal(await store.claim({ worker: "w", ...LEASE }), null);
+    const { parts, nextInMs, workers } = await store.waiting({ jobId: job.jobId });
+    assert.deepEqual([parts, workers], [1, 0]);
+    assert.ok(nextInMs !== null && nextInMs > 0 && nextInMs <= 60_000);
+    tested.advance(60_000);
+    const third = await claim(store);
+    assert.deepEqual([third.part, third.payload, third.attempt, third.previous], [
+      ...[second.part, { seen: 1 }, 1, null],
+    ]);
+    await store.complete(third, { result: null, finish: { result: {} } });
+    await end(store, job.jobId, "completed");
+  });
+
+  test("a part that waits ends with a job that is cancelled", async (tested) => {
+    const { store } = tested;
+    const job = await begin(tested, [part(0, "a")]);
+    const lease = await claim(store);
+    await store.cancel(job.jobId);
+    const again = { afterMs: 60_000, payload: null };
+    assert.equal(await store.complete(lease, { result: null, again }), "lost");
+    assert.equal((await tested.job(job.jobId, "backup"))?.status, "cancelled");
+    await end(store, job.jobId, "cancelled");
+  });
+
   test("a final failure ends the job, and what still runs is not wanted", async (tested) => {
     const { store } = tested;
     const job = await begin(tested, [part(0, "a"), part(0, "b"), part(0, "c")]);

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { isFinished, type Job } from "../core/job.ts";
+import { isFinished, type Job, JOB_KINDS } from "../core/job.ts";
 import type { Caller, Deps } from "../usecases/deps.ts";
 
 /** Why somebody asks for something; kept with what comes of it, in a database that takes no NUL. */
@@ -84,7 +84,7 @@ export async function answerJob(deps: Deps, job: Job, waitSeconds: number): Prom
 /** A job in an answer. */
 export const jobSchema = z.object({
   jobId: z.string(),
-  kind: z.enum(["backup", "restore", "verify"]),
+  kind: z.enum(JOB_KINDS),
   type: z.enum(["database", "function", "config", "secrets", "files"]),
   status: z.enum(["pending", "running", "completed", "failed", "cancelled"]),
   backupId: z.string().nullable(),

@@ -8,7 +8,7 @@ import type { JobOutcome } from "./part.ts";
 import type { Progress } from "./progress.ts";
 
 /** Which list a job belongs to. */
-export const JOB_KINDS = ["backup", "restore", "verify"] as const;
+export const JOB_KINDS = ["backup", "restore", "verify", "recovery"] as const;
 
 /** One of {@linkcode JOB_KINDS}. */
 export type JobKind = typeof JOB_KINDS[number];
@@ -39,7 +39,7 @@ export interface Job {
   kind: JobKind;
   type: JobType;
   status: JobStatus;
-  /** The backup that is restored or verified; a backup job's own id is its backup's. */
+  /** The backup that is restored or verified; a backup job's own id is its backup's, a recovery's is its plan's. */
   backupId: string | null;
   startedAt: string;
   completedAt: string | null;
@@ -89,6 +89,7 @@ export function newJob(start: NewJob, at: Date): Job {
 
 /** The kinds of job of the same type that a job cannot run beside; a verification only reads storage. */
 export function excludedKinds(kind: JobKind): readonly JobKind[] {
+  if (kind === "recovery") return []; // two runs of one plan are told apart by the plan
   return kind === "verify" ? ["verify"] : ["backup", "restore"];
 }
 

@@ -55,6 +55,11 @@ export interface PartOutcome {
    * step, and this part counts as done without a result.
    */
   split?: NewPart[];
+  /**
+   * The part is not done: it waits for something outside, holds no worker meanwhile, and is taken again
+   * after a pause with this payload, as if for the first time. Nothing else is said with it.
+   */
+  again?: { afterMs: number; payload: Json };
   /** Ends the job well; only the last part of the last step says it. */
   finish?: JobOutcome;
 }

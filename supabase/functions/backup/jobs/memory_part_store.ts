@@ -196,6 +196,13 @@ export class MemoryPartStore implements PartStore {
       this.#sweep(held);
       return Promise.resolve("lost");
     }
+    if (outcome.again !== undefined) {
+      const { afterMs, payload } = outcome.again;
+      held.counts.bytesDone -= part.bytesDone;
+      const notBeforeMs = this.#nowMs() + afterMs;
+      Object.assign(part, { payload, attempt: 0, previous: null, bytesDone: 0, notBeforeMs });
+      return Promise.resolve("recorded");
+    }
     this.#markDone(held, part, outcome);
     for (const added of [...(outcome.split ?? []), ...(outcome.add ?? [])]) this.#add(held, added);
     if (outcome.finish !== undefined) {

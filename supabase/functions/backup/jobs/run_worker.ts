@@ -186,7 +186,7 @@ class Worker {
     try {
       const outcome = await this.#runPart(lease, { abort, live });
       report = () => this.#options.store.complete(lease, outcome);
-      this.#partsDone += 1;
+      if (outcome.again === undefined) this.#partsDone += 1;
     } catch (thrown) {
       report = this.#afterFailure(lease, { thrown, signal: abort.signal });
     }

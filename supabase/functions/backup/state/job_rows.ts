@@ -14,6 +14,7 @@ export const TABLES: Record<JobKind, string> = {
   backup: "public.backup_jobs",
   restore: "public.restore_jobs",
   verify: "backup_internal.verify_jobs",
+  recovery: "backup_internal.recovery_jobs",
 };
 
 /** A running job without parts that has not shown life for so long has lost its worker. */
@@ -47,7 +48,7 @@ export async function findRunning(
   return null;
 }
 
-/** Adds the row of a job that runs, unless it is there. */
+/** Adds the row of a job that runs, unless it is there. A backup that was pending runs from now on. */
 export async function insertRunning(sql: Sql, job: Job): Promise<void> {
   if (job.kind === "backup") {
     await sql`
@@ -55,7 +56,10 @@ export async function insertRunning(sql: Sql, job: Job): Promise<void> {
         (job_id, type, status, started_at, reason, created_by, components, recovery_point_id)
       values (${job.jobId}, ${job.type}, 'running', ${job.startedAt}, ${job.reason}, ${job.createdBy},
         ${sql.json([job.type])}, ${job.recoveryPointId})
-      on conflict (job_id) do nothing`;
+      on conflict (job_id) do update set status = 'running', started_at = excluded.started_at,
+        updated_at = now(), reason = coalesce(backup_jobs.reason, excluded.reason),
+        created_by = coalesce(backup_jobs.created_by, excluded.created_by)
+        where backup_jobs.status = 'pending'`;
   } else {
     await sql`
       insert into ${sql.unsafe(TABLES[job.kind])}
@@ -78,13 +82,26 @@ export async function writeEnd(sql: Sql, job: Job): Promise<void> {
   if (job.kind === "backup") {
     await sql`
       update public.backup_jobs set size_bytes = ${job.sizeBytes}, checksum = ${job.checksum},
-        location = ${job.location}
+        location = ${job.location}, locations = ${sql.json(locationsOf(job.location))},
+        compressed_size_bytes = ${countOf(result, "newStoredBytes")},
+        tables_included = ${countOf(result, "tables")}
       where job_id = ${job.jobId}`;
   } else if (job.backupId !== null) {
     await sql`
       update ${sql.unsafe(TABLES[job.kind])} set backup_id = ${job.backupId}
       where job_id = ${job.jobId}`;
   }
+}
+
+/** Where the copies of a backup are. */
+export function locationsOf(location: string | null): { copy: string; location: string }[] {
+  return location === null ? [] : [{ copy: "primary", location }];
+}
+
+/** A total of a finished backup; null while there is none. */
+function countOf(result: Job["result"], name: "newStoredBytes" | "tables"): number | null {
+  const count = (result?.totals as Record<string, unknown> | undefined)?.[name];
+  return typeof count === "number" ? count : null;
 }
 
 /** Writes progress into the row, at most every so many seconds. */

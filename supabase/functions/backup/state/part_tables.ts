@@ -162,6 +162,14 @@ export class PartTables {
         await this.#sweep(sql, run);
         return "lost";
       }
+      if (outcome.again !== undefined) {
+        await sql`
+          update backup_internal.job_parts set attempt = 0, previous = null,
+            payload = ${toAsciiJson(outcome.again.payload)},
+            not_before = ${this.#now(sql)} + make_interval(secs => ${outcome.again.afterMs / 1000})
+           where job_id = ${run.jobId} and part = ${lease.part}`;
+        return "recorded";
+      }
       await this.#markDone(sql, lease, outcome);
       await insertParts(sql, run, [...(outcome.split ?? []), ...(outcome.add ?? [])]);
       if (outcome.finish !== undefined) {

@@ -69,5 +69,6 @@ export function jobOfStored(backup: StoredBackup): Job {
 
 function kindOf(jobId: string): JobKind {
   if (jobId.startsWith("restore_")) return "restore";
+  if (jobId.startsWith("recovery_")) return "recovery";
   return jobId.startsWith("verify_") ? "verify" : "backup";
 }
