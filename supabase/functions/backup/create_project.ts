@@ -47,6 +47,7 @@ export function createProject(options: CreateProjectOptions): ProjectAccess {
     source: (type, settings) => openSource(type, { ...options, settings, ...management() }),
     target: (type, settings, how) =>
       openTarget(type, { ...options, settings, ...management(), ...how }),
+    management,
   };
 }
 

@@ -14,6 +14,7 @@ import type { Budget } from "../jobs/budget.ts";
 import type { Drive } from "../jobs/drive.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import type { SnapshotHolder } from "../dump/mod.ts";
+import type { ManagementAccess } from "../project/mod.ts";
 import type { Repository } from "../repository/mod.ts";
 import type { State } from "../state/state.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -43,6 +44,8 @@ export interface ProjectAccess {
     settings: Settings,
     options: { replace: boolean; open: OpenContent },
   ): Promise<{ target: ItemTarget; leave(): Promise<void> }>;
+  /** The Management API, or why it cannot be used. @throws `invalid_config` for a token that is none */
+  management(): ManagementAccess;
 }
 
 /** See the module. */

@@ -21,6 +21,8 @@ import { startJob } from "./start_job.ts";
 /** What a caller asks for. */
 export interface StartItemRestore extends ItemRestoreRequest {
   reason: string | null;
+  /** @default a new id */
+  jobId?: string;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface StartItemRestore extends ItemRestoreRequest {
 export async function startItemRestore(
   deps: Deps,
   caller: Caller,
-  { reason, ...asked }: StartItemRestore,
+  { reason, jobId, ...asked }: StartItemRestore,
 ): Promise<Job> {
   const { settings } = await deps.settings();
   const { type, replace, dryRun, only } = asked;
@@ -50,7 +52,7 @@ export async function startItemRestore(
     start: {
       action: "restore",
       job: {
-        jobId: newJobId("restore", deps.clock.now(), type),
+        jobId: jobId ?? newJobId("restore", deps.clock.now(), type),
         ...{ kind: "restore", type, backupId, reason, createdBy: caller.name },
       },
       request: { task: "restore-items", request: { ...asked, backupId } },

@@ -38,6 +38,8 @@ export interface StartRestore extends RestoreRequest {
   reason: string | null;
   /** Reference to another database's address; null for the service's own. */
   targetDatabaseUrl: string | null;
+  /** @default a new id */
+  jobId?: string;
 }
 
 /**
@@ -46,7 +48,8 @@ export interface StartRestore extends RestoreRequest {
  * @throws `backup_not_found`, `conflict`, `invalid_config`; what fails later is the job's error
  */
 export async function startRestore(deps: Deps, caller: Caller, start: StartRestore): Promise<Job> {
-  const { backupId, reason, targetDatabaseUrl, ...request } = start;
+  const { backupId, reason, targetDatabaseUrl, ...rest } = start;
+  const { jobId = newJobId("restore", deps.clock.now()), ...request } = rest;
   const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings);
   const isTest = backupId === TEST_BACKUP;
@@ -61,6 +64,7 @@ export async function startRestore(deps: Deps, caller: Caller, start: StartResto
       repository,
       backupId: record.backupId,
       reason,
+      jobId,
     });
   }
   await addressOf(deps, targetDatabaseUrl);
@@ -69,8 +73,7 @@ export async function startRestore(deps: Deps, caller: Caller, start: StartResto
     start: {
       action: "restore",
       job: {
-        jobId: newJobId("restore", deps.clock.now()),
-        ...{ kind: "restore", type: "database", backupId: record.backupId, reason },
+        ...{ jobId, kind: "restore", type: "database", backupId: record.backupId, reason },
         createdBy: caller.name,
       },
       request: { task: "restore", backupId: record.backupId, targetDatabaseUrl, request },

@@ -42,11 +42,12 @@ const ACCEPTED = ["missing-extension", "missing-role", "lossy-role", "damaged-ba
 export async function startRestoreTest(
   deps: Deps,
   caller: Caller,
-  { settings, repository, backupId, reason }: {
+  { settings, repository, backupId, reason, jobId = newJobId("restore", deps.clock.now()) }: {
     settings: Settings;
     repository: Repository;
     backupId: string;
     reason: string | null;
+    jobId?: string;
   },
 ): Promise<Job> {
   const { record } = await repository.readBackup(backupId);
@@ -56,8 +57,7 @@ export async function startRestoreTest(
     start: {
       action: "restore",
       job: {
-        jobId: newJobId("restore", deps.clock.now()),
-        ...{ kind: "restore", type: "database", backupId: record.backupId },
+        ...{ jobId, kind: "restore", type: "database", backupId: record.backupId },
         reason: reason ?? "restore test",
         createdBy: caller.name,
       },

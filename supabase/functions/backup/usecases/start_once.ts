@@ -1,0 +1,70 @@
+/**
+ * Starts a job for a caller who may ask again without knowing that he did: the same key finds the same job.
+ *
+ * @module
+ */
+import { toHex, utf8 } from "../core/bytes.ts";
+import { BackupError, toBackupError } from "../core/errors.ts";
+import { newJobId } from "../core/ids.ts";
+import type { Job, JobType } from "../core/job.ts";
+import type { Deps } from "./deps.ts";
+import { getJob } from "./get_job.ts";
+
+/** Jobs of one key that may fail, each tried anew by the next call. */
+const MOST_JOBS = 20;
+
+/** What is to be done once. */
+export interface OnceOptions {
+  /** Names the wish: a job of the same key is the same job, until it has failed. */
+  key: string;
+  kind: "backup" | "restore";
+  type: JobType;
+  /** Starts the job under this id. */
+  start(jobId: string): Promise<Job>;
+}
+
+/**
+ * The job of the key: the one that runs or is over, or a new one where there is none or all have failed. One
+ * that was cancelled stays what it is.
+ *
+ * @throws what `start` throws; `conflict` when too many have failed
+ */
+export async function startOnce(deps: Deps, options: OnceOptions): Promise<Job> {
+  for (let number = 1; number <= MOST_JOBS; number++) {
+    const jobId = await idOf(options, number);
+    const before = await find(deps, jobId, options.kind);
+    if (before === null) return await options.start(jobId);
+    if (before.status !== "failed") return before;
+  }
+  throw new BackupError("conflict", `Cannot start again: ${MOST_JOBS} such jobs have failed`, {
+    hint: "Look at why they failed (action=jobs), and ask anew.",
+  });
+}
+
+/** Ids tell a moment; a key that tells one gives it, so that it is the same each time. */
+async function idOf({ key, kind, type }: OnceOptions, number: number): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new Uint8Array(utf8(`${key}\n${number}`)));
+  const mark = toHex(new Uint8Array(digest)).slice(0, 10);
+  return newJobId(kind, momentOf(key), type).slice(0, -mark.length) + mark;
+}
+
+function momentOf(key: string): Date {
+  const [, day, time] = /(\d{8})T(\d{9})Z/.exec(key) ?? [];
+  const iso = `${day}T${time}`.replace(
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})$/,
+    "$1-$2-$3T$4:$5:$6.$7Z",
+  );
+  const at = new Date(iso);
+  return Number.isNaN(at.getTime()) ? new Date(0) : at;
+}
+
+async function find(deps: Deps, jobId: string, kind: OnceOptions["kind"]): Promise<Job | null> {
+  try {
+    return await getJob(deps, jobId, kind);
+  } catch (error) {
+    const { code } = toBackupError(error);
+    // Without tables only this process knows of jobs, and it said that it does not.
+    if (["not_found", "database_unreachable"].includes(code)) return null;
+    throw error;
+  }
+}
