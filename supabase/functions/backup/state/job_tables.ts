@@ -6,7 +6,15 @@
  */
 import type { Job, JobKind, JobStatus, JobType } from "../core/job.ts";
 import type { StateDatabase } from "./database.ts";
-import { failInterrupted, insertRunning, TABLES, toJob, toJson, writeEnd } from "./job_rows.ts";
+import {
+  failInterrupted,
+  insertRunning,
+  locationsOf,
+  TABLES,
+  toJob,
+  toJson,
+  writeEnd,
+} from "./job_rows.ts";
 import { isStateUnavailable, toStateError } from "./state_error.ts";
 
 /** What a listing may be narrowed to. */
@@ -86,11 +94,11 @@ export class JobTables {
         const rows = await sql`
           insert into public.backup_jobs
             (job_id, type, status, started_at, completed_at, size_bytes, checksum, location, reason,
-             metadata, compressed_size_bytes, tables_included, components)
+             metadata, compressed_size_bytes, tables_included, components, locations)
           values (${backup.backupId}, ${backup.type}, 'completed', ${backup.createdAt},
             ${backup.completedAt}, ${backup.rawBytes}, ${backup.checksum}, ${backup.location},
             ${backup.reason}, ${sql.json(metadata)}, ${backup.newStoredBytes}, ${backup.tables},
-            ${sql.json([backup.type])})
+            ${sql.json([backup.type])}, ${sql.json(locationsOf(backup.location))})
           on conflict (job_id) do nothing returning job_id`;
         if (rows.length > 0) added.push(backup.backupId);
       }

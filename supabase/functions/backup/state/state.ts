@@ -8,9 +8,12 @@ import { applyMigrations, type MigrationReport } from "./apply_migrations.ts";
 import { BackupAuditLog } from "./backup_audit_log.ts";
 import { BackupConfigTable } from "./backup_config.ts";
 import { BackupRows } from "./backup_rows.ts";
+import { BackupTestRows } from "./backup_tests.ts";
+import { BackupVerificationRows } from "./backup_verification.ts";
 import { StateDatabase } from "./database.ts";
 import { JobTables } from "./job_tables.ts";
 import { PartTables } from "./part_tables.ts";
+import { RecoveryPointRows } from "./recovery_points.ts";
 import { removeTables } from "./remove_tables.ts";
 
 /** Everything the service keeps in the database: an index of storage, never the only copy. */
@@ -19,6 +22,9 @@ export class State {
   readonly jobs: JobTables;
   readonly parts: PartTables;
   readonly backups: BackupRows;
+  readonly recoveryPoints: RecoveryPointRows;
+  readonly tests: BackupTestRows;
+  readonly verifications: BackupVerificationRows;
   readonly config: BackupConfigTable;
   readonly audit: BackupAuditLog;
 
@@ -26,6 +32,9 @@ export class State {
     this.database = new StateDatabase(url);
     this.jobs = new JobTables(this.database);
     this.backups = new BackupRows(this.database);
+    this.recoveryPoints = new RecoveryPointRows(this.database);
+    this.tests = new BackupTestRows(this.database);
+    this.verifications = new BackupVerificationRows(this.database);
     this.parts = new PartTables(this.database);
     this.config = new BackupConfigTable(this.database);
     this.audit = new BackupAuditLog(this.database);

@@ -1,0 +1,74 @@
+/**
+ * Rows of `backup_verification`, and what they say in those of `backup_jobs`.
+ *
+ * @module
+ */
+import type { StateDatabase } from "./database.ts";
+import { toJson } from "./job_rows.ts";
+
+/** What was looked at: objects and sizes only, or all content. */
+export type VerificationType = "existence" | "checksum" | "integrity_check" | "restore_test";
+
+/** What a verification found of one backup. */
+export interface VerificationResult {
+  backupId: string;
+  verificationType: VerificationType;
+  success: boolean;
+  /** Counts and codes; never values of rows. */
+  details: Record<string, unknown>;
+}
+
+/** Results of verifications; rows are only ever added. */
+export class BackupVerificationRows {
+  readonly #database: StateDatabase;
+
+  constructor(database: StateDatabase) {
+    this.#database = database;
+  }
+
+  /**
+   * Adds what a job has found, a row for each backup, and marks the backups: damage always, soundness only
+   * where all content was read. Doing it twice is doing it once.
+   */
+  async add(
+    results: readonly VerificationResult[],
+    { jobId, location, verifiedBy }: {
+      jobId: string;
+      location: string;
+      verifiedBy: string | null;
+    },
+  ): Promise<void> {
+    if (results.length === 0) return;
+    await this.#database.transaction("record a verification", async (sql) => {
+      const found = sql.json(toJson(results));
+      await sql`
+        insert into public.backup_verification
+          (job_id, location, verified_by, backup_id, verification_type, success, details)
+        select ${jobId}, ${location}, ${verifiedBy}, f."backupId", f."verificationType", f.success,
+          f.details
+        from jsonb_to_recordset(${found}) as f("backupId" text, "verificationType" text,
+          success boolean, details jsonb)
+        on conflict (job_id, backup_id, verification_type) do nothing`;
+      await sql`
+        update public.backup_jobs j set integrity_verified = f.success, updated_at = now()
+        from jsonb_to_recordset(${found}) as f("backupId" text, "verificationType" text,
+          success boolean)
+        where j.job_id = f."backupId" and j.integrity_verified is distinct from f.success
+          and (not f.success or f."verificationType" <> 'existence')`;
+    });
+  }
+
+  /** When each backup was last verified, by any means or by reading all of it; backups without are absent. */
+  async lastDates(
+    backupIds: readonly string[],
+    { complete = false }: { complete?: boolean } = {},
+  ): Promise<Map<string, string>> {
+    const rows = await this.#database.run("read the verifications", (sql) =>
+      sql`
+        select backup_id, max(verification_date) as last from public.backup_verification
+        where backup_id = any(${[...backupIds]}::text[])
+          and (not ${complete} or verification_type <> 'existence')
+        group by backup_id`);
+    return new Map(rows.map((row) => [row.backup_id, row.last.toISOString()]));
+  }
+}
