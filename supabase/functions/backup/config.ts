@@ -7,6 +7,7 @@ import type { Environment, NamedKey } from "./core/environment.ts";
 import { BackupError } from "./core/errors.ts";
 import { Secret } from "./core/secret.ts";
 import { mergeSettings, type Settings, type SettingsPatch } from "./core/settings.ts";
+import { readList, settingsOfVariables } from "./core/settings_variables.ts";
 
 type Read = (name: string) => string | undefined;
 
@@ -34,7 +35,7 @@ export function updateBackupConfig(updates: SettingsPatch): Settings {
 
 function program(patch: SettingsPatch): Settings {
   const settings = mergeSettings([
-    { name: "the environment", patch: readSettings(readVariable) },
+    { name: "the environment", patch: settingsOfVariables(readVariable) },
     { name: "the program", patch },
   ]);
   programmed = patch;
@@ -56,7 +57,7 @@ export function readEnvironment(read: Read = readVariable): Environment {
   const hosted = ["SB_EXECUTION_ID", "DENO_DEPLOYMENT_ID"].some((name) => read(name) !== undefined);
   const edgeRuntime = hosted || "EdgeRuntime" in globalThis;
   return {
-    settings: { ...readSettings(read), ...programmed },
+    settings: { ...settingsOfVariables(read), ...programmed },
     databaseUrl: url === undefined ? null : new Secret(url),
     secretKeys: readKeys(read, "SUPABASE_SECRET_KEYS"),
     serviceRoleKey: optionalSecret(read("SUPABASE_SERVICE_ROLE_KEY")),
@@ -66,8 +67,8 @@ export function readEnvironment(read: Read = readVariable): Environment {
         ? []
         : [new Secret(read("SUPABASE_ANON_KEY") as string)]),
     ],
-    allowedKeys: readList(read("BACKUP_ALLOWED_KEYS")) ?? null,
-    allowedHosts: readList(read("BACKUP_ALLOWED_HOSTS")) ?? null,
+    allowedKeys: optionalList(read("BACKUP_ALLOWED_KEYS")),
+    allowedHosts: optionalList(read("BACKUP_ALLOWED_HOSTS")),
     adminKey: optionalSecret(read("BACKUP_ADMIN_KEY")),
     hosted,
     edgeRuntime,
@@ -81,110 +82,8 @@ export function readEnvironment(read: Read = readVariable): Environment {
   };
 }
 
-/** Settings by variable: name of the variable, name of the setting, how its text is read. */
-const VARIABLES: readonly [string, keyof Settings, (text: string) => unknown][] = [
-  ["BACKUP_ENABLE_DATABASE_BACKUP", "enableDatabaseBackup", toBoolean],
-  ["BACKUP_ENABLE_FUNCTION_BACKUP", "enableFunctionBackup", toBoolean],
-  ["BACKUP_ENABLE_CONFIG_BACKUP", "enableConfigBackup", toBoolean],
-  ["BACKUP_ENABLE_SECRETS_BACKUP", "enableSecretsBackup", toBoolean],
-  ["BACKUP_ENABLE_FILES_BACKUP", "enableFilesBackup", toBoolean],
-  ["BACKUP_DATABASE_INTERVAL", "databaseBackupInterval", toNumber],
-  ["BACKUP_FUNCTION_INTERVAL", "functionBackupInterval", toNumber],
-  ["BACKUP_CONFIG_INTERVAL", "configBackupInterval", toNumber],
-  ["BACKUP_SECRETS_INTERVAL", "secretsBackupInterval", toNumber],
-  ["BACKUP_FILES_INTERVAL", "filesBackupInterval", toNumber],
-  ["BACKUP_DATABASE_RETENTION", "databaseBackupRetention", toNumber],
-  ["BACKUP_FUNCTION_RETENTION", "functionBackupRetention", toNumber],
-  ["BACKUP_CONFIG_RETENTION", "configBackupRetention", toNumber],
-  ["BACKUP_SECRETS_RETENTION", "secretsBackupRetention", toNumber],
-  ["BACKUP_FILES_RETENTION", "filesBackupRetention", toNumber],
-  ["BACKUP_STORAGE_TYPE", "backupStorageType", (text) => text],
-  ["BACKUP_ENABLE_ENCRYPTION", "enableEncryption", toBoolean],
-  ["BACKUP_ENABLE_COMPRESSION", "enableCompression", toBoolean],
-  ["BACKUP_COMPRESSION_LEVEL", "compressionLevel", toNumber],
-  ["BACKUP_COMPRESSION_ALGORITHM", "compressionAlgorithm", (text) => text],
-  ["BACKUP_ENABLE_VERIFICATION", "enableBackupVerification", toBoolean],
-  ["BACKUP_VERIFICATION_INTERVAL", "verificationInterval", toNumber],
-  ["BACKUP_ENABLE_NOTIFICATIONS", "enableBackupNotifications", toBoolean],
-  ["BACKUP_NOTIFICATION_CHANNELS", "notificationChannels", readList],
-  ["BACKUP_FAILURE_THRESHOLD", "failureNotificationThreshold", toNumber],
-  ["BACKUP_DATABASE_PROFILE", "databaseProfile", (text) => text],
-  ["BACKUP_DATABASE_CONNECTIONS", "databaseConnections", toNumber],
-  ["BACKUP_EXCLUDE_SCHEMAS", "excludeSchemas", readList],
-  ["BACKUP_EXCLUDE_TABLES", "excludeTables", readList],
-  ["BACKUP_EXCLUDE_TABLE_DATA", "excludeTableData", readList],
-  ["BACKUP_LOCK_TIMEOUT_SECONDS", "lockTimeoutSeconds", toNumber],
-  ["BACKUP_YIELD_TO_WAITERS_SECONDS", "yieldToWaitersSeconds", toNumber],
-  ["BACKUP_MAX_KEEPER_SECONDS", "maxKeeperSeconds", toNumber],
-  ["BACKUP_ON_RUNNING_BACKUP", "onRunningBackup", (text) => text],
-  ["BACKUP_DATABASE_DISK_BYTES", "databaseDiskBytes", toNumber],
-  ["BACKUP_SETTINGS_TABLES", "settingsTables", readList],
-  ["BACKUP_PLAIN_VARIABLES", "plainVariables", readList],
-  ["BACKUP_ALLOW_LEGACY_KEY", "allowLegacyServiceRoleKey", toBoolean],
-  ["BACKUP_MAX_WORKERS", "maxWorkers", toNumber],
-  ["BACKUP_WORKER_CPU_SECONDS", "workerCpuSeconds", toNumber],
-  ["BACKUP_WORKER_MEMORY_MB", "workerMemoryMb", toNumber],
-  ["BACKUP_WORKER_WALL_SECONDS", "workerWallSeconds", toNumber],
-];
-
-/** Parts of `backupStorageConfig` by variable. */
-const STORAGE_VARIABLES = {
-  bucket: "BACKUP_STORAGE_BUCKET",
-  region: "BACKUP_STORAGE_REGION",
-  endpoint: "BACKUP_STORAGE_ENDPOINT",
-  prefix: "BACKUP_STORAGE_PREFIX",
-  path: "BACKUP_STORAGE_PATH",
-  account: "BACKUP_STORAGE_ACCOUNT",
-  storageClass: "BACKUP_STORAGE_CLASS",
-} as const;
-
-function readSettings(read: Read): SettingsPatch {
-  const patch: Record<string, unknown> = {};
-  for (const [variable, key, parse] of VARIABLES) {
-    const text = read(variable);
-    if (text !== undefined) patch[key] = parse(text);
-  }
-  const storage: Record<string, unknown> = {};
-  for (const [key, variable] of Object.entries(STORAGE_VARIABLES)) {
-    const text = read(variable);
-    if (text !== undefined) storage[key] = text;
-  }
-  for (
-    const [key, variable] of [
-      ["accessKey", "BACKUP_STORAGE_ACCESS_KEY"],
-      ["secretKey", "BACKUP_STORAGE_SECRET_KEY"],
-    ] as const
-  ) {
-    if (read(variable) !== undefined) storage[key] = `env:${variable}`;
-  }
-  const mode = read("BACKUP_STORAGE_LOCK_MODE");
-  const days = read("BACKUP_STORAGE_LOCK_DAYS");
-  if (mode !== undefined || days !== undefined) {
-    storage.objectLock = { mode, days: days === undefined ? days : toNumber(days) };
-  }
-  const hold = read("BACKUP_STORAGE_LEGAL_HOLD");
-  if (hold !== undefined) storage.legalHold = toBoolean(hold);
-  if (Object.keys(storage).length > 0) patch.backupStorageConfig = storage;
-  if (read("BACKUP_ENCRYPTION_KEY") !== undefined) {
-    patch.encryptionKey = "env:BACKUP_ENCRYPTION_KEY";
-  }
-  if (read("BACKUP_VAULT_KEY") !== undefined) patch.vaultKey = "env:BACKUP_VAULT_KEY";
-  return patch as SettingsPatch; // checked whenever settings are merged
-}
-
-/** Values that cannot be read stay text, so that the schema's check names the setting. */
-function toBoolean(text: string): unknown {
-  const known: Record<string, boolean> = { true: true, "1": true, false: false, "0": false };
-  return known[text.toLowerCase()] ?? text;
-}
-
-function toNumber(text: string): unknown {
-  const value = Number(text);
-  return Number.isFinite(value) ? value : text;
-}
-
-function readList(text: string | undefined): string[] | undefined {
-  return text?.split(",").map((item) => item.trim()).filter((item) => item !== "");
+function optionalList(value: string | undefined): string[] | null {
+  return value === undefined ? null : readList(value);
 }
 
 function optionalSecret(value: string | undefined): Secret | null {

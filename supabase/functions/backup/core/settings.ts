@@ -1,149 +1,22 @@
 /**
- * The settings of the product: their names, bounds and defaults. A request, a row of `backup_config` and
- * the environment are all checked by this one schema.
+ * The settings in force: made of layers, each checked alike, under what the environment has fixed.
  *
  * @module
  */
-import { z } from "zod";
+import type { z } from "zod";
 import { BackupError } from "./errors.ts";
 import {
-  secretReference,
-  storageConfigSchema,
-  storageIssues,
-  storageTypeSchema,
-} from "./storage_settings.ts";
+  DEFAULT_SETTINGS,
+  type Settings,
+  type SettingsPatch,
+  settingsPatchSchema,
+  settingsSchema,
+} from "./settings_schema.ts";
+import { describeIssues, explainSetting } from "./settings_words.ts";
 
-/**
- * A reference to the key that seals contents of the Vault. Not one in the Vault itself: a key locked into
- * what it opens is lost with it.
- */
-const vaultKey = secretReference.regex(/^env:BACKUP_VAULT_/, "must be env:BACKUP_VAULT_…");
-
-const hours = z.number().positive().max(8784);
-const days = z.number().int().min(1).max(3660);
-const pattern = z.string().min(1).max(130);
-
-export { secretReference };
-
-/** Every setting. */
-export const settingsSchema = z.strictObject({
-  enableDatabaseBackup: z.boolean(),
-  enableFunctionBackup: z.boolean(),
-  enableConfigBackup: z.boolean(),
-  enableSecretsBackup: z.boolean(),
-  enableFilesBackup: z.boolean(),
-  databaseBackupInterval: hours,
-  functionBackupInterval: hours,
-  configBackupInterval: hours,
-  secretsBackupInterval: hours,
-  filesBackupInterval: hours,
-  databaseBackupRetention: days,
-  functionBackupRetention: days,
-  configBackupRetention: days,
-  secretsBackupRetention: days,
-  filesBackupRetention: days,
-  backupStorageType: storageTypeSchema,
-  backupStorageConfig: storageConfigSchema,
-  enableEncryption: z.boolean(),
-  encryptionKey: secretReference.optional(),
-  enableCompression: z.boolean(),
-  compressionLevel: z.number().int().min(1).max(19),
-  compressionAlgorithm: z.enum(["zstd", "gzip"]),
-  enableBackupVerification: z.boolean(),
-  verificationInterval: hours,
-  enableBackupNotifications: z.boolean(),
-  notificationChannels: z.array(z.string().min(1).max(64)).max(20),
-  failureNotificationThreshold: z.number().int().min(1).max(1000),
-  databaseProfile: z.enum(["auto", "supabase", "plain"]),
-  databaseConnections: z.number().int().min(1).max(16),
-  excludeSchemas: z.array(pattern).max(200),
-  excludeTables: z.array(pattern).max(1000),
-  excludeTableData: z.array(pattern).max(1000),
-  lockTimeoutSeconds: z.number().int().min(1).max(3600),
-  yieldToWaitersSeconds: z.number().int().min(1).max(86400).optional(),
-  maxKeeperSeconds: z.number().int().min(60).max(604800),
-  onRunningBackup: z.enum(["refuse", "join"]),
-  allowLegacyServiceRoleKey: z.boolean(),
-  maxWorkers: z.number().int().min(1).max(32),
-  workerCpuSeconds: z.number().positive().max(86400).optional(),
-  workerMemoryMb: z.number().int().min(64).max(65536).optional(),
-  workerWallSeconds: z.number().int().min(20).max(604800).optional(),
-  confirmedKeyId: z.string().regex(/^[0-9a-f]{16}$/, "is not a key's id").optional(),
-  databaseDiskBytes: z.number().int().positive().optional(),
-  settingsTables: z.array(
-    z.string().max(130).regex(
-      /^("([^"]|"")+"|[^".]+)\.("([^"]|"")+"|[^".]+)$/,
-      "is not schema.table",
-    ),
-  ).max(50),
-  plainVariables: z.array(
-    z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/, "is not a variable's name"),
-  ).max(200),
-  vaultKey: vaultKey.optional(),
-}).superRefine((settings, context) => {
-  if (settings.compressionAlgorithm === "gzip" && settings.compressionLevel > 9) {
-    context.addIssue({
-      code: "custom",
-      path: ["compressionLevel"],
-      message: "gzip has levels 1 to 9",
-    });
-  }
-  for (const issue of storageIssues(settings.backupStorageType, settings.backupStorageConfig)) {
-    context.addIssue({ code: "custom", ...issue });
-  }
-});
-
-/** Settings in force. */
-export type Settings = z.infer<typeof settingsSchema>;
-
-/** Some of them, as a request, a row or the environment gives them. */
-export const settingsPatchSchema = z.strictObject(settingsSchema.shape).partial();
-
-/** See {@linkcode settingsPatchSchema}. */
-export type SettingsPatch = z.infer<typeof settingsPatchSchema>;
-
-/** What holds when nobody says otherwise. */
-export const DEFAULT_SETTINGS: Settings = {
-  enableDatabaseBackup: true,
-  enableFunctionBackup: true,
-  enableConfigBackup: true,
-  enableSecretsBackup: true,
-  enableFilesBackup: true,
-  databaseBackupInterval: 24,
-  functionBackupInterval: 168,
-  configBackupInterval: 24,
-  secretsBackupInterval: 168,
-  filesBackupInterval: 24,
-  databaseBackupRetention: 30,
-  functionBackupRetention: 90,
-  configBackupRetention: 365,
-  secretsBackupRetention: 365,
-  filesBackupRetention: 30,
-  backupStorageType: "local",
-  backupStorageConfig: {},
-  enableEncryption: true,
-  encryptionKey: "env:BACKUP_ENCRYPTION_KEY",
-  enableCompression: true,
-  compressionLevel: 1,
-  compressionAlgorithm: "zstd",
-  enableBackupVerification: true,
-  verificationInterval: 24,
-  enableBackupNotifications: true,
-  notificationChannels: [],
-  failureNotificationThreshold: 3,
-  databaseProfile: "auto",
-  databaseConnections: 4,
-  excludeSchemas: [],
-  excludeTables: [],
-  excludeTableData: [],
-  lockTimeoutSeconds: 30,
-  maxKeeperSeconds: 43_200,
-  onRunningBackup: "refuse",
-  allowLegacyServiceRoleKey: true,
-  maxWorkers: 4,
-  settingsTables: [],
-  plainVariables: [],
-};
+export { DEFAULT_SETTINGS, describeIssues, settingsPatchSchema, settingsSchema };
+export type { Settings, SettingsPatch };
+export { secretReference } from "./storage_settings.ts";
 
 /** A layer of settings with a name for messages. */
 export interface SettingsLayer {
@@ -159,14 +32,14 @@ export interface SettingsLayer {
 export function mergeSettings(layers: readonly SettingsLayer[]): Settings {
   let merged: Record<string, unknown> = { ...DEFAULT_SETTINGS };
   for (const layer of layers) {
-    const parsed = settingsPatchSchema.safeParse(layer.patch);
+    const parsed = settingsPatchSchema.safeParse(layer.patch, { error: explainSetting });
     if (!parsed.success) throw invalidSettings(layer.name, parsed.error);
     merged = { ...merged, ...parsed.data };
   }
   if (!layers.some(({ patch }) => (patch as SettingsPatch).compressionLevel !== undefined)) {
     merged.compressionLevel = usualLevel(merged.compressionAlgorithm as Algorithm);
   }
-  const whole = settingsSchema.safeParse(merged);
+  const whole = settingsSchema.safeParse(merged, { error: explainSetting });
   if (!whole.success) throw invalidSettings("the settings together", whole.error);
   return whole.data;
 }
@@ -181,7 +54,7 @@ function usualLevel(algorithm: Algorithm): number {
   return algorithm === "gzip" ? 6 : DEFAULT_SETTINGS.compressionLevel;
 }
 
-/** Keys that only the environment may say once it says them: where backups go and how they are sealed. */
+/** Keys that only the environment may say once it says them: where backups and messages go, and with what. */
 export const ENVIRONMENT_BOUND = [
   "backupStorageType",
   "backupStorageConfig",
@@ -189,6 +62,12 @@ export const ENVIRONMENT_BOUND = [
   "encryptionKey",
   "vaultKey",
   "allowLegacyServiceRoleKey",
+  "emailApiUrl",
+  "emailApiKey",
+  "slackWebhookUrl",
+  "webhookUrl",
+  "webhookSecret",
+  "pagerdutyRoutingKey",
 ] as const satisfies readonly (keyof Settings)[];
 
 /** Retention that the environment sets is a minimum: a row may only lengthen it. */
@@ -252,18 +131,4 @@ function invalidSettings(layer: string, error: z.ZodError): BackupError {
     }`,
     { hint: "Correct or remove these settings.", details: { issues } },
   );
-}
-
-/** Path and message of everything a schema found wrong; values are left out. */
-export function describeIssues(error: z.ZodError): { path: string; message: string }[] {
-  return error.issues.flatMap((issue) => {
-    const path = issue.path.map(String).join(".");
-    if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => ({
-        path: path === "" ? key : `${path}.${key}`,
-        message: "is not known",
-      }));
-    }
-    return [{ path, message: issue.message }];
-  });
 }

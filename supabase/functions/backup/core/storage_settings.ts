@@ -8,7 +8,7 @@ import { z } from "zod";
 /** Where a secret is, never the secret: `env:NAME` or `vault://name`. */
 export const secretReference = z.string().regex(
   /^(env:[A-Z_][A-Z0-9_]{0,255}|vault:\/\/[A-Za-z0-9_.-]{1,255})$/,
-  "must be a reference: env:NAME or vault://name, never the value itself",
+  { error: "must be a reference: env:NAME or vault://name, never the value itself", abort: true },
 );
 
 /**

@@ -7,7 +7,7 @@ import { z } from "zod";
 import type { Action } from "../actions/action.ts";
 import { concat, fromUtf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
-import { describeIssues } from "../core/settings.ts";
+import { describeIssues, explainSetting } from "../core/settings_words.ts";
 
 /** Largest body, in bytes. */
 export const BODY_LIMIT = 1024 * 1024;
@@ -101,7 +101,7 @@ function depthOf(root: unknown): number {
 }
 
 function check(schema: z.ZodObject, value: unknown): Record<string, unknown> {
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(value, { error: explainSetting });
   if (parsed.success) return parsed.data;
   const issues = describeIssues(parsed.error);
   const words = issues.map(({ path, message }) => `${path || "the body"}: ${message}`).join("; ");
