@@ -275,6 +275,26 @@ Deno.test("a part that cannot be saved leaves the others standing and the point 
   assert.equal(status.files, "failed");
   assert.equal(status.function, "skipped");
   assert.match(JSON.stringify(body.data.skipped), /BACKUP_MANAGEMENT_TOKEN/);
+
+  // A service that died after it had started the first backup of another point.
+  const left = {
+    ...{ pointId: "point_20260101T000000000Z_0123456789", createdAt: "2026-01-01T00:00:00.000Z" },
+    ...{ reason: null, createdBy: "default" },
+    components: [
+      { type: "database", jobId: body.data.jobs[0].jobId, reason: null },
+      { type: "files", jobId: "backup_20260101T000000000Z_files_0123456789", reason: null },
+    ],
+  };
+  await project.files.session.execute(
+    `insert into public.recovery_points (point_id, recovery_timestamp, status, plan)
+      values ('${left.pointId}', now(), 'running', '${JSON.stringify(left)}')`,
+  );
+  assert.equal((await tell(project, "tick")).status, 202);
+  const concluded = await point(project, left.pointId);
+  assert.equal(concluded.status, "partial");
+  const [database, lost] = concluded.components;
+  assert.deepEqual([database.status, lost.status], ["completed", "failed"]);
+  assert.match(lost.reason, /never started/);
 });
 
 async function files({ files }: WholeProject, content = "one"): Promise<void> {

@@ -15,6 +15,7 @@ import { JobTables } from "./job_tables.ts";
 import { PartTables } from "./part_tables.ts";
 import { RecoveryPointRows } from "./recovery_points.ts";
 import { removeTables } from "./remove_tables.ts";
+import { type RunningPoint, RunningPoints } from "./running_points.ts";
 
 /** Everything the service keeps in the database: an index of storage, never the only copy. */
 export class State {
@@ -38,6 +39,11 @@ export class State {
     this.parts = new PartTables(this.database);
     this.config = new BackupConfigTable(this.database);
     this.audit = new BackupAuditLog(this.database);
+  }
+
+  /** Recovery points that are being made; their plans are what the caller says that they are. */
+  runningPoints<Plan extends RunningPoint>(): RunningPoints<Plan> {
+    return new RunningPoints<Plan>(this.database);
   }
 
   /** Makes or upgrades the tables; safe to repeat, also by two callers at once. */

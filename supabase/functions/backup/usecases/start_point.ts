@@ -9,6 +9,7 @@ import { isFinished, type Job, JOB_TYPES, type JobType, newJob, toJobError } fro
 import { RELEASE } from "../core/release.ts";
 import type { Settings } from "../core/settings.ts";
 import type { PointComponent, RecoveryPoint } from "../repository/mod.ts";
+import { isStateUnavailable } from "../state/state_error.ts";
 import type { Caller, Deps } from "./deps.ts";
 import { describePoint } from "./describe_point.ts";
 import { getJob } from "./get_job.ts";
@@ -16,6 +17,15 @@ import type { PointPlan } from "./job_request.ts";
 import { newBackupId } from "./new_backup_id.ts";
 import { recordAudit } from "./record_audit.ts";
 import { startBackup, SWITCHES } from "./start_backup.ts";
+
+/** Within this time all jobs of a point are started, or never will be. */
+const LONGEST_START_MS = 10 * 60_000;
+
+/** Why a part is missing whose job nobody began. */
+const NOT_STARTED = "it was never started: the service ended before";
+
+/** Points that one look concludes. */
+const MOST_LEFT_POINTS = 20;
 
 /** What a caller asks for. */
 export interface StartPoint {
@@ -56,6 +66,7 @@ export async function startPoint(
     ...{ pointId: newPointId(now), createdAt: now.toISOString(), reason },
     ...{ createdBy: caller.name, components },
   };
+  await unlessUnavailable(() => deps.state.runningPoints<PointPlan>().begin(plan));
   const jobs: Job[] = [];
   for (const { type, jobId } of components) {
     if (jobId !== null) jobs.push(await startOne(deps, caller, { type, jobId, plan }));
@@ -69,6 +80,15 @@ export async function startPoint(
       jobId === null ? [{ type, reason: reason ?? "" }] : []
     ),
   };
+}
+
+/** A point is made without tables too; who looks at those then does not see that it is being made. */
+async function unlessUnavailable(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isStateUnavailable(toBackupError(error))) throw error;
+  }
 }
 
 /** Why a type is not part of a point; null when it is. */
@@ -135,16 +155,20 @@ async function startOne(
  */
 export async function concludePoint(deps: Deps, plan: PointPlan): Promise<RecoveryPoint | null> {
   const jobs = new Map<string, Job>();
+  const isOver = deps.clock.now().getTime() - Date.parse(plan.createdAt) > LONGEST_START_MS;
   for (const { jobId } of plan.components) {
     if (jobId === null) continue;
     const job = await findJob(deps, jobId);
-    if (job === null || !isFinished(job)) return null;
-    jobs.set(jobId, job);
+    if (job === null ? !isOver : !isFinished(job)) return null;
+    if (job !== null) jobs.set(jobId, job);
   }
   const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings);
   const components: PointComponent[] = plan.components.map(({ type, jobId, reason }) =>
-    toComponent(type, jobId === null ? null : jobs.get(jobId)!, reason)
+    toComponent(type, {
+      job: jobId === null ? null : jobs.get(jobId) ?? null,
+      reason: jobId === null ? reason : NOT_STARTED,
+    })
   );
   const last = [...jobs.values()].map(({ completedAt }) => completedAt ?? "").sort().at(-1);
   const point = await repository.commitPoint({
@@ -155,11 +179,29 @@ export async function concludePoint(deps: Deps, plan: PointPlan): Promise<Recove
     components,
     writtenBy: RELEASE,
   });
+  await unlessUnavailable(() => deps.state.runningPoints().end(point.pointId, point));
   await recordAudit(deps, { name: plan.createdBy, requestId: plan.pointId }, {
     ...{ action: "backup-all", subject: plan.pointId, details: { status: point.status } },
     outcome: point.status === "failed" ? "failed" : "completed",
   });
   return point;
+}
+
+/**
+ * Concludes points whose service died before it had started all of their jobs, or before the last of them
+ * was asked: the others stand.
+ *
+ * @returns ids of the points that are concluded now
+ */
+export async function concludeLeftPoints(deps: Deps): Promise<string[]> {
+  const concluded: string[] = [];
+  for (
+    const plan of await deps.state.runningPoints<PointPlan>().list({ limit: MOST_LEFT_POINTS })
+  ) {
+    const point = await concludePoint(deps, plan);
+    if (point !== null) concluded.push(point.pointId);
+  }
+  return concluded;
 }
 
 /** Null for one that is not started yet. */
@@ -172,9 +214,14 @@ async function findJob(deps: Deps, jobId: string): Promise<Job | null> {
   }
 }
 
-function toComponent(type: JobType, job: Job | null, reason: string | null): PointComponent {
+function toComponent(
+  type: JobType,
+  { job, reason }: { job: Job | null; reason: string | null },
+): PointComponent {
   const none = { type, backupId: null, from: null, to: null };
-  if (job === null) return { ...none, status: "skipped", reason };
+  if (job === null) {
+    return { ...none, status: reason === NOT_STARTED ? "failed" : "skipped", reason };
+  }
   if (job.status !== "completed") {
     return { ...none, status: "failed", reason: job.error?.message ?? `the job was ${job.status}` };
   }

@@ -1,6 +1,7 @@
 /**
  * Clears away what belongs to jobs that have ended and whose workers could not clear it away: keepers
- * of a moment, which hold back vacuum, scratch databases, the clock's own records.
+ * of a moment, which hold back vacuum, scratch databases, the clock's own records, recovery points that
+ * nobody concluded.
  *
  * @module
  */
@@ -11,12 +12,15 @@ import { connect } from "../postgres/connect.ts";
 import { databaseUrl } from "./database_access.ts";
 import type { Deps } from "./deps.ts";
 import { dropScratchDatabases } from "./scratch_database.ts";
+import { concludeLeftPoints } from "./start_point.ts";
 
 /** Jobs that run at a time are few. */
 const MOST_JOBS = 100;
 
 /** What was cleared away, by kind; what failed is on the log and tried again with the next tick. */
-export async function tidy(deps: Deps): Promise<Record<"keepers" | "scratch" | "runs", string[]>> {
+export async function tidy(
+  deps: Deps,
+): Promise<Record<"keepers" | "scratch" | "runs" | "points", string[]>> {
   const attempt = async (about: string, work: () => Promise<string[]>) => {
     try {
       return await work();
@@ -29,6 +33,7 @@ export async function tidy(deps: Deps): Promise<Record<"keepers" | "scratch" | "
     keepers: await attempt("keepers", () => endStrayKeepers(deps)),
     scratch: await attempt("scratch databases", () => dropScratchDatabases(deps)),
     runs: await attempt("the clock's records", () => deps.schedule.prune()),
+    points: await attempt("recovery points", () => concludeLeftPoints(deps)),
   };
 }
 
