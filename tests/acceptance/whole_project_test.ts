@@ -276,6 +276,13 @@ Deno.test("a part that cannot be saved leaves the others standing and the point 
   assert.equal(status.function, "skipped");
   assert.match(JSON.stringify(body.data.skipped), /BACKUP_MANAGEMENT_TOKEN/);
 
+  const both = await Promise.all([tell(project, "backup-all"), tell(project, "backup-all")]);
+  assert.deepEqual(both.map(({ status }) => status).sort(), [202, 409]);
+  const twice = both.find(({ status }) => status === 202)!.body.data;
+  await point(project, twice.recoveryPointId);
+  const { points } = (await ask(project, "recovery-points")).body.data;
+  assert.equal(points.length, 2, "the refused one is no point");
+
   // A service that died after it had started the first backup of another point.
   const left = {
     ...{ pointId: "point_20260101T000000000Z_0123456789", createdAt: "2026-01-01T00:00:00.000Z" },

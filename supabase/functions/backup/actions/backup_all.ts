@@ -42,6 +42,7 @@ export const create = defineAction({
       type: z.enum(JOB_TYPES),
       jobId: z.string(),
       status: z.string(),
+      reason: z.string().nullable().describe("Why it could not be started."),
     })),
     skipped: z.array(z.object({ type: z.enum(JOB_TYPES), reason: z.string() })),
     recoveryPointsCreated: z.number(),

@@ -55,4 +55,11 @@ export class RunningPoints<Plan extends RunningPoint> {
         set status = ${how.status}, completed_at = ${how.completedAt}, plan = null
         where point_id = ${pointId} and plan is not null`);
   }
+
+  /** Takes back one that was begun and will never be a point. */
+  async forget(pointId: string): Promise<void> {
+    await this.#database.run("forget a recovery point", (sql) =>
+      sql`
+        delete from public.recovery_points where point_id = ${pointId} and plan is not null`);
+  }
 }

@@ -33,7 +33,9 @@ export async function createPoint(deps: Deps, caller: Caller, asked: CreatePoint
     backupId: recoveryPointId,
     // The jobs run beside each other.
     estimatedDuration: known.length === 0 ? null : Math.max(...known),
-    scheduledComponents: jobs.map(({ type, jobId, status }) => ({ type, jobId, status })),
+    scheduledComponents: jobs.map(({ type, jobId, status, error }) => ({
+      ...{ type, jobId, status, reason: error?.message ?? null },
+    })),
     skipped,
     recoveryPointsCreated: 1,
   };

@@ -45,7 +45,8 @@ export interface StartedPoint {
  * Starts one backup of each type. A type that cannot be saved here is left out with the reason, and one
  * that fails leaves the others standing.
  *
- * @throws `invalid_config` when nothing can be saved at all, `storage_*`, `key_*`
+ * @throws `invalid_config` when nothing can be saved at all, `conflict` when its first backup cannot run beside
+ * what runs, `storage_*`, `key_*`
  */
 export async function startPoint(
   deps: Deps,
@@ -69,7 +70,9 @@ export async function startPoint(
   await unlessUnavailable(() => deps.state.runningPoints<PointPlan>().begin(plan));
   const jobs: Job[] = [];
   for (const { type, jobId } of components) {
-    if (jobId !== null) jobs.push(await startOne(deps, caller, { type, jobId, plan }));
+    if (jobId === null) continue;
+    const job = await startOne(deps, caller, { type, jobId, plan, isFirst: jobs.length === 0 });
+    jobs.push(job);
   }
   // A job that could not be started does not end, and the others may have ended before it was known.
   await concludePoint(deps, plan);
@@ -122,11 +125,21 @@ function nothingToSave(components: PointPlan["components"]): BackupError {
   });
 }
 
-/** A job that cannot be started is recorded as failed: the point says why. */
+/**
+ * A job that cannot be started is recorded as failed: the point says why. Where already the first one is in
+ * the way of another job, as when somebody asks twice, there is no point to make.
+ *
+ * @throws `conflict`
+ */
 async function startOne(
   deps: Deps,
   caller: Caller,
-  { type, jobId, plan }: { type: JobType; jobId: string; plan: PointPlan },
+  { type, jobId, plan, isFirst }: {
+    type: JobType;
+    jobId: string;
+    plan: PointPlan;
+    isFirst: boolean;
+  },
 ): Promise<Job> {
   const { reason } = plan;
   const point = { jobId, plan };
@@ -134,6 +147,10 @@ async function startOne(
     return await startBackup(deps, caller, { type, point, ...(reason === null ? {} : { reason }) });
   } catch (thrown) {
     const error = toBackupError(thrown);
+    if (isFirst && error.code === "conflict") {
+      await unlessUnavailable(() => deps.state.runningPoints().forget(plan.pointId));
+      throw error;
+    }
     const start = {
       ...{ jobId, kind: "backup" as const, type, backupId: jobId, reason, createdBy: caller.name },
       recoveryPointId: plan.pointId,
