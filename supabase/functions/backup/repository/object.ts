@@ -26,7 +26,14 @@ export const MAX_CONTENT_BYTES = 64 * 1024 * 1024;
 /** Most bytes of a stored object: content that does not shrink is stored as it is. */
 export const MAX_STORED_BYTES = MAX_CONTENT_BYTES + OVERHEAD_BYTES;
 
-const KINDS: readonly ObjectKind[] = ["chunk", "manifest", "backup", "owner", "point"];
+const KINDS: readonly ObjectKind[] = [
+  "chunk",
+  "manifest",
+  "backup",
+  "owner",
+  "point",
+  "document",
+];
 const ALGORITHMS: readonly Algorithm[] = ["none", "zstd", "gzip"];
 
 /** What an object is, and by what it is sealed and opened. */

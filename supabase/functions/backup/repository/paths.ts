@@ -12,6 +12,7 @@ export const CHUNKS = "chunks/";
 export const MANIFESTS = "manifests/";
 export const BACKUPS = "backups/";
 export const POINTS = "points/";
+export const DOCUMENTS = "documents/";
 
 /** Most bytes of a file that is kept as plain JSON: the description and the key files. */
 export const MAX_PLAIN_BYTES = 64 * 1024;
@@ -38,6 +39,10 @@ export function backupPath(backupId: string): string {
 
 export function pointPath(pointId: string): string {
   return POINTS + pointId;
+}
+
+export function documentPath(name: string): string {
+  return DOCUMENTS + name;
 }
 
 export function keyPath(keyId: string): string {

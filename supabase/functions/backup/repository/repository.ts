@@ -17,6 +17,7 @@ import {
 import { ChunkStore } from "./chunk_store.ts";
 import type { KeyRing } from "./key_ring.ts";
 import { readLines, writeLines } from "./lines.ts";
+import { listDocuments, readDocument, writeDocument } from "./documents.ts";
 import type { ObjectStore } from "./object_store.ts";
 import { claimOwner, readOwner } from "./owners.ts";
 import { createPieceWriter } from "./piece_writer.ts";
@@ -168,6 +169,18 @@ export class ContentRepository implements Repository {
   }
 
   claimOwner(
+  writeDocument(document: { name: string; value: unknown }, options: CallOptions = {}) {
+    return writeDocument(this.#chunks.objects, document, options.signal);
+  }
+
+  readDocument(name: string, options: CallOptions = {}) {
+    return readDocument(this.#chunks.objects, name, options.signal);
+  }
+
+  listDocuments(folder: string, options: CallOptions = {}) {
+    return listDocuments(this.#chunks.objects, folder, options.signal);
+  }
+
     writer: RepositoryOwner,
     options: { takeOver?: boolean; signal?: AbortSignal } = {},
   ): Promise<void> {

@@ -40,7 +40,7 @@ export type HmacSha256 = (
 ) => (content: Uint8Array) => Uint8Array | Promise<Uint8Array>;
 
 /** What kind of content an object holds; part of what its authentication covers. */
-export type ObjectKind = "chunk" | "manifest" | "backup" | "owner" | "point";
+export type ObjectKind = "chunk" | "manifest" | "backup" | "owner" | "point" | "document";
 
 /** A chunk as written. */
 export interface WrittenChunk {
@@ -249,6 +249,20 @@ export interface Repository {
   listPoints(options?: { limit?: number; signal?: AbortSignal }): Promise<PointList>;
   /** One recovery point, by id or `latest`: the newest that has backups. @throws `backup_not_found` and the `object_*` codes */
   readPoint(idOrLatest: string, options?: { signal?: AbortSignal }): Promise<RecoveryPoint>;
+
+  /**
+   * Keeps a small JSON document that is no backup, under a name with folders such as `plans/custom/000001`.
+   * `created` is false when one of that name was there: it stays as it is, whatever it says.
+   * @throws `over_budget` above a megabyte, `storage_*`
+   */
+  writeDocument(
+    document: { name: string; value: unknown },
+    options?: { signal?: AbortSignal },
+  ): Promise<{ created: boolean }>;
+  /** A document's value, unchecked. @throws `object_missing` and the other `object_*` codes */
+  readDocument(name: string, options?: { signal?: AbortSignal }): Promise<unknown>;
+  /** Names of the documents in a folder and below it, in order. */
+  listDocuments(folder: string, options?: { signal?: AbortSignal }): AsyncIterable<string>;
 
   /** Whose repository it is; null before the first backup. */
   owner(options?: { signal?: AbortSignal }): Promise<RepositoryOwner | null>;
