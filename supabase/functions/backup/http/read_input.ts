@@ -27,9 +27,9 @@ export interface RequestInput {
 /** @throws `invalid_request` with the path of each wrong field, `payload_too_large` */
 export async function readInput(request: Request, action: Action): Promise<RequestInput> {
   const query = readQuery(new URL(request.url));
-  if (action.method === "GET") return { fields: check(action.input, query), waitSeconds: 0 };
+  if (action.method === "GET") return { fields: checkFields(action, query), waitSeconds: 0 };
   const { wait = 0 } = check(action.long ? waitSchema : noneSchema, query) as { wait?: number };
-  return { fields: check(action.input, await readBody(request)), waitSeconds: wait };
+  return { fields: checkFields(action, await readBody(request)), waitSeconds: wait };
 }
 
 function readQuery(url: URL): Record<string, string> {
@@ -98,6 +98,11 @@ function depthOf(root: unknown): number {
     for (const inner of Object.values(value)) open.push({ value: inner, depth: depth + 1 });
   }
   return deepest;
+}
+
+/** The fields of an action, with the defaults of those that are not said. @throws `invalid_request` */
+export function checkFields(action: Action, value: unknown): Record<string, unknown> {
+  return check(action.input, value);
 }
 
 function check(schema: z.ZodObject, value: unknown): Record<string, unknown> {
