@@ -24,7 +24,7 @@ const FLOORS: readonly (readonly string[])[] = [
 const ROOF_FILES = ["config"];
 
 /** Folders that others enter by `mod.ts` only, theirs or that of a folder in them. */
-const DOORS = ["dump", "restore", "repository", "project"];
+const DOORS = ["dump", "restore", "repository", "project", "notify"];
 
 const FUNCTION = "supabase/functions/backup";
 

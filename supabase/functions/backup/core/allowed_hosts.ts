@@ -76,6 +76,22 @@ export function checkDatabaseHost(address: { host: string; port: number }, rules
   refuse(place, rules, `the database at ${place.host}:${port}`);
 }
 
+/**
+ * As {@linkcode checkStorageHost}, for where messages are sent.
+ *
+ * @param channel `usualHost`: allowed while the environment has no list
+ */
+export function checkChannelHost(
+  address: string,
+  channel: { name: string; usualHost: string | null },
+  rules: HostRules,
+): void {
+  const place = placeOf(address, `the address of the channel ${channel.name}`);
+  const isUsualHost = place.host === channel.usualHost && isUsual(place);
+  if (rules.allowedHosts === null && isUsualHost) return;
+  refuse(place, rules, `the channel ${channel.name} at ${place.host}:${place.port}`);
+}
+
 function refuse(place: Place, rules: HostRules, what: string): void {
   const { allowedHosts, hosted } = rules;
   if (allowedHosts === null ? !hosted && isLoopback(place.host) : isListed(place, allowedHosts)) {
@@ -86,18 +102,18 @@ function refuse(place: Place, rules: HostRules, what: string): void {
     `Cannot use ${what}: the environment does not allow this host`,
     {
       hint: `supabase secrets set BACKUP_ALLOWED_HOSTS=${place.host}:${place.port}, or set the ` +
-        "storage itself in the environment (BACKUP_STORAGE_…).",
+        "address itself in the environment (BACKUP_STORAGE_…, BACKUP_WEBHOOK_URL, …).",
       details: { host: place.host, port: place.port },
     },
   );
 }
 
-function placeOf(endpoint: string): Place {
+function placeOf(endpoint: string, what = "the storage endpoint"): Place {
   const { protocol, hostname, port, username, password } = new URL(endpoint);
   if (!["https:", "http:"].includes(protocol) || username !== "" || password !== "") {
     throw new BackupError(
       "invalid_config",
-      "Cannot use the storage endpoint: it is no plain web address",
+      `Cannot use ${what}: it is no plain web address`,
       {
         hint: "Use https://host or https://host:port.",
       },

@@ -51,6 +51,7 @@ export const ERROR_CODES = {
   storage_full: "the storage has no room",
   storage_missing: "the storage has no such object",
   storage_exists: "the storage holds another object of that name",
+  storage_busy: "space is being freed in the storage that a backup needs",
   // Management API
   management_unauthorized: "the Management API does not accept the token",
   management_forbidden: "the token for the Management API lacks a permission",
@@ -71,6 +72,8 @@ export const ERROR_CODES = {
   target_not_empty: "the target holds objects and was said to be empty",
   restore_mismatch: "after the restore the target differs from the backup",
   restore_incomplete: "some items could not be restored; the others are",
+  // Notifications
+  channel_failed: "a channel did not take a message",
   // Jobs
   cancelled: "the work was cancelled",
   interrupted: "the worker that did this job is gone",
