@@ -25,7 +25,8 @@ export function isolateCommand({ options, limits, program, url }: IsolateParts):
   const deploymentId = deployed?.deploymentId ?? "local_backup_1";
   const modules = deployed === undefined
     ? ["--config", `${ROOT}/deno.json`]
-    : ["--no-config", "--import-map", `${deployed.folder}/${deployed.importMap}`];
+    // Compiled code is not kept between two isolates there.
+    : ["--no-config", "--no-code-cache", `--import-map=${deployed.folder}/${deployed.importMap}`];
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-lock", "--no-check", ...modules, program],
     ...(deployed === undefined ? {} : { cwd: deployed.folder }),

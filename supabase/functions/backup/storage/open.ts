@@ -18,10 +18,10 @@ import { readAzureAccess } from "./azure_access.ts";
 import { azureStorage } from "./azure.ts";
 import { gcsStorage } from "./gcs.ts";
 import { readServiceAccount } from "./gcs_token.ts";
+import { loadedOnUse } from "./loaded_on_use.ts";
 import { localStorage } from "./local.ts";
 import { checkName } from "./names.ts";
 import { retryStorage } from "./retry.ts";
-import { s3Storage } from "./s3.ts";
 import type { ObjectLock, Storage } from "./storage.ts";
 import { supabaseStorage } from "./supabase.ts";
 
@@ -106,7 +106,7 @@ function openS3({ bucket, prefix, parameters, env, allow }: Address): Storage {
   }
   const sessionToken = env("AWS_SESSION_TOKEN");
   const pathStyle = readBoolean(parameters, "pathStyle");
-  return s3Storage({
+  const options = {
     ...{ bucket, prefix, endpoint },
     region: parameters.get("region") ?? env("AWS_REGION") ?? "us-east-1",
     pathStyle: pathStyle ?? endpoint !== null,
@@ -117,6 +117,10 @@ function openS3({ bucket, prefix, parameters, env, allow }: Address): Storage {
     },
     storageClass: classOf(parameters, "s3"),
     lock: lockOf(parameters),
+  };
+  return loadedOnUse({ location: `s3://${bucket}/${prefix}`, lock: options.lock }, async () => {
+    const { s3Storage } = await import("./s3.ts");
+    return s3Storage(options);
   });
 }
 

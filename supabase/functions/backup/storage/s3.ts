@@ -45,7 +45,7 @@ export interface S3Options extends S3ClientOptions {
 const PART_BYTES = 8 * 1024 * 1024;
 
 /** A storage in a bucket, without retries: see `retryStorage`. */
-export function s3Storage(options: S3Options): Storage {
+export function s3Storage(options: S3Options): Storage & { probe: ProviderProbe } {
   return new S3Storage(options);
 }
 
