@@ -70,9 +70,9 @@ export interface StepKind {
    */
   run(context: StepContext): Promise<StepOutcome>;
   /**
-   * Looks at the job that was waited for, once that has ended well or not.
+   * Looks at the job that was waited for, once that has ended well or not; may start another and wait again.
    *
    * @throws BackupError when that means that the step failed
    */
-  conclude?(context: StepContext, jobId: string): Promise<StepEnd>;
+  conclude?(context: StepContext, jobId: string): Promise<StepOutcome>;
 }

@@ -14,6 +14,8 @@ import { StateDatabase } from "./database.ts";
 import { JobTables } from "./job_tables.ts";
 import { PartTables } from "./part_tables.ts";
 import { RecoveryPointRows } from "./recovery_points.ts";
+import { RecoveryExecutionTable } from "./recovery_executions.ts";
+import { RecoveryPlanTable } from "./recovery_plans.ts";
 import { removeTables } from "./remove_tables.ts";
 import { type RunningPoint, RunningPoints } from "./running_points.ts";
 
@@ -28,6 +30,8 @@ export class State {
   readonly verifications: BackupVerificationRows;
   readonly config: BackupConfigTable;
   readonly audit: BackupAuditLog;
+  readonly plans: RecoveryPlanTable;
+  readonly executions: RecoveryExecutionTable;
 
   constructor(url: Secret | null) {
     this.database = new StateDatabase(url);
@@ -39,6 +43,8 @@ export class State {
     this.parts = new PartTables(this.database);
     this.config = new BackupConfigTable(this.database);
     this.audit = new BackupAuditLog(this.database);
+    this.plans = new RecoveryPlanTable(this.database);
+    this.executions = new RecoveryExecutionTable(this.database);
   }
 
   /** Recovery points that are being made; their plans are what the caller says that they are. */
