@@ -34,10 +34,17 @@ export interface RestoreItemsOptions {
   acceptHazards: readonly string[];
   /** Plans and changes nothing. `refuse`: and fails where the restore itself would refuse to begin. */
   dryRun: boolean | "refuse";
-  /** Saves what is about to be replaced and names that backup; null when that is not wanted. */
-  safetyBackup: ((signal: AbortSignal) => Promise<string>) | null;
+  /** Saves what is about to be replaced; null when that is not wanted. */
+  safetyBackup: ((signal: AbortSignal) => Promise<SafetyBackup>) | null;
   /** Bytes of one item that one part moves, at most. */
   pauseBytes?: number;
+}
+
+/** The way back. Survives JSON. */
+export interface SafetyBackup {
+  backupId: string;
+  /** Keys of what could not be saved: nothing of it is replaced. */
+  unsaved: string[];
 }
 
 /** The parts that such a restore begins with. */
@@ -65,6 +72,13 @@ const PAUSE_BYTES = 48 << 20;
 
 /** Tries of a part before a passing trouble with one item is told of that item. */
 const TRIES = 3;
+
+/** Why an item is left as it is. */
+const NO_WAY_BACK: NonNullable<ItemResult["failure"]> = {
+  code: "restore_refused",
+  message: "Cannot replace it: what is there could not be saved before",
+  hint: "Mend what the safety backup says of it, or restore without one (skipSafetyBackup).",
+};
 
 /** Steps and failures that a job's result holds; the rest is counted. */
 const MOST_SHOWN = 1000;
@@ -110,7 +124,7 @@ class RestoreItems {
       case CHECK:
         return await this.#check(context);
       case SAFETY:
-        return { result: await this.#options.safetyBackup!(context.signal) };
+        return { result: toJson(await this.#options.safetyBackup!(context.signal)) };
       case RESTORE:
         return await this.#restore(lease, context);
       default:
@@ -200,8 +214,13 @@ class RestoreItems {
       if (wanted.has(item.key)) items.set(item.key, item);
     }
     const results: ItemResult[] = [];
+    const unsaved = new Set((await safetyOf(context))?.unsaved);
     for (const step of steps) {
       context.signal.throwIfAborted();
+      if (step.action === "replace" && unsaved.has(step.key)) {
+        results.push({ key: step.key, outcome: "failed", failure: NO_WAY_BACK });
+        continue;
+      }
       let result = await this.#apply(step, { item: items.get(step.key)!, resume, lease, context });
       if (result.outcome === "paused" && steps.length === 1) {
         const payload = toJson({ page, steps, resume: result.resume ?? null });
@@ -261,11 +280,11 @@ class RestoreItems {
     for await (const { result } of results(RESTORE)) {
       if (result !== null) done.push(...result as unknown as ItemResult[]);
     }
-    const [safety] = await Array.fromAsync(results(SAFETY));
+    const safety = await safetyOf({ results });
     const failures = done.filter(({ outcome }) => outcome === "failed");
     const result = {
       ...head,
-      safetyBackupId: safety?.result ?? null,
+      safetyBackupId: safety?.backupId ?? null,
       outcomes: countBy(done, ({ outcome }) => outcome),
       byHand: [
         ...byHand.map(({ key, title }) => ({ key, title })),
@@ -304,6 +323,11 @@ class RestoreItems {
     this.#pages.catch(() => this.#pages = undefined);
     return this.#pages;
   }
+}
+
+async function safetyOf({ results }: Pick<PartContext, "results">): Promise<SafetyBackup | null> {
+  const [part] = await Array.fromAsync(results(SAFETY));
+  return part === undefined ? null : part.result as unknown as SafetyBackup;
 }
 
 /** Reads saved contents of a repository, each piece checked. */

@@ -132,7 +132,7 @@ Deno.test("restoreItems() refuses hazards before anything is changed or saved", 
   const target = new MemoryTarget();
   target.hazards.set("b/1", ["It is in use."]);
   let saves = 0;
-  const safetyBackup = () => Promise.resolve(`safety_${++saves}`);
+  const safetyBackup = () => Promise.resolve({ backupId: `safety_${++saves}`, unsaved: [] });
   const refused = restore(from, target, { safetyBackup });
   await assert.rejects(refused, (error: BackupError) => error.code === "restore_refused");
   const ahead = restore(from, target, { safetyBackup, dryRun: "refuse" });
@@ -141,6 +141,24 @@ Deno.test("restoreItems() refuses hazards before anything is changed or saved", 
   assert.deepEqual({ applied: target.applied, saves }, { applied: [], saves: 0 });
   const { result } = await restore(from, target, { safetyBackup, acceptHazards: ["b/1"] });
   assert.equal(result?.safetyBackupId, "safety_1");
+});
+
+Deno.test("restoreItems() replaces nothing that the safety backup could not save", async () => {
+  const from = await saved();
+  const target = new MemoryTarget();
+  const safetyBackup = () => Promise.resolve({ backupId: "safety_1", unsaved: ["a/1"] });
+  await restore(from, target, {});
+  const other = new TextEncoder().encode("another one");
+  target.held.set("a/1", other).set("b/1", other);
+  const incomplete = restore(from, target, { safetyBackup });
+  await assert.rejects(incomplete, ({ code, details }: BackupError) => {
+    assert.equal(code, "restore_incomplete");
+    const { failures } = details as { failures: { key: string; failure: { code: string } }[] };
+    assert.deepEqual(failures.map(({ key }) => key), ["a/1"]);
+    return true;
+  });
+  assert.equal(target.held.get("a/1"), other);
+  assert.notEqual(target.held.get("b/1"), other);
 });
 
 Deno.test("restoreItems() takes an accepted hazard of an item for none of what holds it", async () => {

@@ -4,10 +4,12 @@
  * @module
  */
 import { newJobId } from "../core/ids.ts";
+import type { ItemType, SavedItem } from "../core/items.ts";
 import type { Job } from "../core/job.ts";
 import { RELEASE } from "../core/release.ts";
 import type { Settings } from "../core/settings.ts";
 import type { JobDefinition } from "../jobs/job_definition.ts";
+import type { Repository } from "../repository/mod.ts";
 import { runInProcess } from "../jobs/run_in_process.ts";
 import { backupItems } from "./backup_items.ts";
 import { databaseName } from "./database_access.ts";
@@ -15,7 +17,12 @@ import type { Caller, Deps } from "./deps.ts";
 import type { ItemRestoreRequest } from "./job_request.ts";
 import { ACCEPT_LOST, refuseLost } from "./lost_backups.ts";
 import { newBackupId } from "./new_backup_id.ts";
-import { contentReader, FIRST_OF_ITEM_RESTORE, restoreItems } from "./restore_items.ts";
+import {
+  contentReader,
+  FIRST_OF_ITEM_RESTORE,
+  restoreItems,
+  type SafetyBackup,
+} from "./restore_items.ts";
 import { startJob } from "./start_job.ts";
 
 /** What a caller asks for. */
@@ -86,7 +93,7 @@ export async function defineItemRestore(
 async function saveBefore(
   deps: Deps,
   { job, settings, signal }: { job: Job; settings: Settings; signal: AbortSignal },
-): Promise<string> {
+): Promise<SafetyBackup> {
   const repository = await deps.openRepository(settings);
   const type = job.type as ItemRestoreRequest["type"];
   const backupId = await newBackupId(repository, { clock: deps.clock, prefix: "safety", type });
@@ -106,5 +113,20 @@ async function saveBefore(
   } finally {
     await leave();
   }
-  return backupId;
+  return { backupId, unsaved: await unsavedOf(repository, { backupId, type, signal }) };
+}
+
+/** What a backup of items could not save. */
+async function unsavedOf(
+  repository: Repository,
+  { backupId, type, signal }: { backupId: string; type: ItemType; signal: AbortSignal },
+): Promise<string[]> {
+  const { manifest } = await repository.readBackup(backupId, { type, signal });
+  const unsaved = manifest.source.missing.map(({ what }) => what);
+  for (const page of manifest.pages) {
+    for await (const item of repository.readLines<SavedItem>(page.items, { signal })) {
+      if (item.failure !== undefined) unsaved.push(item.key);
+    }
+  }
+  return unsaved;
 }
