@@ -107,7 +107,7 @@ Deno.test("installSchedule says what the database lacks and changes nothing", as
   assert.equal(report.installed, false);
   assert.match(report.found, /lacks pg_cron, pg_net, supabase_vault/);
   assert.match(report.next ?? "", /create extension if not exists pg_cron;/);
-  assert.deepEqual(await removeSchedule(database), { removed: [] });
+  assert.deepEqual(await removeSchedule(database), { removed: [], left: [] });
   assert.equal(await kickTick(database), false);
 });
 
@@ -151,7 +151,7 @@ Deno.test("removeSchedule takes the job and its secrets, and nothing of others",
   await installSchedule(database, { url: "http://127.0.0.1:1", key: KEY });
   const { removed } = await removeSchedule(database);
   assert.equal(removed.length, 3);
-  assert.deepEqual(await removeSchedule(database), { removed: [] });
+  assert.deepEqual(await removeSchedule(database), { removed: [], left: [] });
   const [left] = await database.run("look", (sql) =>
     sql`
       select (select string_agg(jobname, ',') from cron.job) as jobs,

@@ -7,6 +7,7 @@
 import type { Secret } from "../core/secret.ts";
 import { quoteLiteral } from "../postgres/quote.ts";
 import type { Sql, StateDatabase } from "../state/database.ts";
+import { addExtensions } from "./add_extensions.ts";
 
 /** Name of the job: scheduling it again replaces it. */
 export const CRON_JOB = "supabase-backup-tick";
@@ -47,14 +48,17 @@ export interface ScheduleTarget {
   key: Secret;
 }
 
-/** Makes or renews the job; safe to repeat, also by two callers at once. */
+/**
+ * Makes or renews the job, after switching on what it needs; safe to repeat, also by two callers at once.
+ */
 export async function installSchedule(
   database: StateDatabase,
   target: ScheduleTarget | null,
 ): Promise<ScheduleReport> {
+  const refused = target === null ? new Map<string, string>() : await addExtensions(database);
   return await database.transaction("install the schedule", async (sql) => {
     const parts = await findParts(sql);
-    const lacking = explainLack(parts, target);
+    const lacking = explainLack(parts, target, refused);
     if (lacking !== null || target === null) {
       return {
         ...parts,
@@ -76,23 +80,38 @@ export async function installSchedule(
   });
 }
 
-/** Takes the job and its secrets away; no error when there is nothing. Says what was there. */
-export async function removeSchedule(database: StateDatabase): Promise<{ removed: string[] }> {
+/** What became of a removal. */
+export interface RemovedSchedule {
+  /** What was there. */
+  removed: string[];
+  /** Jobs that users made to call this service, each as an argument of `cron.unschedule`. */
+  left: string[];
+}
+
+/**
+ * Takes the job and its secrets away; no error when there is nothing. Extensions stay: others may use them.
+ */
+export async function removeSchedule(database: StateDatabase): Promise<RemovedSchedule> {
   return await database.transaction("remove the schedule", async (sql) => {
     const { cron, vault } = await findParts(sql);
     const removed: string[] = [];
+    const left: string[] = [];
     if (cron) {
       const jobs = await sql`
         select cron.unschedule(jobname) from cron.job
         where jobname = ${CRON_JOB} and username = current_user`;
       if (jobs.length > 0) removed.push(`pg_cron job ${CRON_JOB}`);
+      const theirs = await sql`
+        select coalesce(quote_literal(jobname), jobid::text) as argument from cron.job
+        where position(${VAULT_URL} in command) > 0 order by jobid`;
+      left.push(...theirs.map(({ argument }) => String(argument)));
     }
     if (vault) {
       const secrets = await sql`
         delete from vault.secrets where name in (${VAULT_URL}, ${VAULT_KEY}) returning name`;
       removed.push(...secrets.map(({ name }) => `Vault secret ${name}`));
     }
-    return { removed };
+    return { removed, left };
   });
 }
 
@@ -190,6 +209,7 @@ async function findParts(sql: Sql): Promise<ScheduleParts> {
 function explainLack(
   parts: ScheduleParts,
   target: ScheduleTarget | null,
+  refused: ReadonlyMap<string, string> = new Map(),
 ): { found: string; next: string } | null {
   const extensions = [
     ...(parts.cron ? [] : ["pg_cron"]),
@@ -197,8 +217,12 @@ function explainLack(
     ...(parts.vault ? [] : ["supabase_vault"]),
   ];
   if (extensions.length > 0) {
+    const why = extensions.flatMap((name) => refused.get(name) ?? []).map((text) => ` (${text})`);
     return {
-      found: `the database lacks ${extensions.join(", ")}, so nothing in it calls tick: workers ` +
+      found:
+        `the database lacks ${extensions.join(", ")}${
+          why.join("")
+        }, so nothing in it calls tick: workers ` +
         "call each other, and what all of them have left waits for somebody's call",
       next: extensions.map((name) => `create extension if not exists ${name};`).join(" "),
     };

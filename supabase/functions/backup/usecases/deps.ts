@@ -66,11 +66,14 @@ export interface Deps {
   idle(): Promise<void>;
   /** What this process may use. */
   budget: Budget;
-  /** The clock in the database. All of it is safe to repeat; `remove` says what was there. */
+  /**
+   * The clock in the database. All of it is safe to repeat; `remove` says what was there, and which jobs of
+   * users are `left`, each as an argument of `cron.unschedule`.
+   */
   schedule: {
     install(): Promise<ScheduleState>;
     read(): Promise<ScheduleState>;
-    remove(): Promise<{ removed: string[] }>;
+    remove(): Promise<{ removed: string[]; left: string[] }>;
     /** Forgets old records of the clock's runs; says which. */
     prune(): Promise<string[]>;
   };

@@ -4,6 +4,9 @@
  * @module
  */
 import { BackupError } from "../core/errors.ts";
+import { cleanStrayKeepers } from "../dump/mod.ts";
+import { MIGRATIONS } from "../state/migrations.ts";
+import { connector, databaseUrl } from "./database_access.ts";
 import type { Caller, Deps } from "./deps.ts";
 import { recordAudit } from "./record_audit.ts";
 import { dropScratchDatabases } from "./scratch_database.ts";
@@ -36,16 +39,32 @@ export async function uninstall(deps: Deps, caller: Caller): Promise<UninstallRe
   });
   const scratch = await dropScratch(deps);
   const tables = await deps.state.removeTables();
+  const keepers = await endKeepers(deps);
   const schedule = await deps.schedule.remove();
+  const versions = MIGRATIONS.map(({ version }) => version).join(" ");
   return {
-    removed: [...scratch, ...schedule.removed, ...tables.removed],
+    removed: [...scratch, ...keepers, ...schedule.removed, ...tables.removed],
     backupsStayAt,
     next: [
+      ...schedule.left.map((job) =>
+        `select cron.unschedule(${job}); -- a job of yours that calls this service`
+      ),
       "supabase functions delete backup",
       "supabase secrets unset BACKUP_ENCRYPTION_KEY …, once the key is kept elsewhere: the backups need it",
-      "supabase migration repair --status reverted 20261121000000, if the tables came by the CLI",
+      `supabase migration repair --status reverted ${versions}, if the tables came by the CLI`,
     ],
   };
+}
+
+/** No job is left that one could belong to. */
+async function endKeepers(deps: Deps): Promise<string[]> {
+  const session = await connector(databaseUrl(deps))();
+  try {
+    const ended = await cleanStrayKeepers(session, { activeJobs: [], graceSeconds: 0 });
+    return ended.map((name) => `pg_cron job ${name}`);
+  } finally {
+    await session.close();
+  }
 }
 
 /** Without the tables there is none that is known to be ours. */
