@@ -35,6 +35,7 @@ import { connector, databaseUrl } from "./usecases/database_access.ts";
 import { definitionOf } from "./usecases/definition_of.ts";
 import type { Deps } from "./usecases/deps.ts";
 import { getJob } from "./usecases/get_job.ts";
+import { createNotify } from "./usecases/notify_people.ts";
 
 /** What the platform's runtime offers besides Deno's. */
 interface EdgeRuntime {
@@ -107,10 +108,10 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
       return await openSettingsRepository(settings, { storage, create, secret });
     },
     secret,
-    notify: () =>
-      Promise.resolve({ messageId: null, sent: [], failed: [], silencedBy: "no channel is built" }),
+    notify: (event) => notify(event),
     reportError,
   };
+  const notify = createNotify(deps);
   return deps;
 }
 

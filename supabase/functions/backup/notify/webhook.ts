@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { fromBase64, toBase64, utf8 } from "../core/bytes.ts";
+import { cryptoBytes, fromBase64, toBase64, utf8 } from "../core/bytes.ts";
 import type { ChannelKind } from "./channel.ts";
 import { readAddress, readSecret } from "./read_secret.ts";
 
@@ -43,7 +43,7 @@ async function sign(content: string, secret: string): Promise<string> {
   const encoded = /^whsec_(.+)$/.exec(secret)?.[1];
   const raw = encoded === undefined ? utf8(secret) : fromBase64(encoded);
   const algorithm = { name: "HMAC", hash: "SHA-256" };
-  const key = await crypto.subtle.importKey("raw", raw, algorithm, false, ["sign"]);
-  const signature = await crypto.subtle.sign("HMAC", key, utf8(content));
+  const key = await crypto.subtle.importKey("raw", cryptoBytes(raw), algorithm, false, ["sign"]);
+  const signature = await crypto.subtle.sign("HMAC", key, cryptoBytes(utf8(content)));
   return `v1,${toBase64(new Uint8Array(signature))}`;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Secret } from "../core/secret.ts";
+import { AlertTables } from "./alert_tables.ts";
 import { applyMigrations, type MigrationReport } from "./apply_migrations.ts";
 import { BackupAuditLog } from "./backup_audit_log.ts";
 import { BackupConfigTable } from "./backup_config.ts";
@@ -30,6 +31,7 @@ export class State {
   readonly verifications: BackupVerificationRows;
   readonly config: BackupConfigTable;
   readonly audit: BackupAuditLog;
+  readonly alerts: AlertTables;
   readonly plans: RecoveryPlanTable;
   readonly executions: RecoveryExecutionTable;
 
@@ -43,6 +45,7 @@ export class State {
     this.parts = new PartTables(this.database);
     this.config = new BackupConfigTable(this.database);
     this.audit = new BackupAuditLog(this.database);
+    this.alerts = new AlertTables(this.database);
     this.plans = new RecoveryPlanTable(this.database);
     this.executions = new RecoveryExecutionTable(this.database);
   }
@@ -69,6 +72,13 @@ export class State {
       (sql) => sql`select decrypted_secret from vault.decrypted_secrets where name = ${name}`,
     );
     return rows[0]?.decrypted_secret ?? null;
+  }
+
+  /** Puts a secret into the project's Vault. @throws `database_error` when there is no Vault */
+  async keepVaultSecret(name: string, value: Secret): Promise<void> {
+    await this.database.run("write to the Vault", async (sql) => {
+      await sql`select vault.create_secret(${value.reveal()}, ${name})`;
+    });
   }
 
   async close(): Promise<void> {

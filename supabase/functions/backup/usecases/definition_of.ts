@@ -4,7 +4,7 @@
  * @module
  */
 import { toBackupError } from "../core/errors.ts";
-import type { Job } from "../core/job.ts";
+import { isFinished, type Job } from "../core/job.ts";
 import type { JobEnd, StartedJob } from "../core/part.ts";
 import type { JobDefinition } from "../jobs/job_definition.ts";
 import type { Deps } from "./deps.ts";
@@ -18,6 +18,7 @@ import { definePointRestore } from "./start_point_restore.ts";
 import { defineRestore } from "./start_restore.ts";
 import { defineRestoreTest } from "./start_test_restore.ts";
 import { defineVerify } from "./start_verify.ts";
+import { tellEnd } from "./tell_end.ts";
 
 /** @throws `invalid_config`, `key_missing`, `key_wrong`, `storage_*` */
 export async function definitionOf(
@@ -25,16 +26,28 @@ export async function definitionOf(
   { job, request }: StartedJob,
 ): Promise<JobDefinition> {
   const asked = request as unknown as AskedJob;
-  const definition = await define(deps, job, asked);
+  const definition = await definitionOrEnd(deps, job, asked);
   return {
     ...definition,
     async end(how, context) {
+      if (how !== "begins-again") await tellEnd(deps, { how, job, asked });
       await definition.end?.(how, context);
       if (how === "begins-again") return;
       await auditEnd(deps, { how, jobId: job.jobId, asked });
       if (asked.task === "backup" && asked.point) await concludePoint(deps, asked.point);
     },
   };
+}
+
+/** What made a job fail may keep it from being defined: then its end is told all the same. */
+async function definitionOrEnd(deps: Deps, job: Job, asked: AskedJob): Promise<JobDefinition> {
+  try {
+    return await define(deps, job, asked);
+  } catch (error) {
+    if (!isFinished(job)) throw error;
+    deps.reportError(toBackupError(error), `end of ${job.jobId}`);
+    return { first: () => [], run: () => Promise.reject(error) };
+  }
 }
 
 function define(deps: Deps, job: Job, asked: AskedJob): Promise<JobDefinition> {

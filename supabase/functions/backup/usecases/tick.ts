@@ -7,6 +7,7 @@ import { toBackupError } from "../core/errors.ts";
 import { workerLimits } from "../jobs/budget.ts";
 import type { DriveState } from "../jobs/drive.ts";
 import type { Deps } from "./deps.ts";
+import { sendUnsent } from "./notify_people.ts";
 import { tidy } from "./tidy.ts";
 
 /** What a tick found and did. */
@@ -32,6 +33,9 @@ export async function tick(deps: Deps, call: { depth: number }): Promise<TickRep
   if (call.depth === 0) {
     deps.inBackground(
       tidy(deps).catch((error) => deps.reportError(toBackupError(error), "tick: tidy")),
+    );
+    deps.inBackground(
+      sendUnsent(deps).catch((error) => deps.reportError(toBackupError(error), "tick: messages")),
     );
   }
   return { state, waiting: parts };
