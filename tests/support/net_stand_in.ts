@@ -93,6 +93,9 @@ begin
     if not found then raise exception 'could not find valid entry for job ''%''', job_name; end if;
     return true;
 end $$;
+create function cron.unschedule(job_id bigint) returns boolean
+language sql security definer set search_path = '' as $$
+    delete from cron.job where jobid = job_id and username = session_user returning true $$;
 grant usage on schema cron to public;
 grant select on cron.job to public;
 grant select, delete on cron.job_run_details to public;`;

@@ -38,7 +38,7 @@ export async function uninstall(deps: Deps, caller: Caller): Promise<UninstallRe
     details: { backupsStayAt },
   });
   const scratch = await dropScratch(deps);
-  const tables = await deps.state.removeTables();
+  const tables = await deps.state.removeTables().catch(explainDependents);
   const keepers = await endKeepers(deps);
   const schedule = await deps.schedule.remove();
   const versions = MIGRATIONS.map(({ version }) => version).join(" ");
@@ -54,6 +54,20 @@ export async function uninstall(deps: Deps, caller: Caller): Promise<UninstallRe
       `supabase migration repair --status reverted ${versions}, if the tables came by the CLI`,
     ],
   };
+}
+
+/** @throws what was thrown, or in its place what to do about objects of users */
+function explainDependents(error: unknown): never {
+  if (!(error instanceof BackupError) || error.details?.sqlState !== "2BP01") throw error;
+  throw new BackupError(
+    "conflict",
+    "Cannot uninstall: objects of yours depend on the service's tables or functions",
+    {
+      hint: "Drop views, foreign keys and functions that refer to them; " +
+        "drop table public.backup_jobs, for one, says which.",
+      cause: error,
+    },
+  );
 }
 
 /** No job is left that one could belong to. */
