@@ -77,6 +77,11 @@ export const ENVIRONMENT_MINIMUM = [
   "configBackupRetention",
   "secretsBackupRetention",
   "filesBackupRetention",
+  "weeklyBackupsKept",
+  "monthlyBackupsKept",
+  "manualBackupRetention",
+  "minimumBackupsKept",
+  "cleanupGraceHours",
 ] as const satisfies readonly (keyof Settings)[];
 
 /**

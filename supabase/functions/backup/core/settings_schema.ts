@@ -57,6 +57,21 @@ const TYPES = {
   configBackupRetention: days.describe("Days that backups of the configuration are kept."),
   secretsBackupRetention: days.describe("Days that backups of secrets are kept."),
   filesBackupRetention: days.describe("Days that backups of files are kept."),
+  weeklyBackupsKept: z.number().int().min(0).max(520).describe(
+    "Weeks, beyond the days, of which the newest backup of the database is kept.",
+  ),
+  monthlyBackupsKept: z.number().int().min(0).max(240).describe(
+    "Months, beyond the days, of which the newest backup of the database is kept.",
+  ),
+  manualBackupRetention: days.describe(
+    "Days that backups with a reason, and the ways back of restores, are kept at least.",
+  ),
+  minimumBackupsKept: z.number().int().min(1).max(1000).describe(
+    "Good backups of each type that are kept however old they are.",
+  ),
+  cleanupGraceHours: z.number().min(1).max(8784).describe(
+    "Hours between the cleanup that finds space to free and the one that frees it.",
+  ),
 };
 
 /** Settings of where and how backups are stored. */
@@ -213,6 +228,11 @@ export const DEFAULT_SETTINGS: Settings = {
   configBackupRetention: 365,
   secretsBackupRetention: 365,
   filesBackupRetention: 30,
+  weeklyBackupsKept: 4,
+  monthlyBackupsKept: 12,
+  manualBackupRetention: 90,
+  minimumBackupsKept: 1,
+  cleanupGraceHours: 12,
   backupStorageType: "local",
   backupStorageConfig: {},
   enableEncryption: true,
