@@ -66,6 +66,7 @@ await runCommand({
     const own = await ownObjects(session).finally(() => session.close());
     dump.excludeSchemas.push(...own.schemas);
     dump.excludeTables.push(...own.tables);
+    dump.excludeFunctions = own.functions;
     const progress = showProgress(json);
     const jobs = values.count("jobs") ?? 2;
     const threads = new ThreadPool({

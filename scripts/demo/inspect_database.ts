@@ -5,7 +5,11 @@
  * @module
  */
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
-import { OWN_SCHEMA, OWN_TABLES } from "../../supabase/functions/backup/state/migrations.ts";
+import {
+  OWN_FUNCTIONS,
+  OWN_SCHEMA,
+  OWN_TABLES,
+} from "../../supabase/functions/backup/state/migrations.ts";
 
 /** Facts by name: tables with row count and digest, definitions with their text. */
 export interface Inspection {
@@ -17,9 +21,15 @@ export interface Inspection {
   tables: number;
 }
 
+const OWN_TABLE_NAMES = OWN_TABLES.map((table) => `'${table}'`).join(", ");
+
 const USER_SCHEMA =
   `n.nspname not like 'pg\\_%' and n.nspname not in ('information_schema', '${OWN_SCHEMA}')
-  and not (n.nspname = 'public' and c.relname in (${OWN_TABLES.map((t) => `'${t}'`).join(", ")}))`;
+  and not (n.nspname = 'public' and c.relname in (${OWN_TABLE_NAMES}))`;
+
+const OWN_FUNCTION_OIDS = `select to_regprocedure('public.' || f)::oid
+  from unnest(array[${OWN_FUNCTIONS.map((name) => `'${name}'`).join(", ")}]) f
+  where to_regprocedure('public.' || f) is not null`;
 
 const TABLES = `
   select format('%I.%I', n.nspname, c.relname) as name
@@ -33,9 +43,7 @@ const DEFINITIONS = [
      (select array_agg(a::text order by a::text) from unnest(c.relacl) a)) as fact
    from pg_class c join pg_namespace n on n.oid = c.relnamespace where ${USER_SCHEMA} and c.relkind <> 't'
      and not (c.relkind = 'i' and exists (select from pg_index x join pg_class t on t.oid = x.indrelid
-       where x.indexrelid = c.oid and n.nspname = 'public' and t.relname in (${
-    OWN_TABLES.map((t) => `'${t}'`).join(", ")
-  })))`,
+       where x.indexrelid = c.oid and n.nspname = 'public' and t.relname in (${OWN_TABLE_NAMES})))`,
   `select format('column %I.%I.%I %s notnull %s default %s identity %s generated %s storage %s stats %s acl %s', n.nspname, c.relname,
      a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity,
      a.attgenerated, a.attstorage, a.attstattarget, a.attacl) as fact
@@ -55,20 +63,21 @@ const DEFINITIONS = [
    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('v', 'm') and ${USER_SCHEMA}`,
   `select format('function %s owner %s acl %s', pg_get_functiondef(p.oid), pg_get_userbyid(p.proowner), p.proacl) as fact
    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-   where p.prokind <> 'a' and n.nspname not like 'pg\\_%' and n.nspname not in ('information_schema', '${OWN_SCHEMA}')`,
+   where p.prokind <> 'a' and n.nspname not like 'pg\\_%' and n.nspname not in ('information_schema', '${OWN_SCHEMA}')
+     and p.oid not in (${OWN_FUNCTION_OIDS})`,
   `select format('type %I.%I %s owner %s labels %s default %s', n.nspname, t.typname, t.typtype, pg_get_userbyid(t.typowner),
      (select array_agg(e.enumlabel order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid), t.typdefault) as fact
    from pg_type t join pg_namespace n on n.oid = t.typnamespace
    where t.typtype in ('e', 'd', 'r', 'c') and n.nspname not like 'pg\\_%' and n.nspname not in ('information_schema', '${OWN_SCHEMA}')
-     and not (n.nspname = 'public' and t.typname in (${
-    OWN_TABLES.map((t) => `'${t}'`).join(", ")
-  }))`,
+     and not (n.nspname = 'public' and t.typname in (${OWN_TABLE_NAMES}))`,
   `select format('schema %I owner %s acl %s', n.nspname, pg_get_userbyid(n.nspowner), n.nspacl) as fact
    from pg_namespace n where n.nspname not like 'pg\\_%' and n.nspname <> '${OWN_SCHEMA}'`,
   `select format('sequence %s', to_jsonb(s)) as fact from pg_sequences s where schemaname <> '${OWN_SCHEMA}'`,
   `select format('comment %s: %s', (pg_identify_object(d.classoid, d.objoid, d.objsubid)).identity, d.description) as fact
    from pg_description d where d.objoid >= 16384
-     and (pg_identify_object(d.classoid, d.objoid, d.objsubid)).identity not similar to '%(backup_|restore_jobs)%'`,
+     and not (d.classoid = 'pg_proc'::regclass and d.objoid in (${OWN_FUNCTION_OIDS}))
+     and (pg_identify_object(d.classoid, d.objoid, d.objsubid)).identity
+       not similar to '%(backup_|restore_jobs|recovery_points|disaster_recovery_)%'`,
   `select format('extension %s %s', extname, extversion) as fact from pg_extension`,
   `select format('statistics %s', pg_get_statisticsobjdef(oid)) as fact from pg_statistic_ext`,
   `select format('publication %s', to_jsonb(p)) as fact from pg_publication_tables p`,

@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import { OWN_FUNCTIONS, OWN_TABLES } from "../../supabase/functions/backup/state/migrations.ts";
 import { State } from "../../supabase/functions/backup/state/state.ts";
 import { startProject } from "../../scripts/demo/start_project.ts";
 
-const READABLE = ["backup_audit_log", "backup_config", "backup_jobs", "restore_jobs"];
+/** What service_role may call. */
+const CALLABLE = OWN_FUNCTIONS.map((name) => name.split("(")[0]!);
 
-/** What service_role may call, by name: functions that only read. */
-const CALLABLE: string[] = [];
+/** What runs with the rights of the tables' owner; the comment of each says why. */
+const DEFINERS = [...CALLABLE, "count_job"].filter((name) =>
+  name !== "get_disaster_recovery_plans"
+);
 
 Deno.test("anon and authenticated reach nothing of ours, and service_role only reads", async () => {
   // A project grants everything in public by default, which is what the migration must take back.
@@ -26,11 +30,13 @@ Deno.test("anon and authenticated reach nothing of ours, and service_role only r
       order by 2, 3`);
     assert.deepEqual(
       tables.filter((one) => one.schema === "public").map((one) => one.table),
-      READABLE,
+      OWN_TABLES.toSorted(),
     );
     assert.ok(tables.some((one) => one.schema === "backup_internal"));
     const functions = await session.query(`
-      select p.oid::regprocedure::text as name, p.proname, p.prosecdef as definer, p.oid::text as oid from pg_proc p
+      select p.oid::regprocedure::text as name, p.proname, p.prosecdef as definer, p.oid::text as oid, p.proconfig::text as settings,
+        obj_description(p.oid, 'pg_proc') as comment
+      from pg_proc p
       where p.pronamespace = 'backup_internal'::regnamespace
         or p.pronamespace = 'public'::regnamespace and p.proname ~ '(backup|restore|recovery|disaster)'`);
 
@@ -76,8 +82,14 @@ Deno.test("anon and authenticated reach nothing of ours, and service_role only r
         }
       }
       assert.equal(await allowed("create table backup_internal.mine ()"), false);
-      for (const { name, proname, definer, oid } of functions) {
-        assert.equal(definer, false, `${name} runs with its caller's rights`);
+      for (const { name, proname, definer, oid, settings, comment } of functions) {
+        assert.equal(definer, DEFINERS.includes(String(proname)), `whose rights ${name} runs with`);
+        if (definer) assert.match(String(comment), /Runs with the rights of its owner, because/);
+        assert.equal(
+          settings,
+          '{"search_path=\\"\\""}',
+          `${name} looks for nothing by search_path`,
+        );
         const [right] = await session.query(
           "select has_function_privilege($1, $2::oid, 'execute') as granted",
           [role, oid],

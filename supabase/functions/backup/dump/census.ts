@@ -195,6 +195,7 @@ function isAccountedFor(
   const schema = row.schema ?? null;
   if (schema !== null && context.schemas.get(schema)?.take !== "all") return true;
   const object = Drafts.key(catalog, row.oid);
+  if (context.leftOut.has(object)) return true;
   if (isHeld(context, dependencies, object)) return true;
   const table = row.of_table ?? null;
   if (table === null) return hasTablePatterns(context) && catalog === "pg_class";

@@ -24,6 +24,8 @@ export interface DumpOptions {
   /** As `schema.table`: taken besides the schemas, with what is in them and nothing that they need. */
   includeTables: string[];
   excludeTables: string[];
+  /** Functions that are not taken, exactly, such as `public.f(integer, text)`; none when left out. */
+  excludeFunctions?: readonly string[];
   /** Tables whose definition is saved and whose rows are not. */
   excludeTableData: string[];
   /** COPY format of table data: `auto` uses binary where it is known to be safe. */
@@ -121,6 +123,8 @@ export interface DumpContext {
   schemas: Map<number, SavedSchema>;
   /** Extension name by `<catalog>:<oid>` of its members, read before the families run. */
   extensionMembers: Map<string, string>;
+  /** Keys `<catalog>:<oid>` of objects that a family leaves out because the options say so. */
+  leftOut: Set<string>;
   /** Per table-data entry; filled by the data family. */
   tableData: TableData[];
   /** Rows whose definition came from `pg_get_*` functions: compared again by the recheck. */

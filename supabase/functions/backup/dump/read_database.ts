@@ -58,6 +58,7 @@ async function readCatalogs(session: Session, options: DumpOptions): Promise<Dat
     drafts: new Drafts(),
     schemas: new Map(),
     extensionMembers: await readExtensionMembers(session),
+    leftOut: new Set(),
     tableData: [],
     readByFunction: [],
     remarks: session.inClear ? [IN_CLEAR] : [],

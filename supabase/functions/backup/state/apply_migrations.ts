@@ -4,8 +4,8 @@
  * @module
  */
 import { BackupError } from "../core/errors.ts";
-import type { StateDatabase } from "./database.ts";
-import { MIGRATIONS } from "./migrations.ts";
+import type { Sql, StateDatabase } from "./database.ts";
+import { INNER_TABLES, MIGRATIONS, OWN_FUNCTIONS, OWN_SCHEMA, OWN_TABLES } from "./migrations.ts";
 
 /** What was done and what was there. */
 export interface MigrationReport {
@@ -16,41 +16,64 @@ export interface MigrationReport {
 /** Held while migrating, so that two callers at once come one after the other. */
 const LOCK = 7_277_816_997_830_721n;
 
+/** How long a table may be held by others before this gives up: whoever waits longer stops all jobs. */
+const LOCK_TIMEOUT = "10s";
+
 /**
- * Applies every migration that the ledger does not name, all in one transaction.
+ * Applies every migration that the ledger does not name, all in one transaction. A job that runs goes on.
  *
- * @throws `conflict` when the tables were made by a newer release
+ * @throws `conflict` when the tables were made by a newer release; `lock_timeout` when another session
+ * holds a table of ours, and nothing is changed
  */
 export async function applyMigrations(database: StateDatabase): Promise<MigrationReport> {
   return await database.transaction("make the service's tables", async (sql) => {
     await sql`select pg_catalog.pg_advisory_xact_lock(${LOCK.toString()}::bigint)`;
-    const [ledger] =
-      await sql`select to_regclass('backup_internal.migrations') is not null as there`;
-    const rows = ledger?.there ? await sql`select version from backup_internal.migrations` : [];
-    const present = new Set(rows.map((row) => String(row.version)));
+    await sql.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
+    const present = await readLedger(sql);
     const unknown = [...present].filter((version) =>
       !MIGRATIONS.some((m) => m.version === version)
     );
-    if (unknown.length > 0) {
-      throw new BackupError(
-        "conflict",
-        `Cannot use the service's tables: a newer release made them (${unknown.join(", ")})`,
-        { hint: "Deploy the newer release of the function." },
-      );
-    }
-    const [tables] = await sql`
-      select to_regclass('public.backup_config') is null
-        or to_regclass('public.backup_jobs') is null
-        or to_regclass('public.restore_jobs') is null
-        or to_regclass('public.backup_audit_log') is null
-        or to_regclass('backup_internal.job_parts') is null as missing`;
+    if (unknown.length > 0) throw madeByNewer(unknown);
+    const isWhole = await hasAll(sql);
     const applied: string[] = [];
     for (const migration of MIGRATIONS) {
       // A dropped table is made again although the ledger knows the migration: each can run twice.
-      if (present.has(migration.version) && !tables?.missing) continue;
+      if (present.has(migration.version) && isWhole) continue;
       await sql.unsafe(migration.sql);
       applied.push(migration.version);
     }
     return { applied, present: [...present].filter((version) => !applied.includes(version)) };
   });
+}
+
+async function readLedger(sql: Sql): Promise<Set<string>> {
+  const [ledger] = await sql`select to_regclass('backup_internal.migrations') is not null as there`;
+  const rows = ledger?.there ? await sql`select version from backup_internal.migrations` : [];
+  return new Set(rows.map((row) => String(row.version)));
+}
+
+/** Whether every table and function is there that all migrations together make. */
+async function hasAll(sql: Sql): Promise<boolean> {
+  const tables = [
+    ...OWN_TABLES.map((name) => `public.${name}`),
+    ...INNER_TABLES.map((name) => `${OWN_SCHEMA}.${name}`),
+  ];
+  const functions = OWN_FUNCTIONS.map((name) => `public.${name}`);
+  const [found] = await sql`
+    select not exists (select from unnest(${tables}::text[]) t where to_regclass(t) is null)
+      and not exists (select from unnest(${functions}::text[]) f where to_regprocedure(f) is null)
+      as whole`;
+  return found?.whole === true;
+}
+
+function madeByNewer(versions: readonly string[]): BackupError {
+  return new BackupError(
+    "conflict",
+    `Cannot use the service's tables: a newer release made them (${versions.join(", ")})`,
+    {
+      hint: "Deploy the newer release of the function. Until then backups and restores go on: " +
+        "newer tables only have more than this release knows.",
+      details: { versions: [...versions] },
+    },
+  );
 }

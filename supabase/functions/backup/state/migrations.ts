@@ -9,6 +9,7 @@ import { BACKUP_TABLES } from "./migrations/backup_tables.ts";
 import { JOB_PARTS } from "./migrations/job_parts.ts";
 import type { Migration } from "./migrations/migration.ts";
 import { RECOVERY_TABLES } from "./migrations/recovery_tables.ts";
+import { SQL_FUNCTIONS } from "./migrations/sql_functions.ts";
 
 export type { Migration } from "./migrations/migration.ts";
 
@@ -25,8 +26,38 @@ export const OWN_TABLES = [
   "backup_verification",
 ];
 
+/** Functions of ours in `public`, with the types of their arguments: no backup holds them either. */
+export const OWN_FUNCTIONS = [
+  "get_backup_statistics(integer)",
+  "get_restore_statistics(integer)",
+  "get_disaster_recovery_plans(text, boolean)",
+  "get_backup_dashboard()",
+  "create_manual_backup(text, text)",
+  "test_backup_restoration(text)",
+  "cleanup_backup_data(integer, integer, integer, integer)",
+];
+
 /** See {@linkcode OWN_TABLES}. */
 export const OWN_SCHEMA = "backup_internal";
 
+/** What else `init` looks for: tables of ours in the schema of ours. */
+export const INNER_TABLES = [
+  "migrations",
+  "verify_jobs",
+  "config_versions",
+  "job_runs",
+  "job_parts",
+  "recovery_jobs",
+  "cleanup_jobs",
+  "alerts",
+  "notifications",
+  "job_days",
+];
+
 /** In order of version. */
-export const MIGRATIONS: readonly Migration[] = [BACKUP_TABLES, JOB_PARTS, RECOVERY_TABLES];
+export const MIGRATIONS: readonly Migration[] = [
+  BACKUP_TABLES,
+  JOB_PARTS,
+  RECOVERY_TABLES,
+  SQL_FUNCTIONS,
+];

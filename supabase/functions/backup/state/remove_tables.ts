@@ -1,11 +1,11 @@
 /**
- * Takes the service's own tables out of the database again.
+ * Takes the service's own tables and functions out of the database again.
  *
  * @module
  */
 import { BackupError } from "../core/errors.ts";
-import type { StateDatabase } from "./database.ts";
-import { OWN_SCHEMA, OWN_TABLES } from "./migrations.ts";
+import type { Sql, StateDatabase } from "./database.ts";
+import { OWN_FUNCTIONS, OWN_SCHEMA, OWN_TABLES } from "./migrations.ts";
 
 /**
  * Drops them, all or none. What users built on them is not dropped with them.
@@ -30,21 +30,32 @@ export async function removeTables(database: StateDatabase): Promise<{ removed: 
           and updated_at > now() - interval '1 minute' limit 1`;
       if (running) throw isRunning(String(running.job_id));
     }
+    const functions = await dropRoutines(sql, OWN_FUNCTIONS.map((name) => `public.${name}`));
     if (tables.length > 0) await sql.unsafe(`drop table ${tables.join(", ")}`);
-    const routines = await sql`
+    const inner = await sql`
       select p.oid::regprocedure::text as name from pg_catalog.pg_proc p
-      where p.pronamespace = to_regnamespace(${OWN_SCHEMA}) order by 1`;
-    for (const { name } of routines) await sql.unsafe(`drop routine ${name}`);
+      where p.pronamespace = to_regnamespace(${OWN_SCHEMA})`;
+    const routines = await dropRoutines(sql, inner.map((row) => String(row.name)));
     const sequences = await sql`
       select format('%I.%I', n.nspname, c.relname) as name
       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where c.relkind = 'S' and n.nspname = ${OWN_SCHEMA}`;
     for (const { name } of sequences) await sql.unsafe(`drop sequence ${name}`);
     const [schema] = await sql`select to_regnamespace(${OWN_SCHEMA}) is not null as there`;
-    if (!schema?.there) return { removed: tables };
+    if (!schema?.there) return { removed: [...functions, ...tables] };
     await sql.unsafe(`drop schema ${OWN_SCHEMA}`);
-    return { removed: [...tables, `schema ${OWN_SCHEMA}`, ...routines.map((row) => row.name)] };
+    return { removed: [...functions, ...tables, `schema ${OWN_SCHEMA}`, ...routines] };
   });
+}
+
+/** Drops those of these that are there; their names. */
+async function dropRoutines(sql: Sql, names: readonly string[]): Promise<string[]> {
+  const rows = await sql`
+    select to_regprocedure(name)::text as name from unnest(${[...names]}::text[]) name
+    where to_regprocedure(name) is not null order by 1`;
+  const found = rows.map((row) => String(row.name));
+  if (found.length > 0) await sql.unsafe(`drop routine ${found.join(", ")}`);
+  return found;
 }
 
 function isRunning(jobId: string): BackupError {

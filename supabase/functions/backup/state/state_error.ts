@@ -8,6 +8,9 @@ import { BackupError } from "../core/errors.ts";
 /** SQLSTATEs of a table or schema that is not there. */
 const MISSING = new Set(["42P01", "3F000"]);
 
+/** SQLSTATEs of a column or function that is not there: tables that a later release has changed. */
+const OLDER = new Set(["42703", "42883"]);
+
 /** The error for a failed statement or connection; the server's DETAIL is left out. */
 export function toStateError(error: unknown, doing: string): BackupError {
   if (error instanceof BackupError) return error;
@@ -18,6 +21,20 @@ export function toStateError(error: unknown, doing: string): BackupError {
       hint: "Make them with POST ?action=init.",
       cause: error,
     });
+  }
+  if (OLDER.has(code)) {
+    return new BackupError(
+      "not_found",
+      `Cannot ${doing}: the service's tables are of an older release`,
+      { hint: "Bring them up to this release with POST ?action=init.", cause: error },
+    );
+  }
+  if (code === "55P03") {
+    return new BackupError(
+      "lock_timeout",
+      `Cannot ${doing}: another session holds one of the service's tables`,
+      { hint: "Try again; pg_locks and pg_stat_activity name who holds it.", cause: error },
+    );
   }
   if (code === "42501") {
     return new BackupError("insufficient_privilege", `Cannot ${doing}: ${message}`, {

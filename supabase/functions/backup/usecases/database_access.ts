@@ -10,7 +10,7 @@ import type { DumpOptions } from "../dump/mod.ts";
 import { connect } from "../postgres/connect.ts";
 import { parseDatabaseUrl } from "../postgres/database_url.ts";
 import type { Session } from "../postgres/session.ts";
-import { OWN_SCHEMA, OWN_TABLES } from "../state/migrations.ts";
+import { OWN_FUNCTIONS, OWN_SCHEMA, OWN_TABLES } from "../state/migrations.ts";
 import type { Deps } from "./deps.ts";
 
 /** The address of the service's database. @throws `invalid_config` when none is set */
@@ -35,7 +35,7 @@ export function connector(url: Secret, signal?: AbortSignal): () => Promise<Sess
 }
 
 /**
- * What is saved. The service's own tables are not: they are an index of storage and must outlive a restore.
+ * What is saved. The service's own objects are not: they are an index of storage and must outlive a restore.
  */
 export async function dumpOptions(
   open: () => Promise<Session>,
@@ -56,6 +56,7 @@ export async function dumpOptions(
       excludeSchemas: [...settings.excludeSchemas, ...own.schemas],
       includeTables: [],
       excludeTables: [...settings.excludeTables, ...own.tables],
+      excludeFunctions: own.functions,
       excludeTableData: settings.excludeTableData,
       copyFormat: "auto",
     };
@@ -64,14 +65,16 @@ export async function dumpOptions(
   }
 }
 
-/** The service's own schema and tables, as patterns to exclude; none where the service was never set up. */
+/** The service's own schema, tables and functions, to exclude; none where the service was never set up. */
 export async function ownObjects(
   session: Session,
-): Promise<{ schemas: string[]; tables: string[] }> {
+): Promise<{ schemas: string[]; tables: string[]; functions: string[] }> {
   const [found] = await session.query(
     `select from pg_catalog.pg_namespace where nspname = '${OWN_SCHEMA}'`,
   );
-  return found === undefined
-    ? { schemas: [], tables: [] }
-    : { schemas: [OWN_SCHEMA], tables: OWN_TABLES.map((table) => `public.${table}`) };
+  return found === undefined ? { schemas: [], tables: [], functions: [] } : {
+    schemas: [OWN_SCHEMA],
+    tables: OWN_TABLES.map((table) => `public.${table}`),
+    functions: OWN_FUNCTIONS.map((name) => `public.${name}`),
+  };
 }

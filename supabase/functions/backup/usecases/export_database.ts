@@ -101,6 +101,7 @@ async function openLive(
       excludeSchemas: own.schemas,
       includeTables: [...request.tables ?? []],
       excludeTables: own.tables,
+      excludeFunctions: own.functions,
       excludeTableData: [],
       copyFormat: "text",
     },

@@ -10,7 +10,7 @@ import {
   quoteQualified,
 } from "../../postgres/quote.ts";
 import type { Row } from "../../postgres/session.ts";
-import type { CatalogFamily, DumpContext } from "../context.ts";
+import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
 import { functionNameSql } from "./catalog_names.ts";
 import { define, given, isTaken, rightsOf } from "./define.ts";
 import { isTypeSupportSql } from "./drop_circular_type.ts";
@@ -29,7 +29,9 @@ const FUNCTIONS = `
          array(select e.extname::text from pg_depend d join pg_extension e on e.oid = d.refobjid
                 where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'x'
                   and d.refclassid = 'pg_extension'::regclass order by 1) as extensions,
-         ${isTypeSupportSql("p.oid")} as type_support
+         ${isTypeSupportSql("p.oid")} as type_support,
+         p.oid in (select to_regprocedure(name)::oid from json_array_elements_text($1) name
+                    where to_regprocedure(name) is not null) as is_excluded
     from ${ROUTINE_FROM}
     join pg_language l on l.oid = p.prolang
    where p.prokind <> 'a' and ${IS_USERS_ROUTINE}
@@ -40,8 +42,11 @@ export const functionsFamily: CatalogFamily = {
   name: "functions",
   catalogs: ["pg_proc"],
   async read(context: DumpContext): Promise<void> {
-    for (const row of await context.session.query(FUNCTIONS)) {
-      if (isTaken(context, row.schema_oid)) defineFunction(context, row);
+    const excluded = JSON.stringify(context.options.excludeFunctions ?? []);
+    for (const row of await context.session.query(FUNCTIONS, [excluded])) {
+      if (!isTaken(context, row.schema_oid)) continue;
+      if (row.is_excluded) context.leftOut.add(Drafts.key("pg_proc", row.oid));
+      else defineFunction(context, row);
     }
   },
 };
