@@ -26,6 +26,7 @@ const USED = [
   /^\/database\/(password|backups\/schedule)$/,
   /^\/billing\/addons$/,
   /^\/readonly$/,
+  /^\/health$/,
 ];
 
 /** Words for people, which no check needs. */

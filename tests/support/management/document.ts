@@ -108,7 +108,7 @@ export function checkRequest(operation: Operation, request: CheckedRequest): str
     const value = parameter.in === "path"
       ? params[parameter.name]
       : parameter.in === "query"
-      ? request.query.get(parameter.name) ?? undefined
+      ? queryValue(request.query.getAll(parameter.name), parameter.schema)
       : undefined;
     if (value === undefined) {
       if (parameter.required && parameter.in !== "header") {
@@ -147,8 +147,14 @@ export function checkAnswer(
   return check(schema, answer.json, "answer");
 }
 
+/** A list comes as the same name again and again. */
+function queryValue(all: string[], schema: Node): string | string[] | undefined {
+  return schema.type === "array" && all.length > 0 ? all : all[0];
+}
+
 /** Parameters are text; the document gives them types. */
-function parseParameter(value: string, schema: Node): unknown {
+function parseParameter(value: string | string[], schema: Node): unknown {
+  if (Array.isArray(value)) return value;
   if (schema.type === "boolean" && /^(true|false)$/.test(value)) return value === "true";
   if (/^(integer|number)$/.test(schema.type) && value !== "" && !Number.isNaN(Number(value))) {
     return Number(value);

@@ -5,8 +5,15 @@
  */
 import type { Resource } from "./contract_types.ts";
 
+/** See the module. */
+export interface ProjectState extends Resource {
+  /** Services that are not healthy, by the API's names. */
+  unhealthy: Set<string>;
+}
+
 /** A healthy project of that ref. */
-export function projectState(ref: string): Resource {
+export function projectState(ref: string): ProjectState {
+  const unhealthy = new Set<string>();
   const json = {
     id: ref,
     ref,
@@ -23,5 +30,16 @@ export function projectState(ref: string): Resource {
       release_channel: "ga",
     },
   };
-  return { handlers: { "v1-get-project": () => ({ json }) } };
+  return {
+    unhealthy,
+    handlers: {
+      "v1-get-project": () => ({ json }),
+      "v1-get-services-health": ({ query }) => ({
+        json: query.getAll("services").map((name) => {
+          const healthy = !unhealthy.has(name);
+          return { name, healthy, status: healthy ? "ACTIVE_HEALTHY" : "UNHEALTHY" };
+        }),
+      }),
+    },
+  };
 }

@@ -16,7 +16,8 @@ export interface BytesCall {
   permission: string;
   /** Values for the names in braces of the path; `ref` is known. */
   params?: Record<string, string>;
-  query?: Record<string, string | number | boolean>;
+  /** A list is given as the same name again and again. */
+  query?: Record<string, string | number | boolean | readonly string[]>;
   /** Media type to ask for. @default `application/json` */
   accept?: string;
   /** Bytes that an answer may have when it is taken as a whole. @default 16 MB */
@@ -76,7 +77,9 @@ export function callUrl(
   });
   const url = new URL(baseUrl.replace(/\/$/, "") + filled);
   for (const [name, value] of Object.entries(call.query ?? {})) {
-    url.searchParams.set(name, String(value));
+    for (const one of Array.isArray(value) ? value : [value]) {
+      url.searchParams.append(name, String(one));
+    }
   }
   return url;
 }

@@ -27,14 +27,15 @@ export interface KeyRotation {
  * Makes the key that is to take the old one's place, with the same claims. Both are valid until
  * {@linkcode disableOldKey}.
  *
- * @param give hands the new value to whoever switches to it; called each time this is called
+ * @param give hands the new value to whoever switches to it; called each time this is called. Null: nobody
+ * is given it, the value is never asked for, and whoever needs it reads it in the dashboard
  * @throws `not_found` when there is no such key to replace; the `management_*` codes; what `give` throws
  */
 export async function createNewKey(
   api: ManagementApi,
   rotation: KeyRotation,
   { give, signal }: {
-    give: (key: { name: string; value: Secret }) => Promise<void>;
+    give: ((key: { name: string; value: Secret }) => Promise<void>) | null;
     signal: AbortSignal;
   },
 ): Promise<RotationResult> {
@@ -44,7 +45,7 @@ export async function createNewKey(
   const old = findOld(keys, rotation);
   if (made === undefined && old === undefined) throw noSuchKey(rotation);
   const key = made ?? await create(api, { old: old as ListedKey, rotation, signal });
-  await give({ name: key.name, value: await reveal(api, { key, signal }) });
+  await give?.({ name: key.name, value: await reveal(api, { key, signal }) });
   const what = `the ${rotation.type} key ${rotation.name}`;
   return made === undefined
     ? { outcome: "done", said: `${key.name} was made to replace ${what}` }

@@ -44,6 +44,11 @@ export interface RestoreRequest extends PlanRequest {
   jobs?: number;
   /** Over a live database: makes no backup of it first, which is a hazard. @default false */
   skipSafetyBackup?: boolean;
+  /**
+   * Over a damaged database: the safety backup leaves out rows that the server cannot read, and says
+   * which, rather than fail. @default false
+   */
+  safetyBackupSkipsDamage?: boolean;
   /** How long to wait for the lock of a table. @default 60000 */
   lockTimeoutMs?: number;
 }

@@ -13,28 +13,39 @@ import { getJob } from "./get_job.ts";
 /** Jobs of one key that may fail, each tried anew by the next call. */
 const MOST_JOBS = 20;
 
-/** What is to be done once. */
-export interface OnceOptions {
+/** A job that is to be there once. */
+export interface KeyedJob {
   /** Names the wish: a job of the same key is the same job, until it has failed. */
   key: string;
   kind: "backup" | "restore";
   type: JobType;
-  /** Starts the job under this id. */
-  start(jobId: string): Promise<Job>;
 }
 
 /**
  * The job of the key: the one that runs or is over, or a new one where there is none or all have failed. One
  * that was cancelled stays what it is.
  *
+ * @param wish `start` starts the job under the id that it is given
  * @throws what `start` throws; `conflict` when too many have failed
  */
-export async function startOnce(deps: Deps, options: OnceOptions): Promise<Job> {
+export async function startOnce(
+  deps: Deps,
+  wish: KeyedJob & { start(jobId: string): Promise<Job> },
+): Promise<Job> {
+  const { job, freeId } = await look(deps, wish);
+  return job ?? await wish.start(freeId);
+}
+
+/** The job of the key that runs, was done or was cancelled; null where there is none such. */
+export async function findOnce(deps: Deps, wish: KeyedJob): Promise<Job | null> {
+  return (await look(deps, wish)).job;
+}
+
+async function look(deps: Deps, wish: KeyedJob): Promise<{ job: Job | null; freeId: string }> {
   for (let number = 1; number <= MOST_JOBS; number++) {
-    const jobId = await idOf(options, number);
-    const before = await find(deps, jobId, options.kind);
-    if (before === null) return await options.start(jobId);
-    if (before.status !== "failed") return before;
+    const freeId = await idOf(wish, number);
+    const job = await find(deps, freeId, wish.kind);
+    if (job?.status !== "failed") return { job, freeId };
   }
   throw new BackupError("conflict", `Cannot start again: ${MOST_JOBS} such jobs have failed`, {
     hint: "Look at why they failed (action=jobs), and ask anew.",
@@ -42,7 +53,7 @@ export async function startOnce(deps: Deps, options: OnceOptions): Promise<Job> 
 }
 
 /** Ids tell a moment; a key that tells one gives it, so that it is the same each time. */
-async function idOf({ key, kind, type }: OnceOptions, number: number): Promise<string> {
+async function idOf({ key, kind, type }: KeyedJob, number: number): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new Uint8Array(utf8(`${key}\n${number}`)));
   const mark = toHex(new Uint8Array(digest)).slice(0, 10);
   return newJobId(kind, momentOf(key), type).slice(0, -mark.length) + mark;
@@ -58,7 +69,7 @@ function momentOf(key: string): Date {
   return Number.isNaN(at.getTime()) ? new Date(0) : at;
 }
 
-async function find(deps: Deps, jobId: string, kind: OnceOptions["kind"]): Promise<Job | null> {
+async function find(deps: Deps, jobId: string, kind: KeyedJob["kind"]): Promise<Job | null> {
   try {
     return await getJob(deps, jobId, kind);
   } catch (error) {

@@ -105,7 +105,10 @@ export async function defineRestore(
       lockTimeoutMs: settings.lockTimeoutSeconds * 1000,
       ...request,
     },
-    safetyBackup: () => safetyBackup(deps, { settings, connect, job, signal }),
+    safetyBackup: () => {
+      const onDamage = request.safetyBackupSkipsDamage === true ? "skip" : "fail";
+      return safetyBackup(deps, { settings, connect, job, signal, onDamage });
+    },
     clock: deps.clock,
     writtenBy: RELEASE,
     ...(limited ? { maxWholeBytes: MAX_WHOLE_BYTES } : {}),
@@ -139,11 +142,12 @@ async function targetUrl(deps: Deps, reference: string): Promise<Secret> {
 /** The way back: everything that the service saves of its database, under the restore's locks. */
 async function safetyBackup(
   deps: Deps,
-  { settings, connect, job, signal }: {
+  { settings, connect, job, signal, onDamage }: {
     settings: Settings;
     connect: ReturnType<typeof connector>;
     job: Job;
     signal: AbortSignal | undefined;
+    onDamage: "fail" | "skip";
   },
 ) {
   return await backupDatabase({
@@ -157,6 +161,7 @@ async function safetyBackup(
       dump: await dumpOptions(connect, settings),
       jobs: settings.databaseConnections,
       lockTimeoutMs: settings.lockTimeoutSeconds * 1000,
+      onDamage,
     },
     writtenBy: RELEASE,
     ...(signal === undefined ? {} : { signal }),

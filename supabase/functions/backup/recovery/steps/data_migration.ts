@@ -1,20 +1,24 @@
 /**
- * Brings data into another database.
+ * Brings the data of a backup into another database.
  *
  * @module
  */
 import { z } from "zod";
-import { secretReference } from "../../core/storage_settings.ts";
 import { BackupError } from "../../core/errors.ts";
+import { fromJobError } from "../../core/job.ts";
+import { secretReference } from "../../core/storage_settings.ts";
+import { getJob } from "../../usecases/get_job.ts";
+import { startOnce } from "../../usecases/start_once.ts";
+import { startRestore } from "../../usecases/start_restore.ts";
 import type { StepKind } from "../step.ts";
+import { readParameters } from "./read_parameters.ts";
 
 /** The kinds of migration that there are. */
 export const MIGRATION_TYPES = ["backup_to_database"] as const;
 
+/** The guide's three: a backup's id or `latest`; a reference to the other database's address. */
 const parameters = z.strictObject({
-  /** A backup's id, or `latest`. */
-  source: z.string().min(1).max(255),
-  /** Reference to the address of the database. */
+  source: z.string().regex(/^(latest|[0-9A-Za-z_]{1,80})$/, "is neither latest nor a backup's id"),
   destination: secretReference,
   migrationType: z.enum(MIGRATION_TYPES),
 });
@@ -23,5 +27,35 @@ const parameters = z.strictObject({
 export const dataMigration: StepKind = {
   type: "data_migration",
   parameters,
-  run: () => Promise.reject(new BackupError("internal", "not built")),
+  async run({ deps, caller, step, execution, idempotencyKey }) {
+    const { source, destination } = readParameters(parameters, step);
+    const job = await startOnce(deps, {
+      ...{ key: idempotencyKey, kind: "restore", type: "database" },
+      start: (jobId) =>
+        startRestore(deps, caller, {
+          ...{ jobId, backupId: source, targetDatabaseUrl: destination },
+          reason: `step ${step.id} of ${execution.executionId}`,
+          dryRun: execution.mode === "drill",
+        }),
+    });
+    const found = `job ${job.jobId} brings ${job.backupId} into ${destination}`;
+    return { state: "waiting", jobId: job.jobId, kind: job.kind, found };
+  },
+  async conclude({ deps, step, execution }, jobId) {
+    const { destination } = readParameters(parameters, step);
+    const { status, error, result, backupId } = await getJob(deps, jobId, "restore");
+    if (status !== "completed") {
+      if (error !== null) throw fromJobError(error);
+      throw new BackupError("cancelled", `Cannot go on: job ${jobId} is ${status}`);
+    }
+    const { rowsLoaded = 0 } = result as { rowsLoaded?: number };
+    return {
+      state: "done",
+      found: execution.mode === "drill"
+        ? `a drill: ${backupId} can be brought into ${destination}, nothing was changed`
+        : `${rowsLoaded} rows of ${backupId} are in ${destination}, compared with the backup`,
+      details: { backupId, jobId, rowsLoaded },
+      byHand: [],
+    };
+  },
 };

@@ -4,26 +4,17 @@
  * @module
  */
 import { z } from "zod";
-import { BackupError } from "../../core/errors.ts";
-import type { StepKind } from "../step.ts";
+import { toJson } from "../../core/json.ts";
+import type { Json } from "../../core/part.ts";
+import { restartServices, SERVICES } from "../../usecases/restart_services.ts";
+import type { StepContext, StepKind } from "../step.ts";
+import { readParameters } from "./read_parameters.ts";
 
-/** What a plan may name. */
-export const SERVICES = [
-  "database",
-  "functions",
-  "api",
-  "auth",
-  "storage",
-  "realtime",
-  "pooler",
-] as const;
-
+/** The guide's three, and `checkOnly`: looks at their health and restarts none. */
 const parameters = z.strictObject({
   services: z.array(z.enum(SERVICES)).min(1).max(SERVICES.length),
-  /** Also those that are healthy. */
   force: z.boolean().default(false),
   waitForHealth: z.boolean().default(true),
-  /** Looks at their health and restarts none. */
   checkOnly: z.boolean().default(false),
 });
 
@@ -31,5 +22,38 @@ const parameters = z.strictObject({
 export const serviceRestart: StepKind = {
   type: "service_restart",
   parameters,
-  run: () => Promise.reject(new BackupError("internal", "not built")),
+  async run(context) {
+    const { deps, step, execution, signal } = context;
+    const { checkOnly, services, force, waitForHealth } = readParameters(parameters, step);
+    const isDrill = execution.mode === "drill";
+    const needless = whyNeedless(context);
+    const { health, restarted, byHand } = await restartServices(deps, {
+      ...{ services, waitForHealth, signal },
+      checkOnly: checkOnly || isDrill || needless !== null,
+      force: force || execution.force,
+    });
+    const states = Object.entries(health).map(([service, status]) => `${service}: ${status}`);
+    const found = states.join("; ");
+    const details = { health: toJson(health), restarted } as Record<string, Json>;
+    if (restarted.length > 0) {
+      return {
+        state: "done",
+        found: `restarted ${restarted.join(", ")}; ${found}`,
+        details,
+        byHand,
+      };
+    }
+    if (checkOnly || byHand.length > 0) return { state: "done", found, details, byHand };
+    const why = isDrill ? "a drill restarts nothing" : needless ?? "nothing needs a restart";
+    return { state: "skipped", found: `${why}; ${found}`, details, byHand };
+  },
 };
+
+/** A step that follows restores has nothing to do where none of them restored. */
+function whyNeedless({ step, earlier, execution }: StepContext): string | null {
+  if (execution.force) return null;
+  const before = step.dependencies.map((id) => earlier.get(id));
+  const restores = before.filter((end) => end?.details.backupType !== undefined);
+  if (restores.length === 0 || restores.some((end) => end?.details.restored === true)) return null;
+  return "nothing was restored before it";
+}

@@ -1,0 +1,109 @@
+/**
+ * Finds out whether the database needs to be restored: what is there against what a backup holds.
+ *
+ * @module
+ */
+import { toBackupError } from "../core/errors.ts";
+import type { DataPart, Entry } from "../core/model.ts";
+import { connect } from "../postgres/connect.ts";
+import type { Repository } from "../repository/mod.ts";
+import { databaseUrl } from "./database_access.ts";
+import type { Deps } from "./deps.ts";
+import { type ComparedTable, type Judgement, judgeTables } from "./judge_tables.ts";
+import { lookAtTables, type NamedTable } from "./look_at_tables.ts";
+
+/** What was found. */
+export interface DatabaseAssessment {
+  /** `unreachable`: no connection; whether it needs a restore is then for people to say. */
+  condition: Judgement["condition"] | "unreachable";
+  /** The backup that it was held against. */
+  backupId: string;
+  backupAt: string;
+  /** Why it is not sound, a line each. */
+  findings: string[];
+  /** What differs and is no reason to restore, a line each. */
+  remarks: string[];
+  tablesCompared: number;
+}
+
+/** Tables that are looked at: those with the most rows. */
+const MOST_TABLES = 5000;
+
+/** How long to wait for a connection. */
+const CONNECT_MS = 15_000;
+
+/** A table of the backup, and how many rows it held. */
+type SavedTable = NamedTable & Omit<ComparedTable, "look">;
+
+/**
+ * Changes nothing. Reads definitions of the backup, and of the database a bounded sample.
+ *
+ * @param options `backupId` an id, or `latest`
+ * @throws `backup_not_found`, the `object_*` and `storage_*` codes; not that the database is unreachable
+ */
+export async function assessDatabase(
+  deps: Deps,
+  { backupId: wanted, signal }: { backupId: string; signal: AbortSignal },
+): Promise<DatabaseAssessment> {
+  const { settings } = await deps.settings();
+  const repository = await deps.openRepository(settings);
+  const { record } = await repository.readBackup(wanted);
+  const { backupId, createdAt: backupAt } = record;
+  const saved = await readTables(repository, { backupId, signal });
+  const found = await judge(deps, saved, signal);
+  return { ...found, backupId, backupAt, tablesCompared: saved.length };
+}
+
+async function judge(
+  deps: Deps,
+  saved: readonly SavedTable[],
+  signal: AbortSignal,
+): Promise<Pick<DatabaseAssessment, "condition" | "findings" | "remarks">> {
+  try {
+    const session = await connect({
+      ...{ url: databaseUrl(deps), applicationName: "supabase-backup" },
+      ...{ connectTimeoutMs: CONNECT_MS, signal },
+    });
+    try {
+      const looks = await lookAtTables(session, saved);
+      return judgeTables(saved.map((table, at) => ({ ...table, look: looks[at]! })));
+    } finally {
+      await session.close();
+    }
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const error = toBackupError(thrown);
+    if (error.code !== "database_unreachable") throw error;
+    return { condition: "unreachable", findings: [error.message], remarks: [] };
+  }
+}
+
+/** The project's own tables; those of the platform and of extensions come and go with other things. */
+async function readTables(
+  repository: Repository,
+  { backupId, signal }: { backupId: string; signal: AbortSignal },
+): Promise<SavedTable[]> {
+  const { manifest } = await repository.readBackup(backupId);
+  const tables = new Map<string, SavedTable>();
+  const names = new Map<string, string>();
+  for await (const entry of repository.readLines<Entry>(manifest.entries, { signal })) {
+    const { table, schema, name } = entry;
+    if (table === undefined || schema === null || !isOfProject(entry)) continue;
+    if (entry.kind === "table-data") names.set(entry.key, table.sqlName);
+    if (entry.kind !== "table" || !["r", "p"].includes(table.relkind)) continue;
+    tables.set(table.sqlName, {
+      ...{ schema, name, sqlName: table.sqlName, rows: 0 },
+      isPartition: table.isPartition,
+      isUnlogged: table.persistence === "u",
+    });
+  }
+  for await (const part of repository.readLines<DataPart>(manifest.dataParts, { signal })) {
+    const table = tables.get(names.get(part.entry) ?? "");
+    if (table !== undefined) table.rows += part.rows;
+  }
+  return [...tables.values()].sort((a, b) => b.rows - a.rows).slice(0, MOST_TABLES);
+}
+
+function isOfProject({ managed, extension }: Entry): boolean {
+  return managed !== true && extension === undefined;
+}

@@ -1,0 +1,156 @@
+/**
+ * Looks at tables of a live database: whether they are there, hold rows and can be read. What it does is
+ * bounded, however large they are.
+ *
+ * @module
+ */
+import { toBackupError } from "../core/errors.ts";
+import { DatabaseError } from "../postgres/database_error.ts";
+import { refuseViewsOfUsers } from "../postgres/pinned_settings.ts";
+import type { Session } from "../postgres/session.ts";
+
+/** A table to look at. */
+export interface NamedTable {
+  schema: string;
+  name: string;
+  /** Quoted and qualified. */
+  sqlName: string;
+}
+
+/** What was found of it. */
+export interface TableLook {
+  isThere: boolean;
+  /** Null when that could not be told. */
+  hasRows: boolean | null;
+  /** What the server says of data that it cannot read; null when it can, as far as was tried. */
+  unreadable: string | null;
+  /** Why something could not be told; null when all could. */
+  unknown: string | null;
+}
+
+/** Pages of one table that are read, at random; a smaller table is read whole. */
+const SAMPLED_PAGES = 200;
+
+/** Pages that are read of all tables together. */
+const MOST_PAGES = 20_000;
+
+/** What one statement may take. */
+const STATEMENT_MS = 10_000;
+
+/** Tables that one statement looks at. */
+const TABLES_AT_ONCE = 100;
+
+/** A table that is there. */
+interface Found {
+  at: number;
+  kind: string;
+  pages: number;
+}
+
+/** In the order of the tables. @throws `database_*` when the connection fails */
+export async function lookAtTables(
+  session: Session,
+  tables: readonly NamedTable[],
+): Promise<TableLook[]> {
+  await session.execute(`
+    SET default_transaction_read_only = on; SET row_security = off;
+    SET statement_timeout = ${STATEMENT_MS}; SET lock_timeout = ${STATEMENT_MS / 2}`);
+  await refuseViewsOfUsers(session);
+  const looks = tables.map((): TableLook => ({
+    ...{ isThere: false, hasRows: null, unreadable: null, unknown: null },
+  }));
+  const found = await findTables(session, tables);
+  for (const { at } of found) looks[at]!.isThere = true;
+  const stored = found.filter(({ kind }) => kind === "r");
+  await findRows(session, { tables, looks, stored });
+  await readSamples(session, { tables, looks, stored });
+  return looks;
+}
+
+async function findTables(session: Session, tables: readonly NamedTable[]): Promise<Found[]> {
+  const rows = await session.query(
+    `
+    select w.at, c.relkind as kind, pg_catalog.pg_relation_size(c.oid)
+        / pg_catalog.current_setting('block_size')::pg_catalog.int8 as pages
+      from pg_catalog.json_to_recordset($1::pg_catalog.json)
+          as w (at pg_catalog.int4, schema pg_catalog.text, name pg_catalog.text)
+      join pg_catalog.pg_namespace n on n.nspname = w.schema
+      join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.name
+     where c.relkind in ('r', 'p')
+     order by w.at`,
+    [JSON.stringify(tables.map(({ schema, name }, at) => ({ at, schema, name })))],
+  );
+  return rows.map((row) => ({
+    at: Number(row.at),
+    kind: String(row.kind),
+    pages: Number(row.pages ?? 0),
+  }));
+}
+
+interface Looking {
+  tables: readonly NamedTable[];
+  looks: TableLook[];
+  stored: readonly Found[];
+}
+
+async function findRows(session: Session, { tables, looks, stored }: Looking): Promise<void> {
+  const ask = async (group: readonly Found[]) => {
+    const each = group.map(({ at }) =>
+      `select ${at} as at, exists (select from only ${tables[at]!.sqlName}) as has_rows`
+    );
+    for (const row of await session.query(each.join(" union all "))) {
+      looks[Number(row.at)]!.hasRows = row.has_rows === true;
+    }
+  };
+  for (let from = 0; from < stored.length; from += TABLES_AT_ONCE) {
+    const group = stored.slice(from, from + TABLES_AT_ONCE);
+    try {
+      await ask(group);
+    } catch (error) {
+      refuseLostSession(error);
+      for (const one of group) await note(looks[one.at]!, () => ask([one]));
+    }
+  }
+}
+
+async function readSamples(session: Session, { tables, looks, stored }: Looking): Promise<void> {
+  let left = MOST_PAGES;
+  for (const { at, pages } of stored) {
+    const look = looks[at]!;
+    if (pages === 0 || left <= 0 || look.unreadable !== null || look.unknown !== null) continue;
+    const wanted = Math.min(SAMPLED_PAGES, left);
+    const percent = Math.min(100, 100 * wanted / pages);
+    left -= Math.min(pages, wanted);
+    const { sqlName } = tables[at]!;
+    await note(look, async () => {
+      await session.query(
+        `select pg_catalog.count(*) from only ${sqlName} tablesample system (${
+          percent.toFixed(6)
+        })`,
+      );
+    });
+  }
+}
+
+/** Keeps what the server says of one table. @throws when the connection is gone */
+async function note(look: TableLook, ask: () => Promise<void>): Promise<void> {
+  try {
+    await ask();
+  } catch (error) {
+    refuseLostSession(error);
+    const { facts } = error as DatabaseError;
+    if (isDamage(error as DatabaseError)) look.unreadable = facts.serverMessage;
+    // Gone between two looks: the next assessment sees it.
+    else look.unknown = facts.serverMessage;
+  }
+}
+
+/** Passes on what is not the server's refusal of one statement. */
+function refuseLostSession(error: unknown): asserts error is DatabaseError {
+  if (!(error instanceof DatabaseError) || error.fatal) throw toBackupError(error);
+}
+
+/** Data corrupted, a file that cannot be read or is gone, and what damaged pointers surface as. */
+function isDamage({ sqlState }: DatabaseError): boolean {
+  return ["XX000", "XX001", "XX002", "58030", "58P01"].includes(sqlState);
+}

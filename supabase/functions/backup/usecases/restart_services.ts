@@ -1,0 +1,158 @@
+/**
+ * Restarts services of the project as far as the platform lets them be restarted, and waits until they are
+ * healthy. What nobody can restart from here is said, never claimed.
+ *
+ * @module
+ */
+import { BackupError, toBackupError } from "../core/errors.ts";
+import { connect } from "../postgres/connect.ts";
+import {
+  HEALTH_NAMES,
+  type HealthService,
+  type ManagementApi,
+  readServicesHealth,
+  restartDatabase,
+} from "../project/mod.ts";
+import { databaseUrl } from "./database_access.ts";
+import type { Deps } from "./deps.ts";
+
+/** What may be named. */
+export const SERVICES = [
+  "database",
+  "functions",
+  "api",
+  "auth",
+  "storage",
+  "realtime",
+  "pooler",
+] as const;
+
+/** One of {@linkcode SERVICES}. */
+export type Service = typeof SERVICES[number];
+
+/** What is wished. */
+export interface RestartWish {
+  services: readonly Service[];
+  /** Restarts nothing. */
+  checkOnly: boolean;
+  /** Also those that are healthy. */
+  force: boolean;
+  waitForHealth: boolean;
+  signal: AbortSignal;
+}
+
+/** What came of it. */
+export interface RestartOutcome {
+  /** How each service was in the end: a status of the platform, or why it is not known. */
+  health: Partial<Record<Service, string>>;
+  restarted: Service[];
+  /** Neither healthy nor restartable from here. */
+  byHand: string[];
+}
+
+/** How long one call waits for health, and between two looks. */
+const PATIENCE_MS = 45_000;
+const LOOK_MS = 3000;
+
+const HEALTHY = "ACTIVE_HEALTHY";
+
+/** Each request to a function starts what is deployed: there is nothing that runs on to be restarted. */
+const FUNCTIONS = "each request starts what is deployed";
+
+/** @throws `management_unavailable` when something is not healthy in time; the `management_*` codes */
+export async function restartServices(deps: Deps, wish: RestartWish): Promise<RestartOutcome> {
+  const { services, checkOnly, force, waitForHealth } = wish;
+  const { api } = deps.project.management();
+  const outcome: RestartOutcome = {
+    health: await lookAt(deps, { api, ...wish }),
+    ...{ restarted: [], byHand: [] },
+  };
+  const { health, restarted, byHand } = outcome;
+  for (const service of services) {
+    if (checkOnly || service === "functions") continue;
+    const isUnhealthy = isKnownUnhealthy(health[service]);
+    if (!isUnhealthy && !force) continue;
+    // One that comes up already was restarted a moment ago.
+    if (service === "database" && api !== null && (force || health.database !== "COMING_UP")) {
+      await restartDatabase(api, wish.signal);
+      restarted.push(service);
+    } else if (service !== "database" || api === null) byHand.push(byHandLine(service));
+  }
+  if (waitForHealth) outcome.health = await waitUntilHealthy(deps, { api, ...wish });
+  return outcome;
+}
+
+function byHandLine(service: Service): string {
+  return `restart ${service} in the dashboard (project settings): the platform offers no call for it`;
+}
+
+/** Null and words that are no status mean that nobody knows. */
+function isKnownUnhealthy(status: string | undefined): boolean {
+  return status === "UNHEALTHY" || status === "COMING_UP";
+}
+
+interface Look {
+  api: ManagementApi | null;
+  services: readonly Service[];
+  signal: AbortSignal;
+}
+
+async function lookAt(
+  deps: Deps,
+  { api, services, signal }: Look,
+): Promise<RestartOutcome["health"]> {
+  const health: RestartOutcome["health"] = {};
+  if (services.includes("functions")) health.functions = FUNCTIONS;
+  if (services.includes("database")) health.database = await databaseHealth(deps, signal);
+  const asked = services.filter((service): service is HealthService => service in HEALTH_NAMES);
+  if (api === null) {
+    const { withoutApi } = deps.project.management() as { withoutApi: string };
+    for (const service of asked) health[service] ??= `not known: ${withoutApi}`;
+    return health;
+  }
+  for (const { service, status } of await readServicesHealth(api, asked, signal)) {
+    // What does not answer us is not healthy, whatever the platform sees of it.
+    if (service !== "database" || health.database === HEALTHY) health[service] = status;
+  }
+  return health;
+}
+
+/** By a connection of our own: the platform's word is about its own ways. */
+async function databaseHealth(deps: Deps, signal: AbortSignal): Promise<string> {
+  try {
+    const session = await connect({
+      ...{ url: databaseUrl(deps), applicationName: "supabase-backup" },
+      ...{ connectTimeoutMs: 8000, signal },
+    });
+    try {
+      await session.query("select 1 as alive");
+    } finally {
+      await session.close();
+    }
+    return HEALTHY;
+  } catch (error) {
+    signal.throwIfAborted();
+    const { code, message } = toBackupError(error);
+    if (code === "invalid_config") return `not known: ${message}`;
+    return "UNHEALTHY";
+  }
+}
+
+async function waitUntilHealthy(deps: Deps, look: Look): Promise<RestartOutcome["health"]> {
+  const endsAt = deps.clock.now().getTime() + PATIENCE_MS;
+  for (;;) {
+    const health = await lookAt(deps, look);
+    const ill = Object.entries(health).filter(([, status]) => isKnownUnhealthy(status));
+    if (ill.length === 0) return health;
+    if (deps.clock.now().getTime() + LOOK_MS >= endsAt) {
+      const words = ill.map(([service, status]) => `${service} is ${status}`).join(", ");
+      throw new BackupError("management_unavailable", `Cannot see all services healthy: ${words}`, {
+        hint:
+          "Look at the project in the dashboard; services that the platform lets nobody restart " +
+          "come back with the project's own restart there.",
+        details: { health },
+      });
+    }
+    await deps.clock.sleep(LOOK_MS, look.signal);
+  }
+}
