@@ -44,15 +44,16 @@ export async function checkOut(): Promise<TemporaryFolder> {
   return await temporaryFolder(files);
 }
 
-/** The shell's lines below a heading of a page, one text for each block. */
-export async function linesOf(page: string, heading: string): Promise<string[]> {
+/** The blocks of a language below a heading of a page. */
+export async function linesOf(page: string, heading: string, language = "sh"): Promise<string[]> {
   const text = await Deno.readTextFile(join(ROOT, page));
   const from = text.indexOf(`## ${heading}\n`);
   if (from < 0) throw new Error(`${page} has no heading ${heading}`);
   const rest = text.slice(from + 3);
   const end = rest.search(/^## /m);
   const section = end < 0 ? rest : rest.slice(0, end);
-  return [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, lines]) => lines as string);
+  const blocks = section.matchAll(/^```(\w+)\n(.*?)^```$/gms);
+  return [...blocks].filter(([, of]) => of === language).map(([, , lines]) => lines as string);
 }
 
 /** Puts a page's lines to work here: each placeholder has to be there. */

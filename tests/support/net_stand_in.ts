@@ -14,6 +14,7 @@ import postgres from "postgres";
 export interface NetResponse {
   id: string;
   statusCode: number | null;
+  content: string | null;
   timedOut: boolean;
   error: string | null;
 }
@@ -31,12 +32,12 @@ const BODY_LIMIT_BYTES = 64 * 1024;
 
 const NET_SQL = `
 create schema if not exists net;
-create unlogged table net.http_request_queue (
+create unlogged table if not exists net.http_request_queue (
     id bigserial primary key, url text not null, headers jsonb, body bytea, timeout_milliseconds integer not null);
-create unlogged table net._http_response (
+create unlogged table if not exists net._http_response (
     id bigint primary key, status_code integer, content text, timed_out boolean, error_msg text,
     created timestamptz not null default now());
-create function net.http_post(url text, body jsonb default '{}'::jsonb, params jsonb default '{}'::jsonb,
+create or replace function net.http_post(url text, body jsonb default '{}'::jsonb, params jsonb default '{}'::jsonb,
     headers jsonb default '{"Content-Type": "application/json"}'::jsonb, timeout_milliseconds integer default 2000)
 returns bigint language plpgsql security definer set search_path = '' as $$
 declare
@@ -61,10 +62,10 @@ create table if not exists vault.secrets (
 create unique index if not exists secrets_name_idx on vault.secrets (name) where name is not null;
 create or replace view vault.decrypted_secrets as
     select id, name, description, secret, secret as decrypted_secret, created_at, updated_at from vault.secrets;
-create function vault.create_secret(new_secret text, new_name text default null, new_description text default '')
+create or replace function vault.create_secret(new_secret text, new_name text default null, new_description text default '')
 returns uuid language sql as $$
     insert into vault.secrets (secret, name, description) values (new_secret, new_name, new_description) returning id $$;
-create function vault.update_secret(secret_id uuid, new_secret text default null, new_name text default null,
+create or replace function vault.update_secret(secret_id uuid, new_secret text default null, new_name text default null,
     new_description text default null)
 returns void language sql as $$
     update vault.secrets set secret = coalesce(new_secret, secret), name = coalesce(new_name, name),
@@ -121,12 +122,15 @@ export async function startNetStandIn(
   };
   // A notification arrives with the commit: nothing is sent before it.
   await sql.listen("net_stand_in", () => void sendQueued().catch(() => {}));
+  // What was queued before, as after a restart of the server.
+  await sendQueued();
   return {
     async responses() {
       const rows = await sql`select * from net._http_response order by id`;
       return rows.map((row) => ({
         id: String(row.id),
         statusCode: row.status_code,
+        content: row.content,
         timedOut: row.timed_out === true,
         error: row.error_msg,
       }));
