@@ -33,6 +33,9 @@ interface Planned {
   parameters: Record<string, Json>;
 }
 
+/** Tries of a step after the first: enough for what passes, few enough for the objective. */
+const RETRIES = 2;
+
 /** In the order of the guide. */
 export const DEFAULT_PLANS: readonly DefaultPlan[] = [
   {
@@ -193,9 +196,6 @@ export const DEFAULT_PLANS: readonly DefaultPlan[] = [
     ]),
   },
 ];
-
-/** Tries of a step after the first: enough for what passes, few enough for the objective. */
-const RETRIES = 2;
 
 function inOrder(planned: readonly Planned[]): RecoveryStep[] {
   return planned.map((step, at) => {

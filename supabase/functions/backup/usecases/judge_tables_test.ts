@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { type ComparedTable, judgeTables } from "./judge_tables.ts";
+
+const HERE = { isThere: true, hasRows: true, unreadable: null, unknown: null };
+const GONE = { ...HERE, isThere: false, hasRows: null };
+const EMPTY = { ...HERE, hasRows: false };
+
+function table(
+  sqlName: string,
+  rows: number,
+  look: Partial<ComparedTable["look"]> = {},
+  facts: Partial<ComparedTable> = {},
+): ComparedTable {
+  return {
+    sqlName,
+    rows,
+    isPartition: false,
+    isUnlogged: false,
+    look: { ...HERE, ...look },
+    ...facts,
+  };
+}
+
+const conditionOf = (...tables: ComparedTable[]) => judgeTables(tables).condition;
+
+Deno.test("judgeTables() calls a database sound whose tables are there, whatever else is there", () => {
+  assert.deepEqual(judgeTables([table("a", 10), table("b", 0)]), {
+    ...{ condition: "sound", findings: [], remarks: [] },
+  });
+  assert.equal(conditionOf(), "sound");
+  assert.equal(conditionOf(table("a", 0, EMPTY)), "sound", "the backup has no rows either");
+});
+
+Deno.test("judgeTables() calls a database empty when nothing is left of what held rows", () => {
+  assert.equal(conditionOf(table("a", 10, EMPTY), table("b", 5, GONE), table("c", 0)), "empty");
+  assert.equal(conditionOf(table("a", 0, GONE), table("b", 0, GONE)), "empty");
+  const { findings } = judgeTables([table("a", 10, EMPTY), table("b", 5, GONE)]);
+  assert.deepEqual(findings, [
+    "a has no rows any more (the backup has 10)",
+    "b is gone (the backup has 5)",
+  ]);
+});
+
+Deno.test("judgeTables() calls a database damaged for a table that is gone or cannot be read", () => {
+  assert.equal(conditionOf(table("a", 100), table("b", 1, GONE)), "damaged");
+  assert.equal(conditionOf(table("a", 100), table("b", 0, GONE)), "damaged");
+  const torn = table("b", 1, { unreadable: "invalid page in block 3" });
+  assert.deepEqual(judgeTables([table("a", 100), torn]), {
+    condition: "damaged",
+    findings: ["b cannot be read: invalid page in block 3"],
+    remarks: [],
+  });
+  assert.equal(
+    conditionOf(table("a", 100, { unreadable: "invalid page" })),
+    "damaged",
+    "what cannot be read is not known to be empty",
+  );
+});
+
+Deno.test("judgeTables() calls a database damaged when at least half of all rows are lost", () => {
+  assert.equal(conditionOf(table("a", 50), table("b", 50, EMPTY)), "damaged");
+  assert.equal(conditionOf(table("a", 51), table("b", 49, EMPTY)), "sound");
+});
+
+Deno.test("judgeTables() only remarks what happens every day", () => {
+  const queue = table("queue", 20, EMPTY);
+  const old = table("events_2025", 20, GONE, { isPartition: true });
+  const unlogged = table("cache", 900, EMPTY, { isUnlogged: true });
+  const locked = table("busy", 10, { hasRows: null, unknown: "canceling statement" });
+  assert.deepEqual(judgeTables([table("a", 100), queue, old, unlogged, locked]), {
+    condition: "sound",
+    findings: [],
+    remarks: [
+      "queue has no rows any more (the backup has 20)",
+      "events_2025 is gone (the backup has 20)",
+      "cache has no rows any more (the backup has 900)",
+      "busy is not known: canceling statement",
+    ],
+  });
+});
+
+Deno.test("judgeTables() tells fifty lines and counts the others", () => {
+  const tables = Array.from({ length: 60 }, (_, at) => table(`t${at}`, 1, GONE));
+  const { findings } = judgeTables(tables);
+  assert.equal(findings.length, 51);
+  assert.equal(findings.at(-1), "and 10 more");
+});
