@@ -10,12 +10,15 @@ import type { Environment } from "./core/environment.ts";
 import { BackupError, toBackupError } from "./core/errors.ts";
 import { schedulerKeys } from "./core/scheduler_key.ts";
 import { createProject } from "./create_project.ts";
+import type { StartedJob } from "./core/part.ts";
 import { Secret } from "./core/secret.ts";
 import { mergeSettings, type Settings, underEnvironment } from "./core/settings.ts";
 import { createSnapshotHolder } from "./dump/mod.ts";
 import { type Budget, createBudget, stopBeforeUnload, workerLimits } from "./jobs/budget.ts";
 import type { JobDefinition } from "./jobs/job_definition.ts";
 import { Jobs } from "./jobs/jobs.ts";
+import { type AskedExecution, defineExecution } from "./recovery/define_execution.ts";
+import { recordRemembered, syncRecovery } from "./recovery/sync_recovery.ts";
 import { createRepository, openRepository, type Repository } from "./repository/mod.ts";
 import {
   installSchedule,
@@ -61,7 +64,7 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
   const jobs = new Jobs({
     tables: state.parts,
     isUnavailable: (error) => isStateUnavailable(error) || error.code === "invalid_config",
-    define: (started) => definitionOf(deps, started),
+    define: async (started) => recoveryOf(deps, started) ?? await definitionOf(deps, started),
     read: (jobId) => getJob(deps, jobId),
     record: (job) => state.jobs.finish(job),
     wake: () => drive.begin(),
@@ -107,12 +110,28 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
       const storage = await openSettingsStorage(settings, environment, secret);
       return await openSettingsRepository(settings, { storage, create, secret });
     },
+    recovery: {
+      executions: new Map(),
+      async sync({ known = false } = {}) {
+        const executions = await recordRemembered(deps);
+        if (known) return { plans: [], executions };
+        const { plans, executions: others } = await syncRecovery(deps);
+        return { plans, executions: [...executions, ...others] };
+      },
+    },
     secret,
     notify: (event) => notify(event),
     reportError,
   };
   const notify = createNotify(deps);
   return deps;
+}
+
+/** An execution of a plan as a job; null for jobs of all other kinds. */
+function recoveryOf(deps: Deps, { job, request }: StartedJob): JobDefinition | null {
+  return job.kind === "recovery"
+    ? defineExecution(deps, request as unknown as AskedExecution)
+    : null;
 }
 
 /** By the environment alone; rows of settings are known with the first job. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { isFinished, type Job, JOB_KINDS } from "../core/job.ts";
+import { isFinished, type Job, JOB_KINDS, type JobError } from "../core/job.ts";
 import type { Caller, Deps } from "../usecases/deps.ts";
 
 /** Why somebody asks for something; kept with what comes of it, in a database that takes no NUL. */
@@ -13,9 +13,11 @@ export const reasonSchema = z.string().min(1).max(500)
 
 /** What an action answers. */
 export interface Answer {
-  /** 202: taken on, not finished yet. 500: the job that was waited for has failed. */
+  /** 202: taken on, not finished yet. 500: what was waited for has failed. */
   status: 200 | 202 | 500;
   data: unknown;
+  /** Why it has failed. */
+  error?: JobError | null;
 }
 
 /** An action of the menu. */
@@ -28,8 +30,10 @@ export interface Action {
   input: z.ZodObject;
   /** What `data` of the answer holds. */
   output: z.ZodType;
-  /** Takes `wait=<seconds>` in the query and answers 202 while the job goes on. */
+  /** Takes `wait=<seconds>` in the query and answers 202 while what was started goes on. */
   long: boolean;
+  /** The answer, for a long action after at most so many seconds, from what `run` has given. */
+  settle(deps: Deps, data: unknown, waitSeconds: number): Promise<Answer>;
   /** Answers 202: what was asked for goes on after the answer. */
   accepted: boolean;
   /** Whether a request needs the administrator's key besides, where one is set. */
@@ -53,6 +57,7 @@ export function defineAction<Input extends z.ZodObject>(definition: {
   return {
     ...rest,
     long: false,
+    settle: (_deps, data) => Promise.resolve({ status: accepted ? 202 : 200, data }),
     accepted,
     needsAdmin: (input) => needsAdmin(input as z.infer<Input>),
     run: (deps, input, caller) => run(deps, input as z.infer<Input>, caller),
@@ -65,7 +70,11 @@ export function defineLongAction<Input extends z.ZodObject>(
     run(deps: Deps, input: z.infer<Input>, caller: Caller): Promise<Job>;
   },
 ): Action {
-  return { ...defineAction({ ...definition, output: jobSchema }), long: true };
+  return {
+    ...defineAction({ ...definition, output: jobSchema }),
+    long: true,
+    settle: (deps, data, waitSeconds) => answerJob(deps, data as Job, waitSeconds),
+  };
 }
 
 /** Absent fields are absent, not undefined: what is not said has its default further down. */
@@ -78,7 +87,8 @@ export function defined<T extends object>(fields: T): { [K in keyof T]: Exclude<
 export async function answerJob(deps: Deps, job: Job, waitSeconds: number): Promise<Answer> {
   const now = waitSeconds === 0 ? job : await deps.jobs.wait(job.jobId, waitSeconds * 1000) ?? job;
   if (!isFinished(now)) return { status: 202, data: { ...now } };
-  return { status: now.status === "completed" ? 200 : 500, data: { ...now } };
+  if (now.status === "completed") return { status: 200, data: { ...now } };
+  return { status: 500, data: { ...now }, error: now.error };
 }
 
 /** A job in an answer. */

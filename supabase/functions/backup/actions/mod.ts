@@ -7,10 +7,13 @@ import type { Action } from "./action.ts";
 import { backupAll, create } from "./backup_all.ts";
 import { backupDatabase, ITEM_BACKUPS } from "./backup_types.ts";
 import { cancel } from "./cancel.ts";
+import { disasterRecovery } from "./disaster_recovery.ts";
+import { execution, executions } from "./executions.ts";
 import { init } from "./init.ts";
 import { job } from "./job.ts";
 import { jobs } from "./jobs.ts";
 import { openapiAction } from "./openapi.ts";
+import { addPlan, enablePlan, plans, removePlan } from "./plans.ts";
 import { recoveryPoints } from "./recovery_points.ts";
 import { restore } from "./restore.ts";
 import { status } from "./status.ts";
@@ -35,6 +38,13 @@ export const ACTIONS: readonly Action[] = [
   job,
   cancel,
   verify,
+  disasterRecovery,
+  plans,
+  addPlan,
+  removePlan,
+  enablePlan,
+  executions,
+  execution,
   updateConfig,
   tick,
   uninstall,

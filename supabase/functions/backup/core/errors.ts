@@ -74,6 +74,9 @@ export const ERROR_CODES = {
   restore_incomplete: "some items could not be restored; the others are",
   // Notifications
   channel_failed: "a channel did not take a message",
+  // Recovery
+  recovery_failed: "a plan of recovery has not done all that it says",
+  step_timeout: "a step of a plan took longer than the plan allows",
   // Jobs
   cancelled: "the work was cancelled",
   interrupted: "the worker that did this job is gone",

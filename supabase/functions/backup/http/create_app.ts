@@ -4,11 +4,10 @@
  * @module
  */
 import { Hono } from "hono";
-import { type Action, answerJob } from "../actions/action.ts";
+import type { Action } from "../actions/action.ts";
 import { ACTIONS } from "../actions/mod.ts";
 import { BackupError, toBackupError } from "../core/errors.ts";
 import { randomId } from "../core/ids.ts";
-import type { Job } from "../core/job.ts";
 import type { Deps } from "../usecases/deps.ts";
 import { authenticate, requireAdmin, SCHEDULER } from "./authenticate.ts";
 import { errorBody, statusOf } from "./handle_error.ts";
@@ -47,15 +46,12 @@ async function serve(deps: Deps, request: Request): Promise<Response> {
     const { fields, waitSeconds } = await readInput(request, action);
     if (action.needsAdmin(fields)) await requireAdmin(request.headers, deps.environment);
     const data = await action.run(deps, fields, { name: caller, requestId });
-    if (!action.long) {
-      return envelope(requestId, action.accepted ? 202 : 200, { success: true, data });
-    }
-    const answer = await answerJob(deps, data as Job, waitSeconds);
-    if (answer.status !== 500) {
-      return envelope(requestId, answer.status, { success: true, data: answer.data });
-    }
-    const job = answer.data as Job;
-    return envelope(requestId, 500, { success: false, error: job.error, data: job });
+    const { status, data: settled, error } = await action.settle(deps, data, waitSeconds);
+    return envelope(
+      requestId,
+      status,
+      status === 500 ? { success: false, error, data: settled } : { success: true, data: settled },
+    );
   } catch (thrown) {
     const error = toBackupError(thrown);
     if (error.code === "internal") deps.reportError(error, `request ${requestId}`);

@@ -8,6 +8,7 @@ import type { Environment } from "../core/environment.ts";
 import type { BackupError } from "../core/errors.ts";
 import type { ItemSource, ItemTarget, ItemType, OpenContent } from "../core/items.ts";
 import type { NotifyEvent, NotifyReport } from "../core/notify_event.ts";
+import type { Execution, RecoveryPlan } from "../core/recovery.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Budget } from "../jobs/budget.ts";
@@ -89,6 +90,16 @@ export interface Deps {
    * @throws `repository_missing` unless `create` is set, `key_missing`, `key_wrong`, `storage_*`
    */
   openRepository(settings: Settings, options?: { create?: boolean }): Promise<Repository>;
+  /** Recovery plans and their executions. */
+  recovery: {
+    /** Executions of this process that the tables do not have, by id. */
+    executions: Map<string, { execution: Execution; plan: RecoveryPlan }>;
+    /**
+     * Brings what storage and the software have into the tables; says which. Safe to repeat. With `known`
+     * only what this process knows, which costs no look at storage.
+     */
+    sync(options?: { known?: boolean }): Promise<{ plans: string[]; executions: string[] }>;
+  };
   /** What a reference (`env:NAME`, `vault://name`) stands for. @throws `invalid_config` */
   secret(reference: string): Promise<Secret>;
   /**

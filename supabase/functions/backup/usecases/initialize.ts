@@ -35,6 +35,7 @@ export const INIT_STEPS = [
   "list-of-backups",
   "nothing-lost",
   "schedule",
+  "recovery-plans",
   "first-backup",
   "first-restore-test",
 ] as const;
@@ -217,6 +218,11 @@ async function findBackups(
   await way.step("schedule", async () => {
     const { installed, found, next } = await deps.schedule.install();
     return { done: installed, found, next };
+  });
+  await way.step("recovery-plans", async () => {
+    const { plans, executions } = await deps.recovery.sync();
+    const added = executions.length === 0 ? "" : `; ${executions.length} executions added`;
+    return done(`${plans.length} of your own, and those of the software${added}`);
   });
   await way.step("first-backup", () => Promise.resolve(findFirstBackup(known(list))));
   await way.step("first-restore-test", () => findRestoreTest(deps, known(location)));

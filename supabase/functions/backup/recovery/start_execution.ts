@@ -1,0 +1,209 @@
+/**
+ * Starts an execution, or joins the one that runs. While the tables cannot be used it runs in the memory of
+ * this process, and the answer holds the command that restores without the service.
+ *
+ * @module
+ */
+import { BackupError, toBackupError } from "../core/errors.ts";
+import { newJobId } from "../core/ids.ts";
+import { toJson } from "../core/json.ts";
+import {
+  type Execution,
+  type ExecutionMode,
+  hasEnded,
+  type RecoveryPlan,
+} from "../core/recovery.ts";
+import { Turns } from "../core/turns.ts";
+import { isStateUnavailable } from "../state/state_error.ts";
+import type { Caller, Deps } from "../usecases/deps.ts";
+import { goOn } from "../usecases/go_on.ts";
+import { recordAudit } from "../usecases/record_audit.ts";
+import { restoreCommand } from "../usecases/restore_command.ts";
+import { choosePlan } from "./choose_plan.ts";
+import { type AskedExecution, firstOfExecution } from "./define_execution.ts";
+import { isActing, newExecution, typeOfPlan } from "./execution.ts";
+import { Journal } from "./journal.ts";
+import { readPlans } from "./plans.ts";
+import { remember } from "./record_execution.ts";
+import { tellBegin } from "./tell_execution.ts";
+
+/** What a caller asks for. */
+export interface StartExecution {
+  planId?: string;
+  trigger: string;
+  mode?: ExecutionMode;
+  force: boolean;
+  rotate: string[];
+  idempotencyKey?: string;
+}
+
+/** What a caller is told. */
+export interface StartedExecution {
+  execution: Execution;
+  /** It was started by an earlier trigger. */
+  joined: boolean;
+  /** Restores the database from a computer; null where the plan restores none or the service can do it. */
+  commandLine: string | null;
+}
+
+/** Tries of one part before its worker is given up; a step's own tries are counted otherwise. */
+const MAX_ATTEMPTS = 8;
+
+/** One start at a time in this process: two cannot both find that none runs. */
+const starting = new Turns();
+
+/**
+ * @throws `not_found`, `invalid_request` and `conflict` as {@linkcode choosePlan}; `conflict` for a key that
+ * another plan's execution has
+ */
+export async function startExecution(
+  deps: Deps,
+  caller: Caller,
+  request: StartExecution,
+): Promise<StartedExecution> {
+  await makeTablesAgain(deps);
+  const { plans } = await readPlans(deps);
+  const { plan, mode } = choosePlan(plans, request);
+  const { trigger, force, rotate, idempotencyKey = null } = request;
+  const at = deps.clock.now();
+  const { name, requestId } = caller;
+  const start = {
+    executionId: newJobId("recovery", at),
+    plan: wordsOf(plan),
+    request: { trigger, mode, force, rotate, idempotencyKey, caller: { name, requestId } },
+    startedAt: at.toISOString(),
+  };
+  const turn = await starting.take();
+  try {
+    const fresh = newExecution({ ...start, journaled: false });
+    const other = await begin(deps, { execution: fresh, plan: start.plan });
+    if (other !== null) return await join(deps, other, fresh);
+    const journaled = await new Journal(deps, start.executionId).begin(start);
+    return await run(deps, caller, { task: "recovery", ...start, journaled });
+  } finally {
+    turn.end();
+  }
+}
+
+/** A database that was emptied has lost the service's own tables with the rest. */
+async function makeTablesAgain(deps: Deps): Promise<void> {
+  try {
+    await deps.state.plans.list();
+  } catch (error) {
+    if (toBackupError(error).code !== "not_found") return; // whoever needs them finds out what it is
+    try {
+      await deps.state.migrate();
+    } catch (failure) {
+      deps.reportError(toBackupError(failure), "make the service's tables again");
+    }
+  }
+}
+
+/** The execution that stands in the place of this one; null when this one is written down now. */
+async function begin(
+  deps: Deps,
+  planned: { execution: Execution; plan: RecoveryPlan },
+): Promise<Execution | null> {
+  const { planId, mode, idempotencyKey } = planned.execution;
+  const here = [...deps.recovery.executions.values()].map(({ execution }) => execution)
+    .find((each) =>
+      (idempotencyKey !== null && each.idempotencyKey === idempotencyKey) ||
+      (each.planId === planId && each.mode === mode && !hasEnded(each))
+    );
+  if (here !== undefined) return here;
+  try {
+    return await deps.state.executions.begin(planned);
+  } catch (error) {
+    const failure = toBackupError(error);
+    if (!isStateUnavailable(failure) && failure.code !== "invalid_config") throw failure;
+    return null;
+  }
+}
+
+async function join(deps: Deps, other: Execution, asked: Execution): Promise<StartedExecution> {
+  if (other.planId !== asked.planId || other.mode !== asked.mode) {
+    throw new BackupError(
+      "conflict",
+      `Cannot run the plan ${asked.planId}: the idempotencyKey belongs to another execution`,
+      {
+        hint: "Take a new key for each thing that is to be done.",
+        details: { executionId: other.executionId, planId: other.planId, mode: other.mode },
+      },
+    );
+  }
+  if (!hasEnded(other)) await wakeFor(deps, other);
+  return { execution: other, joined: true, commandLine: null };
+}
+
+/** The one that runs may have been left by all workers. */
+async function wakeFor(deps: Deps, { executionId }: Execution): Promise<void> {
+  try {
+    const job = await deps.state.jobs.get(executionId, "recovery");
+    if (job !== null) goOn(deps, [job]);
+  } catch (error) {
+    deps.reportError(toBackupError(error), `going on with ${executionId}`);
+  }
+}
+
+async function run(
+  deps: Deps,
+  caller: Caller,
+  asked: AskedExecution,
+): Promise<StartedExecution> {
+  const { executionId, plan } = asked;
+  const job = await deps.jobs.start({
+    job: {
+      ...{ jobId: executionId, kind: "recovery", type: typeOfPlan(plan), backupId: plan.id },
+      ...{ reason: asked.request.trigger, createdBy: caller.name },
+    },
+    request: toJson(asked),
+    first: firstOfExecution(),
+    bounds: { maxWorkers: 1, maxAttempts: MAX_ATTEMPTS, maxRounds: 1 },
+    concurrency: 1,
+  });
+  const execution = { ...newExecution(asked), recorded: job.recorded };
+  if (!execution.recorded && !deps.recovery.executions.has(executionId)) {
+    remember(deps, { execution, plan });
+  }
+  await recordAudit(deps, caller, {
+    action: "disaster-recovery",
+    subject: executionId,
+    outcome: "accepted",
+    details: { planId: plan.id, trigger: execution.trigger, mode: execution.mode },
+  });
+  deps.inBackground(tellBegin(deps, execution, plan));
+  const commandLine = job.recorded ? null : await commandFor(deps, plan);
+  return { execution, joined: false, commandLine };
+}
+
+/** The line that restores the newest backup of the database from a computer. */
+async function commandFor(deps: Deps, plan: RecoveryPlan): Promise<string | null> {
+  const restores = plan.steps.some((step) =>
+    step.type === "backup_restore" && isActing(step) && step.parameters.backupType === "database"
+  );
+  if (!restores) return null;
+  const { settings } = await deps.settings();
+  const backupId = await newestBackup(deps);
+  const request = { mode: "empty" as const };
+  return restoreCommand({ settings, backupId, request, targetDatabaseUrl: null });
+}
+
+async function newestBackup(deps: Deps): Promise<string> {
+  try {
+    const { settings } = await deps.settings();
+    const { record } = await (await deps.openRepository(settings)).readBackup("latest");
+    return record.backupId;
+  } catch (error) {
+    if (!(error instanceof BackupError)) throw error;
+    return "latest"; // the command finds it, once the storage answers
+  }
+}
+
+/** The plan without what the service knows of it. */
+function wordsOf({ lastTested: _, isDefault: __, version: ___, ...plan }: RecoveryPlan & {
+  lastTested: unknown;
+  isDefault: unknown;
+  version: unknown;
+}): RecoveryPlan {
+  return plan;
+}
