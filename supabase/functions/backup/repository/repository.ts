@@ -164,11 +164,6 @@ export class ContentRepository implements Repository {
     return readPoint(this.#chunks.objects, idOrLatest, options.signal);
   }
 
-  async owner(options: CallOptions = {}): Promise<RepositoryOwner | null> {
-    return (await readOwner(this.#chunks.objects, options.signal))?.owner ?? null;
-  }
-
-  claimOwner(
   writeDocument(document: { name: string; value: unknown }, options: CallOptions = {}) {
     return writeDocument(this.#chunks.objects, document, options.signal);
   }
@@ -181,6 +176,11 @@ export class ContentRepository implements Repository {
     return listDocuments(this.#chunks.objects, folder, options.signal);
   }
 
+  async owner(options: CallOptions = {}): Promise<RepositoryOwner | null> {
+    return (await readOwner(this.#chunks.objects, options.signal))?.owner ?? null;
+  }
+
+  claimOwner(
     writer: RepositoryOwner,
     options: { takeOver?: boolean; signal?: AbortSignal } = {},
   ): Promise<void> {
