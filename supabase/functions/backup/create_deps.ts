@@ -12,7 +12,8 @@ import { schedulerKeys } from "./core/scheduler_key.ts";
 import { createProject } from "./create_project.ts";
 import type { StartedJob } from "./core/part.ts";
 import { Secret } from "./core/secret.ts";
-import { mergeSettings, type Settings, underEnvironment } from "./core/settings.ts";
+import type { Settings } from "./core/settings.ts";
+import { type SettingsInForce, settingsInForce } from "./core/settings_in_force.ts";
 import { createSnapshotHolder } from "./dump/mod.ts";
 import { type Budget, createBudget, stopBeforeUnload, workerLimits } from "./jobs/budget.ts";
 import type { JobDefinition } from "./jobs/job_definition.ts";
@@ -161,18 +162,17 @@ function createSchedule(environment: Environment, { database }: State): Deps["sc
 async function readSettings(
   environment: Environment,
   state: State,
-): Promise<{ settings: Settings; fromTables: boolean }> {
-  const layers = [{ name: "the environment", patch: environment.settings as unknown }];
+): Promise<SettingsInForce & { fromTables: boolean }> {
+  let rows: Record<string, unknown> = {};
   let fromTables = true;
   try {
-    const rows = underEnvironment(await state.config.read(), environment.settings);
-    layers.push({ name: "backup_config", patch: rows });
+    rows = await state.config.read();
   } catch (error) {
     const failure = toBackupError(error);
     if (!isStateUnavailable(failure) && failure.code !== "invalid_config") throw failure;
     fromTables = false;
   }
-  return { settings: mergeSettings(layers), fromTables };
+  return { ...settingsInForce(environment.settings, rows), fromTables };
 }
 
 type Resolve = (reference: string) => Promise<Secret>;

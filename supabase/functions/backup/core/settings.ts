@@ -134,6 +134,10 @@ function invalidSettings(layer: string, error: z.ZodError): BackupError {
     `Cannot use the settings of ${layer}: ${
       issues.map((i) => `${i.path}: ${i.message}`).join("; ")
     }`,
-    { hint: "Correct or remove these settings.", details: { issues } },
+    {
+      hint:
+        "Correct these settings, or take them back: action=update-config with updates or unset.",
+      details: { issues },
+    },
   );
 }

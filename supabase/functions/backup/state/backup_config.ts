@@ -6,7 +6,7 @@
 import type postgres from "postgres";
 import { BackupError } from "../core/errors.ts";
 import { describeIssues, type SettingsPatch, settingsPatchSchema } from "../core/settings.ts";
-import type { StateDatabase } from "./database.ts";
+import type { Sql, StateDatabase } from "./database.ts";
 
 /** Held while settings change. */
 const LOCK = "7277816997830723";
@@ -50,38 +50,33 @@ export class BackupConfigTable {
     }));
   }
 
+  /** The version in force; 0 before the first change. */
+  async current(): Promise<number> {
+    return await this.#database.run("read the version of the settings", currentVersion);
+  }
+
   /**
-   * Lays the patch over the rows and keeps the outcome as a new version. `check` sees the outcome before
-   * it is written and refuses by throwing.
+   * Puts other rows in the place of those that are there, one caller at a time, and keeps them as a new
+   * version unless nothing changes. `make` and `check` refuse by throwing.
+   *
+   * @param make the rows to be, from the rows that are and their version
    */
   async change(
-    make: (rows: Record<string, unknown>) => SettingsPatch,
+    make: (rows: Record<string, unknown>, version: number) => SettingsPatch,
     options: { changedBy: string | null; dryRun?: boolean; check: (patch: SettingsPatch) => void },
-  ): Promise<{ version: number; settings: SettingsPatch }> {
+  ): Promise<{ version: number; settings: SettingsPatch; changed: string[] }> {
     return await this.#database.transaction("change the settings", async (sql) => {
       await sql`select pg_catalog.pg_advisory_xact_lock(${LOCK}::bigint)`;
       const rows = await sql`select config_key, config_value from public.backup_config`;
       const before = Object.fromEntries(rows.map((row) => [row.config_key, row.config_value]));
-      const settings = make(before);
+      const last = await currentVersion(sql);
+      const settings = make(before, last);
       options.check(settings);
-      const [last] = await sql`
-        select coalesce(max(version), 0)::integer as version from backup_internal.config_versions`;
-      const version = Number(last?.version ?? 0) + 1;
-      if (options.dryRun) return { version, settings };
-      await sql`
-        delete from public.backup_config where config_key <> all(${Object.keys(settings)}::text[])`;
-      for (const [key, value] of Object.entries(settings)) {
-        await sql`
-          insert into public.backup_config (config_key, config_value)
-          values (${key}, ${sql.json(value as postgres.JSONValue)})
-          on conflict (config_key) do update
-            set config_value = excluded.config_value, updated_at = now()
-            where backup_config.config_value is distinct from excluded.config_value`;
-      }
-      await sql`
-        insert into backup_internal.config_versions (version, settings, changed_by)
-        values (${version}, ${sql.json(settings as postgres.JSONValue)}, ${options.changedBy})`;
-      return { version, settings };
+      const changed = changedKeys(before, settings);
+      if (changed.length === 0) return { version: last, settings, changed };
+      const version = last + 1;
+      if (!options.dryRun) await write(sql, { settings, version, changedBy: options.changedBy });
+      return { version, settings, changed };
     });
   }
 
@@ -105,4 +100,49 @@ export class BackupConfigTable {
       { details: { issues: describeIssues(parsed.error) } },
     );
   }
+}
+
+async function currentVersion(sql: Sql): Promise<number> {
+  const [last] = await sql`
+    select coalesce(max(version), 0)::integer as version from backup_internal.config_versions`;
+  return Number(last?.version ?? 0);
+}
+
+async function write(
+  sql: Sql,
+  { settings, version, changedBy }: {
+    settings: SettingsPatch;
+    version: number;
+    changedBy: string | null;
+  },
+): Promise<void> {
+  await sql`
+    delete from public.backup_config where config_key <> all(${Object.keys(settings)}::text[])`;
+  for (const [key, value] of Object.entries(settings)) {
+    await sql`
+      insert into public.backup_config (config_key, config_value)
+      values (${key}, ${sql.json(value as postgres.JSONValue)})
+      on conflict (config_key) do update
+        set config_value = excluded.config_value, updated_at = now()
+        where backup_config.config_value is distinct from excluded.config_value`;
+  }
+  await sql`
+    insert into backup_internal.config_versions (version, settings, changed_by)
+    values (${version}, ${sql.json(settings as postgres.JSONValue)}, ${changedBy})`;
+}
+
+/** Rows come back with the fields of an object in another order than they were given. */
+function changedKeys(before: Record<string, unknown>, after: Record<string, unknown>): string[] {
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...keys].filter((key) => sorted(before[key]) !== sorted(after[key])).sort();
+}
+
+function sorted(value: unknown): string | undefined {
+  return JSON.stringify(
+    value,
+    (_key, inner) =>
+      typeof inner === "object" && inner !== null && !Array.isArray(inner)
+        ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => a < b ? -1 : 1))
+        : inner,
+  );
 }

@@ -11,6 +11,7 @@ import type { NotifyEvent, NotifyReport } from "../core/notify_event.ts";
 import type { Execution, RecoveryPlan } from "../core/recovery.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Settings } from "../core/settings.ts";
+import type { SettingsInForce } from "../core/settings_in_force.ts";
 import type { Budget } from "../jobs/budget.ts";
 import type { Drive } from "../jobs/drive.ts";
 import type { Jobs } from "../jobs/jobs.ts";
@@ -80,8 +81,13 @@ export interface Deps {
   };
   /** The project around the database, as far as tokens and settings reach. */
   project: ProjectAccess;
-  /** Settings in force; `fromTables` is false when the rows could not be read. @throws `invalid_config` */
-  settings(): Promise<{ settings: Settings; fromTables: boolean }>;
+  /**
+   * Settings in force; `fromTables` is false when the rows could not be read, `problems` are rows that are
+   * wrong and not followed: nothing may be deleted by such settings.
+   *
+   * @throws `invalid_config` for a wrong environment, or a wrong row that says where backups are
+   */
+  settings(): Promise<SettingsInForce & { fromTables: boolean }>;
   /** The place where backups are kept. @throws `invalid_config` when none is set up */
   openStorage(settings: Settings): Promise<Storage>;
   /**
