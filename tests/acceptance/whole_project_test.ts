@@ -1,79 +1,14 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "../../scripts/paths.ts";
-import { startService } from "../../scripts/start_service.ts";
 import { toBase64, utf8 } from "../../supabase/functions/backup/core/bytes.ts";
+import type { Answer } from "../support/service.ts";
 import {
-  CONTRACT_REF,
-  CONTRACT_TOKEN,
-  type ManagementContract,
-  startManagementContract,
-} from "../support/management_contract.ts";
-import { type Answer, call } from "../support/service.ts";
-import { StorageServer } from "../support/storage_server.ts";
-
-/** A project with database, Storage and Management API, and the function over it. */
-interface WholeProject extends AsyncDisposable {
-  files: StorageServer;
-  management: ManagementContract;
-  service: ReturnType<typeof startService>;
-  /** Where backups are kept, and what opens them. */
-  folder: string;
-  /** The function's environment. */
-  variables: Record<string, string>;
-  encryptionKey: string;
-}
-
-async function startWholeProject(variables: Record<string, string> = {}): Promise<WholeProject> {
-  const files = await StorageServer.start("whole");
-  const management = startManagementContract();
-  const folder = await Deno.makeTempDir({ prefix: "supabase-backup-whole-" });
-  const encryptionKey = toBase64(crypto.getRandomValues(new Uint8Array(32)));
-  const all = {
-    SUPABASE_DB_URL: files.databaseUrl,
-    SUPABASE_URL: files.url,
-    SUPABASE_SECRET_KEYS: JSON.stringify({ default: files.key }),
-    BACKUP_PROJECT_REF: CONTRACT_REF,
-    BACKUP_MANAGEMENT_URL: management.url,
-    BACKUP_MANAGEMENT_TOKEN: CONTRACT_TOKEN,
-    BACKUP_STORAGE_TYPE: "local",
-    BACKUP_STORAGE_PATH: folder,
-    BACKUP_ENCRYPTION_KEY: encryptionKey,
-    ...variables,
-  };
-  const service = startService(all);
-  return {
-    ...{ files, management, service, folder, encryptionKey, variables: all },
-    async [Symbol.asyncDispose]() {
-      await service.stop();
-      await management.close();
-      await files[Symbol.asyncDispose]();
-      await Deno.remove(folder, { recursive: true });
-    },
-  };
-}
-
-const ask = ({ service, files }: WholeProject, query: string) =>
-  call(service, query, { key: files.key });
-
-const tell = ({ service, files }: WholeProject, query: string, body: unknown = {}) =>
-  call(service, query, { method: "POST", body, key: files.key });
-
-/** Does an action by the command line. */
-async function act({ variables }: WholeProject, action: string, body: unknown) {
-  const script = fileURLToPath(new URL("../../scripts/action.ts", import.meta.url));
-  const args = ["run", "-A", "--no-lock", "--no-check", script, "--json", "--action", action];
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...args, "--body", JSON.stringify(body)],
-    env: variables,
-  }).output();
-  const [answer, said] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  const line = said!.split("\n").find((line) => line.startsWith(`{"error"`));
-  return {
-    ...{ code, said },
-    answer: answer === "" ? null : JSON.parse(answer!),
-    error: line === undefined ? null : JSON.parse(line).error,
-  };
-}
+  ask,
+  deploy,
+  startWholeProject,
+  tell,
+  type WholeProject,
+} from "../support/whole_project.ts";
 
 /** Waits for the end of all jobs of a recovery point. */
 async function point(project: WholeProject, pointId: string): Promise<Answer["body"]> {
@@ -174,17 +109,21 @@ Deno.test("a whole project is saved as one recovery point and each part of it co
   }
 });
 
-/** Deploys a function as the Supabase CLI does. */
-async function deploy(management: ManagementContract, source: string): Promise<void> {
-  const form = new FormData();
-  const metadata = { entrypoint_path: "index.ts", name: "hello", verify_jwt: true };
-  form.append("metadata", JSON.stringify(metadata));
-  form.append("file", new File([source], "index.ts"), "index.ts");
-  const response = await fetch(
-    `${management.url}/v1/projects/${CONTRACT_REF}/functions/deploy?slug=hello`,
-    { method: "POST", headers: { authorization: `Bearer ${CONTRACT_TOKEN}` }, body: form },
-  );
-  assert.equal(response.status, 201, await response.text());
+/** Does an action by the command line. */
+async function act({ variables }: WholeProject, action: string, body: unknown) {
+  const script = fileURLToPath(new URL("../../scripts/action.ts", import.meta.url));
+  const args = ["run", "-A", "--no-lock", "--no-check", script, "--json", "--action", action];
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...args, "--body", JSON.stringify(body)],
+    env: variables,
+  }).output();
+  const [answer, said] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  const line = said!.split("\n").find((line) => line.startsWith(`{"error"`));
+  return {
+    ...{ code, said },
+    answer: answer === "" ? null : JSON.parse(answer!),
+    error: line === undefined ? null : JSON.parse(line).error,
+  };
 }
 
 Deno.test("a recovery point comes back whole in another project, each step shown first", async () => {

@@ -1,0 +1,81 @@
+/**
+ * A whole project for tests by HTTP: database, Storage, Management API, and the function over them.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { startService } from "../../scripts/start_service.ts";
+import { toBase64 } from "../../supabase/functions/backup/core/bytes.ts";
+import {
+  CONTRACT_REF,
+  CONTRACT_TOKEN,
+  type ManagementContract,
+  startManagementContract,
+} from "./management_contract.ts";
+import { call } from "./service.ts";
+import { StorageServer } from "./storage_server.ts";
+
+/** See the module. */
+export interface WholeProject extends AsyncDisposable {
+  files: StorageServer;
+  management: ManagementContract;
+  service: ReturnType<typeof startService>;
+  /** Where backups are kept, and what opens them. */
+  folder: string;
+  /** The function's environment. */
+  variables: Record<string, string>;
+  encryptionKey: string;
+}
+
+/** Starts one on an empty project. */
+export async function startWholeProject(
+  variables: Record<string, string> = {},
+): Promise<WholeProject> {
+  const files = await StorageServer.start("whole");
+  const management = startManagementContract();
+  const folder = await Deno.makeTempDir({ prefix: "supabase-backup-whole-" });
+  const encryptionKey = toBase64(crypto.getRandomValues(new Uint8Array(32)));
+  const all = {
+    SUPABASE_DB_URL: files.databaseUrl,
+    SUPABASE_URL: files.url,
+    SUPABASE_SECRET_KEYS: JSON.stringify({ default: files.key }),
+    BACKUP_PROJECT_REF: CONTRACT_REF,
+    BACKUP_MANAGEMENT_URL: management.url,
+    BACKUP_MANAGEMENT_TOKEN: CONTRACT_TOKEN,
+    BACKUP_STORAGE_TYPE: "local",
+    BACKUP_STORAGE_PATH: folder,
+    BACKUP_ENCRYPTION_KEY: encryptionKey,
+    ...variables,
+  };
+  const service = startService(all);
+  return {
+    ...{ files, management, service, folder, encryptionKey, variables: all },
+    async [Symbol.asyncDispose]() {
+      await service.stop();
+      await management.close();
+      await files[Symbol.asyncDispose]();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+/** Asks an action. */
+export const ask = ({ service, files }: WholeProject, query: string) =>
+  call(service, query, { key: files.key });
+
+/** Posts to an action. */
+export const tell = ({ service, files }: WholeProject, query: string, body: unknown = {}) =>
+  call(service, query, { method: "POST", body, key: files.key });
+
+/** Deploys a function as the Supabase CLI does. */
+export async function deploy(management: ManagementContract, source: string): Promise<void> {
+  const form = new FormData();
+  const metadata = { entrypoint_path: "index.ts", name: "hello", verify_jwt: true };
+  form.append("metadata", JSON.stringify(metadata));
+  form.append("file", new File([source], "index.ts"), "index.ts");
+  const response = await fetch(
+    `${management.url}/v1/projects/${CONTRACT_REF}/functions/deploy?slug=hello`,
+    { method: "POST", headers: { authorization: `Bearer ${CONTRACT_TOKEN}` }, body: form },
+  );
+  assert.equal(response.status, 201, await response.text());
+}
