@@ -101,12 +101,15 @@ export function typeOfPlan({ steps }: RecoveryPlan): JobType {
 
 function wordsOfSuccess({ steps }: Execution, acting: ReadonlySet<string>): string {
   const ofActing = steps.filter(({ stepId }) => acting.has(stepId));
+  const told = ofActing.length === 0 ? steps : ofActing;
   const words = (status: StepRecord["status"]) =>
-    ofActing.filter((step) => step.status === status).map(({ found }) => found ?? "").join("; ");
-  if (ofActing.some(({ status }) => status === "done")) return words("done");
+    told.filter((step) => step.status === status).map(({ found }) => found ?? "").join("; ");
+  if (told.some(({ status }) => status === "done")) return words("done");
   const skipped = words("skipped");
-  if (!ofActing.some(({ type }) => type === "backup_restore")) return skipped || "Nothing to do";
-  return /^nothing to restore/i.test(skipped) ? skipped : `Nothing to restore: ${skipped}`;
+  const isRestore = ofActing.some(({ type }) => type === "backup_restore");
+  return !isRestore || /^nothing to restore/i.test(skipped)
+    ? skipped
+    : `Nothing to restore: ${skipped}`;
 }
 
 function errorOf({ steps }: Execution, failed: readonly StepRecord[]): JobError {
