@@ -37,6 +37,25 @@ export const status = defineAction({
       changedAt: z.iso.datetime(),
       changedBy: z.string().nullable(),
     })),
+    settingsProblems: z.array(z.object({ path: z.string(), message: z.string() }))
+      .describe("Rows of the settings that are wrong and not followed."),
+    notifications: condition.extend({
+      channels: z.array(z.object({
+        name: z.string(),
+        problem: z.string().nullable(),
+        lastSentAt: z.iso.datetime().nullable(),
+        lastError: z.string().nullable(),
+        lastFailedAt: z.iso.datetime().nullable(),
+        unsent: z.number(),
+      })),
+      open: z.array(z.object({
+        incidentId: z.string(),
+        about: z.string(),
+        since: z.iso.datetime(),
+        count: z.number(),
+        escalated: z.boolean(),
+      })),
+    }).describe("Whether people would be told, and what they were told of that is not over."),
     database: condition,
     storage: condition.extend({ location: z.string().nullable() }),
     recoverable: condition,

@@ -7,12 +7,14 @@ import { BackupError, outwardMessage, toBackupError } from "../core/errors.ts";
 import { typeOfJobId } from "../core/ids.ts";
 import { type Job, JOB_TYPES, type JobType } from "../core/job.ts";
 import type { Settings } from "../core/settings.ts";
+import type { SettingsProblem } from "../core/settings_in_force.ts";
 import type { BackupList, Repository } from "../repository/mod.ts";
 import type { StoredBackup } from "../state/job_tables.ts";
 import type { Deps } from "./deps.ts";
 import { listJobs } from "./list_jobs.ts";
 import { findLostBackups, type LostBackups, lostError } from "./lost_backups.ts";
 import { findFirstBackup, type Finding, findKeySaved, findRestoreTest } from "./recoverability.ts";
+import { type NotificationStatus, readNotifications } from "./read_notifications.ts";
 import { SWITCHES } from "./start_backup.ts";
 import { toStoredList } from "./stored_backups.ts";
 
@@ -28,6 +30,9 @@ export interface Status {
   settings: Settings;
   settingsFrom: string[];
   settingsVersions: { version: number; changedAt: string; changedBy: string | null }[];
+  /** Rows of the settings that are wrong and not followed. */
+  settingsProblems: SettingsProblem[];
+  notifications: NotificationStatus;
   database: Condition;
   storage: Condition & { location: string | null };
   /** Whether the backups could be used: key kept outside, a backup, nothing lost, a restore tried. */
@@ -48,7 +53,7 @@ export interface TypeOverview {
 }
 
 export async function readStatus(deps: Deps): Promise<Status> {
-  const { settings, fromTables } = await deps.settings();
+  const { settings, fromTables, problems } = await deps.settings();
   const database = await condition(deps, async () => {
     await deps.state.jobs.failInterrupted();
     return "reachable, tables there";
@@ -61,10 +66,12 @@ export async function readStatus(deps: Deps): Promise<Status> {
   ) as Status["backups"];
   const isLate = Object.values(backups).some(({ overdue }) => overdue);
   return {
-    healthy: database.ok && storage.ok && !isLate,
+    healthy: database.ok && storage.ok && !isLate && problems.length === 0,
     settings,
     settingsFrom: ["defaults", "environment", ...(fromTables ? ["backup_config"] : [])],
     settingsVersions: await versions(deps, fromTables),
+    settingsProblems: problems,
+    notifications: await readNotifications(deps, settings),
     database,
     storage,
     recoverable: await findRecoverable(deps, settings, stored),
