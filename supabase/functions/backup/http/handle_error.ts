@@ -29,6 +29,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   database_unreachable: 503,
   lock_timeout: 503,
   storage_unreachable: 503,
+  storage_busy: 503,
   storage_full: 507,
   management_unavailable: 503,
   files_unreachable: 503,

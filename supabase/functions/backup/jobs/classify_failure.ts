@@ -10,6 +10,7 @@ import { DatabaseError } from "../postgres/database_error.ts";
 /** Passing troubles: of the network, of locks, of a worker's own limits. */
 const PASSING: ReadonlySet<ErrorCode> = new Set([
   "storage_unreachable",
+  "storage_busy",
   "database_unreachable",
   "management_unavailable",
   "lock_timeout",
@@ -25,6 +26,8 @@ const PASSING_STATES = /^(08|53|40001|40P01|57P0[123]|57014|55P03)/;
 /** The first pause; each further one is twice as long. */
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 60_000;
+/** Space is freed for minutes: the tries of a part together outlast it. */
+const BUSY_PAUSE_MS = 180_000;
 
 /** The pause before the next try of a part that was tried so many times. */
 export function pauseMs(attempt: number): number {
@@ -53,7 +56,8 @@ export function classifyFailure(
     return { kind: "final", error };
   }
   if (error.code === "over_budget" && attempt > ROOM_ATTEMPTS) return { kind: "final", error };
-  return { kind: "retry", error, afterMs: pauseMs(attempt) };
+  const afterMs = error.code === "storage_busy" ? BUSY_PAUSE_MS : pauseMs(attempt);
+  return { kind: "retry", error, afterMs };
 }
 
 /** Whether a code says that something did not answer, which may be over in a moment. */

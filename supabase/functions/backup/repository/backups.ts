@@ -9,6 +9,7 @@ import { isJobId, isPointId, momentOfJobId, typeOfJobId } from "../core/ids.ts";
 import type { SavedItem } from "../core/items.ts";
 import type { DataPart, Piece } from "../core/model.ts";
 import type { ChunkStore } from "./chunk_store.ts";
+import { keepFromFreeing } from "./keep_from_freeing.ts";
 import { readLines } from "./lines.ts";
 import { mapConcurrent } from "./map_concurrent.ts";
 import { missingObject, type ObjectStore } from "./object_store.ts";
@@ -110,9 +111,13 @@ export async function commitBackup<M extends Manifest>(
   if (!isJobId(manifest.backupId) || typeOfJobId(manifest.backupId) !== manifest.type) {
     throw new BackupError("invalid_request", "Cannot commit a backup: its id has another form");
   }
-  await checkComplete(chunks, manifest, options);
+  const referred = await referredChunks(chunks, manifest, options);
   const content = utf8(JSON.stringify(manifest));
   const name = await objects.cipher.nameOf("manifest", content);
+  // First what is needed, then whether it is there: what was freed before is found missing.
+  const kept = { backupId: manifest.backupId, chunks: referred, manifest: name, signal };
+  await keepFromFreeing(objects, kept);
+  await checkComplete(chunks, referred, signal);
   await objects.put(content, { kind: "manifest", path: manifestPath(name) }, signal);
   await keepFoundation(objects, signal);
   const record = recordOf(manifest, { facts, name, manifestBytes: content.length });
@@ -164,18 +169,28 @@ function recordOf(
   return { ...head, type, ...more, source: { projectRef }, partial, remarks, totals, writtenBy };
 }
 
-/** Nothing may be listed that cannot be restored, whatever happened to chunks known from before. */
-async function checkComplete(
+/** All chunks of a backup. */
+async function referredChunks(
   chunks: ChunkStore,
   manifest: Manifest,
   { facts, signal }: { facts: BackupFacts; signal?: AbortSignal },
-): Promise<void> {
-  const missing = new Set<string>(facts.chunks);
+): Promise<Set<string>> {
+  const names = new Set<string>(facts.chunks);
   if (facts.chunks === undefined) {
-    for await (const name of chunksOf(chunks, manifest, signal)) missing.add(name);
+    for await (const name of chunksOf(chunks, manifest, signal)) names.add(name);
   } else {
-    for (const ref of linesOf(manifest)) for (const { name } of ref.chunks) missing.add(name);
+    for (const ref of linesOf(manifest)) for (const { name } of ref.chunks) names.add(name);
   }
+  return names;
+}
+
+/** Nothing may be listed that cannot be restored, whatever happened to chunks known from before. */
+async function checkComplete(
+  chunks: ChunkStore,
+  referred: ReadonlySet<string>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const missing = new Set(referred);
   const { storage } = chunks.objects;
   if (missing.size <= ASK_SINGLY) {
     await mapConcurrent([...missing], CONCURRENCY, async (name) => {

@@ -12,5 +12,14 @@ export {
   repositoryExists,
   type RepositoryOptions,
 } from "./open_repository.ts";
+export type { Freeing, FreeingTimes } from "./freeing.ts";
+export type { Freeable, Freed, Swept } from "./free_space.ts";
+export { NameSet } from "./name_set.ts";
+export {
+  decideRetention,
+  type RetainedBackup,
+  type Retention,
+  type RetentionRules,
+} from "./retention.ts";
 export { FINGERPRINT_COMMAND, keyFingerprint, readKeyInput } from "./key_input.ts";
 export { sumOfWritten, writtenSince } from "./written_totals.ts";

@@ -33,6 +33,7 @@ const KINDS: readonly ObjectKind[] = [
   "owner",
   "point",
   "document",
+  "freed",
 ];
 const ALGORITHMS: readonly Algorithm[] = ["none", "zstd", "gzip"];
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../core/clock.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Cipher } from "./cipher.ts";
@@ -24,6 +24,7 @@ export class ObjectStore {
   readonly compression: Compression;
   readonly zstd: ZstdCodec | undefined;
   readonly locks: ObjectLocks;
+  readonly clock: Clock;
 
   constructor(options: {
     storage: Storage;
@@ -33,7 +34,8 @@ export class ObjectStore {
     clock?: Clock;
   }) {
     this.storage = options.storage;
-    this.locks = new ObjectLocks(options.storage, options.clock);
+    this.clock = options.clock ?? systemClock;
+    this.locks = new ObjectLocks(options.storage, this.clock);
     this.cipher = options.cipher;
     this.compression = options.compression;
     this.zstd = options.zstd;

@@ -13,6 +13,7 @@ export const MANIFESTS = "manifests/";
 export const BACKUPS = "backups/";
 export const POINTS = "points/";
 export const DOCUMENTS = "documents/";
+export const FREED = "freed/";
 
 /** Most bytes of a file that is kept as plain JSON: the description and the key files. */
 export const MAX_PLAIN_BYTES = 64 * 1024;
@@ -52,6 +53,11 @@ export function keyPath(keyId: string): string {
 /** Owners are numbered: the highest one counts. */
 export function ownerPath(number: number): string {
   return OWNERS + String(number).padStart(6, "0");
+}
+
+/** What a run of freeing space left: `expired`, `plan`, `begun-…`, `kept-…`, `done`. */
+export function freedPath(runId: string, what: string): string {
+  return `${FREED}${runId}/${what}`;
 }
 
 /** Last segment of a path. */

@@ -7,6 +7,7 @@ import { BackupError, toBackupError } from "../core/errors.ts";
 import type { Piece } from "../core/model.ts";
 import type { Secret } from "../core/secret.ts";
 import {
+  backupIds,
   chunksOf,
   commitBackup,
   isDamage,
@@ -15,6 +16,7 @@ import {
   readBackup,
 } from "./backups.ts";
 import { ChunkStore } from "./chunk_store.ts";
+import { type Freeing, openFreeing } from "./freeing.ts";
 import type { KeyRing } from "./key_ring.ts";
 import { readLines, writeLines } from "./lines.ts";
 import { listDocuments, readDocument, writeDocument } from "./documents.ts";
@@ -126,6 +128,10 @@ export class ContentRepository implements Repository {
     return listBackups(this.#chunks, options);
   }
 
+  backupIds(options: CallOptions = {}) {
+    return backupIds(this.#chunks, options.signal);
+  }
+
   newestMoment(options: CallOptions = {}) {
     return newestMoment(this.#chunks, options.signal);
   }
@@ -162,6 +168,10 @@ export class ContentRepository implements Repository {
 
   readPoint(idOrLatest: string, options: CallOptions = {}) {
     return readPoint(this.#chunks.objects, idOrLatest, options.signal);
+  }
+
+  get freeing(): Freeing {
+    return openFreeing(this.#chunks);
   }
 
   writeDocument(document: { name: string; value: unknown }, options: CallOptions = {}) {

@@ -6,6 +6,7 @@
 import type { Piece } from "../core/model.ts";
 import type { ProgressListener } from "../core/progress.ts";
 import type { Secret } from "../core/secret.ts";
+import type { Freeing } from "./freeing.ts";
 import type {
   BackupRecord,
   BackupType,
@@ -40,7 +41,7 @@ export type HmacSha256 = (
 ) => (content: Uint8Array) => Uint8Array | Promise<Uint8Array>;
 
 /** What kind of content an object holds; part of what its authentication covers. */
-export type ObjectKind = "chunk" | "manifest" | "backup" | "owner" | "point" | "document";
+export type ObjectKind = "chunk" | "manifest" | "backup" | "owner" | "point" | "document" | "freed";
 
 /** A chunk as written. */
 export interface WrittenChunk {
@@ -212,6 +213,8 @@ export interface Repository {
   ): Promise<RecordOf<M["type"]>>;
   /** Lists backups, newest first. @param options `limit` bounds how many records are read */
   listBackups(options?: { limit?: number; signal?: AbortSignal }): Promise<BackupList>;
+  /** Ids of all backups, newest first, also of those that cannot be read. */
+  backupIds(options?: { signal?: AbortSignal }): Promise<string[]>;
   /** The moment that the newest backup's id tells, safety backups too; null when there is none. */
   newestMoment(options?: { signal?: AbortSignal }): Promise<Date | null>;
   /**
@@ -263,6 +266,9 @@ export interface Repository {
   readDocument(name: string, options?: { signal?: AbortSignal }): Promise<unknown>;
   /** Names of the documents in a folder and below it, in order. */
   listDocuments(folder: string, options?: { signal?: AbortSignal }): AsyncIterable<string>;
+
+  /** Expiring backups and freeing space. */
+  readonly freeing: Freeing;
 
   /** Whose repository it is; null before the first backup. */
   owner(options?: { signal?: AbortSignal }): Promise<RepositoryOwner | null>;

@@ -1,0 +1,85 @@
+/**
+ * What stored backups refer to. Lists that several backups share are read once.
+ *
+ * @module
+ */
+import { fromUtf8 } from "../core/bytes.ts";
+import { BackupError } from "../core/errors.ts";
+import type { SavedItem } from "../core/items.ts";
+import type { DataPart } from "../core/model.ts";
+import { linesOf, readAnyBackup } from "./backups.ts";
+import type { ChunkStore } from "./chunk_store.ts";
+import { mapConcurrent } from "./map_concurrent.ts";
+import type { Manifest } from "./types.ts";
+
+/** Requests at once. */
+const CONCURRENCY = 4;
+
+/** What manifests themselves say. Names of content; each once. */
+export interface ManifestRefs {
+  manifests: string[];
+  /** Chunks that the manifests name. */
+  chunks: string[];
+  /** Those of them whose lines name further chunks. */
+  lists: string[];
+}
+
+/**
+ * Reads the manifests of backups.
+ *
+ * @throws the `object_*` codes: what cannot be read may refer to anything
+ */
+export async function refsOfManifests(
+  chunks: ChunkStore,
+  backupIds: readonly string[],
+  signal?: AbortSignal,
+): Promise<ManifestRefs> {
+  const manifests = new Set<string>();
+  const names = new Set<string>();
+  const lists = new Set<string>();
+  await mapConcurrent(backupIds, CONCURRENCY, async (backupId) => {
+    const { record, manifest } = await readAnyBackup(chunks, backupId, signal);
+    manifests.add(record.manifest);
+    for (const ref of linesOf(manifest)) for (const { name } of ref.chunks) names.add(name);
+    for (const name of listsOf(manifest)) lists.add(name);
+  });
+  return { manifests: [...manifests], chunks: [...names], lists: [...lists] };
+}
+
+/** Chunks whose lines name chunks of rows or of contents. */
+function listsOf(manifest: Manifest): string[] {
+  const refs = manifest.type === "database"
+    ? [manifest.dataParts]
+    : manifest.pages.map(({ items }) => items);
+  return refs.flatMap((ref) => ref.chunks.map(({ name }) => name));
+}
+
+/**
+ * Names of chunks that the lines of lists speak of.
+ *
+ * @throws the `object_*` codes
+ */
+export async function refsOfLists(
+  chunks: ChunkStore,
+  lists: readonly string[],
+  { found, signal }: { found: (name: string) => void; signal?: AbortSignal },
+): Promise<void> {
+  await mapConcurrent(lists, CONCURRENCY, async (list) => {
+    signal?.throwIfAborted();
+    const text = fromUtf8(await chunks.read(list, signal));
+    for (const line of text.split("\n")) {
+      if (line === "") continue;
+      for (const { chunk } of piecesOf(JSON.parse(line), list)) found(chunk);
+    }
+  });
+}
+
+function piecesOf(value: Partial<DataPart & SavedItem>, list: string) {
+  if (value.pieces !== undefined) return value.pieces;
+  if (value.contents !== undefined) return value.contents.flatMap(({ pieces }) => pieces);
+  throw new BackupError(
+    "object_altered",
+    `Cannot read the list ${list}: a line of it names no pieces`,
+    { hint: "Verify the repository. Nothing was freed." },
+  );
+}
