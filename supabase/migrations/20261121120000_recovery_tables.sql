@@ -17,6 +17,7 @@ create table if not exists public.disaster_recovery_plans (
     is_default boolean not null default false,
     hidden boolean not null default false,
     created_by text,
+    objectives jsonb,
     metadata jsonb not null default '{}'::jsonb
 );
 comment on table public.disaster_recovery_plans is 'Plans for disasters: an index of what is in storage and of the plans that the release brings';
@@ -24,6 +25,7 @@ comment on column public.disaster_recovery_plans.estimated_recovery_time is 'Min
 comment on column public.disaster_recovery_plans.last_tested is 'End of the last execution that did its work, a drill or a real one';
 comment on column public.disaster_recovery_plans.version is 'Grows with every change of the plan';
 comment on column public.disaster_recovery_plans.is_default is 'Comes with the release: can be disabled, not removed';
+comment on column public.disaster_recovery_plans.objectives is 'Times that the plan is meant to keep to; null for those of the settings';
 comment on column public.disaster_recovery_plans.hidden is 'Removed, and kept because executions refer to it';
 
 create table if not exists public.disaster_recovery_executions (
@@ -118,7 +120,7 @@ create table if not exists public.backup_tests (
 );
 comment on table public.backup_tests is 'Tests of backups: asked for, running and finished';
 comment on column public.backup_tests.started_at is 'Null while the test is asked for and nobody has begun it';
-comment on column public.backup_tests.success is 'Null until the test is finished';
+comment on column public.backup_tests.success is 'Null until the test is finished, and when it was stopped';
 comment on column public.backup_tests.data_verified is 'What was compared, as counts';
 create index if not exists backup_tests_backup_id_idx on public.backup_tests (backup_id, completed_at desc);
 create index if not exists backup_tests_started_at_idx on public.backup_tests (started_at desc);

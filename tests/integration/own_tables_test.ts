@@ -9,7 +9,7 @@ import { startProject } from "../../scripts/demo/start_project.ts";
 const CALLABLE = OWN_FUNCTIONS.map((name) => name.split("(")[0]!);
 
 /** What runs with the rights of the tables' owner; the comment of each says why. */
-const DEFINERS = [...CALLABLE, "count_job"].filter((name) =>
+const DEFINERS = [...CALLABLE, "count_backup_job", "count_restore_job"].filter((name) =>
   name !== "get_disaster_recovery_plans"
 );
 

@@ -35,6 +35,8 @@ export async function applyMigrations(database: StateDatabase): Promise<Migratio
     );
     if (unknown.length > 0) throw madeByNewer(unknown);
     const isWhole = await hasAll(sql);
+    // A disaster may have taken the schema itself.
+    if (!isWhole) await sql`create schema if not exists public`;
     const applied: string[] = [];
     for (const migration of MIGRATIONS) {
       // A dropped table is made again although the ledger knows the migration: each can run twice.

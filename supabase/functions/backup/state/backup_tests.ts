@@ -34,7 +34,8 @@ export interface NewTest {
 /** What a test has come to. */
 export interface TestEnd {
   jobId: string;
-  success: boolean;
+  /** Null when it was stopped before it could tell. */
+  success: boolean | null;
   /** Codes and messages; never values of rows. */
   errors?: readonly { code: string; message: string }[];
   /** What was compared, as counts. */

@@ -15,7 +15,7 @@ export interface RunningPoint {
   createdBy: string;
 }
 
-/** Rows of `recovery_points` that are not concluded. */
+/** Rows of `recovery_points` that are not concluded; `RecoveryPointRows` makes them points. */
 export class RunningPoints<Plan extends RunningPoint> {
   readonly #database: StateDatabase;
 
@@ -45,15 +45,6 @@ export class RunningPoints<Plan extends RunningPoint> {
         where status = 'running' and plan is not null order by created_at limit ${limit}`,
     );
     return rows.map(({ plan }) => plan as Plan);
-  }
-
-  /** Forgets the plan of one that is concluded. */
-  async end(pointId: string, how: { status: string; completedAt: string }): Promise<void> {
-    await this.#database.run("record the end of a recovery point", (sql) =>
-      sql`
-        update public.recovery_points
-        set status = ${how.status}, completed_at = ${how.completedAt}, plan = null
-        where point_id = ${pointId} and plan is not null`);
   }
 
   /** Takes back one that was begun and will never be a point. */

@@ -21,6 +21,7 @@ import {
 } from "./recoverability.ts";
 import { dropScratchDatabases } from "./scratch_database.ts";
 import { syncBackups } from "./stored_backups.ts";
+import { syncPoints } from "./stored_points.ts";
 import { updateConfig } from "./update_config.ts";
 
 /** The items of the way, in order. */
@@ -206,7 +207,10 @@ async function findBackups(
   let list: BackupList | null = null;
   await way.step("list-of-backups", async () => {
     list = await known(repository).listBackups();
-    const added = await syncBackups(deps, known(repository), list);
+    const added = [
+      ...await syncBackups(deps, known(repository), list),
+      ...await syncPoints(deps, known(repository)),
+    ];
     const givenUp = giveUp.length === 0 ? [] : await deps.state.backups.giveUp(giveUp);
     const words = givenUp.length === 0 ? "" : `; given up: ${givenUp.join(", ")}`;
     return done(`${added.length} added from storage${words}`);

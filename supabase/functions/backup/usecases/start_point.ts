@@ -17,6 +17,7 @@ import type { PointPlan } from "./job_request.ts";
 import { newBackupId } from "./new_backup_id.ts";
 import { recordAudit } from "./record_audit.ts";
 import { startBackup, SWITCHES } from "./start_backup.ts";
+import { toStoredPoint } from "./stored_points.ts";
 
 /** Within this time all jobs of a point are started, or never will be. */
 const LONGEST_START_MS = 10 * 60_000;
@@ -196,7 +197,10 @@ export async function concludePoint(deps: Deps, plan: PointPlan): Promise<Recove
     components,
     writtenBy: RELEASE,
   });
-  await unlessUnavailable(() => deps.state.runningPoints().end(point.pointId, point));
+  await unlessUnavailable(async () => {
+    const row = toStoredPoint(point, repository.location);
+    await deps.state.recoveryPoints.addFromStorage([row]);
+  });
   await recordAudit(deps, { name: plan.createdBy, requestId: plan.pointId }, {
     ...{ action: "backup-all", subject: plan.pointId, details: { status: point.status } },
     outcome: point.status === "failed" ? "failed" : "completed",

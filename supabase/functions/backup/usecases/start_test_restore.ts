@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { BackupError } from "../core/errors.ts";
 import { newJobId } from "../core/ids.ts";
 import type { Job } from "../core/job.ts";
 import { RELEASE } from "../core/release.ts";
@@ -16,6 +15,7 @@ import type { DatabaseRecord, Repository } from "../repository/mod.ts";
 import { connector, databaseUrl } from "./database_access.ts";
 import type { Caller, Deps } from "./deps.ts";
 import type { JobRequest } from "./job_request.ts";
+import { recordTestBegin, recordTestEnd, recordTestPassed } from "./record_restore_test.ts";
 import { restoreDatabase } from "./restore_database.ts";
 import {
   checkRoom,
@@ -79,7 +79,10 @@ export async function defineRestoreTest(
   const { record } = await repository.readBackup(backupId);
   const work = (context: PartContext) =>
     tryRestore(deps, { settings, repository, record, job }, context);
-  return defineOnePart(TESTING, work, { once: true });
+  return {
+    ...defineOnePart(TESTING, work, { once: true }),
+    end: (how) => recordTestEnd(deps, job.jobId, how),
+  };
 }
 
 async function tryRestore(
@@ -97,7 +100,9 @@ async function tryRestore(
   const name = scratchName(job.jobId);
   const session = await connector(url, signal)();
   try {
+    await recordTestBegin(deps, { job, backupId: record.backupId, environment: name });
     const room = await checkRoom(session, settings, record.totals.rawBytes);
+    const begunAt = deps.clock.now();
     try {
       await createScratchDatabase(session, { name, encoding: record.source.encoding });
       const report = await restoreDatabase({
@@ -115,7 +120,8 @@ async function tryRestore(
         signal,
         onProgress,
       });
-      await recordTest(deps, record.backupId);
+      const seconds = (deps.clock.now().getTime() - begunAt.getTime()) / 1000;
+      await recordTestPassed(deps, { jobId: job.jobId, report, seconds });
       const test = { database: name, room, notTested: NOT_TESTED };
       return { result: { ...report, test }, backupId: record.backupId };
     } finally {
@@ -133,15 +139,5 @@ async function drop(deps: Deps, name: string): Promise<void> {
     await dropScratchDatabase(session, name);
   } finally {
     await session.close();
-  }
-}
-
-/** The test has passed; that a row could not be written must not make it fail. */
-async function recordTest(deps: Deps, backupId: string): Promise<void> {
-  try {
-    await deps.state.backups.markTested(backupId, deps.clock.now());
-  } catch (error) {
-    if (!(error instanceof BackupError)) throw error;
-    deps.reportError(error, `record the restore test of ${backupId}`);
   }
 }

@@ -35,26 +35,51 @@ comment on table backup_internal.job_days is 'Counts of jobs by day of their beg
 create index if not exists job_days_day_idx on backup_internal.job_days (kind, day);
 alter table backup_internal.job_days enable row level security;
 
-create or replace function backup_internal.count_job() returns trigger
+create or replace function backup_internal.count_backup_job() returns trigger
 language plpgsql security definer set search_path = ''
 as $function$
 begin
-    insert into backup_internal.job_days
-        (kind, day, type, status, in_storage, jobs, duration_ms, size_bytes, stored_bytes)
-    select tg_argv[0], (r.started_at at time zone 'UTC')::date, r.type, r.status,
-        r.status = 'completed' and r.location is not null and r.freed_at is null,
-        j.sign,
-        j.sign * coalesce(round(extract(epoch from r.completed_at - r.started_at) * 1000), 0),
-        j.sign * coalesce(r.size_bytes, 0), j.sign * coalesce(r.compressed_size_bytes, 0)
-    from (values (to_jsonb(old), -1), (to_jsonb(new), 1)) as j (job, sign)
-    cross join lateral jsonb_to_record(j.job) as r (started_at timestamp with time zone,
-        completed_at timestamp with time zone, freed_at timestamp with time zone, type text,
-        status text, location text, size_bytes numeric, compressed_size_bytes numeric)
-    where r.started_at is not null;
+    if tg_op <> 'INSERT' and old.started_at is not null then
+        insert into backup_internal.job_days
+            (kind, day, type, status, in_storage, jobs, duration_ms, size_bytes, stored_bytes)
+        values ('backup', (old.started_at at time zone 'UTC')::date, old.type, old.status,
+            old.status = 'completed' and old.location is not null and old.freed_at is null, -1,
+            -coalesce(round(extract(epoch from old.completed_at - old.started_at) * 1000), 0),
+            -coalesce(old.size_bytes, 0), -coalesce(old.compressed_size_bytes, 0));
+    end if;
+    if tg_op <> 'DELETE' and new.started_at is not null then
+        insert into backup_internal.job_days
+            (kind, day, type, status, in_storage, jobs, duration_ms, size_bytes, stored_bytes)
+        values ('backup', (new.started_at at time zone 'UTC')::date, new.type, new.status,
+            new.status = 'completed' and new.location is not null and new.freed_at is null, 1,
+            coalesce(round(extract(epoch from new.completed_at - new.started_at) * 1000), 0),
+            coalesce(new.size_bytes, 0), coalesce(new.compressed_size_bytes, 0));
+    end if;
     return null;
 end
 $function$;
-comment on function backup_internal.count_job() is 'Keeps job_days. Runs with the rights of its owner, because whoever may write jobs need not have any on the counts';
+comment on function backup_internal.count_backup_job() is 'Keeps job_days. Runs with the rights of its owner, because whoever may write jobs need not have any on the counts';
+
+create or replace function backup_internal.count_restore_job() returns trigger
+language plpgsql security definer set search_path = ''
+as $function$
+begin
+    if tg_op <> 'INSERT' and old.started_at is not null then
+        insert into backup_internal.job_days
+            (kind, day, type, status, in_storage, jobs, duration_ms, size_bytes, stored_bytes)
+        values ('restore', (old.started_at at time zone 'UTC')::date, old.type, old.status, false, -1,
+            -coalesce(round(extract(epoch from old.completed_at - old.started_at) * 1000), 0), 0, 0);
+    end if;
+    if tg_op <> 'DELETE' and new.started_at is not null then
+        insert into backup_internal.job_days
+            (kind, day, type, status, in_storage, jobs, duration_ms, size_bytes, stored_bytes)
+        values ('restore', (new.started_at at time zone 'UTC')::date, new.type, new.status, false, 1,
+            coalesce(round(extract(epoch from new.completed_at - new.started_at) * 1000), 0), 0, 0);
+    end if;
+    return null;
+end
+$function$;
+comment on function backup_internal.count_restore_job() is 'Keeps job_days. Runs with the rights of its owner, because whoever may write jobs need not have any on the counts';
 
 create or replace function backup_internal.recount_jobs() returns void
 language plpgsql set search_path = ''
@@ -85,10 +110,10 @@ comment on function backup_internal.recount_jobs() is 'Writes job_days anew from
 
 create or replace trigger count_job
 after insert or delete or update of type, status, started_at, completed_at, size_bytes, compressed_size_bytes, location, freed_at
-on public.backup_jobs for each row execute function backup_internal.count_job('backup');
+on public.backup_jobs for each row execute function backup_internal.count_backup_job();
 create or replace trigger count_job
 after insert or delete or update of type, status, started_at, completed_at
-on public.restore_jobs for each row execute function backup_internal.count_job('restore');
+on public.restore_jobs for each row execute function backup_internal.count_restore_job();
 do $$
 begin
     perform backup_internal.recount_jobs();
@@ -366,7 +391,7 @@ begin
     end if;
     return (
         select t.success from public.backup_tests t
-        where t.backup_id = backup.job_id and t.test_type = 'restore_test' and t.completed_at is not null
+        where t.backup_id = backup.job_id and t.test_type = 'restore_test' and t.success is not null
         order by t.completed_at desc limit 1
     );
 end
