@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { settingsSchema } from "./settings_schema.ts";
-import { variableOf } from "./settings_variables.ts";
+import { SETTING_VARIABLES, variableOf } from "./settings_variables.ts";
 
 /** What a schema's pattern means, by setting. */
 const FORMS: Record<string, string> = {
@@ -16,19 +16,42 @@ const FORMS: Record<string, string> = {
   plainVariables: "a list of at most 200 names of variables",
   confirmedKeyId: "a key's id: 16 hexadecimal digits",
   backupStorageConfig: "an object",
+  "backupStorageConfig.bucket": "a bucket's name",
+  "backupStorageConfig.region": "a region's name, as eu-central-1",
+  "backupStorageConfig.endpoint": "an address as https://host",
+  "backupStorageConfig.prefix": "a path",
+  "backupStorageConfig.account": "3 to 24 small letters and digits",
+  "backupStorageConfig.storageClass": "a class that the storage has",
 };
 
 /** Longest piece of a wrong value that a message quotes. */
 const QUOTED_LENGTH = 60;
 
 /** What may be said of a setting, as the end of "is not …"; undefined when there is no such setting. */
-export function allowedWords(key: string): string | undefined {
-  const schema = (settingsSchema.shape as Record<string, z.ZodType>)[key];
-  return schema === undefined ? undefined : FORMS[key] ?? wordsOf(toJsonSchema(schema));
+export function allowedWords(path: string): string | undefined {
+  const shape = shapeOf(path);
+  return shape === undefined ? undefined : FORMS[path] ?? wordsOf(shape);
+}
+
+/** What a setting does; undefined when there is no such setting. */
+export function effectOf(path: string): string | undefined {
+  return shapeOf(path)?.description;
+}
+
+/** The setting at a path with points. */
+function shapeOf(path: string): Shape | undefined {
+  const [first = "", ...rest] = path.split(".");
+  const schema = (settingsSchema.shape as Record<string, z.ZodType>)[first];
+  if (schema === undefined) return undefined;
+  let shape: Shape | undefined = toJsonSchema(schema);
+  for (const name of rest) shape = shape?.properties?.[name];
+  return shape;
 }
 
 /** The part of JSON Schema that settings use. */
 interface Shape {
+  description?: string;
+  properties?: Record<string, Shape>;
   type?: string;
   enum?: string[];
   pattern?: string;
@@ -95,8 +118,13 @@ function settingPath(path: readonly string[]): readonly string[] {
   return path[0] === "updates" || path[0] === "config" ? path.slice(1) : path;
 }
 
+function mayBeSecret(key: string): boolean {
+  return key.endsWith("Url") ||
+    SETTING_VARIABLES.some(([, name, form]) => name === key && form === "secret");
+}
+
 function shown(input: unknown, path: readonly string[]): string {
-  if (/(key|secret|url)$/i.test(path[0] as string)) return "the value";
+  if (mayBeSecret(path[0] as string)) return "the value";
   const text = JSON.stringify(input) ?? "nothing";
   if (text.includes("://")) return "the value"; // an address that was put here by mistake may hold a secret
   return text.length > QUOTED_LENGTH ? `${text.slice(0, QUOTED_LENGTH)}…` : text;

@@ -55,38 +55,42 @@ export const storageTypeSchema = z.enum(STORAGE_TYPES, {
  */
 export const storageConfigSchema = z.strictObject({
   bucket: text("BACKUP_STORAGE_BUCKET", /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, "a bucket's name")
-    .optional(),
+    .optional().describe("Bucket or container."),
   region: text("BACKUP_STORAGE_REGION", /^[a-z0-9-]{1,64}$/, "a region's name, as eu-central-1")
-    .optional(),
+    .optional().describe("Region of S3; unset: us-east-1."),
   account: text(
     "BACKUP_STORAGE_ACCOUNT",
     /^[a-z0-9]{3,24}$/,
     "an account's name: 3 to 24 small letters and digits",
-  ).optional(),
-  accessKey: storageCredential.optional(),
-  secretKey: storageCredential.optional(),
+  ).optional().describe("Account of Azure."),
+  accessKey: storageCredential.optional().describe("Id of the access key."),
+  secretKey: storageCredential.optional().describe("The secret key."),
   endpoint: z.url({
     error: ({ input }) =>
       `${quote(input)} is not an address as https://host (BACKUP_STORAGE_ENDPOINT)`,
-  }).optional(),
+  }).optional().describe("Server, where it is not the provider's usual one."),
   prefix: text(
     "BACKUP_STORAGE_PREFIX",
     /^(?=.{0,200}$)\/*([A-Za-z0-9_=-][A-Za-z0-9._=-]*(\/+|$))*$/,
     "a path",
-  ).optional(),
-  path: z.string().min(1).max(1000).optional(),
-  storageClass: z.string().max(64).optional(),
+  ).optional().describe("Put before the names of all objects."),
+  path: z.string().min(1).max(1000).optional().describe(
+    "Directory of local storage; unset: the bucket's name, or `backups`.",
+  ),
+  storageClass: z.string().max(64).optional().describe(
+    "Class of storage, as the provider names it.",
+  ),
   objectLock: z.strictObject({
     mode: z.enum(LOCK_MODES, {
       error: ({ input }) => noneOf(input, LOCK_MODES, "BACKUP_STORAGE_LOCK_MODE"),
-    }),
+    }).describe("How objects are locked against deletion; unset: they are not."),
     days: z.number({
       error: ({ input }) => `${quote(input)} is no number of days (BACKUP_STORAGE_LOCK_DAYS)`,
-    }).int().min(1).max(36_500),
+    }).int().min(1).max(36_500).describe("How long objects are locked."),
   }).optional(),
   legalHold: z.boolean({
     error: ({ input }) => noneOf(input, ["true", "false"], "BACKUP_STORAGE_LEGAL_HOLD"),
-  }).optional(),
+  }).optional().describe("Objects are held until somebody ends the hold by hand."),
 });
 
 /** See {@linkcode storageConfigSchema}. */
