@@ -11,6 +11,7 @@ import { Drafts, type DumpContext } from "./context.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { FIRST_USER_OID, takesWholeDatabase } from "./families/define.ts";
 import { oidArray } from "./families/relations.ts";
+import { sideBySide } from "./side_by_side.ts";
 
 const COLUMNS = `
   select c.relname as catalog, array_agg(a.attname order by a.attnum) as names
@@ -129,11 +130,10 @@ const WHOLE: readonly [catalog: string, sql: string][] = [
  * @throws {BackupError} `census_mismatch`, naming the catalogs, columns or objects
  */
 export async function takeCensus(context: DumpContext, dependencies: Dependencies): Promise<void> {
-  await checkCatalogs(context);
   const missing: string[] = [];
   const held = oidsOfDrafts(context);
   const lists = takesWholeDatabase(context) ? [...OBJECTS, ...WHOLE] : OBJECTS;
-  for (const [catalog, sql] of lists) {
+  const look = async ([catalog, sql]: readonly [catalog: string, sql: string]) => {
     const least = catalog === "pg_largeobject" ? 0 : FIRST_USER_OID;
     const rows = await context.session.query(
       `select o.* from (${sql}) o where o.oid >= ${least} and o.oid <> all ($1::oid[])`,
@@ -144,7 +144,8 @@ export async function takeCensus(context: DumpContext, dependencies: Dependencie
         missing.push(`${row.name} (${catalog} ${row.oid})`);
       }
     }
-  }
+  };
+  await sideBySide([checkCatalogs(context), ...lists.map(look)]);
   if (missing.length === 0) return;
   throw new BackupError(
     "census_mismatch",

@@ -10,6 +10,7 @@ import { quoteIdentifier, quoteLiteral, quoteQualified } from "../postgres/quote
 import { type Draft, Drafts, type DumpContext } from "./context.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { draftRights } from "./rights.ts";
+import { sideBySide } from "./side_by_side.ts";
 
 /** SQL for the address of objects that may stand inside another one's entry. */
 function partAddress(catalog: string, oid: string): string {
@@ -76,14 +77,18 @@ export async function decorate(
     if (draft === undefined || draft.extension !== undefined || !draft.commentable) return null;
     return { key: key!, draft, isItself: key === object };
   };
-  for (const row of await context.session.query(COMMENTS)) {
+  const [commentRows, labelRows] = await sideBySide([
+    context.session.query(COMMENTS),
+    context.session.query(LABELS),
+  ]);
+  for (const row of commentRows) {
     const found = find(row);
     const subject = found === null ? null : addressOf(found, row.column, row.address);
     if (subject === null) continue;
     append(comments, found!.key, [`COMMENT ON ${subject} IS ${quoteLiteral(row.text)}`]);
   }
   removePublicComment(context, comments);
-  for (const row of await context.session.query(LABELS)) {
+  for (const row of labelRows) {
     const found = find(row);
     const subject = found === null ? null : addressOf(found, row.column, null);
     if (subject === null) continue;

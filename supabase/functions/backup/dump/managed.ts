@@ -69,13 +69,20 @@ export async function markManaged(context: DumpContext): Promise<void> {
   leaveOutRows(context);
 }
 
+/** Whether the platform's rows of a table or sequence are left out. */
+export function hasRowsOfNoUse(
+  { options }: DumpContext,
+  { schema, name }: { schema: string | null; name: string },
+): boolean {
+  return options.profile === "supabase" && (SCHEMAS_WITHOUT_ROWS.includes(schema ?? "") ||
+    TABLES_WITHOUT_ROWS.includes(`${schema}.${name}`));
+}
+
 /** Takes out the rows that no other project could use, and says so where users may miss them. */
 function leaveOutRows(context: DumpContext): void {
   for (const draft of [...context.drafts.all()]) {
     if (draft.kind !== "table-data" && draft.kind !== "sequence-set") continue;
-    const isWithout = SCHEMAS_WITHOUT_ROWS.includes(draft.schema ?? "") ||
-      TABLES_WITHOUT_ROWS.includes(`${draft.schema}.${draft.name}`);
-    if (!isWithout) continue;
+    if (!hasRowsOfNoUse(context, draft)) continue;
     context.drafts.remove(Drafts.key(draft.catalog, draft.oid, draft.part));
     if (draft.schema === "vault" && draft.name === "secrets") {
       context.remarks.push(

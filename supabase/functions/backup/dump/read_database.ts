@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DatabaseModel, Entry, EntryStatements } from "../core/model.ts";
+import type { DatabaseModel, Entry, EntryStatements, SourceFacts } from "../core/model.ts";
 import type { Session } from "../postgres/session.ts";
 import { takeCensus } from "./census.ts";
 import { keepChosen } from "./chosen_tables.ts";
@@ -11,11 +11,15 @@ import { Drafts, type DumpContext, type DumpOptions } from "./context.ts";
 import { decorate, type Decorations, moveToHosts, statementsOf } from "./decorate.ts";
 import { Dependencies } from "./dependencies.ts";
 import { readExtensionMembers } from "./extension_members.ts";
+import { extensionDependenciesFamily } from "./families/extension_dependencies.ts";
 import { FAMILIES } from "./families/index.ts";
+import { schemasFamily } from "./families/schemas.ts";
+import { readRowsEntries, type RowsEntry } from "./families/table_data.ts";
 import { markManaged } from "./managed.ts";
 import { orderDrafts, type OrderedDraft } from "./order.ts";
 import { noteRowVersions, type RowVersions } from "./recheck.ts";
 import { draftRights } from "./rights.ts";
+import { sideBySide } from "./side_by_side.ts";
 import { readSourceFacts } from "./source_facts.ts";
 
 /** A model with what the backup needs besides it. */
@@ -39,42 +43,84 @@ export async function readDatabase(
   session: Session,
   options: DumpOptions,
 ): Promise<DatabaseReading> {
-  // Names in quotes need no server's list of keywords. For the reading only: what a session with this
-  // setting makes can keep the quotes, such as the options of a text search dictionary.
+  return await (await CatalogReading.begin(session, options)).database();
+}
+
+/** One reading of the catalog, of which the rows to save are known before everything else. */
+export class CatalogReading {
+  readonly #context: DumpContext;
+  readonly #source: SourceFacts;
+
+  private constructor(context: DumpContext, source: SourceFacts) {
+    this.#context = context;
+    this.#source = source;
+  }
+
+  /** Begins it in a session as {@linkcode readDatabase} takes it. */
+  static async begin(session: Session, options: DumpOptions): Promise<CatalogReading> {
+    const [source, extensionMembers] = await sideBySide([
+      readSourceFacts(session, options),
+      readExtensionMembers(session),
+    ]);
+    const context: DumpContext = {
+      session,
+      options,
+      version: session.serverVersion,
+      isSuperuser: source.readAs.superuser,
+      drafts: new Drafts(),
+      schemas: new Map(),
+      extensionMembers,
+      leftOut: new Set(),
+      tableData: [],
+      readByFunction: [],
+      remarks: session.inClear ? [IN_CLEAR] : [],
+    };
+    await quotingAll(session, () => schemasFamily.read(context));
+    return new CatalogReading(context, source);
+  }
+
+  /** The entries that have rows. The whole database has the same, and knows more of them. */
+  async rows(): Promise<RowsEntry[]> {
+    return await quotingAll(this.#context.session, () => readRowsEntries(this.#context));
+  }
+
+  /** Reads all of it; once. @throws as {@linkcode readDatabase} */
+  async database(): Promise<DatabaseReading> {
+    return await quotingAll(this.#context.session, () => readCatalogs(this.#context, this.#source));
+  }
+}
+
+/**
+ * Names in quotes need no server's list of keywords. For the reading only: what a session with this setting
+ * makes can keep the quotes, such as the options of a text search dictionary.
+ */
+async function quotingAll<T>(session: Session, read: () => Promise<T>): Promise<T> {
   const [before] = await session.query("select current_setting('quote_all_identifiers') as quotes");
   await session.execute("set quote_all_identifiers = on");
-  const reading = await readCatalogs(session, options);
+  const reading = await read();
   await session.execute(`set quote_all_identifiers = ${before!.quotes}`);
   return reading;
 }
 
-async function readCatalogs(session: Session, options: DumpOptions): Promise<DatabaseReading> {
-  const source = await readSourceFacts(session, options);
-  const context: DumpContext = {
-    session,
-    options,
-    version: session.serverVersion,
-    isSuperuser: source.readAs.superuser,
-    drafts: new Drafts(),
-    schemas: new Map(),
-    extensionMembers: await readExtensionMembers(session),
-    leftOut: new Set(),
-    tableData: [],
-    readByFunction: [],
-    remarks: session.inClear ? [IN_CLEAR] : [],
-  };
-  for (const family of FAMILIES) await family.read(context);
+async function readCatalogs(context: DumpContext, source: SourceFacts): Promise<DatabaseReading> {
+  const [dependencies] = await sideBySide([
+    Dependencies.read(context),
+    ...FAMILIES.map((family) => family.read(context)),
+  ]);
+  await extensionDependenciesFamily.read(context);
   removeIdleRights(context);
-  const dependencies = await Dependencies.read(context);
-  const decorations = await decorate(context, dependencies);
-  await takeCensus(context, dependencies);
-  await markManaged(context);
+  const [decorations, rowVersions] = await sideBySide([
+    decorate(context, dependencies),
+    noteRowVersions(context),
+    takeCensus(context, dependencies),
+    markManaged(context),
+  ]);
   const ordered = orderDrafts(context, dependencies);
   return {
     source,
     entries: await keepChosen(context, dependencies, toEntries(context, ordered, decorations)),
     tableData: context.tableData,
-    rowVersions: await noteRowVersions(context),
+    rowVersions,
     remarks: context.remarks,
   };
 }

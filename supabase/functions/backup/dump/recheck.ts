@@ -8,6 +8,7 @@
 import { BackupError } from "../core/errors.ts";
 import type { Session } from "../postgres/session.ts";
 import type { DumpContext } from "./context.ts";
+import { sideBySide } from "./side_by_side.ts";
 
 /** Catalogs whose rows appear, by name or in full, in what `pg_get_*` writes. */
 const WATCHED: Readonly<Record<string, string>> = {
@@ -49,27 +50,25 @@ export async function noteRowVersions(context: DumpContext): Promise<RowVersions
   const wanted = new Map<string, Set<number>>();
   for (const { catalog, oid } of context.readByFunction) oidsOf(wanted, catalog).add(oid);
   await addReferences(context.session, wanted);
-  const noted: RowVersions[] = [];
-  for (const [catalog, set] of wanted) {
+  return await sideBySide([...wanted].map(async ([catalog, set]) => {
     const oids = oidArray(set);
-    noted.push({ catalog, oids, rows: await readRows(context.session, { catalog, oids }) });
-  }
-  return noted;
+    return { catalog, oids, rows: await readRows(context.session, { catalog, oids }) };
+  }));
 }
 
 async function addReferences(session: Session, wanted: Map<string, Set<number>>): Promise<void> {
-  for (const [catalog, oids] of [...wanted]) {
-    const rows = await session.query(
+  const asked = [...wanted].map(([catalog, oids]) =>
+    session.query(
       `select c.relname as catalog, array_agg(distinct d.refobjid) as oids
          from pg_depend d join pg_class c on c.oid = d.refclassid
         where d.classid = $1::regclass and d.objid = any ($2::oid[])
         group by c.relname`,
       [`pg_catalog.${catalog}`, oidArray(oids)],
-    );
-    for (const row of rows) {
-      if (!(row.catalog in WATCHED)) continue;
-      for (const oid of row.oids) oidsOf(wanted, row.catalog).add(oid);
-    }
+    )
+  );
+  for (const row of (await sideBySide(asked)).flat()) {
+    if (!(row.catalog in WATCHED)) continue;
+    for (const oid of row.oids) oidsOf(wanted, row.catalog).add(oid);
   }
 }
 
@@ -92,11 +91,10 @@ async function readRows(session: Session, { catalog, oids }: Omit<RowVersions, "
  * @throws {BackupError} `concurrent_ddl`, naming up to ten of the objects that changed
  */
 export async function recheck(session: Session, noted: readonly RowVersions[]): Promise<void> {
-  const changed: string[] = [];
-  for (const versions of noted) {
-    const now = await readRows(session, versions);
-    if (now !== versions.rows) changed.push(...namesOfChanged(versions, now));
-  }
+  const present = await sideBySide(noted.map((versions) => readRows(session, versions)));
+  const changed = noted.flatMap((versions, at) =>
+    present[at] === versions.rows ? [] : namesOfChanged(versions, present[at]!)
+  );
   if (changed.length === 0) return;
   const names = changed.slice(0, 10);
   throw new BackupError(

@@ -20,10 +20,6 @@ const looseDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 export const UTF8_CODEC: TextCodec = {
   encode: (text) => encoder.encode(text),
   decode(bytes) {
-    if (bytes.length <= 24) {
-      const short = decodeShortAscii(bytes);
-      if (short !== undefined) return short;
-    }
     try {
       return strictDecoder.decode(bytes);
     } catch (cause) {
@@ -62,10 +58,4 @@ export const BYTES_CODEC: TextCodec = {
 /** Text of a message that may come before the encoding is known. */
 export function decodeLoosely(bytes: Uint8Array): string {
   return looseDecoder.decode(bytes);
-}
-
-/** The decoder costs more than the work for the short ASCII words that catalogs are full of. */
-function decodeShortAscii(bytes: Uint8Array): string | undefined {
-  for (let at = 0; at < bytes.length; at++) if (bytes[at]! > 127) return undefined;
-  return String.fromCharCode.apply(null, bytes as unknown as number[]);
 }

@@ -65,10 +65,21 @@ export class Wire {
    * @throws {BackupError} `database_unreachable` or `database_protocol`
    */
   async read(): Promise<Message> {
-    while (this.#end - this.#start < 5) await this.#fill(5);
+    while (true) {
+      const message = this.next();
+      if (message !== undefined) return message;
+      const come = this.#end - this.#start;
+      await this.#fill(come < 5 ? 5 : this.#readLength() + 1);
+    }
+  }
+
+  /** The next message if it has come as a whole: an answer of many rows need not wait for each. */
+  next(): Message | undefined {
+    const come = this.#end - this.#start;
+    if (come < 5 || this.#broken !== undefined) return undefined;
     const type = this.#readType();
     const length = this.#readLength();
-    while (this.#end - this.#start < length + 1) await this.#fill(length + 1);
+    if (come < length + 1) return undefined;
     const body = this.#buffer.subarray(this.#start + 5, this.#start + 1 + length);
     this.#start += length + 1;
     return { type, body };

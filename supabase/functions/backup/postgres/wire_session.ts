@@ -46,8 +46,12 @@ export class WireSession implements Session {
   readonly #codec: TextCodec;
   readonly #sendCancel: () => Promise<void>;
   #status: string;
-  #turn: Promise<unknown> = Promise.resolve();
-  #running = false;
+  /** Settles when all answers to what was asked so far have been read. */
+  #answered: Promise<unknown> = Promise.resolve();
+  /** Settles when the next question may be sent. */
+  #sendable: Promise<unknown> = Promise.resolve();
+  /** Answers that are still to come. */
+  #awaited = 0;
   #cancelAsked = false;
   #closed = false;
 
@@ -68,20 +72,18 @@ export class WireSession implements Session {
   }
 
   query<T extends Row = Row>(sql: string, parameters: readonly Parameter[] = []): Promise<T[]> {
-    return this.#inTurn(async () => {
-      await this.#wire.write(
-        parameters.length === 0
-          ? this.#simple(sql)
-          : extendedQuery(this.#codec.encode(sql), parameters.map((value) => this.#text(value))),
-      );
+    const message = () =>
+      parameters.length === 0
+        ? this.#simple(sql)
+        : extendedQuery(this.#codec.encode(sql), parameters.map((value) => this.#text(value)));
+    return this.#ask(message, async () => {
       const { rows } = await this.#readAnswer("run a query");
       return rows as T[];
     });
   }
 
   execute(sql: string): Promise<void> {
-    return this.#inTurn(async () => {
-      await this.#wire.write(this.#simple(sql));
+    return this.#ask(() => this.#simple(sql), async () => {
       await this.#readAnswer("run a statement", { keepRows: false });
     });
   }
@@ -96,7 +98,7 @@ export class WireSession implements Session {
   }
 
   copyOutEach(statements: readonly string[], sink: CopySink): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#alone(async () => {
       const doing = "copy data out";
       await this.#wire.write(this.#simple(this.#inServerEncoding(statements.join(";\n"))));
       let copied = 0;
@@ -125,7 +127,7 @@ export class WireSession implements Session {
   }
 
   copyIn(sql: string, source: AsyncIterable<Uint8Array>): Promise<CopyResult> {
-    return this.#inTurn(async () => {
+    return this.#alone(async () => {
       await this.#wire.write(this.#simple(this.#inServerEncoding(sql)));
       const doing = "copy data in";
       if (!await this.#startCopy("G", doing)) throw await this.#noCopy(doing);
@@ -158,7 +160,7 @@ export class WireSession implements Session {
   }
 
   async cancel(): Promise<void> {
-    if (!this.#running) return;
+    if (this.#awaited === 0) return;
     this.#cancelAsked = true;
     await this.#sendCancel();
   }
@@ -166,7 +168,7 @@ export class WireSession implements Session {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#wire.broken === undefined && !this.#running) {
+    if (this.#wire.broken === undefined && this.#awaited === 0) {
       try {
         await this.#wire.write(frame("X"));
       } catch (error) {
@@ -177,19 +179,40 @@ export class WireSession implements Session {
     this.#wire.close();
   }
 
+  /**
+   * Asks a question and reads its answer. Questions go out before the answers to earlier ones are in, so
+   * that the server need not wait for whoever reads them.
+   */
+  #ask<T>(message: () => Uint8Array, read: () => Promise<T>): Promise<T> {
+    const sent = this.#sendable.then(async () => {
+      if (this.#wire.broken === undefined) await this.#wire.write(message());
+    });
+    this.#sendable = sent.catch(() => {}); // whoever asked has the error
+    return this.#inTurn(async () => {
+      await sent;
+      return await read();
+    });
+  }
+
+  /** Does what needs the connection for itself: nothing is sent meanwhile. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#inTurn(work);
+    this.#sendable = turn.catch(() => {}); // its caller has the error; the next in line only waits
+    return turn;
+  }
+
   /** Runs one piece of work after those that were asked for before it. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(async () => {
-      if (this.#wire.broken !== undefined) throw this.#wire.broken;
-      this.#running = true;
-      this.#cancelAsked = false;
+    if (this.#awaited++ === 0) this.#cancelAsked = false;
+    const turn = this.#answered.then(async () => {
       try {
+        if (this.#wire.broken !== undefined) throw this.#wire.broken;
         return await work();
       } finally {
-        this.#running = false;
+        this.#awaited--;
       }
     });
-    this.#turn = turn.catch(() => {}); // its caller has the error; the next in line only waits
+    this.#answered = turn.catch(() => {}); // its caller has the error; the next in line only waits
     return turn;
   }
 
@@ -259,7 +282,7 @@ export class WireSession implements Session {
     let rows: Row[] = [];
     let tag = "";
     while (true) {
-      const message = await this.#readMessage();
+      const message = this.#wire.next() ?? await this.#wire.read();
       switch (message.type) {
         case "T":
           shape = this.#readShape(message.body);
@@ -320,7 +343,7 @@ export class WireSession implements Session {
         throw this.#wire.fail(garbage("a cut row description"));
       }
       const name = this.#codec.decode(body.subarray(at, end));
-      columns.push({ name, parse: parserOf(readInt32(body, end + 7) >>> 0) });
+      columns.push({ name, parse: parserOf(readInt32(body, end + 7) >>> 0, this.#codec) });
       at = end + 19;
     }
     return { columns, blank: Object.fromEntries(columns.map(({ name }) => [name, null])) };
@@ -334,7 +357,7 @@ export class WireSession implements Session {
       at += 4;
       if (length < 0) continue;
       if (at + length > body.length) throw this.#wire.fail(garbage("a cut row"));
-      row[name] = parse(this.#codec.decode(body.subarray(at, at + length)));
+      row[name] = parse(body, at, at + length);
       at += length;
     }
     return row;

@@ -47,9 +47,10 @@ export interface Column {
  * Options that somebody set. `pg_attver` is a note of the server's own, on every column since the minor
  * releases of November 2026: another server counts otherwise, and an older one does not take it.
  */
-const OPTIONS = `(select array_agg(o.text order by o.number)
-                    from unnest(a.attoptions) with ordinality o(text, number)
-                   where o.text not like 'pg\\_attver=%')`;
+const OPTIONS = `case when a.attoptions is not null then
+           (select array_agg(o.text order by o.number)
+              from unnest(a.attoptions) with ordinality o(text, number)
+             where o.text not like 'pg\\_attver=%') end`;
 
 function columnsQuery(version: number): string {
   const parentNotNull = version >= 180000
@@ -71,8 +72,9 @@ function columnsQuery(version: number): string {
          case when a.attstattarget >= 0 then a.attstattarget end as statistics,
          case when a.attstorage <> t.typstorage then a.attstorage end as storage,
          a.attcompression as compression, ${OPTIONS} as options,
-         array(select quote_ident(o.option_name) || ' ' || quote_literal(o.option_value)
-                 from pg_options_to_table(a.attfdwoptions) o) as "foreignOptions",
+         case when a.attfdwoptions is null then '{}' else
+           array(select quote_ident(o.option_name) || ' ' || quote_literal(o.option_value)
+                   from pg_options_to_table(a.attfdwoptions) o) end as "foreignOptions",
          a.attacl as acl, i.initprivs as initial,
          coalesce(p.not_null, false) as "inheritsNotNull",
          coalesce(p.has_default, false) as "inheritsDefault",
@@ -83,17 +85,23 @@ function columnsQuery(version: number): string {
     left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
     left join pg_init_privs i
       on i.classoid = 'pg_class'::regclass and i.objoid = a.attrelid and i.objsubid = a.attnum
-    left join lateral (
-      select bool_or(${parentNotNull}) as not_null,
+    left join (
+      select h.inhrelid, pa.attname,
+             bool_or(${parentNotNull}) as not_null,
              bool_or(pd.oid is not null and pa.attgenerated = '') as has_default,
-             bool_and(coalesce(pg_get_expr(pd.adbin, pd.adrelid)
-                               = pg_get_expr(d.adbin, d.adrelid), false))
+             bool_and(coalesce(pg_get_expr(pd.adbin, pd.adrelid) = own.expression, false))
                filter (where pa.attgenerated <> '') as same_generated
         from pg_inherits h
-        join pg_attribute pa
-          on pa.attrelid = h.inhparent and pa.attname = a.attname and not pa.attisdropped
+        join pg_attribute pa on pa.attrelid = h.inhparent and pa.attnum > 0 and not pa.attisdropped
         left join pg_attrdef pd on pd.adrelid = pa.attrelid and pd.adnum = pa.attnum
-       where h.inhrelid = a.attrelid) p on true
+        left join lateral (
+          select pg_get_expr(cd.adbin, cd.adrelid) as expression
+            from pg_attribute ca
+            join pg_attrdef cd on cd.adrelid = ca.attrelid and cd.adnum = ca.attnum
+           where pa.attgenerated <> '' and ca.attrelid = h.inhrelid and ca.attname = pa.attname
+             and not ca.attisdropped) own on true
+       where h.inhrelid = any ($1::oid[])
+       group by h.inhrelid, pa.attname) p on p.inhrelid = a.attrelid and p.attname = a.attname
    order by a.attrelid, a.attnum`;
 }
 

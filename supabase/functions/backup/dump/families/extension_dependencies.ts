@@ -15,7 +15,7 @@ const DEPENDENCIES = `
      and d.classid in ('pg_class'::regclass, 'pg_trigger'::regclass)
    order by c.relname, d.objid, e.extname`;
 
-/** The family of automatic dependencies on extensions; runs after those that make the objects. */
+/** The family of automatic dependencies on extensions; runs after all others, which make the objects. */
 export const extensionDependenciesFamily: CatalogFamily = {
   name: "extension dependencies",
   catalogs: [],

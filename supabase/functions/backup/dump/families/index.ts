@@ -1,5 +1,5 @@
 /**
- * Every catalog family, in the order of reading.
+ * Every catalog family but the schemas, in the order of reading.
  *
  * @module
  */
@@ -15,14 +15,12 @@ import { largeObjectsFamily } from "./large_objects.ts";
 import { publicationsFamily } from "./publications.ts";
 import { relationFamilies } from "./relations_index.ts";
 import { rolesFamily } from "./roles.ts";
-import { schemasFamily } from "./schemas.ts";
 import { subscriptionsFamily } from "./subscriptions.ts";
 import { tablespacesFamily } from "./tablespaces.ts";
 import { typeFamilies } from "./types_index.ts";
 
-/** Schemas come first: the others ask them what to take. */
+/** The families that are read side by side, once the schemas are known: they ask them what to take. */
 export const FAMILIES: readonly CatalogFamily[] = [
-  schemasFamily,
   rolesFamily,
   tablespacesFamily,
   databaseFamily,

@@ -14,8 +14,9 @@ import { definedRelations, oidArray, type Relation } from "./relations.ts";
 
 function indexesQuery(version: number): string {
   return `
-  select i.indrelid as relation, c.oid, c.relname as name, pg_get_indexdef(c.oid) as definition,
-         pg_get_expr(i.indpred, i.indrelid) as predicate, i.indisclustered as is_clustered,
+  select i.indrelid as relation, c.oid, c.relname as name,
+         case when k.oid is null then pg_get_indexdef(c.oid) end as definition,
+         case when i.indpred is not null then pg_get_expr(i.indpred, i.indrelid) end as predicate, i.indisclustered as is_clustered,
          i.indisreplident as is_replica_identity, i.indnullsnotdistinct as nulls_not_distinct,
          i.indnkeyatts as key_columns, c.reloptions as options, s.spcname as tablespace,
          h.inhparent as parent, k.oid as constraint_oid, k.conname as constraint_name,
@@ -23,14 +24,12 @@ function indexesQuery(version: number): string {
          k.condeferred as is_deferred,
          ${version >= 180000 ? "k.conperiod" : "false"} as is_period,
          case when k.contype = 'x' then pg_get_constraintdef(k.oid) end as constraint_definition,
-         case when k.contype in ('p', 'u') then
-           array(select a.attname::text
-                   from unnest(i.indkey::int2[]) with ordinality key(number, place)
-                   join pg_attribute a on a.attrelid = i.indrelid and a.attnum = key.number
-                  order by key.place) end as columns,
-         array(select format('ALTER COLUMN %s SET STATISTICS %s', a.attnum, a.attstattarget)
-                 from pg_attribute a
-                where a.attrelid = c.oid and a.attstattarget >= 0 order by a.attnum) as statistics
+         case when k.contype in ('p', 'u') then i.indkey end as column_numbers,
+         case when i.indexprs is null then '{}' else
+           array(select format('ALTER COLUMN %s SET STATISTICS %s', a.attnum, a.attstattarget)
+                   from pg_attribute a
+                  where a.attrelid = c.oid and a.attstattarget >= 0
+                  order by a.attnum) end as statistics
     from unnest($1::oid[]) wanted(oid)
     join pg_index i on i.indrelid = wanted.oid
     join pg_class t on t.oid = i.indrelid
@@ -62,9 +61,7 @@ export const indexesFamily: CatalogFamily = {
         sqlName: quoteQualified(table.schema, row.name),
         key: Drafts.key("pg_class", row.oid),
       };
-      presentDefinition(row.definition, `INDEX ${index.sqlName}`);
       indexes.set(row.oid, index);
-      context.readByFunction.push({ catalog: "pg_class", oid: row.oid });
       if (row.constraint_oid === null) addIndex(context, index);
       else addConstraint(context, index);
     }
@@ -83,6 +80,8 @@ interface Index {
 
 function addIndex(context: DumpContext, index: Index): void {
   const { table, row, sqlName } = index;
+  presentDefinition(row.definition, `INDEX ${sqlName}`);
+  context.readByFunction.push({ catalog: "pg_class", oid: row.oid });
   context.drafts.add({
     catalog: "pg_class",
     oid: row.oid,
@@ -132,7 +131,10 @@ function addConstraint(context: DumpContext, index: Index): void {
   const { table, row, sqlName } = index;
   const name = quoteIdentifier(row.constraint_name);
   const host = Drafts.key("pg_constraint", row.constraint_oid);
-  const { definition, after } = keyConstraintDefinition(row, sqlName);
+  const columns = row.column_numbers?.map((number: number) =>
+    table.columns.find((column) => column.number === number)!.name
+  );
+  const { definition, after } = keyConstraintDefinition({ ...row, columns }, sqlName);
   if (row.constraint_definition !== null) {
     context.readByFunction.push({ catalog: "pg_constraint", oid: row.constraint_oid });
   }

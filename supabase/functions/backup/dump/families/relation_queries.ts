@@ -28,9 +28,12 @@ export const RELATIONS = `
     left join pg_tablespace s on s.oid = c.reltablespace
     left join pg_am am on am.oid = c.relam
     left join pg_class t on t.oid = c.reltoastrelid
-    left join pg_depend d
-      on c.relkind = 'S' and d.classid = 'pg_class'::regclass and d.objid = c.oid
-     and d.objsubid = 0 and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+    left join lateral (
+      select d.refobjid, d.refobjsubid, d.deptype
+        from pg_depend d
+       where c.relkind = 'S' and d.classid = 'pg_class'::regclass and d.objid = c.oid
+         and d.objsubid = 0 and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+      offset 0) d on true
     left join pg_init_privs i
       on i.classoid = 'pg_class'::regclass and i.objoid = c.oid and i.objsubid = 0
    where c.relkind in ('r', 'p', 'f', 'v', 'm', 'S')
@@ -55,22 +58,24 @@ export const DETAILS = `
          case when c.relispartition then pg_get_expr(c.relpartbound, c.oid) end as partition_bound,
          case when c.reloftype <> 0 then format_type(c.reloftype, null) end as of_type,
          fs.srvname as server,
-         array(select quote_ident(o.option_name) || ' ' || quote_literal(o.option_value)
-                 from pg_options_to_table(ft.ftoptions) o) as foreign_options,
-         array(select h.inhparent from pg_inherits h where h.inhrelid = c.oid order by h.inhseqno)
-           as parents,
-         array(select format('%I.%I', pn.nspname, p.relname)
-                 from pg_inherits h
-                 join pg_class p on p.oid = h.inhparent
-                 join pg_namespace pn on pn.oid = p.relnamespace
-                where h.inhrelid = c.oid order by h.inhseqno) as parent_names,
+         case when ft.ftrelid is null then '{}' else
+           array(select quote_ident(o.option_name) || ' ' || quote_literal(o.option_value)
+                   from pg_options_to_table(ft.ftoptions) o) end as foreign_options,
+         coalesce(above.parents, '{}') as parents, coalesce(above.names, '{}') as parent_names,
          case when c.relkind in ('r', 'm') then pg_relation_size(c.oid) end as table_bytes,
          case when c.relkind in ('r', 'm') and c.reltoastrelid <> 0
               then pg_relation_size(c.reltoastrelid) end as toast_bytes
     from unnest($1::oid[]) wanted(oid)
     join pg_class c on c.oid = wanted.oid
     left join pg_foreign_table ft on ft.ftrelid = c.oid
-    left join pg_foreign_server fs on fs.oid = ft.ftserver`;
+    left join pg_foreign_server fs on fs.oid = ft.ftserver
+    left join (
+      select h.inhrelid, array_agg(h.inhparent order by h.inhseqno) as parents,
+             array_agg(format('%I.%I', pn.nspname, p.relname) order by h.inhseqno) as names
+        from pg_inherits h
+        join pg_class p on p.oid = h.inhparent
+        join pg_namespace pn on pn.oid = p.relnamespace
+       group by h.inhrelid) above on above.inhrelid = c.oid`;
 
 /** Rights on the system columns of the relations `$1`. */
 export const SYSTEM_COLUMN_RIGHTS = `

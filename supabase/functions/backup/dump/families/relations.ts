@@ -8,6 +8,7 @@ import { quoteQualified } from "../../postgres/quote.ts";
 import type { Row } from "../../postgres/session.ts";
 import { Drafts, type DumpContext, type DumpOptions } from "../context.ts";
 import { matchesPattern, takesWholeSchema } from "../selection.ts";
+import { sideBySide } from "../side_by_side.ts";
 import { type Column, readColumns } from "./columns.ts";
 import { presentDefinition } from "./present_definition.ts";
 import { DETAILS, EXTENSIONS, RELATIONS, SYSTEM_COLUMN_RIGHTS } from "./relation_queries.ts";
@@ -115,11 +116,13 @@ export function matchesRelation(patterns: string[], schema: string, name: string
 }
 
 async function readRelations(context: DumpContext): Promise<Map<number, Relation>> {
-  const extensions = await context.session.query(EXTENSIONS);
   const schemas = [...context.schemas.values()];
-  const rows = await context.session.query(RELATIONS, [
-    oidArray(schemas.filter((schema) => schema.take === "all").map((schema) => schema.oid)),
-    oidArray(schemas.filter((schema) => schema.take === "rights").map((schema) => schema.oid)),
+  const [extensions, rows] = await sideBySide([
+    context.session.query(EXTENSIONS),
+    context.session.query(RELATIONS, [
+      oidArray(schemas.filter((schema) => schema.take === "all").map((schema) => schema.oid)),
+      oidArray(schemas.filter((schema) => schema.take === "rights").map((schema) => schema.oid)),
+    ]),
   ]);
   const relations = new Map<number, Relation>();
   for (const row of rows) {
@@ -206,8 +209,12 @@ async function addDetails(context: DumpContext, relations: Map<number, Relation>
   const wanted = [...relations.values()].filter((one) =>
     one.isDefined || one.configuration !== null || one.row.has_column_rights
   );
-  const oids = oidArray(wanted.map((one) => one.oid));
-  for (const row of await context.session.query(DETAILS, [oids])) {
+  const withColumns = wanted.filter((one) => one.kind !== "S");
+  const [details, columns] = await sideBySide([
+    context.session.query(DETAILS, [oidArray(wanted.map((one) => one.oid))]),
+    readColumns(context, oidArray(withColumns.map((one) => one.oid))),
+  ]);
+  for (const row of details) {
     const relation = relations.get(row.oid)!;
     Object.assign(relation.row, row);
     relation.parents = row.parents.map((oid: number, at: number) => ({
@@ -220,10 +227,6 @@ async function addDetails(context: DumpContext, relations: Map<number, Relation>
       context.readByFunction.push({ catalog: "pg_class", oid: row.oid });
     }
   }
-  const columns = await readColumns(
-    context,
-    oidArray(wanted.filter((one) => one.kind !== "S").map((one) => one.oid)),
-  );
   for (const relation of wanted) relation.columns = columns.get(relation.oid) ?? [];
   const withRights = wanted.filter((one) => one.row.has_column_rights);
   if (withRights.length === 0) return;

@@ -5,7 +5,6 @@
  */
 import type { CatalogFamily } from "../context.ts";
 import { defaultsFamily } from "./defaults.ts";
-import { extensionDependenciesFamily } from "./extension_dependencies.ts";
 import { foreignKeysFamily } from "./foreign_keys.ts";
 import { indexesFamily } from "./indexes.ts";
 import { materializedViewsFamily } from "./materialized_views.ts";
@@ -38,5 +37,4 @@ export const relationFamilies: CatalogFamily[] = [
   policiesFamily,
   relationRightsFamily,
   tableDataFamily,
-  extensionDependenciesFamily,
 ];

@@ -3,8 +3,11 @@
  *
  * @module
  */
-import type { TableFacts } from "../../core/model.ts";
+import type { Entry, TableFacts } from "../../core/model.ts";
 import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
+import { hasRowsOfNoUse } from "../managed.ts";
+import { sideBySide } from "../side_by_side.ts";
+import { takesWholeDatabase } from "./define.ts";
 import { matchesRelation, oidArray, type Relation, relationsOf } from "./relations.ts";
 
 // A key on a partitioned table means its leaves.
@@ -40,7 +43,7 @@ export const tableDataFamily: CatalogFamily = {
   catalogs: [],
   async read(context: DumpContext): Promise<void> {
     const relations = await relationsOf(context);
-    const tables = [...relations.values()].filter((one) => hasSavedRows(context, one));
+    const tables = [...relations.values()].filter((one) => mayHaveRows(context, one));
     const oids = tables.map((table) => table.oid);
     const saved = new Set(oids);
     const references = new Map<number, string[]>();
@@ -59,7 +62,30 @@ export const tableDataFamily: CatalogFamily = {
   },
 };
 
-function hasSavedRows(context: DumpContext, table: Relation): boolean {
+/** What is known early of an entry with rows. */
+export type RowsEntry = Pick<Entry, "key" | "kind" | "table">;
+
+/** The entries that have rows, without what other tables mean for them: enough to copy the rows. */
+export async function readRowsEntries(context: DumpContext): Promise<RowsEntry[]> {
+  const [relations, [objects]] = await sideBySide([
+    relationsOf(context),
+    context.session.query("select exists (select from pg_largeobject_metadata) as exist"),
+  ]);
+  const alone = { referencedTables: [], loadRoot: undefined };
+  const entries = [...relations.values()]
+    .filter((one) => mayHaveRows(context, one))
+    .filter((one) => !hasRowsOfNoUse(context, one))
+    .map((table): RowsEntry => ({
+      key: Drafts.key("pg_class", table.oid, "data"),
+      kind: "table-data",
+      table: tableFacts(table, alone),
+    }));
+  if (!takesWholeDatabase(context) || objects!.exist !== true) return entries;
+  const key = Drafts.key("pg_largeobject", 0, "data");
+  return [...entries, { key, kind: "large-object-data" }];
+}
+
+function mayHaveRows(context: DumpContext, table: Relation): boolean {
   return table.kind === "r" && (table.isDefined || table.configuration !== null) &&
     !matchesRelation(context.options.excludeTables, table.schema, table.name) &&
     !matchesRelation(context.options.excludeTableData, table.schema, table.name);
