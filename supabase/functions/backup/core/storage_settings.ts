@@ -108,7 +108,7 @@ export function storageIssues(
   const classes = STORAGE_CLASSES[type];
   if (storageClass !== undefined && !classes.includes(storageClass)) {
     const some = classes.length === 0
-      ? `${type} storage has no classes (BACKUP_STORAGE_CLASS)`
+      ? `${quote(storageClass)} is none: ${type} storage has no classes (BACKUP_STORAGE_CLASS)`
       : noneOf(storageClass, classes, "BACKUP_STORAGE_CLASS");
     const isArchive = /^(GLACIER|DEEP_ARCHIVE|Archive)$/i.test(storageClass) && classes.length > 0;
     refuse("storageClass", isArchive ? `${some}; its objects could not be read at once` : some);
