@@ -44,3 +44,10 @@ export function lostOnce(name: string): BackupError {
     { hint: "Look at what it was to change before you start it again." },
   );
 }
+
+/** A part that this release does not do: one of another release began the job, or is at work on it. */
+export function unknownPart(name: string): BackupError {
+  return new BackupError("conflict", `Cannot do ${name}: this release does not know such a part`, {
+    hint: "Another release of the function began the job. Deploy that one, or start the job again.",
+  });
+}

@@ -9,12 +9,16 @@ import { ACTIONS } from "../actions/mod.ts";
 import { BackupError, toBackupError } from "../core/errors.ts";
 import { randomId } from "../core/ids.ts";
 import type { Deps } from "../usecases/deps.ts";
+import { upgradeTables } from "../usecases/upgrade_tables.ts";
 import { authenticate, requireAdmin, SCHEDULER } from "./authenticate.ts";
 import { errorBody, statusOf } from "./handle_error.ts";
 import { readInput } from "./read_input.ts";
 
 /** The hosted gateway cuts `/functions/v1` off; a local server may not. */
 const PATHS = ["/backup", "/functions/v1/backup"];
+
+/** Actions that see to the tables themselves. */
+const MINDS_TABLES = ["init", "uninstall"];
 
 /** The application over its dependencies. */
 export function createApp(deps: Deps): Hono {
@@ -45,6 +49,7 @@ async function serve(deps: Deps, request: Request): Promise<Response> {
     const action = findAction(request);
     const { fields, waitSeconds } = await readInput(request, action);
     if (action.needsAdmin(fields)) await requireAdmin(request.headers, deps.environment);
+    if (!MINDS_TABLES.includes(action.name)) await upgradeTables(deps, { name: caller, requestId });
     const data = await action.run(deps, fields, { name: caller, requestId });
     const { status, data: settled, error } = await action.settle(deps, data, waitSeconds);
     return envelope(

@@ -7,6 +7,7 @@ import type { Clock } from "../core/clock.ts";
 import { toBackupError } from "../core/errors.ts";
 import { tick } from "../usecases/tick.ts";
 import type { Deps } from "../usecases/deps.ts";
+import { upgradeTables } from "../usecases/upgrade_tables.ts";
 
 /** A running clock. */
 export interface Ticker {
@@ -24,6 +25,7 @@ export function startTicker(
     let lastCode: string | null = null;
     while (!end.signal.aborted) {
       try {
+        await upgradeTables(deps, { name: "(clock)", requestId: "clock" });
         await tick(deps, { depth: 0 });
         lastCode = null;
       } catch (thrown) {

@@ -21,6 +21,7 @@ Deno.test("startTicker ticks again and again, says a lasting error once, and sto
   // A tick asks for the settings first: all that a service whose database is down gets to.
   const deps = {
     clock,
+    state: { upgrade: () => Promise.resolve([]) },
     settings() {
       const outcome = outcomes[ticks++];
       const error = outcome === "down"

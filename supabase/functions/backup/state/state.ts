@@ -19,6 +19,10 @@ import { RecoveryExecutionTable } from "./recovery_executions.ts";
 import { RecoveryPlanTable } from "./recovery_plans.ts";
 import { removeTables } from "./remove_tables.ts";
 import { type RunningPoint, RunningPoints } from "./running_points.ts";
+import { readTablesRelease, type TablesRelease } from "./tables_release.ts";
+
+/** After a look that failed, so that a database that is down does not make each request wait for it twice. */
+const LOOK_AGAIN_MS = 60_000;
 
 /** Everything the service keeps in the database: an index of storage, never the only copy. */
 export class State {
@@ -34,6 +38,9 @@ export class State {
   readonly alerts: AlertTables;
   readonly plans: RecoveryPlanTable;
   readonly executions: RecoveryExecutionTable;
+  /** When the tables are looked at for an upgrade; by `performance.now()`. */
+  #nextLookMs = 0;
+  #looking: Promise<string[]> | null = null;
 
   constructor(url: Secret | null) {
     this.database = new StateDatabase(url);
@@ -58,6 +65,41 @@ export class State {
   /** Makes or upgrades the tables; safe to repeat, also by two callers at once. */
   async migrate(): Promise<MigrationReport> {
     return await applyMigrations(this.database);
+  }
+
+  /** Which release made the tables; null where there are none. */
+  async release(): Promise<TablesRelease | null> {
+    return await readTablesRelease(this.database);
+  }
+
+  /**
+   * Brings tables of an older release to this one. It looks until it has found tables once, and does
+   * nothing where there are none or newer ones.
+   *
+   * @returns versions of the migrations that were applied
+   */
+  async upgrade(): Promise<string[]> {
+    if (performance.now() < this.#nextLookMs) return [];
+    if (this.#looking !== null) {
+      await this.#looking;
+      return []; // whoever came first is told
+    }
+    this.#looking = this.#upgrade().finally(() => this.#looking = null);
+    return await this.#looking;
+  }
+
+  async #upgrade(): Promise<string[]> {
+    try {
+      const release = await this.release();
+      if (release === null) return [];
+      const isOlder = release.lacking.length > 0 && release.unknown.length === 0;
+      if (isOlder) await this.migrate();
+      this.#nextLookMs = Infinity;
+      return isOlder ? release.lacking : [];
+    } catch (error) {
+      this.#nextLookMs = performance.now() + LOOK_AGAIN_MS;
+      throw error;
+    }
   }
 
   /** Takes the tables away again. @throws `conflict` while a job runs */

@@ -10,6 +10,7 @@ import { BackupError } from "../core/errors.ts";
 import { toJson } from "../core/json.ts";
 import type { SourceFacts } from "../core/model.ts";
 import type { Lease, NewPart, PartOutcome } from "../core/part.ts";
+import { unknownPart } from "../core/part_errors.ts";
 import {
   type DatabaseReading,
   type DataLimits,
@@ -152,8 +153,10 @@ class BackupInParts {
         return await this.#read(lease, context);
       case COPY:
         return await this.#copy(lease, context);
-      default:
+      case FINISH:
         return await this.#finish(lease, context);
+      default:
+        throw unknownPart(lease.name);
     }
   }
 

@@ -68,7 +68,13 @@ export async function checkChain(deps: Deps): Promise<{ ok: boolean; checks: Che
   await check("database", () => checkDatabase(deps));
   await check("tables", async () => {
     await deps.state.jobs.failInterrupted();
-    return "there and readable";
+    const { unknown = [] } = await deps.state.release() ?? {};
+    if (unknown.length === 0) return "there and readable";
+    throw new BackupError(
+      "conflict",
+      `Cannot answer for the tables: a newer release made them (${unknown.join(", ")})`,
+      { hint: "Deploy the newer release of the function." },
+    );
   });
   return { ok: checks.every((one) => one.ok), checks };
 }

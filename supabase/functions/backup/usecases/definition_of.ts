@@ -6,6 +6,7 @@
 import { toBackupError } from "../core/errors.ts";
 import { isFinished, type Job } from "../core/job.ts";
 import type { JobEnd, StartedJob } from "../core/part.ts";
+import { unknownPart } from "../core/part_errors.ts";
 import type { JobDefinition } from "../jobs/job_definition.ts";
 import type { Deps } from "./deps.ts";
 import { getJob } from "./get_job.ts";
@@ -64,6 +65,8 @@ function define(deps: Deps, job: Job, asked: AskedJob): Promise<JobDefinition> {
       return defineItemRestore(deps, job, asked.request);
     case "restore-test":
       return defineRestoreTest(deps, job, asked);
+    default:
+      throw unknownPart((asked satisfies never as { task: string }).task);
   }
 }
 

@@ -10,6 +10,7 @@ import { BackupError } from "../core/errors.ts";
 import { toJson } from "../core/json.ts";
 import type { Entry } from "../core/model.ts";
 import type { DonePart, JobEnd, Lease, NewPart, PartOutcome } from "../core/part.ts";
+import { unknownPart } from "../core/part_errors.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import type { Session } from "../postgres/session.ts";
 import { refuseWithoutRoom } from "./refuse_without_room.ts";
@@ -149,6 +150,7 @@ class RestoreInParts {
       case FINISH:
         return await this.#finish(lease, context);
       default:
+        if (!Object.values(UNITS).includes(lease.name)) throw unknownPart(lease.name);
         return await this.#unit(lease, context);
     }
   }

@@ -17,6 +17,7 @@ import {
   type SavedItem,
 } from "../core/items.ts";
 import type { Json, Lease, NewPart, PartOutcome } from "../core/part.ts";
+import { unknownPart } from "../core/part_errors.ts";
 import { isOutOfReach } from "../jobs/classify_failure.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import type { ItemPageRef, Repository } from "../repository/mod.ts";
@@ -127,8 +128,10 @@ class RestoreItems {
         return { result: toJson(await this.#options.safetyBackup!(context.signal)) };
       case RESTORE:
         return await this.#restore(lease, context);
-      default:
+      case FINISH:
         return await this.#finish(context);
+      default:
+        throw unknownPart(lease.name);
     }
   }
 

@@ -6,6 +6,7 @@
  */
 import { toJson } from "../core/json.ts";
 import type { Json, NewPart, PartOutcome } from "../core/part.ts";
+import { unknownPart } from "../core/part_errors.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import type { CheckedChunk, Repository, VerifyReport } from "../repository/mod.ts";
 
@@ -43,7 +44,8 @@ export function verifyInParts(options: VerifyInPartsOptions): JobDefinition {
     async run(lease, context) {
       if (lease.name === LIST) return await list(options, context);
       if (lease.name === READ) return await read(options, lease.payload, context);
-      return await compare(options, context);
+      if (lease.name === COMPARE) return await compare(options, context);
+      throw unknownPart(lease.name);
     },
   };
 }
