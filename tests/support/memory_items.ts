@@ -8,7 +8,10 @@ import { newJobId } from "../../supabase/functions/backup/core/ids.ts";
 import {
   compareKeys,
   type ItemSource,
+  type KeyRange,
   type ListedItem,
+  type RangedListing,
+  type ReadItem,
   type SavedItem,
 } from "../../supabase/functions/backup/core/items.ts";
 import { runInProcess } from "../../supabase/functions/backup/jobs/run_in_process.ts";
@@ -27,6 +30,10 @@ export class MemoryItems implements ItemSource {
   /** Called before an item is read; throws its troubles. */
   onRead: (key: string) => void = () => {};
   pageItems = 3;
+  /** Whether its listing can begin anywhere, and whether it makes digests of runs of keys itself. */
+  listing: "pages" | "ranges" | "digests" = "pages";
+  /** Keys that were listed, other than for a digest. */
+  readonly listed: string[] = [];
 
   set(key: string, content: string | Uint8Array): void {
     this.items.set(key, typeof content === "string" ? new TextEncoder().encode(content) : content);
@@ -43,7 +50,27 @@ export class MemoryItems implements ItemSource {
     return Promise.resolve({ items, next });
   }
 
-  read(item: ListedItem) {
+  ranged(): Promise<RangedListing | null> {
+    if (this.listing === "pages") return Promise.resolve(null);
+    const within = (range: KeyRange) =>
+      [...this.items.keys()].sort(compareKeys).filter((key) => isWithin(key, range))
+        .map((key) => this.#list(key));
+    const digestOf = (items: readonly ListedItem[]) => JSON.stringify(items);
+    const digests = (runs: readonly KeyRange[]) =>
+      Promise.resolve(runs.map((run) => digestOf(within(run))));
+    return Promise.resolve({
+      list: (range) => {
+        const all = within(range);
+        const items = all.slice(0, this.pageItems);
+        this.listed.push(...items.map(({ key }) => key));
+        return Promise.resolve({ items, end: items.length === all.length });
+      },
+      digestOf,
+      ...(this.listing === "digests" ? { digests } : {}),
+    });
+  }
+
+  read(item: ListedItem): Promise<ReadItem | null> {
     this.reads.push(item.key);
     this.onRead(item.key);
     const content = this.items.get(item.key);
@@ -102,6 +129,11 @@ export async function contentOf(repository: Repository, item: SavedItem): Promis
   const pieces = item.contents.flatMap((content) => content.pieces);
   const blobs = await Array.fromAsync(repository.readPieces(pieces));
   return new Uint8Array(await new Blob(blobs).arrayBuffer());
+}
+
+function isWithin(key: string, { from, upTo }: KeyRange): boolean {
+  return (from === null || compareKeys(key, from) > 0) &&
+    (upTo === null || compareKeys(key, upTo) <= 0);
 }
 
 async function* inPieces(content: Uint8Array): AsyncIterable<Uint8Array> {

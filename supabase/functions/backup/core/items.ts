@@ -34,6 +34,12 @@ export interface ListedItem {
   sizeBytes: number;
 }
 
+/** A run of keys: behind `from`, up to and with `upTo`; null for no bound. Survives JSON. */
+export interface KeyRange {
+  from: string | null;
+  upTo: string | null;
+}
+
 /** One content of an item, in chunks. */
 export interface ItemContent {
   /** Within the item: a path of a source file, `bundle`, `object`. */
@@ -87,6 +93,25 @@ export interface ItemSourceFacts {
   skipped: { what: string; reason: string }[];
 }
 
+/** An item of a {@linkcode RangedListing}. */
+export interface RangedItem extends ListedItem {
+  /** Stands for all that the source says of the item, for digests; not kept. */
+  mark?: string;
+}
+
+/**
+ * A listing that may begin at any key. Of runs of keys whose digest is that of the backup before, items
+ * are neither compared nor written again; where the source makes digests itself, they are not even listed.
+ */
+export interface RangedListing {
+  /** The first items of a run of keys, a bounded number. @returns `end`: there are no more of them */
+  list(range: KeyRange, signal: AbortSignal): Promise<{ items: RangedItem[]; end: boolean }>;
+  /** One digest for neighbouring items: it differs when one of them differs, is missing or is new. */
+  digestOf(items: readonly RangedItem[]): string;
+  /** The same of the items that are there now, of runs that follow each other. */
+  digests?(runs: readonly KeyRange[], signal: AbortSignal): Promise<string[]>;
+}
+
 /** Something that a backup of items is made from. */
 export interface ItemSource {
   readonly type: ItemType;
@@ -94,6 +119,8 @@ export interface ItemSource {
   describe(signal: AbortSignal): Promise<ItemSourceFacts>;
   /** Items in a fixed order, a bounded number at a time. @param after `next` of the page before */
   page(after: string | null, signal: AbortSignal): Promise<ItemPage>;
+  /** Used in place of pages where there is one. @returns null when this source has none after all */
+  ranged?(signal: AbortSignal): Promise<RangedListing | null>;
   /**
    * Reads one item. Its contents are consumed one after the other and may be of any size.
    *

@@ -74,6 +74,18 @@ export interface JobOutcome {
   backupId?: string;
 }
 
+/** Bounds of parts' numbers. Parts that one part adds have numbers that follow each other, in its order. */
+export interface PartNumbers {
+  behind?: number;
+  before?: number;
+}
+
+/** Parts of one round of a job. */
+export interface PartsOf extends PartNumbers {
+  jobId: string;
+  round: number;
+}
+
 /** A part that is done, as later steps read it. */
 export interface DonePart {
   part: number;

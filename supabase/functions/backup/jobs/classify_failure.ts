@@ -18,7 +18,11 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** What was seen until now is of no use: only another moment helps. */
-const BEGIN_AGAIN: ReadonlySet<ErrorCode> = new Set(["concurrent_ddl", "snapshot_lost"]);
+const BEGIN_AGAIN: ReadonlySet<ErrorCode> = new Set([
+  "concurrent_ddl",
+  "snapshot_lost",
+  "chunks_lost",
+]);
 
 /** Connections lost, resources short, rollbacks by the server, shutdowns, timeouts, locks not available. */
 const PASSING_STATES = /^(08|53|40001|40P01|57P0[123]|57014|55P03)/;

@@ -6,7 +6,7 @@
  */
 import { BackupError, toBackupError } from "../core/errors.ts";
 import { toJson } from "../core/json.ts";
-import type { DonePart, NewPart, PartOutcome } from "../core/part.ts";
+import type { DonePart, NewPart, PartNumbers, PartOutcome } from "../core/part.ts";
 import type { JobDefinition, PartContext } from "./job_definition.ts";
 
 /** One stage. */
@@ -66,8 +66,8 @@ export function inSequence({ stages, goesOnAfter, about = {} }: InSequenceOption
     name: name + BETWEEN + part.name,
   });
   const inner = (stage: Placed, context: Pick<PartContext, "results">) => ({
-    results: async function* (name: string): AsyncIterable<DonePart> {
-      for await (const part of context.results(stage.name + BETWEEN + name)) {
+    results: async function* (name: string, numbers?: PartNumbers): AsyncIterable<DonePart> {
+      for await (const part of context.results(stage.name + BETWEEN + name, numbers)) {
         yield { ...part, step: part.step - stage.offset, name };
       }
     },

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { DonePart, JobEnd, Lease, NewPart, PartOutcome } from "../core/part.ts";
+import type { DonePart, JobEnd, Lease, NewPart, PartNumbers, PartOutcome } from "../core/part.ts";
 import type { Progress } from "../core/progress.ts";
 
 /** What a part is done with. */
@@ -13,8 +13,8 @@ export interface PartContext {
   signal: AbortSignal;
   /** Tells raw bytes done and, for a part that takes long, what it does now. */
   onProgress: (progress: Partial<Pick<Progress, "phase" | "bytesDone">>) => void;
-  /** Results of parts of earlier steps of the same round. */
-  results: (name: string) => AsyncIterable<DonePart>;
+  /** Results of parts of earlier steps of the same round; of some of them only, by their numbers. */
+  results: (name: string, numbers?: PartNumbers) => AsyncIterable<DonePart>;
 }
 
 /** One kind of job. */
@@ -25,8 +25,8 @@ export interface JobDefinition {
    * Does one part. It may be killed at any moment and done again by another worker: what it leaves
    * outside must bear being done twice.
    *
-   * @throws anything; `concurrent_ddl` and `snapshot_lost` make the job begin again, errors of the
-   * network and of locks are tried again, all else ends the job
+   * @throws anything; `concurrent_ddl`, `snapshot_lost` and `chunks_lost` make the job begin again, errors
+   * of the network and of locks are tried again, all else ends the job
    */
   run(lease: Lease, context: PartContext): Promise<PartOutcome>;
   /**

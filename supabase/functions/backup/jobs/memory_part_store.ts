@@ -24,6 +24,7 @@ import {
   type NewPart,
   type PartFailure,
   type PartOutcome,
+  type PartsOf,
   type Reported,
   type StartedJob,
 } from "../core/part.ts";
@@ -253,10 +254,11 @@ export class MemoryPartStore implements PartStore {
   }
 
   async *results(
-    { jobId, round }: { jobId: string; round: number },
+    { jobId, round, behind = 0, before = Infinity }: PartsOf,
     name: string,
   ): AsyncIterable<DonePart> {
     for (const part of this.#jobs.get(jobId)?.parts.values() ?? []) {
+      if (part.number <= behind || part.number >= before) continue;
       if (part.state !== "done" || part.round !== round || part.name !== name) continue;
       const { number, step, payload, result } = part;
       await Promise.resolve();

@@ -13,6 +13,7 @@ import type {
   NewPart,
   PartFailure,
   PartOutcome,
+  PartsOf,
   Reported,
   StartedJob,
 } from "../core/part.ts";
@@ -55,8 +56,11 @@ export interface PartStore {
   fail(lease: Lease, failure: PartFailure): Promise<Reported>;
   /** Gives a part back untouched, for a worker that must end: the try does not count. */
   release(lease: Lease): Promise<void>;
-  /** The done parts of a job's round with that name, in order of part. */
-  results(of: { jobId: string; round: number }, name: string): AsyncIterable<DonePart>;
+  /**
+   * The done parts of a job's round with that name, in order of part.
+   * @param of `behind` and `before` leave out parts up to and from these numbers on
+   */
+  results(of: PartsOf, name: string): AsyncIterable<DonePart>;
   /** Asks for an end; running parts learn of it when they renew, and with the last of them it ends. */
   cancel(jobId: string): Promise<void>;
   /** How far a job is. */

@@ -214,7 +214,7 @@ class Worker {
         Object.assign(live, progress);
         onProgress?.(lease, progress);
       },
-      results: (name) => store.results(lease, name),
+      results: (name, numbers) => store.results({ ...lease, ...numbers }, name),
     };
     if (lease.name !== END_PART) {
       if (lease.attempt > 1 && isOnce(definition, lease)) throw lostOnce(lease.name);

@@ -12,6 +12,7 @@ import {
   type ItemSource,
   type ItemSourceFacts,
   type ListedItem,
+  type RangedListing,
   type ReadItem,
 } from "../core/items.ts";
 import type { Session } from "../postgres/session.ts";
@@ -25,6 +26,7 @@ import {
 import { addressOf, bucketItem, OBJECT_CONTENT, objectItem, textFact } from "./object_facts.ts";
 import { type BucketRow, ObjectRows } from "./object_rows.ts";
 import { md5Of, type ObjectAddress, type ObjectInfo } from "./object_types.ts";
+import { rowsListing } from "./rows_listing.ts";
 import { findOrphans, type ObjectStore, type Orphans } from "./orphans.ts";
 import type { Download, StorageApi } from "./storage_api.ts";
 
@@ -55,9 +57,7 @@ export function filesSource(options: FilesSourceOptions): ItemSource {
 /** Where a page begins. */
 interface Position {
   bucket: string;
-  /** Last name of the page before; null for the bucket's own item and all objects. */
-  name: string | null;
-  /** The API's own cursor. */
+  /** The API's own cursor; null for the bucket's own item and its first objects. */
   cursor: string | null;
 }
 
@@ -110,24 +110,31 @@ class FilesSource implements ItemSource {
     };
   }
 
-  async page(after: string | null, signal: AbortSignal): Promise<ItemPage> {
+  async ranged(): Promise<RangedListing | null> {
     const rows = await this.#open();
+    return rows === null ? null : rowsListing(rows, { pageItems: this.#pageItems });
+  }
+
+  /** By the API; with the rows, which can be listed from any key on, it is seldom asked for. */
+  async page(after: string | null, signal: AbortSignal): Promise<ItemPage> {
+    const listing = await this.ranged();
+    if (listing !== null) {
+      const { items, end } = await listing.list({ from: after, upTo: null }, signal);
+      return { items, next: end ? null : items.at(-1)!.key };
+    }
     const from = after === null ? null : JSON.parse(after) as Position;
-    const buckets = (await this.#buckets(rows, signal))
+    const buckets = (await this.#buckets(signal))
       .filter(({ key }) => from === null || compareKeys(key, from.bucket) >= 0);
     const items: ListedItem[] = [];
     for (const bucket of buckets) {
       signal.throwIfAborted();
       let at: Position | null = from?.bucket === bucket.key
         ? from
-        : { bucket: bucket.key, name: null, cursor: null };
+        : { bucket: bucket.key, cursor: null };
       if (at !== from) items.push(bucket);
       while (at !== null) {
-        const room = this.#pageItems - items.length;
-        if (room <= 0) return { items, next: JSON.stringify(at) };
-        const found: Listed = rows === null
-          ? await this.#listByApi(at, signal)
-          : await listByRows(rows, { at, limit: room });
+        if (items.length >= this.#pageItems) return { items, next: JSON.stringify(at) };
+        const found: Listed = await this.#listByApi(at, signal);
         items.push(...found.items);
         at = found.next;
       }
@@ -245,18 +252,14 @@ class FilesSource implements ItemSource {
     return this.#rows;
   }
 
-  async #buckets(rows: ObjectRows | null, signal: AbortSignal): Promise<ListedItem[]> {
-    const items = rows === null
-      ? (await this.#api.buckets(signal)).filter(({ type }) => type === "STANDARD").map(
-        (bucket) => {
-          const { id, name, owner, createdAt } = bucket;
-          return bucketItem(id, bucket, { name, owner, createdAt });
-        },
-      )
-      : (await rows.buckets()).filter(({ type }) => (type ?? "STANDARD") === "STANDARD").map(
-        rowItem,
-      );
-    return items.sort((a, b) => compareKeys(a.key, b.key));
+  async #buckets(signal: AbortSignal): Promise<ListedItem[]> {
+    const buckets = await this.#api.buckets(signal);
+    return buckets.filter(({ type }) => type === "STANDARD")
+      .map((bucket) => {
+        const { id, name, owner, createdAt } = bucket;
+        return bucketItem(id, bucket, { name, owner, createdAt });
+      })
+      .sort((a, b) => compareKeys(a.key, b.key));
   }
 
   /** A page of the API. Objects that are read in ranges get all their facts here: reading gives none. */
@@ -283,31 +286,6 @@ class FilesSource implements ItemSource {
 interface Listed {
   items: ListedItem[];
   next: Position | null;
-}
-
-async function listByRows(
-  rows: ObjectRows,
-  { at, limit }: { at: Position; limit: number },
-): Promise<Listed> {
-  const { objects, last } = await rows.objects(at.bucket, { after: at.name, limit });
-  return {
-    items: objects.map((object) => objectItem(at.bucket, object)),
-    next: last === null ? null : { ...at, name: last },
-  };
-}
-
-/** A bucket's row as an item; of its other columns those that stay what they are. */
-function rowItem(row: BucketRow): ListedItem {
-  const types = row.allowed_mime_types;
-  return bucketItem(row.id, {
-    public: row.public === true,
-    fileSizeLimit: typeof row.file_size_limit === "number" ? row.file_size_limit : null,
-    allowedMimeTypes: Array.isArray(types) ? types.map(String) : null,
-  }, {
-    name: row.name ?? row.id,
-    owner: row.owner_id ?? row.owner ?? null,
-    createdAt: row.created_at ?? null,
-  });
 }
 
 function objectAddress({ key }: ListedItem): ObjectAddress {

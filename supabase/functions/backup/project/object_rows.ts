@@ -26,27 +26,59 @@ export interface OtherBuckets {
   count: number;
 }
 
+/** An object with the hash of its row. */
+export interface MarkedRow extends ObjectRow {
+  /** 64 bits in hexadecimal: a hash of everything of the row that a backup keeps. */
+  mark: string;
+}
+
+/** A run of names: behind `after`, up to and with `upTo`; null for no bound. */
+export interface NameRange {
+  after: string | null;
+  upTo: string | null;
+}
+
 /** Objects asked for at once. */
 const BATCH = 1000;
+
+/** Columns that a backup keeps something of, in all releases of Storage. */
+const KEPT = "name version metadata user_metadata owner_id owner created_at updated_at".split(" ");
+
+/** Columns that say of a row that it stands for no object of today. */
+const GONE = { is_delete_marker: "o.is_delete_marker", archived_at: "o.archived_at IS NOT NULL" };
+
+/** Objects of bucket $1 behind name $2, up to $3. */
+const WITHIN = `o.bucket_id = $1 AND ($2::text IS NULL OR o.name COLLATE "C" > $2)
+  AND ($3::text IS NULL OR o.name COLLATE "C" <= $3)`;
 
 /** Reads the tables of Storage. */
 export class ObjectRows {
   readonly #session: Session;
+  /** Hash of a row, and which rows stand for an object, as SQL over the columns that there are. */
+  readonly #mark: string;
+  readonly #isObject: string;
 
-  private constructor(session: Session) {
+  private constructor(session: Session, columns: readonly string[]) {
     this.#session = session;
+    const kept = KEPT.filter((name) => columns.includes(name)).map((name) => `o.${name}`);
+    this.#mark = `pg_catalog.sha256(pg_catalog.convert_to(ROW(${kept.join(", ")})::text, 'UTF8'))`;
+    const gone = Object.entries(GONE).filter(([name]) => columns.includes(name));
+    this.#isObject = ["true", ...gone.map(([, isGone]) => `(${isGone}) IS NOT TRUE`)].join(" AND ");
   }
 
   /** Null when the database has no tables of Storage, or this role may not read them. */
   static async open(session: Session): Promise<ObjectRows | null> {
-    const [row] = await session.query<{ readable: boolean }>(`
-      SELECT pg_catalog.count(*) = 2 AS readable
+    const [row] = await session.query<{ readable: boolean; columns: string[] }>(`
+      SELECT pg_catalog.count(*) = 2 AS readable,
+             ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+                    WHERE a.attrelid = pg_catalog.to_regclass('storage.objects')
+                      AND a.attnum > 0 AND NOT a.attisdropped) AS columns
         FROM pg_catalog.pg_class c
        WHERE c.relnamespace = pg_catalog.to_regnamespace('storage')
          AND c.relname IN ('buckets', 'objects')
          AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE')
          AND pg_catalog.has_table_privilege(c.oid, 'SELECT')`);
-    return row?.readable === true ? new ObjectRows(session) : null;
+    return row?.readable === true ? new ObjectRows(session, row.columns) : null;
   }
 
   /** All buckets. */
@@ -75,23 +107,57 @@ export class ObjectRows {
   }
 
   /**
-   * The next objects of a bucket behind a name, by the index that Storage has for it, and the name that
-   * they end at; null when there are no more.
+   * The first objects of a run of names, by the index that Storage has for it, and the name that they end
+   * at; null when there are no more.
    */
   async objects(
     bucket: string,
-    { after, limit }: { after: string | null; limit: number },
-  ): Promise<{ objects: ObjectRow[]; last: string | null }> {
-    const rows = await this.#session.query<{ row: Record<string, Json> }>(
-      `SELECT pg_catalog.to_jsonb(o) - 'path_tokens' AS row FROM storage.objects o
-        WHERE o.bucket_id = $1 AND ($2::text IS NULL OR o.name COLLATE "C" > $2)
-        ORDER BY o.name COLLATE "C" LIMIT $3`,
-      [bucket, after, limit],
+    { after, upTo, limit }: NameRange & { limit: number },
+  ): Promise<{ objects: MarkedRow[]; last: string | null }> {
+    const rows = await this.#session.query<{ row: Record<string, Json>; mark: string }>(
+      `SELECT pg_catalog.to_jsonb(o) - 'path_tokens' AS row,
+              pg_catalog.encode(${this.#mark}, 'hex') AS mark
+         FROM storage.objects o
+        WHERE ${WITHIN} AND ${this.#isObject}
+        ORDER BY o.name COLLATE "C" LIMIT $4`,
+      [bucket, after, upTo, limit],
     );
-    return {
-      objects: rows.map(({ row }) => readRow(row)).filter((row) => row !== null),
-      last: rows.length < limit ? null : String(rows.at(-1)?.row.name),
-    };
+    const objects: MarkedRow[] = [];
+    for (const { row, mark } of rows) {
+      const object = readRow(row);
+      if (object !== null) objects.push({ ...object, mark });
+    }
+    return { objects, last: rows.length < limit ? null : String(rows.at(-1)?.row.name) };
+  }
+
+  /**
+   * Digests of the objects between names: of those up to the first border, of those behind it up to the
+   * second, and so on to those behind the last one; null where there are none. One reading, however many.
+   *
+   * `OFFSET 0` keeps the hash and the place of a row from being made several times over.
+   *
+   * @returns SHA-256 in hexadecimal over the rows' hashes, in order of name
+   */
+  async digests(
+    bucket: string,
+    { borders, after, upTo }: NameRange & { borders: readonly string[] },
+  ): Promise<(string | null)[]> {
+    const rows = await this.#session.query<{ at: number; digest: string }>(
+      `WITH given AS MATERIALIZED (SELECT ARRAY(SELECT b.name
+                FROM pg_catalog.jsonb_array_elements_text($4::jsonb) WITH ORDINALITY AS b(name, at)
+               ORDER BY b.at) AS borders)
+       SELECT f.at - CASE WHEN f.at > 0 AND f.borders[f.at] = f.name THEN 1 ELSE 0 END AS at,
+              pg_catalog.encode(pg_catalog.sha256(
+                pg_catalog.string_agg(f.mark, ''::bytea ORDER BY f.name COLLATE "C")), 'hex') AS digest
+         FROM (SELECT o.name, ${this.#mark} AS mark, borders,
+                      pg_catalog.width_bucket(o.name COLLATE "C", borders) AS at
+                 FROM given, storage.objects o WHERE ${WITHIN} AND ${this.#isObject} OFFSET 0) f
+        GROUP BY 1`,
+      [bucket, after, upTo, JSON.stringify(borders)],
+    );
+    const digests: (string | null)[] = Array.from({ length: borders.length + 1 }, () => null);
+    for (const { at, digest } of rows) digests[at] = digest;
+    return digests;
   }
 
   /** One object, null when there is none. */

@@ -111,7 +111,7 @@ export async function commitBackup<M extends Manifest>(
   if (!isJobId(manifest.backupId) || typeOfJobId(manifest.backupId) !== manifest.type) {
     throw new BackupError("invalid_request", "Cannot commit a backup: its id has another form");
   }
-  const referred = await referredChunks(chunks, manifest, options);
+  const referred = await referredChunks(chunks, manifest, signal);
   const content = utf8(JSON.stringify(manifest));
   const name = await objects.cipher.nameOf("manifest", content);
   // First what is needed, then whether it is there: what was freed before is found missing.
@@ -169,38 +169,50 @@ function recordOf(
   return { ...head, type, ...more, source: { projectRef }, partial, remarks, totals, writtenBy };
 }
 
-/** All chunks of a backup. */
-async function referredChunks(
-  chunks: ChunkStore,
-  manifest: Manifest,
-  { facts, signal }: { facts: BackupFacts; signal?: AbortSignal },
-): Promise<Set<string>> {
-  const names = new Set<string>(facts.chunks);
-  if (facts.chunks === undefined) {
-    for await (const name of chunksOf(chunks, manifest, signal)) names.add(name);
-  } else {
-    for (const ref of linesOf(manifest)) for (const { name } of ref.chunks) names.add(name);
-  }
-  return names;
-}
-
 /** Nothing may be listed that cannot be restored, whatever happened to chunks known from before. */
 async function checkComplete(
   chunks: ChunkStore,
   referred: ReadonlySet<string>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const missing = new Set(referred);
+  const [first] = await missingChunks(chunks, referred, signal);
+  if (first !== undefined) throw missingObject(chunkPath(first));
+}
+
+/** All chunks of a backup; pages of items that name theirs are not read for it. */
+async function referredChunks(
+  chunks: ChunkStore,
+  manifest: Manifest,
+  signal: AbortSignal | undefined,
+): Promise<Set<string>> {
+  const names = new Set<string>();
+  const isKnown = manifest.type !== "database" &&
+    manifest.pages.every((page) => page.chunks !== undefined);
+  if (!isKnown) {
+    for await (const name of chunksOf(chunks, manifest, signal)) names.add(name);
+    return names;
+  }
+  for (const ref of linesOf(manifest)) for (const { name } of ref.chunks) names.add(name);
+  for (const page of manifest.pages) for (const name of page.chunks ?? []) names.add(name);
+  return names;
+}
+
+/** See `Repository.missingChunks`. */
+export async function missingChunks(
+  chunks: ChunkStore,
+  names: Iterable<string>,
+  signal?: AbortSignal,
+): Promise<Set<string>> {
+  const missing = new Set(names);
   const { storage } = chunks.objects;
   if (missing.size <= ASK_SINGLY) {
-    await mapConcurrent([...missing], CONCURRENCY, async (name) => {
+    await mapConcurrent([...missing].filter(isContentName), CONCURRENCY, async (name) => {
       if (await storage.head(chunkPath(name), signal)) missing.delete(name);
     });
   } else {
     for await (const object of storage.list(CHUNKS, signal)) missing.delete(baseName(object.name));
   }
-  const [first] = missing;
-  if (first !== undefined) throw missingObject(chunkPath(first));
+  return missing;
 }
 
 /** See `Repository.listBackups`. */

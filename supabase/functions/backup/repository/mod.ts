@@ -12,6 +12,7 @@ export {
   repositoryExists,
   type RepositoryOptions,
 } from "./open_repository.ts";
+export { mapConcurrent } from "./map_concurrent.ts";
 export type { Freeing, FreeingTimes } from "./freeing.ts";
 export type { Freeable, Freed, Swept } from "./free_space.ts";
 export { NameSet } from "./name_set.ts";

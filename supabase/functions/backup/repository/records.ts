@@ -46,6 +46,15 @@ export interface ItemPageRef {
   last: string;
   /** One `SavedItem` a line. */
   items: LinesRef;
+  /** Chunks that the items' contents are in, each once. Pages of earlier releases do not say it. */
+  chunks?: string[];
+  /** Length of all contents. */
+  rawBytes?: number;
+  /**
+   * What the source's listing said of all keys behind the page before, up to `last`. A page whose digest is
+   * still the same is referred to as it is. Not there where an item failed, vanished or was another when read.
+   */
+  digest?: string;
 }
 
 /** The content of a backup of items. */

@@ -12,14 +12,15 @@ import {
   commitBackup,
   isDamage,
   listBackups,
+  missingChunks,
   newestMoment,
   readBackup,
 } from "./backups.ts";
 import { ChunkStore } from "./chunk_store.ts";
 import { type Freeing, openFreeing } from "./freeing.ts";
 import type { KeyRing } from "./key_ring.ts";
-import { readLines, writeLines } from "./lines.ts";
 import { listDocuments, readDocument, writeDocument } from "./documents.ts";
+import { readLines, writeLines } from "./lines.ts";
 import type { ObjectStore } from "./object_store.ts";
 import { claimOwner, readOwner } from "./owners.ts";
 import { createPieceWriter } from "./piece_writer.ts";
@@ -92,6 +93,10 @@ export class ContentRepository implements Repository {
 
   readLines<T>(ref: LinesRef, options: CallOptions = {}) {
     return readLines<T>(this.#chunks, ref, options.signal);
+  }
+
+  missingChunks(names: Iterable<string>, options: CallOptions = {}) {
+    return missingChunks(this.#chunks, names, options.signal);
   }
 
   rememberChunks(names: Iterable<string>): void {

@@ -77,8 +77,6 @@ export interface VerifyReport {
 export interface BackupFacts {
   reason: string | null;
   origin: BackupRecord["origin"];
-  /** Chunks of the items' contents, where the caller knows them all: the lines are not read for them. */
-  chunks?: Iterable<string>;
   completedAt: string;
   /** Release that writes, such as `supabase-backup 0.1.0`. */
   writtenBy: string;
@@ -184,6 +182,8 @@ export interface Repository {
   /** Reads JSON lines back. */
   readLines<T>(ref: LinesRef, options?: { signal?: AbortSignal }): AsyncIterable<T>;
 
+  /** Those of these chunks that are not in storage, as a storage was lost or somebody deleted from it. */
+  missingChunks(names: Iterable<string>, options?: { signal?: AbortSignal }): Promise<Set<string>>;
   /** Names that are in storage: content of these names is not looked for and not written. */
   rememberChunks(names: Iterable<string>): void;
   /**

@@ -20,6 +20,7 @@ import {
   type NewPart,
   type PartFailure,
   type PartOutcome,
+  type PartsOf,
   type Reported,
   type StartedJob,
 } from "../core/part.ts";
@@ -58,6 +59,9 @@ const PUBLISH_MS = 2000;
 
 /** Done parts that are read at a time. */
 const PAGE = 100;
+
+/** Above all numbers of parts. */
+const MOST_PARTS = 2 ** 31 - 1;
 
 /** What tests may set. */
 export interface PartTablesOptions {
@@ -221,15 +225,15 @@ export class PartTables {
   }
 
   async *results(
-    { jobId, round }: { jobId: string; round: number },
+    { jobId, round, behind = 0, before = MOST_PARTS }: PartsOf,
     name: string,
   ): AsyncIterable<DonePart> {
-    for (let after = 0;;) {
+    for (let after = behind;;) {
       const rows = await this.#database.run("read what parts have given", (sql) =>
         sql`
           select part, step, name, payload, result from backup_internal.job_parts
-           where job_id = ${jobId} and name = ${name} and part > ${after} and round = ${round}
-             and state = 'done'
+           where job_id = ${jobId} and name = ${name} and part > ${after}
+             and part < ${before} and round = ${round} and state = 'done'
            order by part limit ${PAGE}`);
       for (const row of rows) {
         const { part, step, name } = row;

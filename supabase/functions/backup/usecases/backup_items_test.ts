@@ -22,7 +22,7 @@ function sample(): MemoryItems {
 
 Deno.test("backupItems() saves every item once, with content, checksum and facts", async () => {
   const [source, repository] = [sample(), await newRepository()];
-  const { items, manifest } = await backUpItems(source, repository, { limits: { partItems: 2 } });
+  const { items, manifest } = await backUpItems(source, repository, { limits: { pageItems: 2 } });
   assert.deepEqual(items.map(({ key }) => key), [...source.items.keys()].sort(compareKeys));
   for (const item of items) {
     const content = source.items.get(item.key)!;
@@ -48,7 +48,7 @@ Deno.test("backupItems() reads only what has changed, and names what was deleted
   source.set("a/2", "changed");
   source.set("a/15", "new");
   for (const key of ["a b/1", "a/é", "z"]) source.items.delete(key);
-  const third = await backUpItems(source, repository, { limits: { partItems: 1 } });
+  const third = await backUpItems(source, repository, { limits: { pageItems: 1, partItems: 1 } });
   assert.deepEqual(source.reads.toSorted(), ["a/15", "a/2"]);
   const deleted = await Array.fromAsync(repository.readLines<string>(third.manifest.deleted));
   assert.deepEqual(deleted, ["a/é", "a b/1", "z"].sort(compareKeys));
@@ -140,11 +140,12 @@ Deno.test("backupItems() does not fail for ever because the only changed items a
     ...{ clock: systemClock, writtenBy: "test" },
   });
   const { items } = await source.page(null);
+  const run = { items, from: null, upTo: items.at(-1)!.key, digest: null };
   const save = (attempt: number) =>
     definition.run({
       ...{ jobId: backupId, part: 2, round: 1, attempt, previous: null, token: "1", until: "" },
       ...{ step: 2, name: "saving-items", bytes: 0 },
-      payload: JSON.parse(JSON.stringify({ items, from: null, upTo: items.at(-1)!.key })),
+      payload: JSON.parse(JSON.stringify({ runs: [run] })),
     }, {
       signal: new AbortController().signal,
       onProgress: () => {},

@@ -1,16 +1,18 @@
 /**
- * The items of the backup before, looked up by runs of keys.
+ * The items of the backup before, page by page.
  *
  * @module
  */
 import { BackupError } from "../core/errors.ts";
-import { compareKeys, type ItemType, type SavedItem } from "../core/items.ts";
+import { compareKeys, type ItemType, type KeyRange, type SavedItem } from "../core/items.ts";
 import { isDamage, type ItemPageRef, type Repository } from "../repository/mod.ts";
 
-/** A run of keys: behind `from`, up to and with `upTo`; null for no bound. Survives JSON. */
-export interface KeyRange {
-  from: string | null;
-  upTo: string | null;
+/** A page of the parent, with its keys: behind the page before it, up to its last item. */
+export interface ParentPage {
+  /** Within the manifest. */
+  index: number;
+  range: { from: string | null; upTo: string };
+  page: ItemPageRef;
 }
 
 /** Pages kept in memory: parts of neighbouring keys read the same ones. */
@@ -20,7 +22,7 @@ const KEPT_PAGES = 2;
 export class ParentItems {
   readonly #repository: Repository;
   readonly #parent: { backupId: string; type: ItemType } | null;
-  #pages: Promise<ItemPageRef[]> | undefined;
+  #pages: Promise<ParentPage[]> | undefined;
   readonly #read = new Map<string, Promise<SavedItem[]>>();
 
   /** @param parent null when there is no backup before */
@@ -29,30 +31,29 @@ export class ParentItems {
     this.#parent = parent;
   }
 
-  /** Items of a run, by key, as far as they can be read. @throws `storage_*` */
-  async within(range: KeyRange, signal: AbortSignal): Promise<Map<string, SavedItem>> {
-    const found = new Map<string, SavedItem>();
-    for (const page of await this.#list()) {
-      signal.throwIfAborted();
-      if (range.from !== null && compareKeys(page.last, range.from) <= 0) continue;
-      if (range.upTo !== null && compareKeys(page.first, range.upTo) > 0) break;
-      for (const item of await this.#items(page)) {
-        if (isWithin(item.key, range)) found.set(item.key, item);
-      }
-    }
-    return found;
-  }
-
-  #list(): Promise<ItemPageRef[]> {
+  /** All pages, in order of key. @throws `storage_*` */
+  pages(): Promise<ParentPage[]> {
     this.#pages ??= this.#open();
     this.#pages.catch(() => this.#pages = undefined);
     return this.#pages;
   }
 
-  async #open(): Promise<ItemPageRef[]> {
+  /** Items of a run of keys, in order, as far as they can be read. @throws `storage_*` */
+  async *within(range: KeyRange, signal: AbortSignal): AsyncIterable<SavedItem> {
+    for (const { page } of overlapping(await this.pages(), range)) {
+      signal.throwIfAborted();
+      for (const item of await this.#items(page)) if (isWithin(item.key, range)) yield item;
+    }
+  }
+
+  async #open(): Promise<ParentPage[]> {
     if (this.#parent === null) return [];
     const { backupId, type } = this.#parent;
-    return (await this.#repository.readBackup(backupId, { type })).manifest.pages;
+    const { manifest } = await this.#repository.readBackup(backupId, { type });
+    return manifest.pages.map((page, index) => ({
+      ...{ index, page },
+      range: { from: manifest.pages[index - 1]?.last ?? null, upTo: page.last },
+    }));
   }
 
   /** Not for one caller's signal: neighbours wait for the same page. */
@@ -78,6 +79,26 @@ export class ParentItems {
       throw error;
     }
   }
+}
+
+/** Pages that may hold keys of a run. */
+export function overlapping(pages: readonly ParentPage[], { from, upTo }: KeyRange): ParentPage[] {
+  const begin = from === null ? 0 : firstAt(pages, (page) => compareKeys(page.last, from) > 0);
+  const end = upTo === null
+    ? pages.length
+    : firstAt(pages, (page) => compareKeys(page.first, upTo) > 0);
+  return pages.slice(begin, end);
+}
+
+/** The first page of which this is true, as it is of all behind it. */
+function firstAt(pages: readonly ParentPage[], is: (page: ItemPageRef) => boolean): number {
+  let [low, high] = [0, pages.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (is(pages[middle]!.page)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function isWithin(key: string, { from, upTo }: KeyRange): boolean {

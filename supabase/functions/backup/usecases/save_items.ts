@@ -16,46 +16,49 @@ import type {
 } from "../core/items.ts";
 import type { Piece } from "../core/model.ts";
 import { isOutOfReach } from "../jobs/classify_failure.ts";
-import type { ItemPageRef, PieceWriter, Repository, WrittenTotals } from "../repository/mod.ts";
-import type { KeyRange, ParentItems } from "./parent_items.ts";
+import {
+  type ItemPageRef,
+  type LinesRef,
+  mapConcurrent,
+  type PieceWriter,
+  type Repository,
+  sumOfWritten,
+  type WrittenTotals,
+} from "../repository/mod.ts";
+import { type ComparedRun, compareRun, type CompareWork } from "./compare_run.ts";
+import type { ItemRun } from "./cut_runs.ts";
 import { readAhead } from "./read_ahead.ts";
 
 /** What to save. Survives JSON. */
-export interface SaveItemsPayload extends KeyRange {
-  /** All items of the run of keys. */
-  items: ListedItem[];
+export interface SaveItemsPayload {
+  /** In order of key; each becomes a page. */
+  runs: ItemRun[];
 }
 
 /** What came of it. Survives JSON. */
 export interface SaveItemsResult {
-  /** Null for a run without items. */
-  page: ItemPageRef | null;
+  /** Runs without items have none. */
+  pages: ItemPageRef[];
   items: number;
   unchanged: number;
   failed: number;
   vanished: number;
-  rawBytes: number;
-  /** Keys of the parent that are no more. */
-  deleted: string[];
-  /** Chunks that the contents are in. */
-  chunks: string[];
+  /** Keys of the parent that are no more, by the run in which they were. */
+  deleted: { from: string | null; keys: LinesRef }[];
   written: WrittenTotals;
   /** Of the first item that could not be saved. */
   failure: ItemFailure | null;
 }
 
 /** What the work needs. */
-export interface SaveItemsWork {
+export interface SaveItemsWork extends CompareWork {
   source: ItemSource;
-  repository: Repository;
-  parent: ParentItems;
   now: () => Date;
   /** Whether passing troubles are told of the item by now; until then they are thrown, to try again. */
   lastTry: boolean;
   /** Whether also a part that could read nothing is to end: its items may be broken for good. */
   lastResort: boolean;
   onBytes: (bytes: number) => void;
-  signal: AbortSignal;
 }
 
 /** An item whose bytes are on their way. */
@@ -64,20 +67,20 @@ interface Stored {
   pieces: Promise<Piece[]>[];
 }
 
+/** Pages written at once. */
+const WRITES_AT_ONCE = 4;
+
 /** @throws what concerns the source as a whole, `storage_*` of the repository */
 export async function saveItems(
-  payload: SaveItemsPayload,
+  { runs }: SaveItemsPayload,
   work: SaveItemsWork,
 ): Promise<SaveItemsResult> {
-  const { source, parent, repository, signal } = work;
-  const before = await parent.within(payload, signal);
-  const saved = new Map<string, SavedItem>();
-  for (const item of payload.items) {
-    const same = unchangedSince(before.get(item.key), item);
-    if (same !== null) saved.set(item.key, same);
-  }
-  const unchanged = saved.size;
-  const changed = payload.items.filter(({ key }) => !saved.has(key));
+  const { source, repository, signal } = work;
+  const compared: ComparedRun[] = [];
+  for (const run of runs) compared.push(await compareRun(run, work));
+  const changed = compared.flatMap(({ run, same }) =>
+    run.items.filter(({ key }) => !same.has(key))
+  );
   const writer = repository.pieceWriter({ signal });
   const stored: Stored[] = [];
   let vanished = 0;
@@ -87,53 +90,72 @@ export async function saveItems(
     else stored.push(await storeItem(item, found, { ...work, writer }));
   }
   await writer.finish();
+  const saved = new Map<string, SavedItem>();
   for (const each of stored) saved.set(each.item.key, await settled(each));
   if (!work.lastResort) requireSome(stored);
-  const present = new Set(payload.items.map(({ key }) => key));
+  const pages = await mapConcurrent(
+    compared,
+    WRITES_AT_ONCE,
+    ({ run, same }) => writePage(repository, { run, saved: [same, saved], signal }),
+  );
   return {
-    ...await writePage(repository, { payload, saved, signal }),
-    unchanged,
+    ...sumOfPages(pages),
+    unchanged: compared.reduce((sum, { same }) => sum + same.size, 0),
     vanished,
-    deleted: [...before.keys()].filter((key) => !present.has(key)),
-    written: writer.written,
+    deleted: compared.flatMap(({ run: { from }, deleted }) =>
+      deleted.lines === 0 ? [] : [{ from, keys: deleted }]
+    ),
+    written: sumOfWritten([writer.written]),
   };
 }
 
-/**
- * The item as the parent has it, with the facts of today: a listing may know fewer of them than reading
- * told. Null when it has to be read.
- */
-export function unchangedSince(before: SavedItem | undefined, item: ListedItem): SavedItem | null {
-  if (before === undefined || before.failure !== undefined) return null;
-  if (item.revision === null || before.revision !== item.revision) return null;
-  return { ...before, ...item, facts: { ...before.facts, ...item.facts } };
+/** A page that was written, and what could not be on it. */
+export interface WrittenPage {
+  page: ItemPageRef | null;
+  failures: ItemFailure[];
 }
 
-/** Writes the lines of a run and sums it up. */
+/** Writes the items of a run, which are looked for in one map after the other. */
 export async function writePage(
   repository: Repository,
-  { payload, saved, signal }: {
-    payload: SaveItemsPayload;
-    saved: ReadonlyMap<string, SavedItem>;
+  { run, saved, signal }: {
+    run: ItemRun;
+    saved: readonly ReadonlyMap<string, SavedItem>[];
     signal: AbortSignal;
   },
-): Promise<
-  Pick<SaveItemsResult, "page" | "items" | "failed" | "rawBytes" | "chunks" | "failure">
-> {
-  const items = payload.items.flatMap(({ key }) => saved.get(key) ?? []);
+): Promise<WrittenPage> {
+  const items: SavedItem[] = [];
+  let isAsListed = true;
+  for (const { key, revision } of run.items) {
+    const item = saved.find((some) => some.has(key))?.get(key);
+    if (item !== undefined) items.push(item);
+    isAsListed &&= revision !== null && item?.revision === revision && item.failure === undefined;
+  }
   const [first, last] = [items[0], items.at(-1)];
-  const contents = items.flatMap((item) => item.contents);
   const failures = items.flatMap(({ failure }) => failure ?? []);
+  if (first === undefined || last === undefined) return { page: null, failures };
+  const contents = items.flatMap((item) => item.contents);
   const chunks = [...new Set(contents.flatMap(({ pieces }) => pieces.map(({ chunk }) => chunk)))];
   await repository.extendLocks(chunks, { signal });
-  return {
-    page: first === undefined || last === undefined
-      ? null
-      : { first: first.key, last: last.key, items: await repository.writeLines(items, { signal }) },
-    items: items.length,
-    failed: failures.length,
+  const page: ItemPageRef = {
+    ...{ first: first.key, last: last.key, chunks },
+    items: await repository.writeLines(items, { signal }),
     rawBytes: contents.reduce((sum, { bytes }) => sum + bytes, 0),
-    chunks,
+    ...(isAsListed && run.digest !== null ? { digest: run.digest } : {}),
+  };
+  return { page, failures };
+}
+
+/** What pages have in sum. */
+export function sumOfPages(
+  written: readonly WrittenPage[],
+): Pick<SaveItemsResult, "pages" | "items" | "failed" | "failure"> {
+  const pages = written.flatMap(({ page }) => page ?? []);
+  const failures = written.flatMap(({ failures }) => failures);
+  return {
+    pages,
+    items: pages.reduce((sum, { items }) => sum + items.lines, 0),
+    failed: failures.length,
     failure: failures[0] ?? null,
   };
 }

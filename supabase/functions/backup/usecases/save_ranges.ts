@@ -5,17 +5,18 @@
  * @module
  */
 import { BackupError, toBackupError } from "../core/errors.ts";
-import type { ItemFailure, ItemSource, SavedItem } from "../core/items.ts";
+import type { ItemFailure, ItemSource, ListedItem, SavedItem } from "../core/items.ts";
 import type { Piece } from "../core/model.ts";
 import type { DonePart } from "../core/part.ts";
 import { type Repository, sumOfWritten, type WrittenTotals } from "../repository/mod.ts";
-import type { ParentItems } from "./parent_items.ts";
+import { compareRun, type CompareWork, keysWithin } from "./compare_run.ts";
+import type { ItemRun } from "./cut_runs.ts";
 import {
   ownError,
   type SaveItemsPayload,
   type SaveItemsResult,
+  sumOfPages,
   toFailure,
-  unchangedSince,
   writePage,
 } from "./save_items.ts";
 
@@ -24,7 +25,7 @@ const CONTENT = "object";
 
 /** One range. Survives JSON. */
 export interface RangePayload {
-  item: SaveItemsPayload["items"][number];
+  item: ListedItem;
   from: number;
   to: number;
 }
@@ -39,21 +40,22 @@ interface RangeResult {
   written: WrittenTotals;
 }
 
+/** What is joined once all its ranges are done. Survives JSON. */
+export interface JoinPayload {
+  run: ItemRun;
+  ranges: number;
+}
+
 /** The ranges of a run that is one large item, changed since the parent; null when it is none. */
 export async function rangeParts(
-  payload: SaveItemsPayload,
-  { source, parent, rangeBytes, signal }: {
-    source: ItemSource;
-    parent: ParentItems;
-    rangeBytes: number;
-    signal: AbortSignal;
-  },
+  { runs }: SaveItemsPayload,
+  { source, rangeBytes, ...work }: CompareWork & { source: ItemSource; rangeBytes: number },
 ): Promise<RangePayload[] | null> {
-  const [item, second] = payload.items;
-  if (item === undefined || second !== undefined) return null;
+  const [run, another] = runs;
+  const [item, second] = run?.items ?? [];
+  if (item === undefined || second !== undefined || another !== undefined) return null;
   if (source.readRange === undefined || item.sizeBytes <= rangeBytes) return null;
-  const before = (await parent.within(payload, signal)).get(item.key);
-  if (unchangedSince(before, item) !== null) return null;
+  if ((await compareRun(run!, work)).same.size > 0) return null;
   const ranges: RangePayload[] = [];
   for (let from = 0; from < item.sizeBytes; from += rangeBytes) {
     ranges.push({ item, from, to: Math.min(from + rangeBytes, item.sizeBytes) });
@@ -103,20 +105,15 @@ export async function saveRange(
 
 /** Makes the item of its ranges. */
 export async function joinRanges(
-  payload: SaveItemsPayload,
-  { ranges, repository, parent, now, signal }: {
-    ranges: AsyncIterable<DonePart>;
-    repository: Repository;
-    parent: ParentItems;
-    now: () => Date;
-    signal: AbortSignal;
-  },
+  { run }: JoinPayload,
+  { ranges, now, ...work }: CompareWork & { ranges: AsyncIterable<DonePart>; now: () => Date },
 ): Promise<SaveItemsResult> {
-  const item = payload.items[0]!;
+  const { repository, signal } = work;
+  const item = run.items[0]!;
   const own: { from: number; to: number; result: RangeResult }[] = [];
-  for await (const part of ranges) {
-    const { item: { key }, from, to } = part.payload as unknown as RangePayload;
-    if (key === item.key) own.push({ from, to, result: part.result as unknown as RangeResult });
+  for await (const { payload, result } of ranges) {
+    const { from, to } = payload as unknown as RangePayload;
+    own.push({ from, to, result: result as unknown as RangeResult });
   }
   own.sort((a, b) => a.from - b.from);
   const vanished = own.some(({ result }) => result.vanished);
@@ -133,12 +130,13 @@ export async function joinRanges(
     const why = failure === null ? {} : { failure };
     saved.set(item.key, { ...item, contents, savedAt, ...why });
   }
-  const before = await parent.within(payload, signal);
+  const gone = keysWithin(run, { except: new Map([[item.key, item]]), ...work });
+  const keys = await repository.writeLines(gone, { signal });
   return {
-    ...await writePage(repository, { payload, saved, signal }),
+    ...sumOfPages([await writePage(repository, { run, saved: [saved], signal })]),
     unchanged: 0,
     vanished: vanished ? 1 : 0,
-    deleted: [...before.keys()].filter((key) => key !== item.key),
+    deleted: keys.lines === 0 ? [] : [{ from: run.from, keys }],
     written: sumOfWritten(own.map(({ result }) => result.written)),
   };
 }
