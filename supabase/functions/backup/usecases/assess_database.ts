@@ -6,6 +6,7 @@
 import { toBackupError } from "../core/errors.ts";
 import type { DataPart, Entry } from "../core/model.ts";
 import { connect } from "../postgres/connect.ts";
+import { quoteQualified } from "../postgres/quote.ts";
 import type { Repository } from "../repository/mod.ts";
 import { databaseUrl } from "./database_access.ts";
 import type { Deps } from "./deps.ts";
@@ -86,22 +87,30 @@ async function readTables(
   const { manifest } = await repository.readBackup(backupId);
   const tables = new Map<string, SavedTable>();
   const names = new Map<string, string>();
+  const facts = { rows: 0, isPartition: false, isUnlogged: false };
   for await (const entry of repository.readLines<Entry>(manifest.entries, { signal })) {
-    const { table, schema, name } = entry;
-    if (table === undefined || schema === null || !isOfProject(entry)) continue;
-    if (entry.kind === "table-data") names.set(entry.key, table.sqlName);
-    if (entry.kind !== "table" || !["r", "p"].includes(table.relkind)) continue;
-    tables.set(table.sqlName, {
-      ...{ schema, name, sqlName: table.sqlName, rows: 0 },
-      isPartition: table.isPartition,
-      isUnlogged: table.persistence === "u",
-    });
+    const { kind, key, schema, name, table } = entry;
+    if (schema === null || !isOfProject(entry)) continue;
+    const sqlName = quoteQualified(schema, name);
+    if (kind === "table" && !isForeign(entry)) {
+      tables.set(sqlName, { schema, name, sqlName, ...facts });
+    }
+    const known = tables.get(sqlName);
+    if (known === undefined) continue;
+    if (kind === "table-attach") known.isPartition = true;
+    if (kind !== "table-data") continue;
+    names.set(key, sqlName);
+    known.isUnlogged = table?.persistence === "u";
   }
   for await (const part of repository.readLines<DataPart>(manifest.dataParts, { signal })) {
     const table = tables.get(names.get(part.entry) ?? "");
     if (table !== undefined) table.rows += part.rows;
   }
   return [...tables.values()].sort((a, b) => b.rows - a.rows).slice(0, MOST_TABLES);
+}
+
+function isForeign({ statements }: Entry): boolean {
+  return statements.create.some((sql) => sql.startsWith("CREATE FOREIGN TABLE"));
 }
 
 function isOfProject({ managed, extension }: Entry): boolean {

@@ -211,7 +211,7 @@ async function refuseLegacyKeyHere(deps: Deps, caller: Caller): Promise<string[]
     return [];
   } catch (error) {
     return [
-      "this service still accepts the legacy key: set BACKUP_ALLOW_LEGACY_SERVICE_ROLE_KEY=false " +
+      "this service still accepts the legacy key: set BACKUP_ALLOW_LEGACY_KEY=false " +
       `(${toBackupError(error).message})`,
     ];
   }

@@ -38,6 +38,10 @@ export const itemRestoring: Restoring = {
     if (started === null) {
       const needless = whyNeedless(work);
       if (needless !== null) return skipped(work, needless);
+      const { only, left } = choice(work);
+      if (!isLook && only.length === 0 && left.length > 0) {
+        return { ...skipped(work, "what differs is left to a person"), byHand: linesOf(left) };
+      }
     }
     const job = started ?? await startOverBackup(work, () => start(work, isLook));
     const doing = isLook ? "compares" : "restores";
@@ -104,7 +108,9 @@ function choice(work: RestoreWork): { only: string[]; acceptHazards: string[]; l
   const hazards = look === undefined ? [] : hazardsOf(look);
   const left = hazards.filter(({ key }) => !acceptHazards.includes(key));
   const differing = look?.differing as string[] | undefined;
-  if (left.length === 0 || differing === undefined) return { only: items, acceptHazards, left: [] };
+  if (differing === undefined || differing.length === 0) {
+    return { only: items, acceptHazards, left: [] };
+  }
   const leave = new Set(left.map(({ key }) => key));
   return { only: differing.filter((key) => !leave.has(key)), acceptHazards, left };
 }
@@ -143,7 +149,8 @@ async function assessed(work: RestoreWork, job: Job): Promise<StepEnd> {
     assessed: true,
     ...{ backupId: job.backupId, jobId: job.jobId, planned: toJson(plan.planned) },
     toRestore: create + replace,
-    differing: plan.toDo.map(({ key }) => key),
+    // Of a longer list a part would leave the rest behind.
+    ...(plan.stepsTotal > plan.steps.length ? {} : { differing: plan.toDo.map(({ key }) => key) }),
     differences: shorten(plan.toDo.map(({ title }) => title)),
     hazards: toJson(plan.hazards.map(({ key, hazards = [] }) => ({ key, hazards }))),
   };
@@ -193,10 +200,7 @@ interface Outcome {
 function restored(work: RestoreWork, job: Job): StepEnd {
   const { safetyBackupId, outcomes, byHand } = job.result as unknown as Outcome;
   const done = outcomes.done ?? 0;
-  const left = choice(work).left.map(({ key, hazards }) =>
-    `${key} is left as it is (${hazards.join("; ")}): restore it with action=restore, ` +
-    `items and acceptHazards [${JSON.stringify(key)}]`
-  );
+  const left = linesOf(choice(work).left);
   const details: Record<string, Json> = {
     backupType: typeOf(work),
     ...{ backupId: job.backupId, jobId: job.jobId, safetyBackupId, restored: done > 0 },
@@ -207,6 +211,13 @@ function restored(work: RestoreWork, job: Job): StepEnd {
     ? `nothing to restore: all that can be is as in backup ${job.backupId}`
     : `${done} restored from backup ${job.backupId}, each read back`;
   return { state: done === 0 ? "skipped" : "done", found, details, byHand: lines };
+}
+
+function linesOf(left: readonly Hazardous[]): string[] {
+  return left.map(({ key, hazards }) =>
+    `${key} is left as it is (${hazards.join("; ")}): restore it with action=restore, ` +
+    `items and acceptHazards [${JSON.stringify(key)}]`
+  );
 }
 
 /** @throws `restore_mismatch` when something that a restore can put back still differs, or is missing */
