@@ -67,9 +67,11 @@ Deno.test(
       "key-saved",
       "list-of-backups",
       "nothing-lost",
+      "recovery-plans",
       "schedule",
       "first-backup",
       "first-restore-test",
+      "channels",
     ]);
     const open = report.body.data.steps.filter((one: { done: boolean }) => !one.done)
       .map((one: { step: string }) => one.step);

@@ -8,8 +8,10 @@ import { toBase64 } from "../core/bytes.ts";
 import { BackupError, outwardMessage, toBackupError } from "../core/errors.ts";
 import { RELEASE } from "../core/release.ts";
 import type { Settings, SettingsPatch } from "../core/settings.ts";
+import type { SettingsProblem } from "../core/settings_in_force.ts";
 import type { BackupList, Repository } from "../repository/mod.ts";
 import type { Caller, Deps } from "./deps.ts";
+import { readNotifications } from "./read_notifications.ts";
 import { recordAudit } from "./record_audit.ts";
 import {
   checkNothingLost,
@@ -35,11 +37,15 @@ export const INIT_STEPS = [
   "key-saved",
   "list-of-backups",
   "nothing-lost",
-  "schedule",
   "recovery-plans",
+  "schedule",
   "first-backup",
   "first-restore-test",
+  "channels",
 ] as const;
+
+/** Steps without which a project is recoverable all the same. */
+const NOT_NEEDED: readonly InitStep["step"][] = ["schedule", "channels"];
 
 /** One item of the way from deployed to recoverable. */
 export interface InitStep extends Finding {
@@ -48,7 +54,7 @@ export interface InitStep extends Finding {
 
 /** What `init` found and did. */
 export interface InitReport {
-  /** True when every step is done; the schedule alone may lack. */
+  /** True when every step is done; only the schedule and the channels may lack. */
   recoverable: boolean;
   steps: InitStep[];
   /** A random key to keep, proposed once while none is set, and stored nowhere. */
@@ -89,11 +95,8 @@ export async function initialize(
   if (Object.keys(config).length > 0) {
     await updateConfig(deps, caller, { updates: config, dryRun: false });
   }
-  let { settings, fromTables } = await deps.settings();
-  await way.step(
-    "settings",
-    () => Promise.resolve(done(fromTables ? "valid" : "valid; from the environment only")),
-  );
+  let { settings, fromTables, problems } = await deps.settings();
+  await way.step("settings", () => Promise.resolve(findSettings({ fromTables, problems })));
   const location = await findStorage(deps, way, settings);
   const { repository, proposed } = await findRepository(deps, way, settings);
   if (fingerprint !== undefined) {
@@ -106,6 +109,7 @@ export async function initialize(
   }
   await way.step("key-saved", () => Promise.resolve(findKeySaved(settings, known(repository))));
   await findBackups(deps, way, { location, repository, giveUp: request.giveUpBackups ?? [] });
+  await way.step("channels", () => findChannels(deps, settings));
   await recordAudit(deps, caller, {
     action: "init",
     subject: null,
@@ -116,10 +120,34 @@ export async function initialize(
     },
   });
   return {
-    recoverable: way.steps.every((one) => one.done || one.step === "schedule"),
+    recoverable: way.steps.every((one) => one.done || NOT_NEEDED.includes(one.step)),
     steps: way.steps,
     proposedEncryptionKey: proposed,
   };
+}
+
+function findSettings(
+  { fromTables, problems }: { fromTables: boolean; problems: SettingsProblem[] },
+): Finding {
+  if (problems.length === 0) return done(fromTables ? "valid" : "valid; from the environment only");
+  const keys = [...new Set(problems.map(({ path }) => path.split(".")[0]))];
+  return {
+    done: false,
+    found: `rows that are wrong are not followed: ${
+      problems.map(({ path, message }) => `${path}: ${message}`).join("; ")
+    }`,
+    next: `POST ?action=update-config {"unset": ${
+      JSON.stringify(keys)
+    }}, or updates that are right`,
+  };
+}
+
+/** Nobody has to be told; but who is named should be reached. */
+async function findChannels(deps: Deps, settings: Settings): Promise<Finding> {
+  const { ok, found } = await readNotifications(deps, settings);
+  const next = settings.notificationChannels.length > 0 ? null : "supabase secrets set " +
+    "BACKUP_NOTIFICATION_CHANNELS=slack BACKUP_SLACK_WEBHOOK_URL=https://hooks.slack.com/services/…";
+  return { done: ok, found, next: ok ? next : "docs/notifications.md lists what a channel needs" };
 }
 
 async function findStorage(deps: Deps, way: Way, settings: Settings): Promise<string | null> {
@@ -219,14 +247,14 @@ async function findBackups(
     "nothing-lost",
     () => checkNothingLost(deps, { location: known(location), list: known(list) }),
   );
-  await way.step("schedule", async () => {
-    const { installed, found, next } = await deps.schedule.install();
-    return { done: installed, found, next };
-  });
   await way.step("recovery-plans", async () => {
     const { plans, executions } = await deps.recovery.sync();
     const added = executions.length === 0 ? "" : `; ${executions.length} executions added`;
     return done(`${plans.length} of your own, and those of the software${added}`);
+  });
+  await way.step("schedule", async () => {
+    const { installed, found, next } = await deps.schedule.install();
+    return { done: installed, found, next };
   });
   await way.step("first-backup", () => Promise.resolve(findFirstBackup(known(list))));
   await way.step("first-restore-test", () => findRestoreTest(deps, known(location)));
