@@ -25,6 +25,8 @@ export interface WholeProject extends AsyncDisposable {
   /** The function's environment. */
   variables: Record<string, string>;
   encryptionKey: string;
+  /** The same project with one more process of the function. */
+  again(): WholeProject;
 }
 
 /** Starts one on an empty project. */
@@ -48,8 +50,12 @@ export async function startWholeProject(
     ...variables,
   };
   const service = startService(all);
-  return {
+  const project: WholeProject = {
     ...{ files, management, service, folder, encryptionKey, variables: all },
+    again() {
+      const service = startService(all);
+      return { ...project, service, [Symbol.asyncDispose]: () => service.stop() };
+    },
     async [Symbol.asyncDispose]() {
       await service.stop();
       await management.close();
@@ -57,6 +63,7 @@ export async function startWholeProject(
       await Deno.remove(folder, { recursive: true });
     },
   };
+  return project;
 }
 
 /** Asks an action. */

@@ -1,0 +1,231 @@
+import assert from "node:assert/strict";
+import { toBase64, utf8 } from "../../supabase/functions/backup/core/bytes.ts";
+import type { Execution, StepRecord } from "../../supabase/functions/backup/core/recovery.ts";
+import { databaseState } from "../support/database_state.ts";
+import {
+  ask,
+  deploy,
+  startWholeProject,
+  tell,
+  type WholeProject,
+} from "../support/whole_project.ts";
+
+/** A project with rows, a function and settings, all of it backed up. */
+async function startSavedProject(types: readonly string[]): Promise<WholeProject> {
+  const project = await startWholeProject();
+  const { files, management } = project;
+  await files.session.execute(`
+    create table public.notes as select i as id, 'note ' || i as body from generate_series(1, 50) i;
+    create table public.queue as select 1 as id;`);
+  management.resources.config.auth.site_url = "https://shop.example";
+  management.resources.secrets.secrets.set("STRIPE_KEY", "sk_live_1");
+  await deploy(management, GOOD);
+  const init = await tell(project, "init");
+  assert.equal(init.status, 200, JSON.stringify(init.body));
+  for (const type of types) {
+    const { status, body } = await tell(project, `backup-${type}&wait=60`);
+    assert.equal(status, 200, JSON.stringify(body));
+  }
+  return project;
+}
+
+const GOOD = "export default 'good';";
+
+type Answered = Execution & { joined: boolean };
+
+/** Posts a trigger and waits for the execution's end. */
+async function run(project: WholeProject, body: Record<string, unknown>): Promise<Answered> {
+  const answer = await tell(project, "disaster-recovery&wait=60", body);
+  assert.ok([200, 500].includes(answer.status), JSON.stringify(answer.body));
+  assert.ok(answer.body.data, JSON.stringify(answer.body));
+  return answer.body.data;
+}
+
+const stepOf = ({ steps }: Execution, id: string): StepRecord =>
+  steps.find(({ stepId }) => stepId === id)!;
+
+const statusOf = (execution: Execution) => [
+  execution.status,
+  ...execution.steps.map(({ stepId, status }) => `${stepId}: ${status}`),
+];
+
+/** The project's own part of the database: rows of the service change with every step. */
+const shown = async ({ files }: WholeProject) => {
+  const state = await databaseState(files.databaseUrl, { excludeSchemas: ["backup_internal"] });
+  const own = /"public"\."(backup_|restore_|recovery_|disaster_)/;
+  return Object.entries(state).flatMap(([, lines]) => lines.filter((line) => !own.test(line)));
+};
+
+Deno.test("database_failure leaves a sound database alone and restores one that is empty", async () => {
+  await using project = await startSavedProject(["database"]);
+  const { session } = project.files;
+  const trigger = { planId: "database_failure", trigger: "database_unavailable" };
+
+  await session.execute("truncate public.queue; insert into public.notes values (51, 'new')");
+  const sound = await run(project, trigger);
+  assert.deepEqual(statusOf(sound), [
+    "success",
+    "assess_database: done",
+    "restore_database: skipped",
+    "verify_database: skipped",
+  ], JSON.stringify(sound));
+  assert.match(stepOf(sound, "restore_database").found!, /nothing to restore: sound/);
+  assert.match(JSON.stringify(stepOf(sound, "assess_database").details.remarks), /queue/);
+  assert.equal((await session.query("select count(*)::int as n from public.notes"))[0]?.n, 51);
+
+  await session.execute("truncate public.notes");
+  const slow = await run(project, { ...trigger, trigger: "database_performance_degraded" });
+  assert.equal(slow.status, "success");
+  assert.match(stepOf(slow, "assess_database").found!, /^empty/);
+  assert.match(stepOf(slow, "restore_database").found!, /never restores without force/);
+  assert.equal((await session.query("select count(*)::int as n from public.notes"))[0]?.n, 0);
+
+  const before = await shown(project);
+  const drill = await run(project, { planId: "database_failure", trigger: "test_trigger" });
+  assert.deepEqual(statusOf(drill), [
+    "success",
+    "assess_database: done",
+    "restore_database: done",
+    "verify_database: done",
+  ], JSON.stringify(drill));
+  assert.equal(drill.mode, "drill");
+  assert.deepEqual(await shown(project), before);
+  const scratch = await session.query(
+    "select datname from pg_database where datname like 'backup_scratch_%'",
+  );
+  assert.deepEqual(scratch, []);
+
+  const [first, second] = await Promise.all([run(project, trigger), run(project, trigger)]);
+  assert.equal(first.executionId, second.executionId);
+  assert.deepEqual([first.joined, second.joined].sort(), [false, true]);
+  assert.deepEqual(statusOf(first), [
+    "success",
+    "assess_database: done",
+    "restore_database: done",
+    "verify_database: done",
+  ], JSON.stringify(first));
+  const restored = stepOf(first, "restore_database");
+  assert.match(String(restored.details.safetyBackupId), /^safety_/);
+  assert.deepEqual(restored.details.differences, []);
+  assert.match(stepOf(first, "verify_database").found!, /^sound/);
+  assert.equal((await session.query("select count(*)::int as n from public.notes"))[0]?.n, 50);
+  const [jobs] = await session.query(
+    "select count(*)::int as n from public.restore_jobs where reason like '%' || $1",
+    [first.executionId],
+  );
+  assert.equal(jobs?.n, 1);
+});
+
+Deno.test("function_failure deploys what is changed or gone, and nothing else", async () => {
+  await using project = await startSavedProject(["function"]);
+  const { management } = project;
+  const trigger = { planId: "function_failure", trigger: "function_runtime_error" };
+  const deployments = () =>
+    management.seen.filter((line) => /v1-deploy-a-function 2/.test(line)).length;
+  const sound = await run(project, trigger);
+  assert.deepEqual(statusOf(sound), [
+    "success",
+    "assess_functions: done",
+    "redeploy_functions: skipped",
+    "verify_functions: skipped",
+  ], JSON.stringify(sound));
+  assert.equal(deployments(), 1);
+
+  await deploy(management, "export default 'evil';");
+  const drill = await run(project, { planId: "function_failure", trigger: "test_trigger" });
+  assert.equal(drill.status, "success", JSON.stringify(drill));
+  assert.match(stepOf(drill, "redeploy_functions").found!, /would be restored/);
+  const source = () => management.resources.functions.deployedWith("hello").files;
+  assert.deepEqual(source(), { "index.ts": toBase64(utf8("export default 'evil';")) });
+  assert.equal(deployments(), 2);
+
+  const changed = await run(project, trigger);
+  assert.deepEqual(statusOf(changed), [
+    "success",
+    "assess_functions: done",
+    "redeploy_functions: done",
+    "verify_functions: done",
+  ], JSON.stringify(changed));
+  assert.deepEqual(source(), { "index.ts": toBase64(utf8(GOOD)) });
+
+  management.resources.functions.functions.clear();
+  const gone = await run(project, { trigger: "function_deployment_failed" });
+  assert.equal(gone.planId, "function_failure");
+  assert.equal(gone.status, "success", JSON.stringify(gone));
+  assert.deepEqual(source(), { "index.ts": toBase64(utf8(GOOD)) });
+});
+
+Deno.test("config_corruption puts a changed setting back and leaves what can do harm to a person", async () => {
+  await using project = await startSavedProject(["config"]);
+  const { config } = project.management.resources;
+  const trigger = { planId: "config_corruption", trigger: "config_corruption_detected" };
+  config.auth.site_url = "https://evil.example";
+  config.ssl.database = !config.ssl.database;
+  // One process asks the Management API sixty times a minute and no more.
+  await using other = project.again();
+
+  const changed = await run(other, trigger);
+  assert.deepEqual(statusOf(changed), [
+    "success",
+    "assess_config: done",
+    "restore_config: done",
+    "restart_services: skipped",
+  ], JSON.stringify(changed));
+  assert.equal(config.auth.site_url, "https://shop.example");
+  const { byHand, details } = stepOf(changed, "restore_config");
+  assert.match(byHand.join("\n"), /database-ssl is left as it is/);
+  assert.match(String(details.safetyBackupId), /^safety_/);
+  assert.match(stepOf(changed, "restart_services").found!, /auth: ACTIVE_HEALTHY/);
+  assert.equal(config.restarted, false);
+});
+
+Deno.test("secrets_compromise rotates what is named, and nothing that is not", async () => {
+  await using project = await startSavedProject(["secrets"]);
+  const { secrets } = project.management.resources;
+  const trigger = { planId: "secrets_compromise", trigger: "secrets_compromise_detected" };
+  const before = JSON.stringify(secrets.keys);
+
+  const unnamed = await run(project, trigger);
+  assert.deepEqual(statusOf(unnamed), [
+    "success",
+    "assess_breach: done",
+    "rotate_secrets: skipped",
+    "restore_secrets: skipped",
+    "verify_security: done",
+  ], JSON.stringify(unnamed));
+  assert.deepEqual(stepOf(unnamed, "assess_breach").details.rotatable, [
+    "publishable_key:default",
+    "api_key:default",
+    "legacy_keys",
+    "database_password",
+  ]);
+  assert.match(stepOf(unnamed, "assess_breach").byHand.join("\n"), /issuers.*STRIPE_KEY/);
+  assert.equal(JSON.stringify(secrets.keys), before);
+
+  const drill = await run(project, {
+    ...{ planId: "secrets_compromise", trigger: "test_trigger" },
+    rotate: ["api_key:default", "legacy_keys"],
+  });
+  assert.equal(drill.status, "success", JSON.stringify(drill));
+  assert.match(stepOf(drill, "rotate_secrets").found!, /would rotate api_key:default, legacy_keys/);
+  assert.equal(JSON.stringify(secrets.keys), before);
+  assert.equal(secrets.legacy, true);
+
+  secrets.secrets.delete("STRIPE_KEY");
+  const named = await run(project, { ...trigger, rotate: ["api_key:default", "legacy_keys"] });
+  assert.deepEqual(statusOf(named), [
+    "partial",
+    "assess_breach: done",
+    "rotate_secrets: done",
+    "restore_secrets: skipped",
+    "verify_security: failed",
+  ], JSON.stringify(named));
+  assert.match(stepOf(named, "verify_security").error!.message, /STRIPE_KEY is missing/);
+  const key = secrets.keys.find(({ type }) => type === "secret")!;
+  assert.equal(key.name, "default");
+  assert.doesNotMatch(before, new RegExp(key.value));
+  assert.doesNotMatch(JSON.stringify(named), new RegExp(key.value));
+  assert.equal(secrets.legacy, false);
+  const { body } = await ask(project, "status");
+  assert.equal(body.data.settings.allowLegacyServiceRoleKey, false);
+});
