@@ -5,7 +5,7 @@
  */
 import { BackupError } from "../core/errors.ts";
 import type { Sql, StateDatabase } from "./database.ts";
-import { INNER_TABLES, MIGRATIONS, OWN_FUNCTIONS, OWN_SCHEMA, OWN_TABLES } from "./migrations.ts";
+import { MIGRATIONS, OWN_FUNCTIONS } from "./migrations.ts";
 
 /** What was done and what was there. */
 export interface MigrationReport {
@@ -17,7 +17,7 @@ export interface MigrationReport {
 const LOCK = 7_277_816_997_830_721n;
 
 /** How long a table may be held by others before this gives up: whoever waits longer stops all jobs. */
-const LOCK_TIMEOUT = "10s";
+const LOCK_TIMEOUT_MS = 10_000;
 
 /**
  * Applies every migration that the ledger does not name, all in one transaction. A job that runs goes on.
@@ -25,16 +25,19 @@ const LOCK_TIMEOUT = "10s";
  * @throws `conflict` when the tables were made by a newer release; `lock_timeout` when another session
  * holds a table of ours, and nothing is changed
  */
-export async function applyMigrations(database: StateDatabase): Promise<MigrationReport> {
+export async function applyMigrations(
+  database: StateDatabase,
+  { lockTimeoutMs = LOCK_TIMEOUT_MS }: { lockTimeoutMs?: number } = {},
+): Promise<MigrationReport> {
   return await database.transaction("make the service's tables", async (sql) => {
     await sql`select pg_catalog.pg_advisory_xact_lock(${LOCK.toString()}::bigint)`;
-    await sql.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
+    await sql`select pg_catalog.set_config('lock_timeout', ${String(lockTimeoutMs)}, true)`;
     const present = await readLedger(sql);
     const unknown = [...present].filter((version) =>
       !MIGRATIONS.some((m) => m.version === version)
     );
     if (unknown.length > 0) throw madeByNewer(unknown);
-    const isWhole = await hasAll(sql);
+    const isWhole = await hasAll(sql, present);
     // A disaster may have taken the schema itself.
     if (!isWhole) await sql`create schema if not exists public`;
     const applied: string[] = [];
@@ -54,13 +57,16 @@ async function readLedger(sql: Sql): Promise<Set<string>> {
   return new Set(rows.map((row) => String(row.version)));
 }
 
-/** Whether every table and function is there that all migrations together make. */
-async function hasAll(sql: Sql): Promise<boolean> {
-  const tables = [
-    ...OWN_TABLES.map((name) => `public.${name}`),
-    ...INNER_TABLES.map((name) => `${OWN_SCHEMA}.${name}`),
-  ];
-  const functions = OWN_FUNCTIONS.map((name) => `public.${name}`);
+/** Whether every table and function is there that the migrations of these versions make. */
+async function hasAll(sql: Sql, versions: ReadonlySet<string>): Promise<boolean> {
+  const text = MIGRATIONS.filter(({ version }) => versions.has(version)).map((one) => one.sql)
+    .join();
+  const tables = [...text.matchAll(/^create table if not exists (\S+)/gm)].map((found) =>
+    found[1]!
+  );
+  const functions = OWN_FUNCTIONS.filter((name) =>
+    text.includes(`function public.${name.split("(")[0]}(`)
+  ).map((name) => `public.${name}`);
   const [found] = await sql`
     select not exists (select from unnest(${tables}::text[]) t where to_regclass(t) is null)
       and not exists (select from unnest(${functions}::text[]) f where to_regprocedure(f) is null)

@@ -40,20 +40,6 @@ export const OWN_FUNCTIONS = [
 /** See {@linkcode OWN_TABLES}. */
 export const OWN_SCHEMA = "backup_internal";
 
-/** What else `init` looks for: tables of ours in the schema of ours. */
-export const INNER_TABLES = [
-  "migrations",
-  "verify_jobs",
-  "config_versions",
-  "job_runs",
-  "job_parts",
-  "recovery_jobs",
-  "cleanup_jobs",
-  "alerts",
-  "notifications",
-  "job_days",
-];
-
 /** In order of version. */
 export const MIGRATIONS: readonly Migration[] = [
   BACKUP_TABLES,
