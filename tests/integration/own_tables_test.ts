@@ -8,6 +8,18 @@ import { startProject } from "../../scripts/demo/start_project.ts";
 /** What service_role may call. */
 const CALLABLE = OWN_FUNCTIONS.map((name) => name.split("(")[0]!);
 
+/** Each called as a user calls it. */
+const CALLS = [
+  "select * from public.get_backup_statistics(30)",
+  "select * from public.get_restore_statistics(30)",
+  "select * from public.get_disaster_recovery_plans('critical', true)",
+  "select * from public.get_backup_dashboard()",
+  "select public.create_manual_backup('before a change', 'Ada')",
+  "select public.test_backup_restoration('backup_1')",
+  "select * from public.cleanup_backup_data(90, 90, 180, 30)",
+  "select backup_internal.recount_jobs()",
+];
+
 /** What runs with the rights of the tables' owner; the comment of each says why. */
 const DEFINERS = [...CALLABLE, "count_backup_job", "count_restore_job"].filter((name) =>
   name !== "get_disaster_recovery_plans"
@@ -20,6 +32,9 @@ Deno.test("anon and authenticated reach nothing of ours, and service_role only r
   const session = await connect({ url: project.adminUrl });
   try {
     await state.migrate();
+    await session.execute(`
+      insert into public.backup_jobs (job_id, type, status, location)
+      values ('backup_1', 'database', 'completed', 's3://bucket')`);
     const tables = await session.query(`
       select c.oid::regclass::text as name, n.nspname as schema, c.relname as table, c.relrowsecurity or c.relkind = 'S' as secured,
         (select string_agg(quote_ident(a.attname), ', ') from pg_attribute a
@@ -82,6 +97,10 @@ Deno.test("anon and authenticated reach nothing of ours, and service_role only r
         }
       }
       assert.equal(await allowed("create table backup_internal.mine ()"), false);
+      for (const call of CALLS) {
+        const expected = role === "service_role" && !call.includes("backup_internal");
+        assert.equal(await allowed(call), expected, `${role}: ${call}`);
+      }
       for (const { name, proname, definer, oid, settings, comment } of functions) {
         assert.equal(definer, DEFINERS.includes(String(proname)), `whose rights ${name} runs with`);
         if (definer) assert.match(String(comment), /Runs with the rights of its owner, because/);

@@ -40,21 +40,21 @@ export class BackupVerificationRows {
   ): Promise<void> {
     if (results.length === 0) return;
     await this.#database.transaction("record a verification", async (sql) => {
-      const found = sql.json(toJson(results));
-      await sql`
+      const added = await sql`
         insert into public.backup_verification
           (job_id, location, verified_by, backup_id, verification_type, success, details)
         select ${jobId}, ${location}, ${verifiedBy}, f."backupId", f."verificationType", f.success,
           f.details
-        from jsonb_to_recordset(${found}) as f("backupId" text, "verificationType" text,
-          success boolean, details jsonb)
-        on conflict (job_id, backup_id, verification_type) do nothing`;
+        from jsonb_to_recordset(${sql.json(toJson(results))}) as f("backupId" text,
+          "verificationType" text, success boolean, details jsonb)
+        on conflict (job_id, backup_id, verification_type) do nothing
+        returning id`;
       await sql`
-        update public.backup_jobs j set integrity_verified = f.success, updated_at = now()
-        from jsonb_to_recordset(${found}) as f("backupId" text, "verificationType" text,
-          success boolean)
-        where j.job_id = f."backupId" and j.integrity_verified is distinct from f.success
-          and (not f.success or f."verificationType" <> 'existence')`;
+        update public.backup_jobs j set integrity_verified = v.success, updated_at = now()
+        from public.backup_verification v
+        where v.id = any(${added.map(({ id }) => String(id))}::uuid[]) and j.job_id = v.backup_id
+          and j.integrity_verified is distinct from v.success
+          and (not v.success or v.verification_type <> 'existence')`;
     });
   }
 

@@ -1,0 +1,210 @@
+/**
+ * What the rows of backups, recovery points, tests and verifications say.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { type Job, newJob } from "../../supabase/functions/backup/core/job.ts";
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import type { StoredPoint } from "../../supabase/functions/backup/state/recovery_points.ts";
+import { State } from "../../supabase/functions/backup/state/state.ts";
+import { temporaryDatabase } from "../support/temporary_database.ts";
+
+async function open() {
+  const database = await temporaryDatabase("ts_rows");
+  const state = new State(new Secret(database.url));
+  await state.migrate();
+  const read = async (sql: string) =>
+    await state.database.run("read", (run) => run.unsafe(`select * from (${sql}) t`)) as unknown[];
+  return {
+    state,
+    read: async (sql: string) => (await read(sql)).map((row) => ({ ...row as object })),
+    async [Symbol.asyncDispose]() {
+      await state.close();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const backup = (jobId: string, reason: string | null = null): Job =>
+  newJob({
+    ...{ jobId, kind: "backup", type: "database", backupId: jobId, reason, createdBy: "key" },
+  }, new Date("2026-11-21T12:00:00Z"));
+
+Deno.test("a pending backup runs under its own id and keeps who asked for it and why", async () => {
+  await using place = await open();
+  const [asked] = await place.read("select public.create_manual_backup('why', 'Ada') as id");
+  const jobId = (asked as { id: string }).id;
+  const bounds = { maxWorkers: 1, maxAttempts: 1, maxRounds: 1 };
+  const start = (job: Job) => place.state.parts.begin(job, { parts: [], bounds, request: {} });
+  await start(backup(jobId));
+  const shown = `select job_id = '${jobId}' as same, status, reason, created_by,
+    started_at = '2026-11-21 12:00Z' as begun from public.backup_jobs`;
+  const running = { same: true, status: "running", reason: "why", created_by: "Ada", begun: true };
+  assert.deepEqual(await place.read(shown), [running]);
+  await assert.rejects(start(backup("backup_2")), { code: "conflict" });
+});
+
+Deno.test("a finished backup's row says what is known of it, and init writes the same from storage", async () => {
+  await using place = await open();
+  const totals = { rawBytes: 1000, newStoredBytes: 10, tables: 3 };
+  await place.state.jobs.finish({
+    ...backup("backup_1"),
+    status: "completed",
+    completedAt: "2026-11-21T12:01:00Z",
+    ...{ sizeBytes: 1000, checksum: "c", location: "s3://b", result: { totals } },
+  });
+  await place.state.jobs.addFromStorage([{
+    ...{ backupId: "backup_2", type: "database", createdAt: "2026-11-21T12:00:00Z" },
+    ...{ completedAt: "2026-11-21T12:01:00Z", reason: null, rawBytes: 1000, newStoredBytes: 10 },
+    ...{ tables: 3, checksum: "c", location: "s3://b", result: { totals } },
+  }]);
+  const rows = await place.read(`
+    select status, size_bytes::int, compressed_size_bytes::int, tables_included, checksum, location,
+      locations, components from public.backup_jobs`);
+  const known = {
+    ...{ status: "completed", size_bytes: 1000, compressed_size_bytes: 10, tables_included: 3 },
+    ...{ checksum: "c", location: "s3://b", components: ["database"] },
+    locations: [{ copy: "primary", location: "s3://b" }],
+  };
+  assert.deepEqual(rows, [known, known]);
+  await place.state.jobs.finish({ ...backup("backup_3"), status: "failed" });
+  const [failed] = await place.read(`
+    select tables_included, locations from public.backup_jobs where job_id = 'backup_3'`);
+  assert.deepEqual(failed, { tables_included: null, locations: [] });
+});
+
+const POINT: StoredPoint = {
+  ...{ pointId: "point_1", backupId: "backup_1", isConsistent: true, status: "completed" },
+  recoveryTimestamp: "2026-11-21T12:00:30Z",
+  ...{ createdAt: "2026-11-21T12:00:00Z", completedAt: "2026-11-21T12:01:00Z" },
+  ...{ reason: "daily", createdBy: "key", consistency: ["of one moment"], location: "s3://b" },
+  components: [{ type: "database", status: "completed", backupId: "backup_1" }],
+};
+
+Deno.test("recovery points are added once, and a point that was being made becomes one", async () => {
+  await using place = await open();
+  const { recoveryPoints } = place.state;
+  await place.state.runningPoints().begin({
+    ...{ pointId: "point_1", createdAt: POINT.createdAt, reason: "daily", createdBy: "key" },
+  });
+  assert.deepEqual(await recoveryPoints.addFromStorage([POINT]), ["point_1"]);
+  assert.deepEqual(await recoveryPoints.addFromStorage([POINT]), []);
+  assert.deepEqual(await place.state.runningPoints().list({ limit: 10 }), []);
+  assert.deepEqual(
+    await place.read(`
+      select backup_id, status, is_consistent, components, consistency, location,
+        recovery_timestamp = '2026-11-21 12:00:30Z' as moment from public.recovery_points`),
+    [{
+      ...{ backup_id: "backup_1", status: "completed", is_consistent: true, location: "s3://b" },
+      ...{ components: POINT.components, consistency: POINT.consistency, moment: true },
+    }],
+  );
+});
+
+Deno.test("a test that was asked for is taken over by the job that does it", async () => {
+  await using place = await open();
+  const { tests, jobs } = place.state;
+  await jobs.finish({ ...backup("backup_1"), status: "completed", location: "s3://b" });
+  const ask = async () =>
+    (await place.read("select public.test_backup_restoration('backup_1') as found"))[0];
+  assert.deepEqual(await ask(), { found: null });
+  const [pending] = await tests.pending();
+  assert.deepEqual([pending?.backupId, pending?.testType], ["backup_1", "restore_test"]);
+  const begin = (jobId: string) =>
+    tests.begin({
+      ...{ jobId, backupId: "backup_1", testType: "restore_test" },
+      ...{ environment: "scratch", testedBy: "key" },
+    });
+  await begin("restore_1");
+  await begin("restore_1");
+  assert.deepEqual(await tests.pending(), []);
+  await tests.finish({
+    ...{ jobId: "restore_1", success: true, samplesVerified: 7, restoreSeconds: 1.5 },
+    dataVerified: { rows: 20 },
+  });
+  await tests.finish({ jobId: "restore_1", success: false });
+  assert.deepEqual(await ask(), { found: true });
+  await begin("restore_2");
+  await tests.finish({
+    ...{ jobId: "restore_2", success: false, errors: [{ code: "object_altered", message: "m" }] },
+  });
+  await begin("restore_3"); // nobody asked for this one
+  assert.deepEqual(
+    await place.read(`
+      select job_id, success, errors_found, data_samples_verified, data_verified,
+        restore_duration::text, test_environment, completed_at is not null as over
+      from public.backup_tests order by job_id`),
+    [
+      {
+        ...{ job_id: "restore_1", success: true, errors_found: [], data_samples_verified: 7 },
+        ...{ data_verified: { rows: 20 }, restore_duration: "00:00:01.5" },
+        ...{ test_environment: "scratch", over: true },
+      },
+      {
+        ...{ job_id: "restore_2", success: false, data_samples_verified: null },
+        errors_found: [{ code: "object_altered", message: "m" }],
+        ...{ data_verified: null, restore_duration: null, test_environment: "scratch", over: true },
+      },
+      {
+        ...{ job_id: "restore_3", success: null, errors_found: null, data_samples_verified: null },
+        ...{
+          data_verified: null,
+          restore_duration: null,
+          test_environment: "scratch",
+          over: false,
+        },
+      },
+    ],
+  );
+});
+
+Deno.test("a test of a backup that cannot be tested is refused in its row", async () => {
+  await using place = await open();
+  const { tests, jobs } = place.state;
+  await jobs.finish({ ...backup("backup_1"), status: "completed", location: "s3://b" });
+  await place.read("select public.test_backup_restoration('backup_1') as found");
+  await tests.refuse({
+    ...{ backupId: "backup_1", testType: "restore_test" },
+    ...{ code: "backup_not_found", message: "Cannot open the backup: there is none of this id" },
+  });
+  assert.deepEqual(await tests.pending(), []);
+  assert.deepEqual(
+    await place.read("select success, errors_found->0->>'code' as code from public.backup_tests"),
+    [{ success: false, code: "backup_not_found" }],
+  );
+});
+
+Deno.test("a verification marks backups: damage always, soundness when all was read", async () => {
+  await using place = await open();
+  const { verifications, jobs } = place.state;
+  const ids = ["backup_1", "backup_2"];
+  for (const id of ids) {
+    await jobs.finish({ ...backup(id), status: "completed", location: "s3://b" });
+  }
+  const verify = async (
+    jobId: string,
+    verificationType: "existence" | "integrity_check",
+    ...success: boolean[]
+  ) => {
+    await verifications.add(
+      success.map((each, at) => ({
+        ...{ backupId: ids[at]!, verificationType, success: each, details: { problems: [] } },
+      })),
+      { jobId, location: "s3://b", verifiedBy: "key" },
+    );
+    return (await place.read(
+      "select integrity_verified as i from public.backup_jobs order by job_id",
+    ))
+      .map((row) => (row as { i: boolean | null }).i);
+  };
+  assert.deepEqual(await verify("v1", "existence", true, true), [null, null]);
+  assert.deepEqual(await verify("v2", "integrity_check", true, false), [true, false]);
+  assert.deepEqual(await verify("v3", "existence", false, true), [false, false]);
+  assert.deepEqual(await verify("v4", "integrity_check", true, true), [true, true]);
+  assert.deepEqual(await verify("v4", "integrity_check", false, false), [true, true], "again");
+  const [count] = await place.read("select count(*)::int as rows from public.backup_verification");
+  assert.deepEqual(count, { rows: 8 });
+  const dates = await verifications.lastDates([...ids, "backup_3"], { complete: true });
+  assert.deepEqual([...dates.keys()].sort(), ids);
+});
