@@ -42,9 +42,12 @@ export function objectFacts(info: ObjectInfo & { owner?: string | null }): ItemF
   const facts: Record<string, Json | undefined> = {
     ...{ eTag, mimetype, cacheControl, userMetadata, robots, owner, createdAt, updatedAt },
   };
-  return Object.fromEntries(
-    Object.entries(facts).filter(([, value]) => value !== null && value !== undefined),
-  ) as ItemFacts;
+  const known: ItemFacts = {};
+  for (const name in facts) {
+    const value = facts[name];
+    if (value !== null && value !== undefined) known[name] = value;
+  }
+  return known;
 }
 
 /** What was stored beside the bytes of a saved object. */

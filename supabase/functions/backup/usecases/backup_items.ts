@@ -17,6 +17,7 @@ import { bytesOf, cutIntoRuns, type ItemLimits, type ItemRun, packRuns } from ".
 import { manifestOf, requireAny } from "./item_manifest.ts";
 import {
   comparePages,
+  itemsOf,
   type ListPayload,
   listRanges,
   type ListWork,
@@ -54,7 +55,7 @@ export interface BackupItemsOptions {
 }
 
 const LIMITS: ItemLimits = {
-  ...{ pageItems: 128, partItems: 256 },
+  ...{ pageItems: 64, partItems: 256 },
   ...{ partBytes: 16 << 20, rangeBytes: 32 << 20 },
 };
 
@@ -387,12 +388,13 @@ function finishPart(): NewPart {
 /** What a source with a parent is listed by: digests of the parent's pages, then what is behind them. */
 function listParts(listing: RangedListing, pages: readonly ParentPage[]): NewPart[] {
   const all = { from: null, upTo: null };
-  if (listing.digests === undefined) return [listPart(1, { ranges: [all] })];
+  const known = itemsOf(pages);
+  if (listing.digests === undefined) return [listPart(1, { ranges: [all], known })];
   const spans = pageSpans(pages.length).map((span): NewPart => ({
     ...{ step: 1, name: COMPARE, payload: toJson(span), bytes: 0 },
   }));
   const from = pages.at(-1)?.range.upTo ?? null;
-  return [...spans, listPart(1, { ranges: [{ from, upTo: null }] })];
+  return [...spans, listPart(1, { ranges: [{ from, upTo: null }], known })];
 }
 
 function listPart(step: number, list: ListPayload): NewPart {

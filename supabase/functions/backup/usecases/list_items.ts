@@ -18,6 +18,7 @@ import {
   type Comparison,
   cutAlongPages,
   type CutListing,
+  type ItemLimits,
   joinPages,
 } from "./cut_runs.ts";
 import { overlapping, type ParentItems, type ParentPage } from "./parent_items.ts";
@@ -25,8 +26,12 @@ import { overlapping, type ParentItems, type ParentPage } from "./parent_items.t
 /** Items that one part lists, about. */
 const LISTED_ITEMS = 1000;
 
+/** From so many pages on they become larger, up to so many items. */
+const USUAL_PAGES = 16_384;
+const MOST_ITEMS = 1024;
+
 /** Pages of the parent that one part compares by digests of the source. */
-const COMPARED_PAGES = 64;
+const COMPARED_PAGES = 128;
 
 /** Pages of the parent by number: from the first to before the last. Survives JSON. */
 export interface PageSpan {
@@ -37,6 +42,8 @@ export interface PageSpan {
 /** Runs of keys to list. Survives JSON. */
 export interface ListPayload {
   ranges: KeyRange[];
+  /** Items that were listed before in one go, or that the parent has: pages grow with them. */
+  known: number;
 }
 
 /** Indices of the parent's pages that stay as they are. Survives JSON. */
@@ -65,19 +72,24 @@ export async function comparePages(
   { listing, signal, pages, lost, limits }: ListWork,
 ): Promise<SamePages & { toList: ListPayload[] }> {
   const compared = pages.slice(first, end);
+  const known = itemsOf(pages);
   const digests = await listing.digests!(compared.map(({ range }) => range), signal);
-  const { same, changed } = changedRanges(compared, digests, { lost, limits });
-  return { same, toList: toLists(changed) };
+  const { same, changed } = changedRanges(compared, digests, {
+    ...{ lost, limits: forItems(known, limits) },
+  });
+  return { same, toList: toLists(changed).map((ranges) => ({ ranges, known })) };
 }
 
 /** What is listed of these runs, and what is left of them. */
 export async function listRanges(
-  { ranges }: ListPayload,
-  { listing, signal, ...comparison }: ListWork,
+  { ranges, known }: ListPayload,
+  { listing, signal, ...given }: ListWork,
 ): Promise<CutListing & { rest: ListPayload | null }> {
   const found: CutListing = { same: [], runs: [] };
   const left = [...ranges];
-  for (let listed = 0; left.length > 0 && listed < LISTED_ITEMS;) {
+  const comparison = { ...given, limits: forItems(known, given.limits) };
+  let listed = 0;
+  while (left.length > 0 && listed < LISTED_ITEMS) {
     const range = left.shift()!;
     const { items, end } = await listing.list(range, signal);
     requireOrder(items, range.from);
@@ -91,7 +103,8 @@ export async function listRanges(
     found.runs.push(...cut.runs);
     listed += items.length;
   }
-  return { ...found, rest: left.length === 0 ? null : { ranges: left } };
+  const rest = left.length === 0 ? null : { ranges: left, known: known + listed };
+  return { ...found, rest };
 }
 
 /** Pages of the parent that name something which the storage has not any more. */
@@ -112,12 +125,23 @@ export function namedBy({ page: { items, chunks = [] } }: ParentPage): string[] 
   return [...items.chunks.map(({ name }) => name), ...chunks];
 }
 
-function toLists(pages: readonly ParentPage[]): ListPayload[] {
-  const lists: ListPayload[] = [];
+/** Items of all these pages. */
+export function itemsOf(pages: readonly ParentPage[]): number {
+  return pages.reduce((sum, { page }) => sum + page.items.lines, 0);
+}
+
+/** Large listings have larger pages: a manifest with all of them has to fit into one object. */
+function forItems(known: number, limits: ItemLimits): ItemLimits {
+  const pageItems = Math.ceil(known / USUAL_PAGES);
+  return { ...limits, pageItems: Math.min(Math.max(pageItems, limits.pageItems), MOST_ITEMS) };
+}
+
+function toLists(pages: readonly ParentPage[]): KeyRange[][] {
+  const lists: KeyRange[][] = [];
   let open: ParentPage[] = [];
   let items = 0;
   const close = () => {
-    if (open.length > 0) lists.push({ ranges: joinPages(open, LISTED_ITEMS) });
+    if (open.length > 0) lists.push(joinPages(open, LISTED_ITEMS));
     [open, items] = [[], 0];
   };
   for (const page of pages) {
