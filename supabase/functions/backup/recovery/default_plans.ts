@@ -28,6 +28,8 @@ interface Planned {
   type: StepType;
   /** Minutes. */
   timeout: number;
+  /** Tries after the first, where they are others than usual. */
+  retryCount?: number;
   /** Ids; the step before when left out. */
   dependencies?: string[];
   parameters: Record<string, Json>;
@@ -190,6 +192,7 @@ export const DEFAULT_PLANS: readonly DefaultPlan[] = [
         description: "Verify all secrets have been restored and secured",
         type: "backup_restore",
         timeout: 15,
+        retryCount: 0, // what is missing waits for a person
         dependencies: ["rotate_secrets", "restore_secrets"],
         parameters: { backupType: "secrets", useLatest: true, checkOnly: true, mustMatch: true },
       },
@@ -203,7 +206,7 @@ function inOrder(planned: readonly Planned[]): RecoveryStep[] {
     return {
       ...step,
       order: at + 1,
-      retryCount: RETRIES,
+      retryCount: step.retryCount ?? RETRIES,
       dependencies: step.dependencies ?? (before === undefined ? [] : [before]),
     };
   });

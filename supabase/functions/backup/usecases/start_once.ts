@@ -19,6 +19,8 @@ export interface KeyedJob {
   key: string;
   kind: "backup" | "restore";
   type: JobType;
+  /** For a job that only looks: once it has ended the next call looks anew. @default false */
+  freshly?: boolean;
 }
 
 /**
@@ -45,11 +47,16 @@ async function look(deps: Deps, wish: KeyedJob): Promise<{ job: Job | null; free
   for (let number = 1; number <= MOST_JOBS; number++) {
     const freeId = await idOf(wish, number);
     const job = await find(deps, freeId, wish.kind);
-    if (job?.status !== "failed") return { job, freeId };
+    if (job === null || !isOver(job, wish)) return { job, freeId };
   }
-  throw new BackupError("conflict", `Cannot start again: ${MOST_JOBS} such jobs have failed`, {
-    hint: "Look at why they failed (action=jobs), and ask anew.",
+  throw new BackupError("conflict", `Cannot start again: ${MOST_JOBS} such jobs have ended`, {
+    hint: "Look at how they ended (action=jobs), and ask anew.",
   });
+}
+
+/** Whether the job is of no use to who asks now. */
+function isOver(job: Job, { freshly = false }: KeyedJob): boolean {
+  return job.status === "failed" || (freshly && job.status === "completed");
 }
 
 /** Ids tell a moment; a key that tells one gives it, so that it is the same each time. */

@@ -61,7 +61,8 @@ function typeOf({ parameters }: RestoreWork): ItemType {
 }
 
 function keyOf(work: RestoreWork) {
-  return { key: work.idempotencyKey, kind: "restore", type: typeOf(work) } as const;
+  const { idempotencyKey: key, parameters } = work;
+  return { key, kind: "restore", type: typeOf(work), freshly: parameters.checkOnly } as const;
 }
 
 function start(work: RestoreWork, dryRun: boolean): Promise<Job> {
