@@ -203,7 +203,7 @@ Deno.test("a step that fails keeps its dependents from running, and no others", 
 });
 
 Deno.test("an execution that changed nothing and failed has failed; one with nothing to do has succeeded", async () => {
-  const looks = step("look", { parameters: { check: "assess" } });
+  const looks = step("look", { parameters: { checkOnly: true } });
   const failing = await engine(
     [looks, step("act", { dependencies: ["look"], order: 2 })],
     ({ step: { id } }) => {

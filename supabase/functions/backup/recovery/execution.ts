@@ -89,7 +89,7 @@ export function endOf(
 
 /** Steps that change something; the others look, or tell people. */
 export function isActing({ type, parameters }: RecoveryStep): boolean {
-  return type !== "notification" && parameters.check === undefined;
+  return type !== "notification" && parameters.checkOnly !== true;
 }
 
 /** What the plan is about: the type of its first restore, for the list of jobs. */
