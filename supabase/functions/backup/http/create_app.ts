@@ -9,6 +9,7 @@ import { ACTIONS } from "../actions/mod.ts";
 import { BackupError, toBackupError } from "../core/errors.ts";
 import { randomId } from "../core/ids.ts";
 import type { Deps } from "../usecases/deps.ts";
+import { legacyKeyCheck } from "../usecases/legacy_key.ts";
 import { upgradeTables } from "../usecases/upgrade_tables.ts";
 import { authenticate, requireAdmin, SCHEDULER } from "./authenticate.ts";
 import { errorBody, statusOf } from "./handle_error.ts";
@@ -23,9 +24,10 @@ const MINDS_TABLES = ["init", "uninstall"];
 /** The application over its dependencies. */
 export function createApp(deps: Deps): Hono {
   const app = new Hono();
+  const legacyKeyAllowed = legacyKeyCheck(deps);
   for (const path of PATHS) {
-    app.all(path, (context) => serve(deps, context.req.raw));
-    app.all(`${path}/`, (context) => serve(deps, context.req.raw));
+    app.all(path, (context) => serve(deps, context.req.raw, { legacyKeyAllowed }));
+    app.all(`${path}/`, (context) => serve(deps, context.req.raw, { legacyKeyAllowed }));
   }
   app.notFound((context) => {
     const error = new BackupError("not_found", "Cannot serve this path", {
@@ -36,15 +38,17 @@ export function createApp(deps: Deps): Hono {
   return app;
 }
 
-async function serve(deps: Deps, request: Request): Promise<Response> {
+async function serve(
+  deps: Deps,
+  request: Request,
+  keys: Parameters<typeof authenticate>[2],
+): Promise<Response> {
   const requestId = newRequestId(request);
   using _working = deps.budget.enter();
   deps.budget.arrived();
   try {
     // The key comes first: a stranger learns nothing, not even which actions there are.
-    const caller = await authenticate(request.headers, deps.environment, {
-      legacyKeyAllowed: async () => (await deps.settings()).settings.allowLegacyServiceRoleKey,
-    });
+    const caller = await authenticate(request.headers, deps.environment, keys);
     if (caller === SCHEDULER) requireTick(request);
     const action = findAction(request);
     const { fields, waitSeconds } = await readInput(request, action);
