@@ -4,7 +4,8 @@
  * @module
  */
 export type { DumpOptions } from "./context.ts";
-export { type DatabaseReading, readDatabase } from "./read_database.ts";
+export { CatalogReading, type DatabaseReading, readDatabase } from "./read_database.ts";
+export { type RowsEntry } from "./families/table_data.ts";
 export { recheck, type RowVersions } from "./recheck.ts";
 export { readSourceFacts } from "./source_facts.ts";
 export * from "./data/mod.ts";

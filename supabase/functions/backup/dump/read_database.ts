@@ -3,11 +3,19 @@
  *
  * @module
  */
-import type { DatabaseModel, Entry, EntryStatements, SourceFacts } from "../core/model.ts";
+import type {
+  DatabaseModel,
+  Entry,
+  EntryStatements,
+  SourceFacts,
+  TableData,
+} from "../core/model.ts";
 import type { Session } from "../postgres/session.ts";
 import { takeCensus } from "./census.ts";
 import { keepChosen } from "./chosen_tables.ts";
 import { Drafts, type DumpContext, type DumpOptions } from "./context.ts";
+import { describeTableData } from "./data/table_data.ts";
+import { readTypes, type TypeCatalog } from "./data/types.ts";
 import { decorate, type Decorations, moveToHosts, statementsOf } from "./decorate.ts";
 import { Dependencies } from "./dependencies.ts";
 import { readExtensionMembers } from "./extension_members.ts";
@@ -50,6 +58,8 @@ export async function readDatabase(
 export class CatalogReading {
   readonly #context: DumpContext;
   readonly #source: SourceFacts;
+  #rows: Promise<RowsEntry[]> | undefined;
+  #types: Promise<TypeCatalog> | undefined;
 
   private constructor(context: DumpContext, source: SourceFacts) {
     this.#context = context;
@@ -79,14 +89,26 @@ export class CatalogReading {
     return new CatalogReading(context, source);
   }
 
+  /** Where it reads. */
+  get session(): Session {
+    return this.#context.session;
+  }
+
   /** The entries that have rows. The whole database has the same, and knows more of them. */
-  async rows(): Promise<RowsEntry[]> {
-    return await quotingAll(this.#context.session, () => readRowsEntries(this.#context));
+  rows(): Promise<RowsEntry[]> {
+    return this.#rows ??= quotingAll(this.session, () => readRowsEntries(this.#context));
+  }
+
+  /** How rows are stored, of those entries that have some. */
+  async describe(entries: readonly RowsEntry[]): Promise<TableData[]> {
+    const types = await (this.#types ??= readTypes(this.session));
+    const { copyFormat } = this.#context.options;
+    return await describeTableData(this.session, entries, { copyFormat, types });
   }
 
   /** Reads all of it; once. @throws as {@linkcode readDatabase} */
   async database(): Promise<DatabaseReading> {
-    return await quotingAll(this.#context.session, () => readCatalogs(this.#context, this.#source));
+    return await quotingAll(this.session, () => readCatalogs(this.#context, this.#source));
   }
 }
 

@@ -38,6 +38,9 @@ export interface BackupRequest {
   attempts?: number;
 }
 
+/** Threads always have a part to go on with, also while others wait for their check. */
+const PARTS_A_THREAD = 4;
+
 /** What {@linkcode backupDatabase} works with. */
 export interface BackupDatabaseOptions {
   /** Opens a connection to the database that is saved. */
@@ -72,7 +75,7 @@ export async function backupDatabase(options: BackupDatabaseOptions): Promise<Da
     job: {
       ...{ jobId: backupId, kind: "backup", type: "database", backupId, reason, createdBy: null },
     },
-    concurrency: Math.max(request.jobs ?? 2, copier?.concurrency ?? 1),
+    concurrency: copier === undefined ? request.jobs ?? 2 : PARTS_A_THREAD * copier.concurrency,
     maxRounds: request.attempts ?? 3,
   });
   return (await repository.readBackup(backupId)).record;

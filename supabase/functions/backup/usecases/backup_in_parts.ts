@@ -1,6 +1,6 @@
 /**
- * A backup as a job in parts: one moment for all of them, definitions read once, rows copied by whoever is
- * free, and a manifest at the end that makes it exist. Read {@linkcode BackupInParts.run} first. It is
+ * A backup as a job in parts: one moment for all of them, rows copied by whoever is free, definitions read
+ * once and beside them, and a manifest at the end that makes it exist. Read {@linkcode BackupInParts.run} first. It is
  * longer than usual, because a backup is told in one place, from the first lock to the manifest.
  *
  * @module
@@ -8,29 +8,27 @@
 import type { Clock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
 import { toJson } from "../core/json.ts";
-import type { SourceFacts } from "../core/model.ts";
+import type { SourceFacts, TableData } from "../core/model.ts";
 import type { Lease, NewPart, PartOutcome } from "../core/part.ts";
 import { unknownPart } from "../core/part_errors.ts";
 import {
+  CatalogReading,
   type DatabaseReading,
   type DataLimits,
-  describeTableData,
   describeWaiters,
   type DumpOptions,
   type HeldSnapshot,
-  joinSnapshot,
-  type LargeObjectGroup,
   lockAllJoined,
   numberParts,
   planLargeObjects,
   planUnits,
-  readDatabase,
   recheck,
+  type RowsEntry,
   type SnapshotHolder,
+  type Waiter,
   waiterRemarks,
 } from "../dump/mod.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
-import { pinSettings, refuseViewsOfUsers } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
 import {
   type BackupTotals,
@@ -49,7 +47,9 @@ import {
   type RowCopier,
   splitPayload,
 } from "./copy_rows.ts";
+import { cancelling, JoinedSessions } from "./joined_sessions.ts";
 import { refuseWithoutRoom } from "./refuse_without_room.ts";
+import { SharedCheck } from "./shared_check.ts";
 import { outcomeOf } from "./stored_backups.ts";
 
 /** What is saved and how; the same for every worker. Survives JSON. */
@@ -92,6 +92,12 @@ interface Opened {
   createdAt: string;
 }
 
+/** What is known of the rows before the definitions are read. */
+interface Listed {
+  /** Estimate of all rows. */
+  bytes: number;
+}
+
 /** What the definitions came to. */
 interface Read {
   parent: string | null;
@@ -100,9 +106,13 @@ interface Read {
   tableData: LinesRef;
   remarks: string[];
   counts: { entries: number; tables: number; sqlBytes: number };
-  /** Estimate of all rows. */
-  bytes: number;
   written: WrittenTotals;
+}
+
+/** A reading of the catalog that has begun, in a session of its own. */
+interface Reading {
+  heldId: string;
+  catalog: CatalogReading;
 }
 
 /** What the copying of some rows came to. */
@@ -118,6 +128,7 @@ export const FIRST_OF_BACKUP: readonly NewPart[] = [
 
 /** Names of the parts, which are what users see of them. */
 const OPEN = FIRST_OF_BACKUP[0]!.name;
+const LIST = "listing-tables";
 const READ = "reading-definitions";
 const COPY = "copying-rows";
 const FINISH = "writing-the-manifest";
@@ -135,20 +146,25 @@ export function backupInParts(options: BackupInPartsOptions): JobDefinition {
 
 class BackupInParts {
   readonly #options: BackupInPartsOptions;
-  /** Sessions that have joined a moment and are free. */
-  readonly #joined: { session: Session; held: string }[] = [];
+  readonly #sessions: JoinedSessions;
+  /** Begun by the list of tables, for the definitions. */
+  #reading: Reading | undefined;
+  #check: { heldId: string; shared: SharedCheck<Waiter[]> } | undefined;
   #parent: Promise<string | null> | undefined;
   /** What the first parts of a round gave; no later worker can change it. */
   readonly #known = new Map<string, Promise<unknown>>();
 
   constructor(options: BackupInPartsOptions) {
     this.#options = options;
+    this.#sessions = new JoinedSessions(options.connect);
   }
 
   async run(lease: Lease, context: PartContext): Promise<PartOutcome> {
     switch (lease.name) {
       case OPEN:
         return await this.#open(lease, context);
+      case LIST:
+        return await this.#list(lease, context);
       case READ:
         return await this.#read(lease, context);
       case COPY:
@@ -169,7 +185,8 @@ class BackupInParts {
   }
 
   async leave(): Promise<void> {
-    await Promise.all(this.#joined.splice(0).map(({ session }) => session.close()));
+    await this.#endReading();
+    await this.#sessions.close();
   }
 
   /** Locks the tables and takes the moment that everything is read at. */
@@ -183,35 +200,57 @@ class BackupInParts {
     });
     const held = await unlessAborted(opening, signal, (late) => holder.close(late));
     const opened: Opened = { held, dump, createdAt };
-    return { result: toJson(opened), add: [{ step: 1, name: READ, payload: null, bytes: 0 }] };
+    return { result: toJson(opened), add: [{ step: 1, name: LIST, payload: null, bytes: 0 }] };
   }
 
-  /** Reads and stores the definitions, and cuts the rows into parts. */
+  /** Finds the tables and cuts their rows into parts: they can be copied before all else is read. */
+  async #list(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    const { plan: { limits, onDamage }, copier } = this.#options;
+    const { signal } = context;
+    const { held, dump } = await this.#opened(lease, context);
+    refuseManyTables(lease, held);
+    const work = await this.#withCatalog(held, { dump, signal, keep: true }, async (catalog) => {
+      const { session } = catalog;
+      const entries = await catalog.rows();
+      requireReadable(entries, held);
+      const tableData = await catalog.describe(entries);
+      const hasObjects = entries.some(({ kind }) => kind === "large-object-data");
+      const largeObjects = hasObjects ? await planLargeObjects(session, limits) : [];
+      const model = { entries, tableData };
+      const units = planUnits(model, limits);
+      await this.#options.holder.check(session, held);
+      return copyPayloads(model, units, { limits, onDamage, largeObjects });
+    });
+    // Threads copy while this one reads on. Without them the two would only share one core and its memory.
+    const copyStep = copier === undefined ? 3 : 2;
+    const copies = work.map(({ payload, bytes }): NewPart => (
+      { step: copyStep, name: COPY, payload: toJson(payload), bytes }
+    ));
+    const listed: Listed = { bytes: work.reduce((sum, { bytes }) => sum + bytes, 0) };
+    return {
+      result: toJson(listed),
+      add: [
+        { step: 2, name: READ, payload: null, bytes: 0 },
+        ...copies,
+        { step: 4, name: FINISH, payload: null, bytes: 0 },
+      ],
+    };
+  }
+
+  /** Reads and stores the definitions. */
   async #read(lease: Lease, context: PartContext): Promise<PartOutcome> {
     const { repository, plan } = this.#options;
-    const { limits, onDamage } = plan;
-    const { held, dump } = await this.#opened(lease, context);
-    refuseWithoutRoom(lease, {
-      doing: `read the definitions of ${held.locked.length} tables`,
-      hint: "Make the backup where no limits end a worker: deno task backup, on any computer. " +
-        "Or save chosen schemas, each in a backup of its own.",
-      details: { tables: held.locked.length },
-    });
-    let largeObjects: LargeObjectGroup[] = [];
-    const model = await this.#withJoined(held, async (session) => {
-      await lockAllJoined(session, held);
-      const model = await readDatabase(session, dump);
-      await this.#recheck(model);
-      model.tableData = await describeTableData(session, model.entries, dump);
-      if (model.entries.some(({ kind }) => kind === "large-object-data")) {
-        largeObjects = await planLargeObjects(session, limits);
-      }
-      requireReadable(model, held);
-      await this.#options.holder.check(session, held);
-      return model;
-    }, { keep: false, signal: context.signal });
-
     const { signal } = context;
+    const { held, dump } = await this.#opened(lease, context);
+    refuseManyTables(lease, held);
+    const model = await this.#withCatalog(held, { dump, signal, keep: false }, async (catalog) => {
+      const model = await catalog.database();
+      await this.#recheck(model);
+      model.tableData = await catalog.describe(model.entries);
+      requireListed(model.tableData, await catalog.rows());
+      await this.#options.holder.check(catalog.session, held);
+      return model;
+    });
     signal.throwIfAborted();
     await repository.claimOwner({
       projectRef: plan.projectRef,
@@ -222,7 +261,6 @@ class BackupInParts {
     const parent = await this.#rememberParent(signal);
     const entries = await repository.writeLines(model.entries, { signal });
     const tableData = await repository.writeLines(model.tableData, { signal });
-    const units = planUnits(model, limits);
     const read: Read = {
       ...{ parent, source: model.source, entries, tableData, remarks: model.remarks },
       counts: {
@@ -230,16 +268,9 @@ class BackupInParts {
         tables: model.tableData.length,
         sqlBytes: sqlBytesOf(model),
       },
-      bytes: [...units, ...largeObjects].reduce((sum, { bytes }) => sum + bytes, 0),
       written: writtenSince(before, repository.written),
     };
-    const copies = copyPayloads(model, units, { limits, onDamage, largeObjects }).map(
-      ({ payload, bytes }): NewPart => ({ step: 2, name: COPY, payload: toJson(payload), bytes }),
-    );
-    return {
-      result: toJson(read),
-      add: [...copies, { step: 3, name: FINISH, payload: null, bytes: 0 }],
-    };
+    return { result: toJson(read) };
   }
 
   /** Copies some rows; they count only if the moment was held until they were read. */
@@ -268,26 +299,24 @@ class BackupInParts {
       context: PartContext;
     },
   ): Promise<Copied> {
-    const { repository, holder, copier } = this.#options;
+    const { repository, copier } = this.#options;
     const { signal } = context;
-    const { bytes } = await this.#readResult(lease, context);
-    const checked = async (session: Session, copied: Copied): Promise<Copied> => {
-      const waiters = await holder.check(session, held);
-      const waiting = describeWaiters(waiters);
-      if (waiting !== null) context.onProgress({ phase: `${COPY}; ${waiting}` });
-      const remarks = [...copied.result.remarks, ...waiterRemarks(waiters)];
-      return { ...copied, result: { ...copied.result, remarks } };
-    };
-    if (copier !== undefined && bytes >= copier.leastBytes) {
-      const copied = await copier.copy(payload, { snapshotId: held.id, onBytes, signal });
-      return await this.#withJoined(held, (session) => checked(session, copied), { signal });
-    }
-    return await this.#withJoined(held, async (session) => {
-      return await checked(
-        session,
-        await copyPart(payload, { session, repository, onBytes, signal }),
+    const { bytes } = await this.#knownResult<Listed>(lease, context, LIST);
+    const { result: copied, checked } = await this.#checkOf(held).after(async () => {
+      if (copier !== undefined && bytes >= copier.leastBytes) {
+        return await copier.copy(payload, { snapshotId: held.id, onBytes, signal });
+      }
+      return await this.#sessions.with(
+        held,
+        (session) => copyPart(payload, { session, repository, onBytes, signal }),
+        { signal },
       );
-    }, { signal });
+    });
+    const waiters = await unlessAborted(checked, signal);
+    const waiting = describeWaiters(waiters);
+    if (waiting !== null) context.onProgress({ phase: `${COPY}; ${waiting}` });
+    const remarks = [...copied.result.remarks, ...waiterRemarks(waiters)];
+    return { ...copied, result: { ...copied.result, remarks } };
   }
 
   /** Puts together what all parts gave. Nothing is read any more, so the moment need not be held. */
@@ -296,7 +325,7 @@ class BackupInParts {
     const before = await this.#committedBefore();
     if (before !== null) return finished(before, repository);
     const { held, createdAt } = await this.#opened(lease, context);
-    const read = await this.#readResult(lease, context);
+    const read = await this.#knownResult<Read>(lease, context, READ);
     const results: CopyRowsResult[] = [];
     for await (const { result } of context.results(COPY)) {
       results.push(result as unknown as CopyRowsResult);
@@ -350,7 +379,7 @@ class BackupInParts {
 
   /** Compares what was read with the present, in a session outside of the moment. */
   async #recheck(model: DatabaseReading): Promise<void> {
-    const observer = await this.#connect();
+    const observer = await this.#sessions.connect();
     try {
       await recheck(observer, model.rowVersions);
     } finally {
@@ -365,18 +394,14 @@ class BackupInParts {
       this.#parent.catch(() => this.#parent = undefined);
     }
     // Other parts wait for the same answer: it is not this one's to cancel.
-    return await unlessAborted(this.#parent, signal, () => Promise.resolve());
+    return await unlessAborted(this.#parent, signal);
   }
 
   #opened(lease: Lease, context: PartContext): Promise<Opened> {
-    return this.#knownResult(lease, context, OPEN) as Promise<Opened>;
+    return this.#knownResult(lease, context, OPEN);
   }
 
-  #readResult(lease: Lease, context: PartContext): Promise<Read> {
-    return this.#knownResult(lease, context, READ) as Promise<Read>;
-  }
-
-  #knownResult({ round }: Lease, { results }: PartContext, name: string): Promise<unknown> {
+  #knownResult<T>({ round }: Lease, { results }: PartContext, name: string): Promise<T> {
     const key = `${round} ${name}`;
     let known = this.#known.get(key);
     if (known === undefined) {
@@ -384,44 +409,52 @@ class BackupInParts {
       known.catch(() => this.#known.delete(key));
       this.#known.set(key, known);
     }
-    return known;
+    return known as Promise<T>;
   }
 
-  /** Works in a session that has joined the moment; it is kept for the next part if all went well. */
-  async #withJoined<T>(
+  /**
+   * Reads the catalog in a session of its own, which goes on with what another part has begun. What is kept
+   * waits for the next part that asks.
+   */
+  async #withCatalog<T>(
     held: HeldSnapshot,
-    work: (session: Session) => Promise<T>,
-    { signal, keep = true }: { signal: AbortSignal; keep?: boolean },
+    { dump, signal, keep }: { dump: DumpOptions; signal: AbortSignal; keep: boolean },
+    read: (catalog: CatalogReading) => Promise<T>,
   ): Promise<T> {
-    signal.throwIfAborted();
-    const index = this.#joined.findIndex((each) => each.held === held.id);
-    const session = index < 0 ? await this.#connect() : this.#joined.splice(index, 1)[0]!.session;
-    let free = false;
-    // The server may have nothing to say for long: it is told.
-    const cancel = () => void session.cancel().catch(() => {});
-    signal.addEventListener("abort", cancel, { once: true });
+    const begun = this.#reading?.heldId === held.id ? this.#reading.catalog : undefined;
+    if (begun === undefined) await this.#endReading();
+    this.#reading = undefined;
+    const session = begun?.session ?? await this.#sessions.take(held, { signal });
+    let isKept = false;
     try {
-      if (index < 0) await joinSnapshot(session, held.id);
-      const result = await work(session);
-      free = keep && !signal.aborted;
-      return result;
+      return await cancelling(session, signal, async () => {
+        if (begun === undefined) await lockAllJoined(session, held);
+        const catalog = begun ?? await CatalogReading.begin(session, dump);
+        const result = await read(catalog);
+        isKept = keep && !signal.aborted;
+        if (isKept) this.#reading = { heldId: held.id, catalog };
+        return result;
+      });
     } finally {
-      signal.removeEventListener("abort", cancel);
-      if (free) this.#joined.push({ session, held: held.id });
-      else await session.close();
+      if (!isKept) await session.close();
     }
   }
 
-  async #connect(): Promise<Session> {
-    const session = await this.#options.connect();
-    try {
-      await pinSettings(session);
-      await refuseViewsOfUsers(session);
-      return session;
-    } catch (error) {
-      await session.close();
-      throw error;
+  async #endReading(): Promise<void> {
+    const reading = this.#reading;
+    this.#reading = undefined;
+    await reading?.catalog.session.close();
+  }
+
+  /** Whether the moment is still held; whoever waits for the same answer shares it. */
+  #checkOf(held: HeldSnapshot): SharedCheck<Waiter[]> {
+    if (this.#check?.heldId !== held.id) {
+      const { signal } = new AbortController(); // the check belongs to several parts
+      const check = (session: Session) => this.#options.holder.check(session, held);
+      const shared = new SharedCheck(() => this.#sessions.with(held, check, { signal }));
+      this.#check = { heldId: held.id, shared };
     }
+    return this.#check.shared;
   }
 }
 
@@ -429,7 +462,7 @@ class BackupInParts {
 async function unlessAborted<T>(
   coming: Promise<T>,
   signal: AbortSignal,
-  undo: (late: T) => Promise<void>,
+  undo: (late: T) => Promise<void> = () => Promise.resolve(),
 ): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);
@@ -450,12 +483,22 @@ function wasTooLarge({ attempt, previous }: Lease): boolean {
   return previous === "over_budget" || (previous === "interrupted" && attempt > 2);
 }
 
+/** @throws `over_budget` when worker after worker was ended at the definitions, which nothing can cut */
+function refuseManyTables(lease: Lease, { locked }: HeldSnapshot): void {
+  refuseWithoutRoom(lease, {
+    doing: `read the definitions of ${locked.length} tables`,
+    hint: "Make the backup where no limits end a worker: deno task backup, on any computer. " +
+      "Or save chosen schemas, each in a backup of its own.",
+    details: { tables: locked.length },
+  });
+}
+
 /** @throws `insufficient_privilege` naming tables whose rows this role may not read */
-function requireReadable(model: DatabaseReading, { locked }: HeldSnapshot): void {
+function requireReadable(entries: readonly RowsEntry[], { locked }: HeldSnapshot): void {
   const held = new Set(locked);
-  const tables = model.entries.filter((entry) =>
-    entry.kind === "table-data" && entry.table !== undefined && !held.has(entry.table.oid)
-  ).map((entry) => entry.table!.sqlName);
+  const tables = entries.flatMap(({ table }) =>
+    table === undefined || held.has(table.oid) ? [] : [table.sqlName]
+  );
   if (tables.length === 0) return;
   const names = tables.slice(0, 10).join(", ") + (tables.length > 10 ? ", …" : "");
   throw new BackupError(
@@ -466,6 +509,14 @@ function requireReadable(model: DatabaseReading, { locked }: HeldSnapshot): void
       details: { tables },
     },
   );
+}
+
+/** @throws `internal` when other rows are in the model than those that are being copied */
+function requireListed(tableData: readonly TableData[], listed: readonly RowsEntry[]): void {
+  const keys = new Set(listed.map(({ key }) => key));
+  const other = tableData.find(({ entry }) => !keys.delete(entry))?.entry ?? [...keys][0];
+  if (other === undefined) return;
+  throw new BackupError("internal", `Cannot save the rows: ${other} was not expected`);
 }
 
 function finished(record: DatabaseRecord, { location }: Repository): PartOutcome {

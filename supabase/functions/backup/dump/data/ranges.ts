@@ -32,7 +32,7 @@ export interface DataUnit {
 
 /** What {@linkcode planUnits} works on. */
 export interface DataModel {
-  entries: readonly Entry[];
+  entries: readonly Pick<Entry, "key" | "table">[];
   tableData: readonly TableData[];
 }
 

@@ -12,15 +12,17 @@ import { binaryFormOf, hashFormOf, readTypes, type TypeCatalog } from "./types.t
 export interface DescribeOptions {
   /** `auto`: and `binary`: binary where it is known to be safe, else text. */
   copyFormat: "auto" | "text" | "binary";
+  /** Where they have been read before. */
+  types?: TypeCatalog;
 }
 
 /** One `TableData` for each entry that has rows, in the order of the entries. */
 export async function describeTableData(
   session: Session,
-  entries: readonly Entry[],
+  entries: readonly Pick<Entry, "key" | "kind" | "table">[],
   options: DescribeOptions,
 ): Promise<TableData[]> {
-  const types = await readTypes(session);
+  const types = options.types ?? await readTypes(session);
   const described: TableData[] = [];
   for (const entry of entries) {
     if (entry.kind === "large-object-data") described.push(largeObjectData(entry, session));
@@ -91,7 +93,7 @@ export function fingerprintExpression(
   return `pg_catalog.hash_record_extended(ROW(${items.join(", ")}), 0)`;
 }
 
-function largeObjectData(entry: Entry, session: Session): TableData {
+function largeObjectData(entry: Pick<Entry, "key">, session: Session): TableData {
   return {
     entry: entry.key,
     columns: ["loid", "pageno", "data"],

@@ -47,9 +47,11 @@ const TYPES = `
     left join pg_catalog.pg_range r on r.rngtypid = t.oid
     left join pg_catalog.pg_range m on m.rngmultitypid = t.oid
     left join pg_catalog.pg_class c on c.oid = t.typrelid and c.relkind = 'c'
-   where t.typtype <> 'c' or c.oid is not null`;
+    left join pg_catalog.pg_type e on e.oid = t.typelem and e.typtype = 'c'
+    left join pg_catalog.pg_class ec on ec.oid = e.typrelid
+   where (t.typtype <> 'c' or c.oid is not null) and (ec.oid is null or ec.relkind = 'c')`;
 
-/** Reads all types. Row types of tables are left out: what is not here is stored as text. */
+/** Reads all types. Row types of tables and arrays of them are left out: what is not here is stored as text. */
 export async function readTypes(session: Session): Promise<TypeCatalog> {
   const types = new Map<number, TypeFacts>();
   for (const row of await session.query(TYPES)) {
