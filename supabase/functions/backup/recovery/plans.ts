@@ -112,10 +112,10 @@ export async function putPlans(deps: Deps, documents: readonly PlanDocument[]): 
   }
 }
 
-/** Rows, brought up to date first where the tables are new; null while they cannot be used. */
+/** Rows, brought up to date first where the tables are new or gone; null while they cannot be used. */
 async function rowsOf(deps: Deps): Promise<PlanRow[] | null> {
   try {
-    const rows = await deps.state.plans.list();
+    const rows = await listRows(deps);
     if (rows.filter(({ isDefault }) => isDefault).length >= DEFAULT_PLANS.length) return rows;
     await bringPlans(deps);
     return await deps.state.plans.list();
@@ -123,6 +123,17 @@ async function rowsOf(deps: Deps): Promise<PlanRow[] | null> {
     const failure = toBackupError(error);
     if (!isStateUnavailable(failure) && failure.code !== "invalid_config") throw failure;
     return null;
+  }
+}
+
+/** A database that was emptied has lost the service's own tables with the rest: they are made again. */
+async function listRows(deps: Deps): Promise<PlanRow[]> {
+  try {
+    return await deps.state.plans.list();
+  } catch (error) {
+    if (toBackupError(error).code !== "not_found") throw error;
+    await deps.state.migrate();
+    return await deps.state.plans.list();
   }
 }
 

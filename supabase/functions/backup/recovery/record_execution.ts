@@ -14,12 +14,19 @@ const REMEMBERED = 50;
 /** What recording needs. */
 export type RecordDeps = Pick<Deps, "state" | "recovery" | "reportError">;
 
-/** Writes the execution as it is now. @returns it, with whether the tables have it */
+/**
+ * Writes the execution as it is now. Once the tables could not be written they are left alone until its end:
+ * each attempt may cost seconds that the recovery should not wait. @returns it, with whether the tables have it
+ */
 export async function recordExecution(
   deps: RecordDeps,
   planned: { execution: Execution; plan: RecoveryPlan },
 ): Promise<Execution> {
-  const recorded = await unlessUnavailable(deps, () => deps.state.executions.write(planned));
+  const { executionId } = planned.execution;
+  const isLeft = deps.recovery.executions.has(executionId) && !hasEnded(planned.execution);
+  const recorded = isLeft
+    ? null
+    : await unlessUnavailable(deps, () => deps.state.executions.write(planned));
   const execution = { ...planned.execution, recorded: recorded ?? false };
   remember(deps, { execution, plan: planned.plan });
   return execution;

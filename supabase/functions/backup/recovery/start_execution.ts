@@ -57,12 +57,15 @@ const starting = new Turns();
  * another plan's execution has
  */
 export async function startExecution(
-  deps: Deps,
+  service: Deps,
   caller: Caller,
   request: StartExecution,
 ): Promise<StartedExecution> {
-  await makeTablesAgain(deps);
-  const { plans } = await readPlans(deps);
+  // A database that does not answer costs some seconds each time that it is asked: once is enough.
+  const settings = service.settings();
+  settings.catch(() => {}); // whoever needs them finds out
+  const deps: Deps = { ...service, settings: () => settings };
+  const { plans, from } = await readPlans(deps);
   const { plan, mode } = choosePlan(plans, request);
   const { trigger, force, rotate, idempotencyKey = null } = request;
   const at = deps.clock.now();
@@ -76,7 +79,8 @@ export async function startExecution(
   const turn = await starting.take();
   try {
     const fresh = newExecution({ ...start, journaled: false });
-    const other = await begin(deps, { execution: fresh, plan: start.plan });
+    const other = findHere(deps, fresh) ??
+      (from === "tables" ? await begin(deps, { execution: fresh, plan: start.plan }) : null);
     if (other !== null) return await join(deps, other, fresh);
     const journaled = await new Journal(deps, start.executionId).begin(start);
     return await run(deps, caller, { task: "recovery", ...start, journaled });
@@ -85,32 +89,22 @@ export async function startExecution(
   }
 }
 
-/** A database that was emptied has lost the service's own tables with the rest. */
-async function makeTablesAgain(deps: Deps): Promise<void> {
-  try {
-    await deps.state.plans.list();
-  } catch (error) {
-    if (toBackupError(error).code !== "not_found") return; // whoever needs them finds out what it is
-    try {
-      await deps.state.migrate();
-    } catch (failure) {
-      deps.reportError(toBackupError(failure), "make the service's tables again");
-    }
-  }
+/** The execution of this process that stands in the place of a new one. */
+function findHere(
+  { recovery }: Deps,
+  { planId, mode, idempotencyKey }: Execution,
+): Execution | undefined {
+  return [...recovery.executions.values()].map(({ execution }) => execution).find((each) =>
+    (idempotencyKey !== null && each.idempotencyKey === idempotencyKey) ||
+    (each.planId === planId && each.mode === mode && !hasEnded(each))
+  );
 }
 
-/** The execution that stands in the place of this one; null when this one is written down now. */
+/** The same of the tables; null when this one is written down now, or cannot be. */
 async function begin(
   deps: Deps,
   planned: { execution: Execution; plan: RecoveryPlan },
 ): Promise<Execution | null> {
-  const { planId, mode, idempotencyKey } = planned.execution;
-  const here = [...deps.recovery.executions.values()].map(({ execution }) => execution)
-    .find((each) =>
-      (idempotencyKey !== null && each.idempotencyKey === idempotencyKey) ||
-      (each.planId === planId && each.mode === mode && !hasEnded(each))
-    );
-  if (here !== undefined) return here;
   try {
     return await deps.state.executions.begin(planned);
   } catch (error) {
@@ -165,12 +159,14 @@ async function run(
   if (!execution.recorded && !deps.recovery.executions.has(executionId)) {
     remember(deps, { execution, plan });
   }
-  await recordAudit(deps, caller, {
+  const audited = recordAudit(deps, caller, {
     action: "disaster-recovery",
     subject: executionId,
     outcome: "accepted",
     details: { planId: plan.id, trigger: execution.trigger, mode: execution.mode },
   });
+  if (job.recorded) await audited;
+  else deps.inBackground(audited);
   deps.inBackground(tellBegin(deps, execution, plan));
   const commandLine = job.recorded ? null : await commandFor(deps, plan);
   return { execution, joined: false, commandLine };
