@@ -41,8 +41,8 @@ function protocolOf(url: string): string {
   return URL.canParse(url) ? new URL(url).protocol : "";
 }
 
-/** Never says the value. */
-function unusable(key: keyof Settings, why: string): BackupError {
+/** The error for a value that cannot be used; never says the value. */
+export function unusable(key: keyof Settings, why: string): BackupError {
   return new BackupError("invalid_config", `Cannot use the setting ${key}: ${why}`, {
     hint: "docs/notifications.md lists what each channel needs.",
   });

@@ -234,6 +234,17 @@ Deno.test("sendMessage() refuses placeholders and addresses that are none, witho
   }
 });
 
+Deno.test("webhook refuses a secret that is not what its beginning says", async () => {
+  const secrets = {
+    [WEBHOOK.webhookUrl]: "http://127.0.0.1:1",
+    [WEBHOOK.webhookSecret]: "whsec_*",
+  };
+  await assert.rejects(send("webhook", { settings: WEBHOOK, secrets }), (error: unknown) => {
+    assert.ok(error instanceof BackupError && error.code === "invalid_config");
+    return /webhookSecret: what follows whsec_ is not base64$/.test(error.message);
+  });
+});
+
 Deno.test("findChannels() says of each named channel what it lacks, and what sets it", () => {
   const found = findChannels(["email", "slack", "slack", "pigeon"], {
     ...DEFAULT_SETTINGS,

@@ -6,7 +6,7 @@
  */
 import { cryptoBytes, fromBase64, toBase64, utf8 } from "../core/bytes.ts";
 import type { ChannelKind } from "./channel.ts";
-import { readAddress, readSecret } from "./read_secret.ts";
+import { readAddress, readSecret, unusable } from "./read_secret.ts";
 
 /** See the module. */
 export const webhook: ChannelKind = {
@@ -41,9 +41,17 @@ export const webhook: ChannelKind = {
 /** @param secret `whsec_` and base64, or any text */
 async function sign(content: string, secret: string): Promise<string> {
   const encoded = /^whsec_(.+)$/.exec(secret)?.[1];
-  const raw = encoded === undefined ? utf8(secret) : fromBase64(encoded);
+  const raw = encoded === undefined ? utf8(secret) : decode(encoded);
   const algorithm = { name: "HMAC", hash: "SHA-256" };
   const key = await crypto.subtle.importKey("raw", cryptoBytes(raw), algorithm, false, ["sign"]);
   const signature = await crypto.subtle.sign("HMAC", key, cryptoBytes(utf8(content)));
   return `v1,${toBase64(new Uint8Array(signature))}`;
+}
+
+function decode(encoded: string): Uint8Array {
+  try {
+    return fromBase64(encoded);
+  } catch {
+    throw unusable("webhookSecret", "what follows whsec_ is not base64"); // the cause may quote it
+  }
 }

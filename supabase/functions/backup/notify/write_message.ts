@@ -4,6 +4,7 @@
  * @module
  */
 import type { Alert } from "../core/alert.ts";
+import { JOB_KINDS } from "../core/job.ts";
 import type { NotifyEvent, NotifyPriority } from "../core/notify_event.ts";
 import type { Telling } from "./decide_alert.ts";
 
@@ -100,12 +101,14 @@ function titleOf({ event, tell, alert }: MessageParts): string {
     const ended: Record<string, string> = {
       damage: `Stored backups are whole again (${event.type})`,
       missed: `${doing} is no longer overdue`,
+      partial: `${doing} leaves nothing out any more`,
     };
     return ended[family] ?? `${doing} works again`;
   }
   if (tell === "completed") return `${doing} is done`;
   if (event.kind === "damage") return `Stored backups are damaged (${event.type})`;
   if (event.kind === "missed") return `${doing} is overdue`;
+  if (family === "partial") return `${doing} leaves items out`;
   const times = alert?.count ?? 1;
   return times > 1 ? `${doing} has failed ${times} times` : `${doing} has failed`;
 }
@@ -126,8 +129,11 @@ function factsOf({ event, alert, now }: MessageParts): [string, string][] {
 function linkOf({ event: { jobId }, serviceUrl }: MessageParts): string | null {
   if (serviceUrl === null) return null;
   if (jobId === null) return `${serviceUrl}?action=status`;
-  const kind = /^(restore|verify)_/.exec(jobId)?.[1] ?? "backup";
-  return `${serviceUrl}?action=job&jobId=${encodeURIComponent(jobId)}&type=${kind}`;
+  const id = encodeURIComponent(jobId);
+  const prefix = jobId.split("_")[0];
+  if (prefix === "recovery") return `${serviceUrl}?action=execution&executionId=${id}`;
+  const kind = JOB_KINDS.find((one) => one === prefix) ?? "backup";
+  return `${serviceUrl}?action=job&jobId=${id}&type=${kind}`;
 }
 
 /** Without characters that change how the text around them is read, and not too long. */

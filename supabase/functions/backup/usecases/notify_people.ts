@@ -12,6 +12,7 @@ import { toJson } from "../core/json.ts";
 import type { NotifyEvent, NotifyReport } from "../core/notify_event.ts";
 import { mergeSettings, type Settings } from "../core/settings.ts";
 import { alertKeys, decideAlert, findChannels, writeMessage } from "../notify/mod.ts";
+import { isStateUnavailable } from "../state/state_error.ts";
 import { deliver, type Recorded } from "./deliver.ts";
 import type { Deps } from "./deps.ts";
 
@@ -34,11 +35,19 @@ export function createNotify(deps: Deps): Deps["notify"] {
 
 /** Sends again what was recorded and not sent; for the clock. */
 export async function sendUnsent(deps: Deps): Promise<void> {
-  const unsent = await deps.state.alerts.claimUnsent();
+  const unsent = await deps.state.alerts.claimUnsent().catch(unlessUnavailable);
+  if (unsent === null) return;
   if (unsent.length > 0) {
     await deliver(deps, unsent, { settings: await settingsNow(deps), isRecorded: true });
   }
   await deps.state.alerts.prune();
+}
+
+/** Without its tables, or with older ones, there is nothing to be sent again. */
+function unlessUnavailable(error: unknown): null {
+  const failure = toBackupError(error);
+  if (!isStateUnavailable(failure)) throw failure;
+  return null;
 }
 
 /** With wrong rows in the tables the environment alone says whom to tell: that they are wrong, too. */
@@ -63,7 +72,8 @@ async function tellOfIncident(
   const channels = findChannels(event.channels ?? settings.notificationChannels, settings);
   const ready = channels.filter(({ problem }) => problem === null).map(({ name }) => name);
   const canTell = settings.enableBackupNotifications && ready.length > 0;
-  const mayPraise = settings.notifyOnSuccess && event.jobId?.startsWith("backup_") === true;
+  const mayPraise = settings.notifyOnSuccess && event.key === undefined &&
+    event.jobId?.startsWith("backup_") === true;
   const changes: RecordedChange[] = [];
   const keys = alertKeys(event);
   for (const [index, key] of keys.entries()) {

@@ -9,6 +9,7 @@ import type { Job, JobError, JobKind } from "../core/job.ts";
 import type { Deps } from "./deps.ts";
 import { getJob } from "./get_job.ts";
 import type { AskedJob } from "./job_request.ts";
+import { verifiedBy } from "./start_verify.ts";
 
 /** Kinds whose end is told of; others have somebody who knows better what to say. */
 const TOLD: readonly JobKind[] = ["backup", "restore", "verify"];
@@ -35,16 +36,38 @@ async function tellOfSuccess(deps: Deps, { job, asked }: EndedJob): Promise<void
   const { jobId, type } = job;
   const message = `The job ${jobId} ended well.`;
   await deps.notify({ kind: "job-recovered", type, jobId, message });
+  if (job.kind === "backup") await tellWhetherWhole(deps, job);
   if (asked.task !== "verify" || asked.level !== "full") return;
-  for (const key of await mended(deps, asked.backupId)) {
+  for (const key of await mended(deps, verifiedBy(asked))) {
     const found = "All stored bytes were read again, and they are those that were written.";
     await deps.notify({ kind: "job-recovered", type, jobId, key, message: found });
   }
 }
 
+/** A backup that had to leave items out is listed all the same: an incident of its own says so. */
+async function tellWhetherWhole(deps: Deps, { jobId, kind, type }: EndedJob["job"]): Promise<void> {
+  let result: Job["result"];
+  try {
+    ({ result } = await getJob(deps, jobId, kind));
+  } catch (error) {
+    return deps.reportError(toBackupError(error), `notify: result of ${jobId}`);
+  }
+  const key = `partial:${type}`;
+  if (result?.partial !== true) {
+    const message = `The backup ${jobId} has everything.`;
+    return void await deps.notify({ kind: "job-recovered", type, jobId, key, message });
+  }
+  await deps.notify({
+    ...{ kind: "job-failed", type, jobId, key, priority: "medium" },
+    message: `The backup ${jobId} lacks what could not be saved.`,
+    todo: "Its remarks name what it lacks and why: action=job.",
+    details: { backupId: jobId },
+  });
+}
+
 /** The incidents of damage that a complete verification without a problem ends. */
-async function mended(deps: Deps, backupId: string | null): Promise<string[]> {
-  if (backupId !== null) return [`damage:${backupId}`];
+async function mended(deps: Deps, backups: readonly string[]): Promise<string[]> {
+  if (backups.length > 0) return backups.map((backupId) => `damage:${backupId}`);
   try {
     return (await deps.state.alerts.open({ prefix: "damage:" })).map(({ key }) => key);
   } catch (error) {
