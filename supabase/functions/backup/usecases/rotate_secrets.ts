@@ -182,10 +182,7 @@ async function rotatePassword(
 ): Promise<Omit<Rotated, "name">> {
   const name = `supabase_database_password_${rotationId}`;
   const place: PasswordPlace = {
-    async find() {
-      const value = await deps.state.vaultSecret(name);
-      return value === null ? null : new Secret(value);
-    },
+    find: () => findInVault(deps, name),
     keep: (password) => deps.state.keepVaultSecret(name, password),
   };
   const result = await rotateDatabasePassword(api, { place, signal });
@@ -194,6 +191,21 @@ async function rotatePassword(
     `decrypted_secret from vault.decrypted_secrets where name = '${name}'; then delete it there`,
   ];
   return { ...result, byHand };
+}
+
+/** @throws `target_unfit` without a Vault, before anything is changed */
+async function findInVault(deps: Deps, name: string): Promise<Secret | null> {
+  try {
+    const value = await deps.state.vaultSecret(name);
+    return value === null ? null : new Secret(value);
+  } catch (cause) {
+    if (toBackupError(cause).code !== "not_found") throw cause;
+    throw new BackupError(
+      "target_unfit",
+      "Cannot keep a new password of the database: it has no Vault",
+      { hint: "Nothing was changed. create extension if not exists supabase_vault;", cause },
+    );
+  }
 }
 
 /**
