@@ -66,6 +66,15 @@ nothing is deleted by such settings; a wrong row that says where backups are is 
 kept as a version: \`{"rollbackTo": 3}\` goes back, \`{"dryRun": true}\` shows the outcome,
 \`{"unset": ["maxWorkers"]}\` takes a setting back, \`{"expectedVersion": 4}\` refuses when somebody else was
 faster.
+
+A program on a server or a laptop says settings over those of its environment, for itself alone:
+
+\`\`\`ts
+import { initializeBackup, updateBackupConfig } from "./supabase/functions/backup/config.ts";
+
+const config = initializeBackup({ enableDatabaseBackup: true, databaseBackupInterval: 24 });
+updateBackupConfig({ databaseBackupInterval: 12, enableCompression: false });
+\`\`\`
 `;
 
 /** The page, made from schema and variables alone. */

@@ -69,7 +69,7 @@ async function sendOnce(
       ...{ method: "POST", headers, body, signal: ending.signal },
       redirect: "manual", // what is posted is for this host only
     });
-    await response.body?.cancel();
+    await response.body?.cancel().catch(() => {}); // nobody reads it, however it ends
   } catch {
     // The runtime's message quotes the address.
     const why = ending.signal.aborted ? `no answer within ${timeoutMs / 1000} s` : "no connection";
