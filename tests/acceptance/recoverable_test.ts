@@ -167,6 +167,14 @@ Deno.test(
     assert.ok(result.comparison, "it was compared");
     assert.equal(result.test.room.freeBytes, null, "SQL cannot see the disk");
     assert.deepEqual(await cluster(), before);
+    const [test] = await session.query(`
+      select t.success, t.backup_id, t.data_samples_verified, (t.data_verified->>'rows')::int as rows,
+        t.errors_found::text as errors, j.integrity_verified, j.last_tested >= t.started_at as tested
+      from public.backup_tests t join public.backup_jobs j on j.job_id = t.backup_id`);
+    assert.deepEqual({ ...test }, {
+      ...{ success: true, backup_id: second, errors: "[]", integrity_verified: true, tested: true },
+      ...{ data_samples_verified: result.comparison.objects, rows: result.rowsLoaded },
+    });
     const report = await post(service, "init");
     assert.equal(stepOf(report, "first-restore-test").done, true);
     assert.equal(report.body.data.recoverable, true, JSON.stringify(report.body.data.steps));
@@ -189,6 +197,15 @@ Deno.test(
     await using session = await admin();
     const left = await session.query("select datname from pg_database where datname ~ 'scratch'");
     assert.deepEqual(left, []);
+    for (;;) { // the row is written after the answer
+      const [test] = await session.query(
+        `select success, errors_found->0->>'code' as code from public.backup_tests
+         order by requested_at desc limit 1`,
+      );
+      if (test?.success === null) continue;
+      assert.deepEqual({ ...test }, { success: false, code: "target_unfit" });
+      break;
+    }
   },
 );
 

@@ -107,6 +107,20 @@ Deno.test("a whole project is saved as one recovery point and each part of it co
     const download = await api.download({ bucket: "avatars", name }, { signal });
     assert.equal(await new Response(ReadableStream.from(download!.body)).text(), content);
   }
+
+  // The table of points is an index of storage.
+  const rows = () =>
+    files.session.query(`
+      select point_id, backup_id, status, is_consistent, reason, components::text as components
+      from public.recovery_points`);
+  const [row] = await rows();
+  assert.deepEqual([row?.point_id, row?.backup_id, row?.status, row?.is_consistent], [
+    ...[made.pointId, by.get("database")!.backupId, "completed", true],
+  ]);
+  assert.deepEqual(JSON.parse(row?.components), made.components);
+  await files.session.execute("delete from public.recovery_points");
+  assert.equal((await tell(project, "init")).status, 200);
+  assert.deepEqual(await rows(), [row]);
 });
 
 /** Does an action by the command line. */
