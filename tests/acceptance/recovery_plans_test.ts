@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { toBase64, utf8 } from "../../supabase/functions/backup/core/bytes.ts";
 import type { Execution, StepRecord } from "../../supabase/functions/backup/core/recovery.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { databaseState } from "../support/database_state.ts";
+import { temporaryDatabase } from "../support/temporary_database.ts";
 import {
   ask,
   deploy,
@@ -11,8 +13,11 @@ import {
 } from "../support/whole_project.ts";
 
 /** A project with rows, a function and settings, all of it backed up. */
-async function startSavedProject(types: readonly string[]): Promise<WholeProject> {
-  const project = await startWholeProject();
+async function startSavedProject(
+  types: readonly string[],
+  variables: Record<string, string> = {},
+): Promise<WholeProject> {
+  const project = await startWholeProject(variables);
   const { files, management } = project;
   await files.session.execute(`
     create table public.notes as select i as id, 'note ' || i as body from generate_series(1, 50) i;
@@ -230,4 +235,65 @@ Deno.test("secrets_compromise rotates what is named, and nothing that is not", a
   assert.equal(secrets.legacy, false);
   const { body } = await ask(project, "status");
   assert.equal(body.data.settings.allowLegacyServiceRoleKey, false);
+});
+
+Deno.test("a plan of one's own moves data, changes a setting and tells people; its drill does none of it", async () => {
+  const told: string[] = [];
+  await using receiver = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    async (request) => {
+      told.push(await request.text());
+      return new Response("ok");
+    },
+  );
+  await using other = await temporaryDatabase("moved");
+  await using project = await startSavedProject(["database"], {
+    OTHER_DB_URL: other.url,
+    BACKUP_WEBHOOK_URL: `http://127.0.0.1:${receiver.addr.port}/hook`,
+    BACKUP_NOTIFICATION_CHANNELS: "webhook",
+    BACKUP_ENABLE_NOTIFICATIONS: "false",
+  });
+  const step = (id: string, type: string, parameters: unknown, dependencies: string[] = []) => {
+    const words = { name: id, description: `does ${id}`, timeout: 5, retryCount: 0 };
+    return { id, type, order: 1, ...words, dependencies, parameters };
+  };
+  const plan = {
+    id: "move_out",
+    name: "Move out",
+    description: "Brings the data into another database",
+    priority: "medium",
+    triggers: ["provider_leaves"],
+    estimatedRecoveryTime: 30,
+    enabled: true,
+    steps: [
+      step("move", "data_migration", {
+        source: "latest",
+        destination: "env:OTHER_DB_URL",
+        migrationType: "backup_to_database",
+      }),
+      step("slower", "config_update", { configKey: "databaseBackupInterval", configValue: 48 }),
+      step("tell", "notification", { message: "We have moved", priority: "high" }, ["move"]),
+    ],
+  };
+  const added = await tell(project, "add-plan", { plan });
+  assert.equal(added.status, 200, JSON.stringify(added.body));
+  const interval = async () =>
+    (await ask(project, "status")).body.data.settings.databaseBackupInterval;
+  const session = await connect({ url: other.url });
+  const notes = async () =>
+    (await session.query("select to_regclass('public.notes') is not null as there"))[0]?.there;
+
+  const drill = await run(project, { planId: "move_out", trigger: "test_trigger" });
+  assert.deepEqual(statusOf(drill), ["success", "move: done", "slower: done", "tell: skipped"]);
+  assert.match(stepOf(drill, "move").found!, /nothing was changed$/);
+  assert.equal(await interval(), 24);
+  assert.equal(await notes(), false);
+  assert.ok(told.every((text) => !text.includes("We have moved")));
+
+  const moved = await run(project, { trigger: "provider_leaves" });
+  assert.deepEqual(statusOf(moved), ["success", "move: done", "slower: done", "tell: done"]);
+  assert.equal(await interval(), 48);
+  assert.equal(await notes(), true);
+  assert.equal(told.filter((text) => text.includes("We have moved")).length, 1);
+  await session.close();
 });
