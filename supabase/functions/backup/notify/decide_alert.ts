@@ -69,7 +69,9 @@ function decideFailure(
   { threshold, now, canTell, newId }: DecideOptions,
 ): Decision {
   const at = now.toISOString();
-  const isCounted = open !== null && event.jobId !== null && open.lastJobId === event.jobId;
+  // What is overdue stays so from look to look; a job may be told of twice.
+  const isCounted = open !== null && (event.kind === "missed" ||
+    event.jobId !== null && open.lastJobId === event.jobId);
   const alert: Alert = {
     incidentId: open?.incidentId ?? newId(),
     key,
@@ -81,7 +83,7 @@ function decideFailure(
     escalatedAt: open?.escalatedAt ?? null,
     details: event.details ?? {},
   };
-  // Damage is told of at the highest priority at once, and what is overdue is seen by every tick.
+  // Damage is told of at the highest priority at once, and what is overdue does not happen again.
   const mayEscalate = event.kind === "job-failed" && alert.escalatedAt === null;
   const tell = !canTell
     ? null

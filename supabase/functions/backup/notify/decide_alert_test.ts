@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import type { Alert } from "../core/alert.ts";
 import type { NotifyEvent } from "../core/notify_event.ts";
 import { alertKeys, decideAlert, type Decision } from "./decide_alert.ts";
@@ -75,12 +76,39 @@ Deno.test("decideAlert() tells later of an incident that nobody could be told of
   assert.equal(decide(alert, { kind: "job-failed", jobId: "backup_3" }).tell, "escalated");
 });
 
-Deno.test("decideAlert() escalates neither damage nor what is overdue: every look would count", () => {
+Deno.test("decideAlert() escalates neither damage nor what is overdue, and counts no looks", () => {
   for (const kind of ["damage", "missed"] as const) {
     const first = decide(null, { kind }, { threshold: 1 });
     assert.equal(first.tell, "opened");
-    assert.equal(decide(first.alert, { kind }, { threshold: 1 }).tell, null);
+    const second = decide(first.alert, { kind }, { threshold: 1 });
+    assert.equal(second.tell, null);
+    assert.equal(second.alert?.count, kind === "missed" ? 1 : 2);
   }
+});
+
+Deno.test("decideAlert() never tells more of an incident than its beginning, one escalation and its end", () => {
+  const happening = fc.record({
+    kind: fc.constantFrom("job-failed", "job-recovered", "damage", "missed"),
+    jobId: fc.constantFrom(null, "backup_1", "backup_2", "backup_3"),
+    canTell: fc.boolean(),
+  });
+  fc.assert(fc.property(fc.array(happening), fc.integer({ min: 1, max: 4 }), (all, threshold) => {
+    let open: Alert | null = null;
+    let told: string[] = [];
+    let ids = 0;
+    for (const { kind, jobId, canTell } of all) {
+      const event: NotifyEvent = { kind, type: "database", jobId, message: "m" } as NotifyEvent;
+      const options = { threshold, canTell, tellSuccess: false, now: NOW };
+      const newId = () => `incident_${++ids}`;
+      const { alert, closed, tell } = decideAlert({ key: "k", open }, event, { ...options, newId });
+      if (!canTell) assert.equal(tell, null);
+      if (tell !== null) told.push(tell);
+      assert.equal(new Set(told).size, told.length, told.join());
+      if (tell === "recovered") assert.ok(told.length > 1, "nobody knew that anything was wrong");
+      if (closed) told = [];
+      open = closed ? null : alert;
+    }
+  }));
 });
 
 Deno.test("alertKeys() knows what a job did by its id, and that a good backup is no longer overdue", () => {
