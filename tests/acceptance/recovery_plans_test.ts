@@ -168,6 +168,17 @@ Deno.test("config_corruption puts a changed setting back and leaves what can do 
   const trigger = { planId: "config_corruption", trigger: "config_corruption_detected" };
   config.auth.site_url = "https://evil.example";
   config.ssl.database = !config.ssl.database;
+  const before = JSON.stringify({ ...config, handlers: null });
+  const drill = await run(project, { planId: "config_corruption", trigger: "test_trigger" });
+  assert.deepEqual(statusOf(drill), [
+    "success",
+    "assess_config: done",
+    "restore_config: done",
+    "restart_services: skipped",
+  ], JSON.stringify(drill));
+  assert.match(stepOf(drill, "restore_config").found!, /a drill: 2 would be restored/);
+  assert.equal(JSON.stringify({ ...config, handlers: null }), before);
+
   // One process asks the Management API sixty times a minute and no more.
   await using other = project.again();
 

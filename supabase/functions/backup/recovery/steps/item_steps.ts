@@ -36,6 +36,8 @@ export const itemRestoring: Restoring = {
     const isLook = work.parameters.checkOnly || work.execution.mode === "drill";
     const started = await findOnce(work.deps, keyOf(work));
     if (started === null) {
+      const look = lookBefore(work);
+      if (look !== undefined && isRehearsal(work)) return rehearsed(work, look);
       const needless = whyNeedless(work);
       if (needless !== null) return skipped(work, needless);
       const { only, left } = choice(work);
@@ -52,7 +54,8 @@ export const itemRestoring: Restoring = {
     const { parameters, execution } = work;
     if (parameters.mustMatch) return await verified(work, job);
     if (parameters.checkOnly) return await assessed(work, job);
-    return execution.mode === "drill" ? rehearsed(work, job) : restored(work, job);
+    if (execution.mode === "live") return restored(work, job);
+    return rehearsed(work, (await assessed(work, job)).details);
   },
 };
 
@@ -93,7 +96,7 @@ function whyNeedless(work: RestoreWork): string | null {
     return "nothing was restored, so that there is nothing to verify";
   }
   if (parameters.checkOnly || execution.mode === "drill" || execution.force) return null;
-  const look = before.find(({ assessed }) => assessed === true);
+  const look = lookBefore(work);
   if (look === undefined || look.toRestore !== 0 || hazardsOf(look).length > 0) return null;
   if (parameters.backupType === "secrets") return null; // tells what must be supplied
   return `nothing to restore: all is as in backup ${look.backupId}`;
@@ -105,7 +108,7 @@ function whyNeedless(work: RestoreWork): string | null {
  */
 function choice(work: RestoreWork): { only: string[]; acceptHazards: string[]; left: Hazardous[] } {
   const { items = [], acceptHazards } = work.parameters;
-  const look = earlierDetails(work).find(({ assessed }) => assessed === true);
+  const look = lookBefore(work);
   const hazards = look === undefined ? [] : hazardsOf(look);
   const left = hazards.filter(({ key }) => !acceptHazards.includes(key));
   const differing = look?.differing as string[] | undefined;
@@ -114,6 +117,16 @@ function choice(work: RestoreWork): { only: string[]; acceptHazards: string[]; l
   }
   const leave = new Set(left.map(({ key }) => key));
   return { only: differing.filter((key) => !leave.has(key)), acceptHazards, left };
+}
+
+/** What a step before has found; undefined when none has looked. */
+function lookBefore(work: RestoreWork): StepEnd["details"] | undefined {
+  return earlierDetails(work).find(({ assessed }) => assessed === true);
+}
+
+/** Whether the step would act, if this were no drill. */
+function isRehearsal({ parameters, execution }: RestoreWork): boolean {
+  return execution.mode === "drill" && !parameters.checkOnly;
 }
 
 /** An item whose restore could do harm. */
@@ -180,14 +193,12 @@ async function rotatable(
   };
 }
 
-function rehearsed(work: RestoreWork, job: Job): StepEnd {
-  const plan = planOf(job);
-  const { create = 0, replace = 0 } = plan.planned;
+function rehearsed(work: RestoreWork, { backupId, toRestore, jobId }: StepEnd["details"]): StepEnd {
   return {
     state: "done",
-    found: `a drill: ${create + replace} would be restored from backup ${job.backupId}`,
-    details: { backupType: typeOf(work), backupId: job.backupId, jobId: job.jobId },
-    byHand: shorten(plan.byHand),
+    found: `a drill: ${toRestore} would be restored from backup ${backupId}`,
+    details: { backupType: typeOf(work), backupId: backupId ?? null, jobId: jobId ?? null },
+    byHand: [],
   };
 }
 
