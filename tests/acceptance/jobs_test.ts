@@ -86,11 +86,13 @@ Deno.test("status names the last backup and when the next is due", shared, async
   const { body } = await call(service, "status");
   assert.equal(body.data.backups.database.last.backupId, backupId);
   assert.equal(body.data.healthy, true);
-  const { completedAt } = body.data.backups.database.last;
-  assert.equal(
-    Date.parse(body.data.backups.database.nextDueAt) - Date.parse(completedAt),
-    24 * 3_600_000,
-  );
+  const { startedAt } = (await call(service, `job&jobId=${backupId}`)).body.data;
+  const { nextDueAt, whyNotDue } = body.data.backups.database;
+  assert.equal(Date.parse(nextDueAt) - Date.parse(startedAt), 24 * 3_600_000);
+  assert.equal(whyNotDue, null);
+  assert.match(body.data.backups.function.whyNotDue, /BACKUP_MANAGEMENT_TOKEN/);
+  assert.equal(body.data.backups.function.nextDueAt, null);
+  assert.ok(body.data.verification.nextDueAt !== null && body.data.cleanup.nextDueAt !== null);
 });
 
 Deno.test("test proves every link of the chain", shared, async () => {

@@ -8,6 +8,7 @@ import { startNetStandIn } from "../support/net_stand_in.ts";
 import {
   call,
   KEYS,
+  NOTHING_DUE,
   post,
   type ServiceUnderTest,
   startServiceUnderTest,
@@ -16,7 +17,7 @@ import {
 // One service for the file.
 const shared = { sanitizeOps: false, sanitizeResources: false };
 let starting: Promise<ServiceUnderTest> | undefined;
-const start = () => starting ??= startServiceUnderTest();
+const start = () => starting ??= startServiceUnderTest(NOTHING_DUE);
 
 /** The key that the scheduler of the test's service has. */
 async function schedulerKey(): Promise<string> {

@@ -48,8 +48,19 @@ export interface ServiceUnderTest {
   stop(): Promise<void>;
 }
 
-/** Starts it on an empty project. */
-export async function startServiceUnderTest(): Promise<ServiceUnderTest> {
+/** For tests that tick and want nothing to be begun by it. */
+export const NOTHING_DUE = {
+  BACKUP_ENABLE_DATABASE_BACKUP: "false",
+  BACKUP_ENABLE_FUNCTION_BACKUP: "false",
+  BACKUP_ENABLE_CONFIG_BACKUP: "false",
+  BACKUP_ENABLE_SECRETS_BACKUP: "false",
+  BACKUP_ENABLE_FILES_BACKUP: "false",
+} as const;
+
+/** Starts it on an empty project. @param more variables beside the usual ones */
+export async function startServiceUnderTest(
+  more: Record<string, string> = {},
+): Promise<ServiceUnderTest> {
   const folder = await Deno.makeTempDir({ prefix: "supabase-backup-acceptance-" });
   const project = await startProject();
   const variables = {
@@ -61,6 +72,7 @@ export async function startServiceUnderTest(): Promise<ServiceUnderTest> {
     BACKUP_STORAGE_TYPE: "local",
     BACKUP_STORAGE_PATH: `${folder}/backups`,
     BACKUP_ENCRYPTION_KEY: toBase64(crypto.getRandomValues(new Uint8Array(32))),
+    ...more,
   };
   const service = startService(variables);
   return {

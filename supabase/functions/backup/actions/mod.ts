@@ -7,6 +7,7 @@ import type { Action } from "./action.ts";
 import { backupAll, create } from "./backup_all.ts";
 import { backupDatabase, ITEM_BACKUPS } from "./backup_types.ts";
 import { cancel } from "./cancel.ts";
+import { cleanup } from "./cleanup.ts";
 import { disasterRecovery } from "./disaster_recovery.ts";
 import { execution, executions } from "./executions.ts";
 import { init } from "./init.ts";
@@ -38,6 +39,7 @@ export const ACTIONS: readonly Action[] = [
   job,
   cancel,
   verify,
+  cleanup,
   disasterRecovery,
   plans,
   addPlan,

@@ -7,6 +7,11 @@ import { defineAction, jobSchema } from "./action.ts";
 
 const condition = z.object({ ok: z.boolean(), found: z.string() });
 
+const next = z.object({
+  nextDueAt: z.iso.datetime().nullable(),
+  whyNotDue: z.string().nullable(),
+});
+
 /** The backups of one type. */
 const overview = z.object({
   enabled: z.boolean(),
@@ -17,7 +22,7 @@ const overview = z.object({
     rawBytes: z.number(),
     partial: z.boolean(),
   }).nullable(),
-  nextDueAt: z.iso.datetime().nullable(),
+  ...next.shape,
   overdue: z.boolean(),
   lost: z.object({ missing: z.array(z.string()), replaced: z.array(z.string()) }),
 });
@@ -66,6 +71,8 @@ export const status = defineAction({
       secrets: overview,
       files: overview,
     }),
+    verification: next,
+    cleanup: next,
     runningJobs: z.array(jobSchema),
   }),
   run: async (deps) => {

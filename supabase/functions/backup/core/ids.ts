@@ -17,7 +17,7 @@ export function randomId(length: number): string {
 }
 
 /** What a job id says about itself. */
-export type JobPrefix = "backup" | "restore" | "verify" | "safety" | "recovery";
+export type JobPrefix = "backup" | "restore" | "verify" | "safety" | "recovery" | "cleanup";
 
 /**
  * A job's id: kind, moment in UTC to the millisecond, what it is of unless that is the database, ten random
@@ -61,5 +61,5 @@ export function momentOfJobId(id: string): Date | null {
 
 /** Whether the text has the form of a job id; nothing else may reach a path or a query. */
 export function isJobId(text: string): boolean {
-  return /^(backup|restore|verify|safety|recovery)_[0-9A-Za-z_]{1,60}$/.test(text);
+  return /^(backup|restore|verify|safety|recovery|cleanup)_[0-9A-Za-z_]{1,60}$/.test(text);
 }

@@ -8,7 +8,7 @@ import type { JobOutcome } from "./part.ts";
 import type { Progress } from "./progress.ts";
 
 /** Which list a job belongs to. */
-export const JOB_KINDS = ["backup", "restore", "verify", "recovery"] as const;
+export const JOB_KINDS = ["backup", "restore", "verify", "recovery", "cleanup"] as const;
 
 /** One of {@linkcode JOB_KINDS}. */
 export type JobKind = typeof JOB_KINDS[number];
@@ -87,10 +87,13 @@ export function newJob(start: NewJob, at: Date): Job {
   };
 }
 
-/** The kinds of job of the same type that a job cannot run beside; a verification only reads storage. */
+/**
+ * The kinds of job of the same type that a job cannot run beside. A verification only reads storage, and a
+ * cleanup is told from backups by what they leave in storage.
+ */
 export function excludedKinds(kind: JobKind): readonly JobKind[] {
   if (kind === "recovery") return []; // two runs of one plan are told apart by the plan
-  return kind === "verify" ? ["verify"] : ["backup", "restore"];
+  return kind === "verify" || kind === "cleanup" ? [kind] : ["backup", "restore"];
 }
 
 /** The refusal to start beside another job. */

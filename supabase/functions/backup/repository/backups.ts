@@ -39,6 +39,8 @@ import type {
 
 /** Requests for single objects at once. */
 const CONCURRENCY = 8;
+/** Half of the shortest grace between a plan of what may be deleted and its use. */
+const LONGEST_COMMIT_MS = 30 * 60_000;
 /** Up to so many chunks are asked for one by one; more are found by listing. */
 const ASK_SINGLY = 64;
 
@@ -116,6 +118,7 @@ export async function commitBackup<M extends Manifest>(
   const name = await objects.cipher.nameOf("manifest", content);
   // First what is needed, then whether it is there: what was freed before is found missing.
   const kept = { backupId: manifest.backupId, chunks: referred, manifest: name, signal };
+  const keptAt = objects.clock.now().getTime();
   await keepFromFreeing(objects, kept);
   await checkComplete(chunks, referred, signal);
   await objects.put(content, { kind: "manifest", path: manifestPath(name) }, signal);
@@ -123,6 +126,7 @@ export async function commitBackup<M extends Manifest>(
   const record = recordOf(manifest, { facts, name, manifestBytes: content.length });
   const path = backupPath(manifest.backupId);
   const text = JSON.stringify(record);
+  if (objects.clock.now().getTime() - keptAt > LONGEST_COMMIT_MS) throw tooSlow();
   const { created } = await objects.put(utf8(text), { kind: "backup", path }, signal);
   if (!created && fromUtf8(await objects.get({ kind: "backup", path }, signal)) !== text) {
     throw new BackupError(
@@ -131,6 +135,13 @@ export async function commitBackup<M extends Manifest>(
     );
   }
   return record as RecordOf<M["type"]>;
+}
+
+/** A plan that was made since may be used by now: what is needed has to be said again. */
+function tooSlow(): BackupError {
+  return new BackupError("storage_busy", "Cannot commit the backup: the storage was too slow", {
+    hint: "Start the backup again: what it has stored is used.",
+  });
 }
 
 /** What every backup needs to be opened is locked for as long as the newest of them. */

@@ -25,8 +25,34 @@ export class BackupRows {
     const rows = await this.#database.run("read the list of backups", (sql) =>
       sql`
         select job_id, checksum from public.backup_jobs
-        where status = 'completed' and location = ${location} order by job_id`);
+        where status = 'completed' and location = ${location} and freed_at is null
+        order by job_id`);
     return rows.map((row) => ({ backupId: row.job_id, checksum: row.checksum }));
+  }
+
+  /** Records that backups have left storage, and recovery points with them; returns those that were new. */
+  async markFreed(
+    { backupIds, pointIds }: { backupIds: readonly string[]; pointIds: readonly string[] },
+  ): Promise<string[]> {
+    return await this.#database.transaction("record what left storage", async (sql) => {
+      const rows = await sql`
+        update public.backup_jobs set freed_at = now(), updated_at = now()
+        where job_id = any(${[...backupIds]}::text[]) and status = 'completed' and freed_at is null
+        returning job_id`;
+      await sql`
+        update public.recovery_points set freed_at = now()
+        where point_id = any(${[...pointIds]}::text[]) and freed_at is null`;
+      return rows.map((row) => String(row.job_id));
+    });
+  }
+
+  /** Backups in which a verification has found damage. */
+  async damaged(): Promise<string[]> {
+    const rows = await this.#database.run(
+      "read the list of damaged backups",
+      (sql) => sql`select job_id from public.backup_jobs where integrity_verified is false`,
+    );
+    return rows.map((row) => String(row.job_id));
   }
 
   /** Gives backups up: their rows stay, and storage is no longer expected to have them. */

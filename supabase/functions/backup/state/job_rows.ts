@@ -15,6 +15,7 @@ export const TABLES: Record<JobKind, string> = {
   restore: "public.restore_jobs",
   verify: "backup_internal.verify_jobs",
   recovery: "backup_internal.recovery_jobs",
+  cleanup: "backup_internal.cleanup_jobs",
 };
 
 /** A running job without parts that has not shown life for so long has lost its worker. */

@@ -13,6 +13,7 @@ import { BackupTestRows } from "./backup_tests.ts";
 import { BackupVerificationRows } from "./backup_verification.ts";
 import { StateDatabase } from "./database.ts";
 import { JobTables } from "./job_tables.ts";
+import { LatestRuns } from "./latest_runs.ts";
 import { PartTables } from "./part_tables.ts";
 import { RecoveryPointRows } from "./recovery_points.ts";
 import { RecoveryExecutionTable } from "./recovery_executions.ts";
@@ -31,6 +32,7 @@ export class State {
   readonly parts: PartTables;
   readonly backups: BackupRows;
   readonly recoveryPoints: RecoveryPointRows;
+  readonly latestRuns: LatestRuns;
   readonly tests: BackupTestRows;
   readonly verifications: BackupVerificationRows;
   readonly config: BackupConfigTable;
@@ -47,6 +49,7 @@ export class State {
     this.jobs = new JobTables(this.database);
     this.backups = new BackupRows(this.database);
     this.recoveryPoints = new RecoveryPointRows(this.database);
+    this.latestRuns = new LatestRuns(this.database);
     this.tests = new BackupTestRows(this.database);
     this.verifications = new BackupVerificationRows(this.database);
     this.parts = new PartTables(this.database);

@@ -40,8 +40,8 @@ export interface CleanupInPartsOptions {
   facts(): Promise<RetentionFacts>;
   /** Why nothing may be deleted now (a backup runs); null when it may. */
   whyNotFree(): Promise<string | null>;
-  /** Told of backups whose records have left the storage. */
-  expired(backupIds: readonly string[]): Promise<void>;
+  /** Told of what has left the storage. */
+  expired(gone: { backupIds: string[]; pointIds: string[] }): Promise<void>;
   /** Prunes records of the past; says how many of what. Nothing is pruned in a dry run. */
   prune(): Promise<Record<string, number>>;
 }
@@ -80,6 +80,9 @@ const CONCLUDE = "concluding";
 const MANIFESTS_A_PART = 40;
 const LISTS_A_PART = 32;
 const DELETIONS_A_PART = 250;
+
+/** So long storage knows which backups expired: longer than tables keep their rows. */
+const NOTES_KEPT_MS = 400 * 86_400_000;
 
 /** Parts of the storage: chunks by the first digit of their name, and manifests. */
 const AREAS = [..."0123456789abcdef", "manifests"];
@@ -136,7 +139,10 @@ async function expire(
   const applied = await applyRetention(repository, {
     ...{ runId, rules, dryRun, facts: await facts(), signal },
   });
-  if (!dryRun) await expired(applied.expired.map(({ backupId }) => backupId));
+  if (!dryRun) {
+    const backupIds = applied.expired.map(({ backupId }) => backupId);
+    await expired({ backupIds, pointIds: applied.removedPoints });
+  }
   return { result: toJson(applied), add: [partOf(1, BEGIN)] };
 }
 
@@ -245,7 +251,7 @@ async function free(
 }
 
 async function conclude(
-  { plan, repository, prune }: CleanupInPartsOptions,
+  { plan, repository, clock, prune }: CleanupInPartsOptions,
   { signal, results }: PartContext,
 ): Promise<PartOutcome> {
   const { runId, dryRun } = plan;
@@ -264,6 +270,8 @@ async function conclude(
   if (!dryRun) {
     const done = freed.left === 0 ? begun.plans : [];
     await repository.freeing.conclude({ runId, done, candidates, signal });
+    const before = new Date(clock.now().getTime() - NOTES_KEPT_MS);
+    await repository.freeing.forgetExpired({ before, signal });
   }
   const planned = sumOf(found.flatMap((each) => each.candidates.map(({ sizeBytes }) => sizeBytes)));
   const report: CleanupReport = {

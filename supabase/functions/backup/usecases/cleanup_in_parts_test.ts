@@ -85,7 +85,7 @@ async function cleanUp(
     clock,
     facts: () => Promise.resolve({ now: clock.now(), damaged: new Set(), inUse: new Set() }),
     whyNotFree: () => Promise.resolve(whyNot),
-    expired: (ids) => Promise.resolve(void expired.push(...ids)),
+    expired: ({ backupIds }) => Promise.resolve(void expired.push(...backupIds)),
     prune: () => Promise.resolve({ rows: 1 }),
   });
   const job = await runInProcess(definition, {

@@ -13,6 +13,7 @@ import { getJob } from "./get_job.ts";
 import type { AskedJob } from "./job_request.ts";
 import { recordAudit } from "./record_audit.ts";
 import { defineBackup } from "./start_backup.ts";
+import { defineCleanup } from "./start_cleanup.ts";
 import { concludePoint } from "./start_point.ts";
 import { defineItemRestore } from "./start_item_restore.ts";
 import { definePointRestore } from "./start_point_restore.ts";
@@ -54,9 +55,11 @@ async function definitionOrEnd(deps: Deps, job: Job, asked: AskedJob): Promise<J
 function define(deps: Deps, job: Job, asked: AskedJob): Promise<JobDefinition> {
   switch (asked.task) {
     case "backup":
-      return defineBackup(deps, job);
+      return defineBackup(deps, job, asked);
+    case "cleanup":
+      return defineCleanup(deps, asked);
     case "verify":
-      return defineVerify(deps, asked);
+      return defineVerify(deps, job, asked);
     case "restore":
       return defineRestore(deps, job, asked);
     case "restore-point":

@@ -70,5 +70,6 @@ export function jobOfStored(backup: StoredBackup): Job {
 function kindOf(jobId: string): JobKind {
   if (jobId.startsWith("restore_")) return "restore";
   if (jobId.startsWith("recovery_")) return "recovery";
+  if (jobId.startsWith("cleanup_")) return "cleanup";
   return jobId.startsWith("verify_") ? "verify" : "backup";
 }

@@ -5,6 +5,7 @@
  */
 import type { ItemType } from "../core/items.ts";
 import type { JobType } from "../core/job.ts";
+import type { CleanupPlan } from "./cleanup_in_parts.ts";
 import type { Caller } from "./deps.ts";
 import type { RestoreRequest } from "./restore_database.ts";
 
@@ -14,6 +15,8 @@ export interface PointPlan {
   createdAt: string;
   reason: string | null;
   createdBy: string;
+  /** @default manual */
+  origin?: "scheduled";
   /** Jobs by type; a type without a job is left out, for the reason given. */
   components: { type: JobType; jobId: string | null; reason: string | null }[];
 }
@@ -48,9 +51,10 @@ export interface PointRestoreRequest {
 /** By the use-case. Survives JSON. */
 export type JobRequest =
   | { task: "restore-point"; request: PointRestoreRequest }
-  | { task: "backup"; point?: PointPlan }
+  | { task: "backup"; point?: PointPlan; origin?: "scheduled" }
   | { task: "restore-items"; request: ItemRestoreRequest }
-  | { task: "verify"; backupId: string | null; level: "quick" | "full" }
+  | { task: "cleanup"; plan: CleanupPlan }
+  | { task: "verify"; backupId: string | null; backups?: string[]; level: "quick" | "full" }
   | { task: "restore"; backupId: string; targetDatabaseUrl: string | null; request: RestoreRequest }
   | { task: "restore-test"; backupId: string };
 

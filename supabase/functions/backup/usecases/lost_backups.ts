@@ -39,7 +39,21 @@ export async function findLostBackups(
     else if (manifest === undefined) lost.missing.push(backupId);
     else if (checksum !== null && checksum !== manifest) lost.replaced.push(backupId);
   }
+  if (list !== null && lost.missing.length > 0) await leaveOutExpired(deps, lost);
   return lost;
+}
+
+/**
+ * What retention let go is not lost. The storage says so, and the tables learn it from there when it was
+ * another program that did it, or one that ended before it could tell them.
+ */
+async function leaveOutExpired(deps: Deps, lost: LostBackups): Promise<void> {
+  const { settings } = await deps.settings();
+  const expired = await (await deps.openRepository(settings)).freeing.expired();
+  const backupIds = lost.missing.filter((id) => expired.has(id));
+  if (backupIds.length === 0) return;
+  lost.missing = lost.missing.filter((id) => !expired.has(id));
+  await deps.state.backups.markFreed({ backupIds, pointIds: [] });
 }
 
 /** As an error, null when nothing is lost. */

@@ -15,8 +15,9 @@ import { listJobs } from "./list_jobs.ts";
 import { findLostBackups, type LostBackups, lostError } from "./lost_backups.ts";
 import { findFirstBackup, type Finding, findKeySaved, findRestoreTest } from "./recoverability.ts";
 import { type NotificationStatus, readNotifications } from "./read_notifications.ts";
-import { SWITCHES } from "./start_backup.ts";
+import { readDue } from "./read_due.ts";
 import { toStoredList } from "./stored_backups.ts";
+import { type Due, INTERVALS, SWITCHES } from "./what_is_due.ts";
 
 /** A part of the service as it is now. */
 export interface Condition {
@@ -38,7 +39,16 @@ export interface Status {
   /** Whether the backups could be used: key kept outside, a backup, nothing lost, a restore tried. */
   recoverable: Condition;
   backups: Record<JobType, TypeOverview>;
+  /** What else runs by itself. */
+  verification: NextRun;
+  cleanup: NextRun;
   runningJobs: Job[];
+}
+
+/** When something runs next by itself; null with the reason when it does not. */
+export interface NextRun {
+  nextDueAt: string | null;
+  whyNotDue: string | null;
 }
 
 /** The backups of one type. */
@@ -47,6 +57,8 @@ export interface TypeOverview {
   count: number;
   last: { backupId: string; completedAt: string; rawBytes: number; partial: boolean } | null;
   nextDueAt: string | null;
+  /** Why it does not run by itself, or not now; null when nothing stands against it. */
+  whyNotDue: string | null;
   overdue: boolean;
   /** What the tables know and storage does not have so. */
   lost: LostBackups;
@@ -61,8 +73,12 @@ export async function readStatus(deps: Deps): Promise<Status> {
   const stored = await readStorage(deps, settings);
   const { storage } = stored;
   const now = deps.clock.now();
+  const due = await readDue(deps, settings);
   const backups = Object.fromEntries(
-    JOB_TYPES.map((type) => [type, overviewOf(type, { settings, stored, now })]),
+    JOB_TYPES.map((type) => [
+      type,
+      { ...overviewOf(type, { settings, stored, now }), ...nextRun(due?.backups[type]) },
+    ]),
   ) as Status["backups"];
   const isLate = Object.values(backups).some(({ overdue }) => overdue);
   return {
@@ -76,8 +92,16 @@ export async function readStatus(deps: Deps): Promise<Status> {
     storage,
     recoverable: await findRecoverable(deps, settings, stored),
     backups,
+    verification: nextRun(due?.verification),
+    cleanup: nextRun(due?.cleanup),
     runningJobs: await runningJobs(deps, database.ok),
   };
+}
+
+/** @param due undefined while the tables are out of reach */
+function nextRun(due: Due | undefined): NextRun {
+  if (due === undefined) return { nextDueAt: null, whyNotDue: "the tables cannot be read" };
+  return { nextDueAt: due.dueAt?.toISOString() ?? null, whyNotDue: due.why };
 }
 
 interface StoredFacts {
@@ -159,26 +183,16 @@ async function condition(deps: Deps, look: () => Promise<string>): Promise<Condi
   }
 }
 
-/** Hours between two backups of a type. */
-const INTERVALS = {
-  database: "databaseBackupInterval",
-  function: "functionBackupInterval",
-  config: "configBackupInterval",
-  secrets: "secretsBackupInterval",
-  files: "filesBackupInterval",
-} as const satisfies Record<JobType, keyof Settings>;
-
 function overviewOf(
   type: JobType,
   { settings, stored, now }: { settings: Settings; stored: StoredFacts; now: Date },
-): TypeOverview {
+): Omit<TypeOverview, keyof NextRun> {
   const isOfType = (id: string) => typeOfJobId(id) === type;
   const backups = stored.backups.filter(({ backupId }) => isOfType(backupId));
   // A restore's way back is listed and is not what was asked for on time.
   const last = backups.find((backup) => !backup.backupId.startsWith("safety_"));
   const enabled = settings[SWITCHES[type]];
   const intervalMs = settings[INTERVALS[type]] * 3_600_000;
-  const due = last === undefined ? now : new Date(Date.parse(last.completedAt) + intervalMs);
   const lateAt = last === undefined
     ? now
     : new Date(Date.parse(last.completedAt) + 1.5 * intervalMs);
@@ -193,7 +207,6 @@ function overviewOf(
       rawBytes: last.rawBytes,
       partial: last.result.partial === true,
     },
-    nextDueAt: enabled ? due.toISOString() : null,
     overdue: enabled && isExpected && lateAt <= now,
     lost: {
       missing: stored.lost.missing.filter(isOfType),

@@ -8,7 +8,6 @@ import { ITEM_TYPES, type ItemType } from "../core/items.ts";
 import type { Job, JobType } from "../core/job.ts";
 import type { NewPart } from "../core/part.ts";
 import { RELEASE } from "../core/release.ts";
-import type { Settings } from "../core/settings.ts";
 import type { JobDefinition } from "../jobs/job_definition.ts";
 import { backupPlan } from "./backup_database.ts";
 import { backupInParts, FIRST_OF_BACKUP } from "./backup_in_parts.ts";
@@ -20,15 +19,7 @@ import type { PointPlan } from "./job_request.ts";
 import { newBackupId } from "./new_backup_id.ts";
 import { recordAudit } from "./record_audit.ts";
 import { startJob } from "./start_job.ts";
-
-/** Which setting switches a type of backup on. */
-export const SWITCHES = {
-  database: "enableDatabaseBackup",
-  function: "enableFunctionBackup",
-  config: "enableConfigBackup",
-  secrets: "enableSecretsBackup",
-  files: "enableFilesBackup",
-} as const satisfies Record<JobType, keyof Settings>;
+import { SWITCHES } from "./what_is_due.ts";
 
 /** What a caller asks for. */
 export interface StartBackup {
@@ -36,6 +27,10 @@ export interface StartBackup {
   reason?: string | undefined;
   /** The recovery point that it belongs to, which has named the job already. */
   point?: { jobId: string; plan: PointPlan };
+  /** An id that somebody has given out for it. @default a new one */
+  jobId?: string;
+  /** @default asked for by somebody */
+  origin?: "scheduled";
 }
 
 /**
@@ -44,7 +39,7 @@ export interface StartBackup {
  * @throws `conflict`, `invalid_config`, `storage_*`; what fails later is the job's error
  */
 export async function startBackup(deps: Deps, caller: Caller, start: StartBackup): Promise<Job> {
-  const { type, point, reason = null } = start;
+  const { type, point, reason = null, origin = point?.plan.origin } = start;
   const { settings } = await deps.settings();
   if (!settings[SWITCHES[type]]) {
     throw new BackupError("invalid_config", `Cannot back up (${type}): it is switched off`, {
@@ -55,7 +50,8 @@ export async function startBackup(deps: Deps, caller: Caller, start: StartBackup
   else await (await deps.project.source(type, settings)).leave();
   // A storage or key that is wrong is told at once, and not by a job.
   const repository = await deps.openRepository(settings, { create: true });
-  const jobId = point?.jobId ?? await newBackupId(repository, { clock: deps.clock, type });
+  const jobId = point?.jobId ?? start.jobId ??
+    await newBackupId(repository, { clock: deps.clock, type });
   const action = point === undefined ? `backup-${type}` : "backup-all";
   try {
     return await startJob(deps, caller, {
@@ -66,14 +62,19 @@ export async function startBackup(deps: Deps, caller: Caller, start: StartBackup
           ...{ jobId, kind: "backup", type, backupId: jobId, reason, createdBy: caller.name },
           recoveryPointId: point?.plan.pointId ?? null,
         },
-        request: { task: "backup", ...(point === undefined ? {} : { point: point.plan }) },
+        request: {
+          task: "backup",
+          ...(point === undefined ? {} : { point: point.plan }),
+          ...(origin === undefined ? {} : { origin }),
+        },
         first: FIRST_PARTS[type],
         details: { reason },
       },
     });
   } catch (error) {
     const running = runningBackup(toBackupError(error));
-    const joins = settings.onRunningBackup === "join" && point === undefined;
+    const joins = settings.onRunningBackup === "join" && point === undefined &&
+      start.jobId === undefined;
     if (running === null || !joins) throw error;
     const details = { reason, joined: true };
     await recordAudit(deps, caller, { action, subject: running, outcome: "accepted", details });
@@ -95,12 +96,24 @@ function runningBackup({ code, details }: BackupError): string | null {
 }
 
 /** What such a job is made of. */
-export async function defineBackup(deps: Deps, job: Job): Promise<JobDefinition> {
+export async function defineBackup(
+  deps: Deps,
+  job: Job,
+  { origin = "manual" }: { origin?: Origin },
+): Promise<JobDefinition> {
   const type = ITEM_TYPES.find((each) => each === job.type);
-  return type === undefined ? await defineDatabase(deps, job) : await defineItems(deps, job, type);
+  return type === undefined
+    ? await defineDatabase(deps, job, origin)
+    : await defineItems(deps, job, { type, origin });
 }
 
-async function defineDatabase(deps: Deps, { jobId, reason }: Job): Promise<JobDefinition> {
+type Origin = "manual" | "scheduled";
+
+async function defineDatabase(
+  deps: Deps,
+  { jobId, reason }: Job,
+  origin: Origin,
+): Promise<JobDefinition> {
   const { settings } = await deps.settings();
   const connect = connector(databaseUrl(deps));
   const yieldSeconds = settings.yieldToWaitersSeconds;
@@ -108,7 +121,7 @@ async function defineDatabase(deps: Deps, { jobId, reason }: Job): Promise<JobDe
     plan: backupPlan({
       backupId: jobId,
       reason,
-      origin: "manual",
+      origin,
       projectRef: deps.environment.projectRef,
       lockTimeoutMs: settings.lockTimeoutSeconds * 1000,
       yieldAfterMs: yieldSeconds === undefined ? null : yieldSeconds * 1000,
@@ -125,12 +138,12 @@ async function defineDatabase(deps: Deps, { jobId, reason }: Job): Promise<JobDe
 async function defineItems(
   deps: Deps,
   { jobId, reason }: Job,
-  type: ItemType,
+  { type, origin }: { type: ItemType; origin: Origin },
 ): Promise<JobDefinition> {
   const { settings } = await deps.settings();
   const { source, leave } = await deps.project.source(type, settings);
   const definition = backupItems({
-    ...{ backupId: jobId, reason, origin: "manual", source },
+    ...{ backupId: jobId, reason, origin, source },
     repository: await deps.openRepository(settings, { create: true }),
     database: databaseName(deps),
     clock: deps.clock,

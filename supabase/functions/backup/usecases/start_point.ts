@@ -16,8 +16,9 @@ import { getJob } from "./get_job.ts";
 import type { PointPlan } from "./job_request.ts";
 import { newBackupId } from "./new_backup_id.ts";
 import { recordAudit } from "./record_audit.ts";
-import { startBackup, SWITCHES } from "./start_backup.ts";
+import { startBackup } from "./start_backup.ts";
 import { toStoredPoint } from "./stored_points.ts";
+import { SWITCHES } from "./what_is_due.ts";
 
 /** Within this time all jobs of a point are started, or never will be. */
 const LONGEST_START_MS = 10 * 60_000;
@@ -33,6 +34,8 @@ export interface StartPoint {
   /** @default every type that is switched on */
   types?: readonly JobType[];
   reason: string | null;
+  /** @default asked for by somebody */
+  origin?: "scheduled";
 }
 
 /** A recovery point that is being made. */
@@ -52,7 +55,7 @@ export interface StartedPoint {
 export async function startPoint(
   deps: Deps,
   caller: Caller,
-  { types, reason }: StartPoint,
+  { types, reason, origin }: StartPoint,
 ): Promise<StartedPoint> {
   const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings, { create: true });
@@ -67,6 +70,7 @@ export async function startPoint(
   const plan: PointPlan = {
     ...{ pointId: newPointId(now), createdAt: now.toISOString(), reason },
     ...{ createdBy: caller.name, components },
+    ...(origin === undefined ? {} : { origin }),
   };
   await unlessUnavailable(() => deps.state.runningPoints<PointPlan>().begin(plan));
   const jobs: Job[] = [];
@@ -96,12 +100,12 @@ async function unlessUnavailable(work: () => Promise<void>): Promise<void> {
 }
 
 /** Why a type is not part of a point; null when it is. */
-async function whyLeftOut(
+export async function whyLeftOut(
   deps: Deps,
   { type, settings, types }: {
     type: JobType;
     settings: Settings;
-    types: readonly JobType[] | undefined;
+    types?: readonly JobType[] | undefined;
   },
 ): Promise<string | null> {
   if (types !== undefined && !types.includes(type)) return "not asked for";
@@ -192,7 +196,7 @@ export async function concludePoint(deps: Deps, plan: PointPlan): Promise<Recove
   const point = await repository.commitPoint({
     format: 1,
     ...{ pointId: plan.pointId, createdAt: plan.createdAt, completedAt: last ?? plan.createdAt },
-    ...{ reason: plan.reason, origin: "manual", createdBy: plan.createdBy },
+    ...{ reason: plan.reason, origin: plan.origin ?? "manual", createdBy: plan.createdBy },
     ...describePoint(components),
     components,
     writtenBy: RELEASE,

@@ -1,5 +1,6 @@
 /**
- * What the scheduler calls: goes on with work that waits, and clears away what dead workers have left.
+ * What the scheduler calls: goes on with work that waits, starts what is due, and clears away what dead
+ * workers have left.
  *
  * @module
  */
@@ -8,6 +9,7 @@ import { workerLimits } from "../jobs/budget.ts";
 import type { DriveState } from "../jobs/drive.ts";
 import type { Deps } from "./deps.ts";
 import { sendUnsent } from "./notify_people.ts";
+import { startDue } from "./start_due.ts";
 import { tidy } from "./tidy.ts";
 
 /** What a tick found and did. */
@@ -31,6 +33,9 @@ export async function tick(deps: Deps, call: { depth: number }): Promise<TickRep
   const isEnough = call.depth > 0 && workers >= settings.maxWorkers;
   const state = parts === 0 || isEnough ? "idle" : deps.drive.wake(call.depth);
   if (call.depth === 0) {
+    deps.inBackground(
+      startDue(deps).catch((error) => deps.reportError(toBackupError(error), "tick: what is due")),
+    );
     deps.inBackground(
       tidy(deps).catch((error) => deps.reportError(toBackupError(error), "tick: tidy")),
     );

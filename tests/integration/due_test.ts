@@ -1,0 +1,304 @@
+/**
+ * What runs by itself, on a real database and storage: backups by their intervals, what was asked for in
+ * SQL, verification, retention.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { readEnvironment } from "../../supabase/functions/backup/config.ts";
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import { createDeps } from "../../supabase/functions/backup/create_deps.ts";
+import { openRepository } from "../../supabase/functions/backup/repository/mod.ts";
+import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
+import type { Deps } from "../../supabase/functions/backup/usecases/deps.ts";
+import { type DueReport, startDue } from "../../supabase/functions/backup/usecases/start_due.ts";
+import { noise, writeSampleBackup } from "../support/repository_samples.ts";
+import { call, post, type ServiceUnderTest, startServiceUnderTest } from "../support/service.ts";
+
+// One service for the file; the tests follow each other in the life of an installation.
+const shared = { sanitizeOps: false, sanitizeResources: false };
+let starting: Promise<ServiceUnderTest> | undefined;
+const start = () => starting ??= startServiceUnderTest();
+
+/** The service's use-cases in this process, with other variables if need be. */
+async function withDeps<T>(
+  work: (deps: Deps) => Promise<T>,
+  variables: Record<string, string> = {},
+): Promise<T> {
+  const all = { ...(await start()).variables, ...variables } as Record<string, string>;
+  const deps = createDeps({ environment: readEnvironment((name) => all[name] || undefined) });
+  try {
+    return await work(deps);
+  } finally {
+    await deps.idle();
+    await deps.state.close();
+  }
+}
+
+/** Starts what is due and waits for its end; null when another one did. */
+function runDue(variables: Record<string, string> = {}): Promise<DueReport | null> {
+  return withDeps(async (deps) => {
+    const report = await startDue(deps);
+    for (const jobId of report?.started ?? []) {
+      const job = await deps.jobs.wait(jobId, 60_000);
+      assert.equal(job?.status, "completed", `${jobId}: ${JSON.stringify(job?.error)}`);
+    }
+    return report;
+  }, variables);
+}
+
+/** Moves everything that has run so far into the past. */
+async function age(hours: number): Promise<void> {
+  const { admin } = await start();
+  await using session = await admin();
+  for (
+    const table of [
+      "public.backup_jobs",
+      "backup_internal.verify_jobs",
+      "backup_internal.cleanup_jobs",
+    ]
+  ) {
+    await session.execute(
+      `update ${table} set started_at = started_at - interval '${hours} hours',
+         completed_at = completed_at - interval '${hours} hours'`,
+    );
+  }
+}
+
+async function rows(query: string): Promise<Record<string, unknown>[]> {
+  const { admin } = await start();
+  await using session = await admin();
+  return await session.query(query) as Record<string, unknown>[];
+}
+
+const typesOf = (report: DueReport | null) =>
+  report?.started.map((id) => id.replace(/_\d{8}T\d{9}Z_/, " ").replace(/[0-9a-z]{10}$/, ""))
+    .toSorted();
+
+Deno.test(
+  "everything that can be saved is due at once, and two ticks start it once",
+  shared,
+  async () => {
+    const { service } = await start();
+    await post(service, "init");
+    const reports = await Promise.all([runDue(), runDue()]);
+    const [mine] = reports.filter((report) => report !== null && report.started.length > 0);
+    assert.deepEqual(typesOf(mine ?? null), ["backup ", "backup config_"]);
+    assert.deepEqual(mine!.skipped.map(({ what }) => what), ["function", "secrets", "files"]);
+    assert.match(mine!.skipped[0]!.reason, /BACKUP_MANAGEMENT_TOKEN/);
+    assert.equal((await rows("select from public.backup_jobs")).length, 2);
+    const { body } = await call(service, "recovery-points");
+    assert.equal(body.data.points.length, 1);
+    assert.equal(body.data.points[0].origin, "scheduled");
+    assert.deepEqual(body.data.backups.map((each: { origin: string }) => each.origin), [
+      "scheduled",
+      "scheduled",
+    ]);
+  },
+);
+
+Deno.test(
+  "verification and cleanup follow, and then nothing until an interval has passed",
+  shared,
+  async () => {
+    assert.deepEqual(typesOf(await runDue()), ["cleanup ", "verify "]);
+    const found = await rows(`select v.verification_type, v.success, j.integrity_verified, j.type
+    from public.backup_verification v join public.backup_jobs j on j.job_id = v.backup_id order by 4`);
+    const verified = {
+      verification_type: "integrity_check",
+      success: true,
+      integrity_verified: true,
+    };
+    assert.deepEqual(found, ["config", "database"].map((type) => ({ ...verified, type })));
+    assert.deepEqual(typesOf(await runDue()), []);
+  },
+);
+
+Deno.test(
+  "a backup of each type is due by its own interval, unless it is switched off",
+  shared,
+  async () => {
+    await age(13);
+    const often = { BACKUP_DATABASE_INTERVAL: "12", BACKUP_ENABLE_VERIFICATION: "false" };
+    const off = { ...often, BACKUP_ENABLE_DATABASE_BACKUP: "false" };
+    assert.deepEqual(typesOf(await runDue(off)), []);
+    assert.deepEqual(typesOf(await runDue(often)), ["backup "]);
+    assert.deepEqual(typesOf(await runDue(often)), []);
+  },
+);
+
+Deno.test(
+  "a backup that cannot begin is recorded as failed and tried again after a pause",
+  shared,
+  async () => {
+    await age(30);
+    const broken = {
+      BACKUP_ENCRYPTION_KEY: "00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdee",
+      BACKUP_ENABLE_VERIFICATION: "false",
+      BACKUP_ENABLE_CONFIG_BACKUP: "false",
+    };
+    const first = await withDeps((deps) => startDue(deps), broken);
+    assert.deepEqual(first!.skipped.map(({ what }) => what).slice(-2), ["database", "cleanup"]);
+    const failed =
+      "select metadata->'error'->>'code' as code from public.backup_jobs where status = 'failed'";
+    assert.deepEqual(await rows(failed), [{ code: "key_wrong" }]);
+    await withDeps((deps) => startDue(deps), broken);
+    assert.equal((await rows(failed)).length, 1, "not with every tick");
+    const late = { BACKUP_ENABLE_VERIFICATION: "false", BACKUP_ENABLE_CONFIG_BACKUP: "false" };
+    assert.deepEqual(typesOf(await runDue(late)), []);
+    await rows(`update public.backup_jobs set started_at = started_at - interval '6 minutes',
+    completed_at = completed_at - interval '6 minutes' where status = 'failed' returning 1`);
+    assert.deepEqual(typesOf(await runDue(late)), ["backup "]);
+    await rows(
+      `update backup_internal.cleanup_jobs set started_at = started_at - interval '6 minutes',
+    completed_at = completed_at - interval '6 minutes' where status = 'failed' returning 1`,
+    );
+    assert.deepEqual(typesOf(await runDue(late)), ["cleanup "]);
+  },
+);
+
+Deno.test("what was asked for in SQL is begun under its id", shared, async () => {
+  const quiet = { BACKUP_ENABLE_VERIFICATION: "false", BACKUP_ENABLE_CONFIG_BACKUP: "false" };
+  const [asked] = await rows("select public.create_manual_backup('before the move', 'ada') as id");
+  assert.deepEqual((await runDue(quiet))!.started, [asked!.id]);
+  const [row] = await rows(`select status, reason, created_by from public.backup_jobs
+    where job_id = '${asked!.id}'`);
+  assert.deepEqual(row, { status: "completed", reason: "before the move", created_by: "ada" });
+
+  const ask = `select public.test_backup_restoration('${asked!.id}') as result`;
+  assert.deepEqual(await rows(ask), [{ result: null }]);
+  assert.deepEqual(typesOf(await runDue(quiet)), ["restore "]);
+  assert.deepEqual(await rows(ask), [{ result: true }]);
+});
+
+/** Adds a backup of a day in the past, as if it had been made then. */
+async function backUpInThePast(days: number): Promise<string> {
+  const { variables } = await start();
+  const repository = await openRepository({
+    storage: localStorage(variables.BACKUP_STORAGE_PATH!),
+    key: new Secret(variables.BACKUP_ENCRYPTION_KEY!),
+  });
+  const at = new Date(Date.now() - days * 86_400_000);
+  const backupId = `backup_${at.toISOString().replace(/[-:.]/g, "")}_${
+    String(days).padStart(10, "0")
+  }`;
+  await writeSampleBackup(repository, { backupId, parts: [noise(5000, days)] });
+  const chunks = `${variables.BACKUP_STORAGE_PATH}/chunks`;
+  for await (const folder of Deno.readDir(chunks)) {
+    for await (const { name } of Deno.readDir(`${chunks}/${folder.name}`)) {
+      await Deno.utime(`${chunks}/${folder.name}/${name}`, at, at);
+    }
+  }
+  return backupId;
+}
+
+Deno.test(
+  "cleanup expires by the days, says why, and neither storage nor tables call it lost",
+  shared,
+  async () => {
+    const { service } = await start();
+    const rules = {
+      BACKUP_WEEKLY_KEPT: "0",
+      BACKUP_MONTHLY_KEPT: "0",
+      BACKUP_CLEANUP_GRACE_HOURS: "1",
+    };
+    await using strict = (await start()).variant(rules);
+    const [young, old, older] = [
+      await backUpInThePast(20),
+      await backUpInThePast(31),
+      await backUpInThePast(400),
+    ];
+    await post(service, "init");
+    const told = await post(strict, "cleanup&wait=30", { dryRun: true });
+    assert.equal(told.status, 200, JSON.stringify(told.body));
+    const expired = [older, old].map((backupId) => ({ backupId, why: "older than 30 days" }));
+    const withoutBytes = ({ backupId, why }: { backupId: string; why: string }) => ({
+      backupId,
+      why,
+    });
+    assert.deepEqual(told.body.data.result.expired.map(withoutBytes), expired);
+    assert.equal(told.body.data.result.planned.count > 0, true);
+    assert.deepEqual(await rows("select from public.backup_jobs where freed_at is not null"), []);
+
+    // Pruning records before the cleanup takes no row of a backup that exists, however old it is.
+    const prune =
+      "select sum(removed_rows) as removed from public.cleanup_backup_data(30, 30, 30, 30)";
+    await rows(prune);
+    assert.equal(
+      (await rows(`select from public.backup_jobs where job_id = '${older}'`)).length,
+      1,
+    );
+
+    const done = await post(strict, "cleanup&wait=30", {});
+    assert.deepEqual(done.body.data.result.expired.map(withoutBytes), expired);
+    const freed = await rows(
+      "select job_id from public.backup_jobs where freed_at is not null order by 1",
+    );
+    assert.deepEqual(freed, [older, old].map((job_id) => ({ job_id })));
+    const { body } = await call(service, "status");
+    assert.deepEqual(body.data.backups.database.lost, { missing: [], replaced: [] });
+    const left = (await call(service, "recovery-points")).body.data.backups;
+    const ids = left.map((each: { backupId: string }) => each.backupId);
+    assert.ok(ids.includes(young) && !ids.includes(old) && !ids.includes(older));
+
+    // Tables that know nothing of the cleanup learn from storage what it did.
+    await rows("update public.backup_jobs set freed_at = null returning 1");
+    await call(service, "status");
+    assert.equal(
+      (await rows("select from public.backup_jobs where freed_at is not null")).length,
+      2,
+    );
+    // And after the cleanup their rows go with time.
+    await rows(`update public.backup_jobs set freed_at = now() - interval '40 days',
+    completed_at = now() - interval '40 days' where freed_at is not null returning 1`);
+    await rows(prune);
+    assert.equal(
+      (await rows("select from public.backup_jobs where freed_at is not null")).length,
+      0,
+    );
+    const again = await call(service, "status");
+    assert.equal(again.body.data.storage.ok, true, JSON.stringify(again.body.data.storage));
+  },
+);
+
+Deno.test("a kept backup can still be verified and restored", shared, async () => {
+  const { service } = await start();
+  const verified = await post(service, "verify&wait=60", { level: "full" });
+  assert.equal(verified.status, 200, JSON.stringify(verified.body));
+  const restored = await post(service, "restore&wait=60", {
+    backupId: "test_backup",
+    type: "database",
+  });
+  assert.equal(restored.status, 200, JSON.stringify(restored.body));
+});
+
+Deno.test(
+  "damage that the verification finds is recorded, and the damaged backup protects no other",
+  shared,
+  async () => {
+    const { variables } = await start();
+    const [newest] = await rows(`select job_id, checksum from public.backup_jobs
+    where type = 'config' and status = 'completed' order by started_at desc limit 1`);
+    const path = `${variables.BACKUP_STORAGE_PATH}/manifests/${newest!.checksum}`;
+    const bytes = await Deno.readFile(path);
+    bytes[100]! ^= 1;
+    await Deno.chmod(path, 0o644);
+    await Deno.writeFile(path, bytes);
+    await rows("delete from public.backup_verification returning 1");
+    await age(25);
+    await withDeps(async (deps) => {
+      const report = await startDue(deps);
+      for (const jobId of report!.started) await deps.jobs.wait(jobId, 60_000);
+    });
+    const [found] = await rows(`select v.success, v.details, j.integrity_verified
+    from public.backup_verification v join public.backup_jobs j on j.job_id = v.backup_id
+    where v.backup_id = '${newest!.job_id}'`);
+    assert.equal(found!.success, false);
+    assert.equal(found!.integrity_verified, false);
+    assert.match(JSON.stringify(found!.details), /object_altered/);
+  },
+);
+
+Deno.test("the service stops", shared, async () => {
+  await (await start()).stop();
+});
