@@ -6,6 +6,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import type { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
@@ -113,15 +114,7 @@ Deno.test("each earlier release's tables are brought along with all their rows, 
 
     const { applied, present } = await state.migrate();
     assert.deepEqual([present, applied], [VERSIONS.slice(0, count), VERSIONS.slice(count)]);
-    const after = await rowsOf(session);
-    for (const [table, rows] of before) {
-      if (table === "backup_internal.migrations") continue;
-      for (const [at, row] of rows.entries()) {
-        for (const [column, value] of Object.entries(row)) {
-          assert.deepEqual(after.get(table)?.[at]?.[column], value, `${table}.${column}`);
-        }
-      }
-    }
+    assertKept(before, await rowsOf(session));
     if (count > 0) {
       const counts = await session.query(`
         select backup_type, total_backups from public.get_backup_statistics() where total_backups > 0`);
@@ -132,6 +125,45 @@ Deno.test("each earlier release's tables are brought along with all their rows, 
     }
     assert.equal(await schemaText(session), await Deno.readTextFile(GOLDEN));
   }
+});
+
+/** Every row is there as it was, and may have more columns. */
+function assertKept(before: TableRows, after: TableRows): void {
+  for (const [table, rows] of before) {
+    if (table === "backup_internal.migrations") continue;
+    for (const [at, row] of rows.entries()) {
+      for (const [column, value] of Object.entries(row)) {
+        assert.deepEqual(after.get(table)?.[at]?.[column], value, `${table}.${column}`);
+      }
+    }
+  }
+}
+
+Deno.test("tables that were there before the service are completed, with their rows", async () => {
+  await using made = await open();
+  const { session, state } = made;
+  await session.execute(
+    await Deno.readTextFile(new URL("../fixtures/guide_tables.sql", import.meta.url)),
+  );
+  const before = await rowsOf(session);
+  assert.equal(before.size, 5);
+  assert.deepEqual((await state.migrate()).applied, VERSIONS);
+  assertKept(before, await rowsOf(session));
+  assert.equal(await schemaText(session), await Deno.readTextFile(GOLDEN));
+});
+
+Deno.test("another function of one of our names is not replaced, and the error says what to do", async () => {
+  await using made = await open();
+  await made.session.execute(`
+    create function public.get_backup_dashboard() returns text language sql return 'mine'`);
+  await assert.rejects(made.state.migrate(), (error: BackupError) => {
+    assert.equal(error.code, "conflict");
+    assert.match(error.message, /cannot change return type of existing function/);
+    assert.match(error.hint ?? "", /Drop or rename it/);
+    return true;
+  });
+  const [row] = await made.session.query("select public.get_backup_dashboard() as mine");
+  assert.equal(row?.mine, "mine");
 });
 
 Deno.test("tables that a disaster took are made again, and count nothing that is gone", async () => {
@@ -191,13 +223,16 @@ async function dropAll(session: Session): Promise<void> {
     drop schema if exists backup_internal cascade; drop schema public cascade; create schema public`);
 }
 
+/** Rows by table. */
+type TableRows = Map<string, Record<string, unknown>[]>;
+
 /** Rows of all tables of ours, oldest first as they lie. */
-async function rowsOf(session: Session): Promise<Map<string, Record<string, unknown>[]>> {
+async function rowsOf(session: Session): Promise<TableRows> {
   const tables = await session.query(`
     select n.nspname || '.' || c.relname as name
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind = 'r' and n.nspname in ('public', 'backup_internal') order by 1`);
-  const found = new Map<string, Record<string, unknown>[]>();
+  const found: TableRows = new Map();
   for (const { name } of tables) {
     const rows = await session.query(
       `select to_jsonb(t)::text as row from ${name} t order by ctid`,

@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { OWN_FUNCTIONS, OWN_TABLES } from "../../supabase/functions/backup/state/migrations.ts";
+import { ownObjects } from "../../supabase/functions/backup/usecases/database_access.ts";
+import { readDatabase } from "../../supabase/functions/backup/dump/mod.ts";
 import { State } from "../../supabase/functions/backup/state/state.ts";
 import { startProject } from "../../scripts/demo/start_project.ts";
+import { temporaryDatabase } from "../support/temporary_database.ts";
 
 /** What service_role may call. */
 const CALLABLE = OWN_FUNCTIONS.map((name) => name.split("(")[0]!);
@@ -120,5 +123,38 @@ Deno.test("anon and authenticated reach nothing of ours, and service_role only r
   } finally {
     await session.close();
     await state.close();
+  }
+});
+
+Deno.test("no backup holds the service's own objects, and one of a user's with such a name is kept", async () => {
+  await using database = await temporaryDatabase("ts_own");
+  const state = new State(new Secret(database.url));
+  await state.migrate().finally(() => state.close());
+  const session = await connect({ url: database.url });
+  try {
+    await session.execute(`
+      create function public.get_backup_statistics(days text) returns text language sql return days;
+      create function public.mine() returns integer language sql return 1`);
+    const own = await ownObjects(session);
+    const { entries } = await readDatabase(session, {
+      ...{ profile: "plain", includeSchemas: [], includeTables: [], excludeTableData: [] },
+      ...{
+        excludeSchemas: own.schemas,
+        excludeTables: own.tables,
+        excludeFunctions: own.functions,
+      },
+      copyFormat: "text",
+    });
+    assert.deepEqual(
+      entries.filter(({ kind }) => kind === "function").map(({ identity }) => identity).sort(),
+      [
+        'function FUNCTION "public"."get_backup_statistics"("text")',
+        'function FUNCTION "public"."mine"()',
+      ],
+    );
+    assert.deepEqual(entries.filter(({ schema }) => schema === "backup_internal"), []);
+    assert.deepEqual(entries.filter(({ kind }) => kind === "table"), []);
+  } finally {
+    await session.close();
   }
 });

@@ -36,6 +36,13 @@ export function toStateError(error: unknown, doing: string): BackupError {
       { hint: "Try again; pg_locks and pg_stat_activity name who holds it.", cause: error },
     );
   }
+  if (code === "42P13" || code === "42723") {
+    return new BackupError("conflict", `Cannot ${doing}: ${message}`, {
+      hint: "A function of one of the service's names is there and is another one. " +
+        "Drop or rename it: docs/sql.md lists the names.",
+      cause: error,
+    });
+  }
   if (code === "42501") {
     return new BackupError("insufficient_privilege", `Cannot ${doing}: ${message}`, {
       hint: "Connect as the role that made the tables (on Supabase: postgres).",

@@ -25,14 +25,15 @@ create table if not exists public.disaster_recovery_plans (
     last_tested timestamp with time zone,
     enabled boolean default true,
     created_at timestamp with time zone default now(),
-    updated_at timestamp with time zone default now(),
-    version integer not null default 1,
-    is_default boolean not null default false,
-    hidden boolean not null default false,
-    created_by text,
-    objectives jsonb,
-    metadata jsonb not null default '{}'::jsonb
+    updated_at timestamp with time zone default now()
 );
+alter table public.disaster_recovery_plans
+    add column if not exists version integer not null default 1,
+    add column if not exists is_default boolean not null default false,
+    add column if not exists hidden boolean not null default false,
+    add column if not exists created_by text,
+    add column if not exists objectives jsonb,
+    add column if not exists metadata jsonb not null default '{}'::jsonb;
 comment on table public.disaster_recovery_plans is 'Plans for disasters: an index of what is in storage and of the plans that the release brings';
 comment on column public.disaster_recovery_plans.estimated_recovery_time is 'Minutes';
 comment on column public.disaster_recovery_plans.last_tested is 'End of the last execution that did its work, a drill or a real one';
@@ -53,23 +54,24 @@ create table if not exists public.disaster_recovery_executions (
     steps_executed jsonb default '[]'::jsonb,
     error_message text,
     metadata jsonb default '{}'::jsonb,
-    created_at timestamp with time zone default now(),
-    updated_at timestamp with time zone not null default now(),
-    job_id varchar(255),
-    mode text not null default 'live' check (mode in ('live', 'drill')),
-    request jsonb not null default '{}'::jsonb,
-    idempotency_key text,
-    incident_id text,
-    recovery_type text check (recovery_type in ('full_restore', 'point_in_time', 'partial_restore')),
-    target_timestamp timestamp with time zone,
-    backup_used text,
-    recovery_environment text,
-    data_loss_minutes integer,
-    affected_users_count integer,
-    business_impact_level text,
-    initiated_by text,
-    approved_by text
+    created_at timestamp with time zone default now()
 );
+alter table public.disaster_recovery_executions
+    add column if not exists updated_at timestamp with time zone not null default now(),
+    add column if not exists job_id varchar(255),
+    add column if not exists mode text not null default 'live' check (mode in ('live', 'drill')),
+    add column if not exists request jsonb not null default '{}'::jsonb,
+    add column if not exists idempotency_key text,
+    add column if not exists incident_id text,
+    add column if not exists recovery_type text check (recovery_type in ('full_restore', 'point_in_time', 'partial_restore')),
+    add column if not exists target_timestamp timestamp with time zone,
+    add column if not exists backup_used text,
+    add column if not exists recovery_environment text,
+    add column if not exists data_loss_minutes integer,
+    add column if not exists affected_users_count integer,
+    add column if not exists business_impact_level text,
+    add column if not exists initiated_by text,
+    add column if not exists approved_by text;
 comment on table public.disaster_recovery_executions is 'Runs of plans: an index of the journals that are in storage';
 comment on column public.disaster_recovery_executions.job_id is 'The job that runs the steps';
 comment on column public.disaster_recovery_executions.mode is 'A drill works on scratch targets and changes nothing else';
@@ -157,7 +159,23 @@ comment on column public.backup_verification.verification_type is 'existence: ev
 create index if not exists backup_verification_backup_id_idx on public.backup_verification (backup_id, verification_date desc);
 create index if not exists backup_verification_date_idx on public.backup_verification (verification_date desc);
 
-alter table public.backup_jobs add column if not exists freed_at timestamp with time zone;
+-- Tables of these names may have been there before the service; they are completed.
+alter table public.backup_jobs
+    add column if not exists compressed_size_bytes bigint,
+    add column if not exists components jsonb not null default '[]'::jsonb,
+    add column if not exists tables_included integer,
+    add column if not exists locations jsonb not null default '[]'::jsonb,
+    add column if not exists integrity_verified boolean,
+    add column if not exists last_tested timestamp with time zone,
+    add column if not exists reason text,
+    add column if not exists created_by text,
+    add column if not exists retention_until timestamp with time zone,
+    add column if not exists recovery_point_id text,
+    add column if not exists parent_job_id text,
+    add column if not exists freed_at timestamp with time zone;
+alter table public.restore_jobs
+    add column if not exists reason text,
+    add column if not exists created_by text;
 comment on column public.backup_jobs.freed_at is 'When the record of the backup left storage by retention; null while it is there';
 comment on column public.backup_jobs.size_bytes is 'Bytes of what was backed up, before compression';
 comment on column public.backup_jobs.compressed_size_bytes is 'Bytes that the backup added to storage';
@@ -203,9 +221,22 @@ comment on table backup_internal.cleanup_jobs is 'Jobs that apply retention and 
 create index if not exists cleanup_jobs_started_at_idx on backup_internal.cleanup_jobs (started_at desc);
 create index if not exists verify_jobs_started_at_idx on backup_internal.verify_jobs (started_at desc);
 
--- The check is written again only where it is the old one, so that running jobs wait once at most.
+-- A check is written again only where it is an older one, so that running jobs wait once at most.
 do $$
+declare
+    jobs text;
 begin
+    foreach jobs in array array['backup_jobs', 'restore_jobs'] loop
+        if not exists (
+            select from pg_catalog.pg_constraint
+            where conrelid = format('public.%I', jobs)::regclass and conname = jobs || '_type_check'
+                and pg_catalog.pg_get_constraintdef(oid) like '%files%'
+        ) then
+            execute format('alter table public.%I drop constraint if exists %I, add constraint %I '
+                'check (type in (''database'', ''function'', ''config'', ''secrets'', ''files''))',
+                jobs, jobs || '_type_check', jobs || '_type_check');
+        end if;
+    end loop;
     if not exists (
         select from pg_catalog.pg_constraint
         where conrelid = 'backup_internal.job_runs'::regclass and conname = 'job_runs_kind_check'
