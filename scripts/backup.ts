@@ -22,7 +22,7 @@ import {
   threadAccess,
 } from "./cli/repository.ts";
 import { formatBytes, showProgress } from "./cli/show_progress.ts";
-import { threadCopier } from "./host/thread_copier.ts";
+import { startEarly, threadCopier } from "./host/thread_copier.ts";
 import { ThreadPool } from "./host/thread_pool.ts";
 
 await runCommand({
@@ -62,18 +62,20 @@ await runCommand({
     const compression = parseCompression(values.required("compression"));
     const repository = await openCommandRepository(values, { create: true, compression });
     const open = () => connect({ url, signal });
-    const session = await open();
-    const own = await ownObjects(session).finally(() => session.close());
-    dump.excludeSchemas.push(...own.schemas);
-    dump.excludeTables.push(...own.tables);
-    dump.excludeFunctions = own.functions;
-    const progress = showProgress(json);
     const jobs = values.count("jobs") ?? 2;
     const threads = new ThreadPool({
       kind: "copy",
       threads: jobs,
       access: { ...threadAccess(values, url), compression },
     });
+    const session = await open();
+    const own = await startEarly(threads, session)
+      .then(() => ownObjects(session))
+      .finally(() => session.close());
+    dump.excludeSchemas.push(...own.schemas);
+    dump.excludeTables.push(...own.tables);
+    dump.excludeFunctions = own.functions;
+    const progress = showProgress(json);
     const record = await backupDatabase({
       connect: open,
       repository,

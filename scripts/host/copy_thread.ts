@@ -29,13 +29,16 @@ class CopyThread implements ThreadWork<CopyTask> {
   readonly #access: ThreadAccess;
   readonly #turns = new Turns();
   readonly #repository: Promise<Repository>;
+  /** Opened with the thread, for the first task. */
+  #opening: Promise<Session> | undefined;
   #session: Session | undefined;
   #snapshotId: string | undefined;
 
   constructor(access: ThreadAccess) {
     this.#access = access;
     this.#repository = openThreadRepository(access);
-    this.#repository.catch(() => {}); // the first task tells it
+    this.#opening = this.#open();
+    for (const coming of [this.#repository, this.#opening]) coming.catch(() => {}); // the first task tells it
   }
 
   async do({ snapshotId, payload }: CopyTask, context: TaskContext): Promise<unknown> {
@@ -59,7 +62,8 @@ class CopyThread implements ThreadWork<CopyTask> {
   }
 
   async close(): Promise<void> {
-    await this.#session?.close();
+    const session = this.#session ?? await this.#opening?.catch(() => undefined);
+    await session?.close();
   }
 
   /** After a failure the next task has a connection of its own: this one may be broken. */
@@ -70,7 +74,7 @@ class CopyThread implements ThreadWork<CopyTask> {
   }
 
   async #joined(snapshotId: string): Promise<Session> {
-    const session = this.#session ??= await this.#open();
+    const session = this.#session ??= await this.#opened();
     if (this.#snapshotId === snapshotId && session.inTransaction) return session;
     if (session.inTransaction) await session.execute("ROLLBACK");
     this.#snapshotId = snapshotId;
@@ -78,6 +82,12 @@ class CopyThread implements ThreadWork<CopyTask> {
     const repository = await this.#repository;
     await repository.rememberBackup("latest");
     return session;
+  }
+
+  #opened(): Promise<Session> {
+    const opening = this.#opening ?? this.#open();
+    this.#opening = undefined;
+    return opening;
   }
 
   async #open(): Promise<Session> {

@@ -60,6 +60,7 @@ export class CatalogReading {
   readonly #source: SourceFacts;
   #rows: Promise<RowsEntry[]> | undefined;
   #types: Promise<TypeCatalog> | undefined;
+  readonly #described = new Map<string, TableData>();
 
   private constructor(context: DumpContext, source: SourceFacts) {
     this.#context = context;
@@ -103,7 +104,11 @@ export class CatalogReading {
   async describe(entries: readonly RowsEntry[]): Promise<TableData[]> {
     const types = await (this.#types ??= readTypes(this.session));
     const { copyFormat } = this.#context.options;
-    return await describeTableData(this.session, entries, { copyFormat, types });
+    const unknown = entries.filter(({ key }) => !this.#described.has(key));
+    for (const data of await describeTableData(this.session, unknown, { copyFormat, types })) {
+      this.#described.set(data.entry, data);
+    }
+    return entries.flatMap(({ key }) => this.#described.get(key) ?? []);
   }
 
   /** Reads all of it; once. @throws as {@linkcode readDatabase} */
