@@ -54,7 +54,8 @@ function unlessUnavailable(error: unknown): null {
 async function settingsNow(deps: Deps): Promise<Settings> {
   try {
     return (await deps.settings()).settings;
-  } catch {
+  } catch (error) {
+    deps.reportError(toBackupError(error), "notify: settings");
     return mergeSettings([{ name: "the environment", patch: deps.environment.settings }]);
   }
 }
