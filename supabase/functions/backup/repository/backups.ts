@@ -11,6 +11,7 @@ import type { DataPart, Piece } from "../core/model.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { keepFromFreeing } from "./keep_from_freeing.ts";
 import { readLines } from "./lines.ts";
+import { noteLost } from "./lost_chunks.ts";
 import { mapConcurrent } from "./map_concurrent.ts";
 import { missingObject, type ObjectStore } from "./object_store.ts";
 import {
@@ -113,14 +114,20 @@ export async function commitBackup<M extends Manifest>(
   if (!isJobId(manifest.backupId) || typeOfJobId(manifest.backupId) !== manifest.type) {
     throw new BackupError("invalid_request", "Cannot commit a backup: its id has another form");
   }
-  const referred = await referredChunks(chunks, manifest, signal);
+  const { backupId } = manifest;
+  const referred = await referredChunks(chunks, manifest, signal).catch(async (error) => {
+    // A list that is lost itself has to be noted too.
+    const lists = linesOf(manifest).flatMap((ref) => ref.chunks.map((chunk) => chunk.name));
+    if (error?.code === "object_missing") await checkComplete(chunks, lists, { backupId, signal });
+    throw error;
+  });
   const content = utf8(JSON.stringify(manifest));
   const name = await objects.cipher.nameOf("manifest", content);
   // First what is needed, then whether it is there: what was freed before is found missing.
-  const kept = { backupId: manifest.backupId, chunks: referred, manifest: name, signal };
+  const kept = { backupId, chunks: referred, manifest: name, signal };
   const keptAt = objects.clock.now().getTime();
   await keepFromFreeing(objects, kept);
-  await checkComplete(chunks, referred, signal);
+  await checkComplete(chunks, referred, { backupId, signal });
   await objects.put(content, { kind: "manifest", path: manifestPath(name) }, signal);
   await keepFoundation(objects, signal);
   const record = recordOf(manifest, { facts, name, manifestBytes: content.length });
@@ -183,11 +190,13 @@ function recordOf(
 /** Nothing may be listed that cannot be restored, whatever happened to chunks known from before. */
 async function checkComplete(
   chunks: ChunkStore,
-  referred: ReadonlySet<string>,
-  signal: AbortSignal | undefined,
+  referred: Iterable<string>,
+  { backupId, signal }: { backupId: string; signal: AbortSignal | undefined },
 ): Promise<void> {
-  const [first] = await missingChunks(chunks, referred, signal);
-  if (first !== undefined) throw missingObject(chunkPath(first));
+  const missing = [...await missingChunks(chunks, referred, signal)];
+  if (missing[0] === undefined) return;
+  await noteLost(chunks.objects, { backupId, chunks: missing, signal });
+  throw missingObject(chunkPath(missing[0]));
 }
 
 /** All chunks of a backup; pages of items that name theirs are not read for it. */

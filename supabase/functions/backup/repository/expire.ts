@@ -76,13 +76,8 @@ export async function removePoints(
 ): Promise<string[]> {
   const removed: string[] = [];
   for (const pointId of pointIds) {
-    try {
-      await objects.storage.delete(pointPath(pointId), signal);
-      removed.push(pointId);
-    } catch (error) {
-      // A lock holds it: it says itself that it has no backups.
-      if (!(error instanceof BackupError) || error.code !== "storage_refused") throw error;
-    }
+    // One that a lock holds stays, and is listed as one without backups.
+    if (await objects.deleteUnlessLocked(pointPath(pointId), signal)) removed.push(pointId);
   }
   return removed;
 }
@@ -96,8 +91,6 @@ export async function forgetExpired(
     if (!expired) continue;
     const note = await readFreedIfThere<ExpiredNote>(objects, { runId, what: "expired" }, signal);
     if (note === null || Date.parse(note.at) >= before.getTime()) continue;
-    await objects.storage.delete(freedPath(runId, "expired"), signal).catch((error) => {
-      if (!(error instanceof BackupError) || error.code !== "storage_refused") throw error;
-    });
+    await objects.deleteUnlessLocked(freedPath(runId, "expired"), signal);
   }
 }

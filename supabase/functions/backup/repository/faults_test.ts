@@ -115,3 +115,19 @@ Deno.test("two creators at once make one repository that both keys' owners agree
   const made = results.find((result) => result.status === "fulfilled")?.value;
   assert.equal((await openRepository(options)).id, made?.id);
 });
+
+Deno.test("a chunk that the storage lost is stored again by the backup after the one that misses it", async () => {
+  const whole = await prepare();
+  const chunks = [...whole.objects.keys()].filter((name) => name.startsWith("chunks/"));
+  for (const chunk of chunks) {
+    const storage = memoryStorage();
+    for (const [name, object] of whole.objects) storage.objects.set(name, object);
+    storage.objects.delete(chunk);
+    await backUp(storage, SECOND).catch((error) => assert.equal(error.code, "object_missing"));
+    await backUp(storage, THIRD);
+    const repository = await openRepository({ storage, key: SAMPLE_KEY });
+    const { problems } = await repository.verify({ level: "full", backups: [THIRD] });
+    assert.deepEqual(problems, [], chunk);
+    assert.deepEqual(await readSampleBackup(repository, THIRD), CHANGED, chunk);
+  }
+});

@@ -9,7 +9,6 @@
  * @module
  */
 import type { Clock } from "../core/clock.ts";
-import { BackupError } from "../core/errors.ts";
 import {
   type BegunNote,
   type FreePlan,
@@ -20,6 +19,7 @@ import {
   writeFreed,
 } from "./freed_objects.ts";
 import { isOver, mayStillDelete } from "./keep_from_freeing.ts";
+import { forgetLost } from "./lost_chunks.ts";
 import { mapConcurrent } from "./map_concurrent.ts";
 import { NameSet } from "./name_set.ts";
 import type { ObjectStore } from "./object_store.ts";
@@ -225,14 +225,10 @@ export async function freeObjects(
   await mapConcurrent(found, CONCURRENCY, async ({ name, sizeBytes }) => {
     signal?.throwIfAborted();
     if (clock.now().getTime() >= Date.parse(until)) return void freed.left++;
-    try {
-      await objects.storage.delete(of === "chunks" ? chunkPath(name) : manifestPath(name), signal);
-      freed.count++;
-      freed.bytes += sizeBytes;
-    } catch (error) {
-      if (!(error instanceof BackupError) || error.code !== "storage_refused") throw error;
-      freed.refused++;
-    }
+    const path = of === "chunks" ? chunkPath(name) : manifestPath(name);
+    if (!await objects.deleteUnlessLocked(path, signal)) return void freed.refused++;
+    freed.count++;
+    freed.bytes += sizeBytes;
   });
   return freed;
 }
@@ -266,6 +262,7 @@ export async function concludeFreeing(
     await writeFreed(objects, { runId, what: "plan", value: plan }, signal);
   }
   await clearDone(objects, { clock, signal });
+  await forgetLost(objects, signal);
 }
 
 /** Takes away what is left of plans that are over; a `done` goes last, and after it was of use. */
@@ -282,9 +279,7 @@ async function clearDone(
     // A worker that was thought dead may still read the plan: it finds it done.
     if (notes.some((note) => note !== null && mayStillDelete(note, clock.now()))) continue;
     for (const what of [...run.kept, "plan", ...run.begun, "done"]) {
-      await objects.storage.delete(freedPath(runId, what), signal).catch((error) => {
-        if (!(error instanceof BackupError) || error.code !== "storage_refused") throw error;
-      });
+      await objects.deleteUnlessLocked(freedPath(runId, what), signal);
     }
   }
 }

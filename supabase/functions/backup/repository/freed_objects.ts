@@ -1,6 +1,6 @@
 /**
  * What freeing space writes down in storage, under `freed/<run>/`: which backups expired, which chunks may
- * go, that a run has begun to delete them, and what a backup needs of them after all.
+ * go, that a run has begun to delete them, what a backup needs of them after all, and what is lost.
  *
  * @module
  */
@@ -44,10 +44,18 @@ export interface KeptNote {
   manifests: string[];
 }
 
+/** `missing`: chunks that a backup referred to and the storage did not have. The run is the backup. */
+export interface MissingNote {
+  format: 1;
+  at: string;
+  chunks: string[];
+}
+
 /** The objects of one run, as a listing shows them. */
 export interface FreedRun {
   runId: string;
   expired: boolean;
+  missing: boolean;
   plan: boolean;
   /** The plan is over: nothing deletes by it any more. */
   done: boolean;
@@ -57,6 +65,8 @@ export interface FreedRun {
 }
 
 const RUN = /^[0-9A-Za-z_]{1,80}$/;
+
+const NOTHING_LEFT = { expired: false, missing: false, plan: false, done: false };
 
 /** All runs that left something, oldest first. */
 export async function listFreedRuns(
@@ -69,11 +79,12 @@ export async function listFreedRuns(
     if (!RUN.test(runId)) continue;
     let run = runs.get(runId);
     if (run === undefined) {
-      run = { runId, expired: false, plan: false, done: false, begun: [], kept: [] };
+      run = { runId, ...NOTHING_LEFT, begun: [], kept: [] };
       runs.set(runId, run);
     }
     const what = baseName(name);
     if (what === "expired") run.expired = true;
+    else if (what === "missing") run.missing = true;
     else if (what === "plan") run.plan = true;
     else if (what === "done") run.done = true;
     else if (what.startsWith("begun-")) run.begun.push(what);
@@ -88,7 +99,7 @@ export async function writeFreed(
   { runId, what, value }: {
     runId: string;
     what: string;
-    value: ExpiredNote | FreePlan | BegunNote | KeptNote | { format: 1 };
+    value: ExpiredNote | FreePlan | BegunNote | KeptNote | MissingNote | { format: 1 };
   },
   signal?: AbortSignal,
 ): Promise<{ created: boolean }> {

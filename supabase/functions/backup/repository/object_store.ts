@@ -57,6 +57,17 @@ export class ObjectStore {
     return { created, storedBytes: created ? sealed.length : 0 };
   }
 
+  /** Deletes an object; one that a lock holds stays. @throws `storage_unreachable` */
+  async deleteUnlessLocked(path: string, signal?: AbortSignal): Promise<boolean> {
+    try {
+      await this.storage.delete(path, signal);
+      return true;
+    } catch (error) {
+      if (error instanceof BackupError && error.code === "storage_refused") return false;
+      throw error;
+    }
+  }
+
   /** Content of an object. @throws `object_missing`, `object_truncated`, `object_altered`, `object_swapped` */
   async get(place: ObjectPlace, signal?: AbortSignal): Promise<Uint8Array> {
     const { content } = await this.getSized(place, signal);

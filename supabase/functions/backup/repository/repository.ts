@@ -21,6 +21,7 @@ import { type Freeing, openFreeing } from "./freeing.ts";
 import type { KeyRing } from "./key_ring.ts";
 import { listDocuments, readDocument, writeDocument } from "./documents.ts";
 import { readLines, writeLines } from "./lines.ts";
+import { readLost } from "./lost_chunks.ts";
 import type { ObjectStore } from "./object_store.ts";
 import { claimOwner, readOwner } from "./owners.ts";
 import { createPieceWriter } from "./piece_writer.ts";
@@ -113,8 +114,11 @@ export class ContentRepository implements Repository {
   ): Promise<string | null> {
     try {
       const { manifest } = await this.readBackup(idOrLatest, options);
+      const lost = await readLost(this.#chunks.objects, options.signal);
       const names: string[] = [];
-      for await (const name of chunksOf(this.#chunks, manifest, options.signal)) names.push(name);
+      for await (const name of chunksOf(this.#chunks, manifest, options.signal)) {
+        if (!lost.has(name)) names.push(name);
+      }
       this.rememberChunks(names);
       return manifest.backupId;
     } catch (error) {
