@@ -68,6 +68,8 @@ Deno.test(
       await deps.notify(recovered("backup_4"));
       await deps.notify(recovered("backup_5"));
       assert.deepEqual(await told(deps, receiver), ["opened", "escalated", "recovered"]);
+      const jobs = receiver.received.map(({ body }) => body.data.jobId);
+      assert.deepEqual(jobs, ["backup_1", "backup_2", "backup_4"]);
       const incidents = new Set(receiver.received.map(({ body }) => body.data.incidentId));
       assert.equal(incidents.size, 1);
       await deps.notify(failed("backup_6"));
