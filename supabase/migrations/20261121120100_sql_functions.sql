@@ -367,6 +367,8 @@ begin
     if not exists (
         select from public.backup_tests t
         where t.backup_id = backup.job_id and t.test_type = 'restore_test' and t.completed_at is null
+            and (t.started_at is null or exists (
+                select from public.restore_jobs r where r.job_id = t.job_id and r.status = 'running'))
     ) then
         insert into public.backup_tests (backup_id, test_type, started_at, tested_by)
         values (backup.job_id, 'restore_test', null, session_user)

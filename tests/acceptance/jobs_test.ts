@@ -124,6 +124,12 @@ Deno.test(
     const ended = await call(service, `job&jobId=${jobId}`);
     assert.equal(ended.body.data.status, "cancelled", JSON.stringify(ended.body.data.error));
     assert.equal((await post(service, "cancel", { jobId })).status, 409);
+
+    const [asked] = await session.query("select public.create_manual_backup('why', 'Ada') as id");
+    const pending = await call(service, `job&jobId=${asked?.id}`);
+    assert.deepEqual([pending.body.data.status, pending.body.data.createdBy], ["pending", "Ada"]);
+    const taken = await post(service, "cancel", { jobId: asked?.id });
+    assert.deepEqual([taken.status, taken.body.data?.status], [200, "cancelled"]);
   },
 );
 

@@ -389,14 +389,11 @@ Deno.test("test_backup_restoration asks once and returns what the last test foun
     assert.deepEqual([await ask(), await asked()], [false, 1]);
     await end("null"); // was stopped: the last that told something counts
     assert.deepEqual([await ask(), await asked()], [false, 1]);
-    await session.execute(
-      "update public.backup_tests set started_at = now() where success is null",
-    );
-    assert.deepEqual(
-      [await ask(), await asked()],
-      [false, 0],
-      "one that runs is not asked for again",
-    );
+    await session.execute(`
+      update public.backup_tests set started_at = now(), job_id = 'r4' where completed_at is null`);
+    assert.deepEqual([await ask(), await asked()], [false, 0], "one that runs is enough");
+    await session.execute("update public.restore_jobs set status = 'failed' where job_id = 'r4'");
+    assert.deepEqual([await ask(), await asked()], [false, 1], "one that died is not waited for");
     for (
       const [id, words] of [
         ["'none'", /there is no finished one of this id/],

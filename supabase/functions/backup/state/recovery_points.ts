@@ -62,12 +62,4 @@ export class RecoveryPointRows {
       return added;
     });
   }
-
-  /** Records that points have left storage by retention. */
-  async markFreed(pointIds: readonly string[], at: Date): Promise<void> {
-    await this.#database.run("record freed recovery points", (sql) =>
-      sql`
-        update public.recovery_points set freed_at = ${at.toISOString()}
-        where point_id = any(${[...pointIds]}::text[]) and freed_at is null`);
-  }
 }

@@ -20,8 +20,11 @@ export async function cancelJob(deps: Deps, caller: Caller, jobId: string): Prom
       details: { jobId, status: job.status },
     });
   }
-  await deps.jobs.cancel(jobId);
-  await deps.jobs.wait(jobId, PATIENCE_MS);
+  // One that nobody has begun is only taken back; one that is begun meanwhile is stopped.
+  if (job.status !== "pending" || !await deps.state.jobs.cancelPending(jobId)) {
+    await deps.jobs.cancel(jobId);
+    await deps.jobs.wait(jobId, PATIENCE_MS);
+  }
   await recordAudit(deps, caller, {
     action: "cancel",
     subject: jobId,

@@ -10,10 +10,18 @@ import type { Deps } from "./deps.ts";
 import { getJob } from "./get_job.ts";
 import type { RestoreReport } from "./restore_database.ts";
 
+/** A test that a job does. */
+export interface TestJob {
+  job: Job;
+  backupId: string;
+  /** Name of the scratch database. */
+  environment: string;
+}
+
 /** A test has begun: the one that was asked for, if it was. */
 export async function recordTestBegin(
   deps: Deps,
-  { job, backupId, environment }: { job: Job; backupId: string; environment: string },
+  { job, backupId, environment }: TestJob,
 ): Promise<void> {
   await unlessUnwritable(deps, backupId, () =>
     deps.state.tests.begin({
@@ -42,10 +50,15 @@ export async function recordTestPassed(
   });
 }
 
-/** A test is over; what was passed is recorded already. Of one that was cancelled nothing is known. */
-export async function recordTestEnd(deps: Deps, jobId: string, how: JobEnd): Promise<void> {
+/**
+ * A test is over; what was passed is recorded already. Of one that was cancelled nothing is known. One that
+ * never came to its beginning is over too: otherwise it would be asked for again and again.
+ */
+export async function recordTestEnd(deps: Deps, test: TestJob, how: JobEnd): Promise<void> {
   if (how === "begins-again") return;
-  await unlessUnwritable(deps, jobId, async () => {
+  const { jobId } = test.job;
+  await recordTestBegin(deps, test);
+  await unlessUnwritable(deps, test.backupId, async () => {
     const { error } = await getJob(deps, jobId, "restore");
     await deps.state.tests.finish({
       ...{ jobId, success: how === "cancelled" ? null : how === "completed" },

@@ -69,20 +69,24 @@ export async function startRestoreTest(
 }
 
 /** What such a job is made of. */
-export async function defineRestoreTest(
+export function defineRestoreTest(
   deps: Deps,
   job: Job,
   { backupId }: JobRequest & { task: "restore-test" },
 ): Promise<JobDefinition> {
-  const { settings } = await deps.settings();
-  const repository = await deps.openRepository(settings);
-  const { record } = await repository.readBackup(backupId);
-  const work = (context: PartContext) =>
-    tryRestore(deps, { settings, repository, record, job }, context);
-  return {
-    ...defineOnePart(TESTING, work, { once: true }),
-    end: (how) => recordTestEnd(deps, job.jobId, how),
+  const test = { job, backupId, environment: scratchName(job.jobId) };
+  // All that can fail is done by the part, so that the end can always be recorded.
+  const work = async (context: PartContext) => {
+    await recordTestBegin(deps, test);
+    const { settings } = await deps.settings();
+    const repository = await deps.openRepository(settings);
+    const { record } = await repository.readBackup(backupId);
+    return await tryRestore(deps, { settings, repository, record, job }, context);
   };
+  return Promise.resolve({
+    ...defineOnePart(TESTING, work, { once: true }),
+    end: (how) => recordTestEnd(deps, test, how),
+  });
 }
 
 async function tryRestore(
@@ -100,7 +104,6 @@ async function tryRestore(
   const name = scratchName(job.jobId);
   const session = await connector(url, signal)();
   try {
-    await recordTestBegin(deps, { job, backupId: record.backupId, environment: name });
     const room = await checkRoom(session, settings, record.totals.rawBytes);
     const begunAt = deps.clock.now();
     try {
