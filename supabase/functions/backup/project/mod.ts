@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { listFunctions } from "./function_calls.ts";
 export { functionsSource } from "./functions_source.ts";
 export type { FunctionsSourceOptions } from "./functions_source.ts";
 export { functionsTarget } from "./functions_target.ts";

@@ -7,7 +7,7 @@
 import { toBackupError } from "../core/errors.ts";
 import { DatabaseError } from "../postgres/database_error.ts";
 import { refuseViewsOfUsers } from "../postgres/pinned_settings.ts";
-import type { Session } from "../postgres/session.ts";
+import type { Row, Session } from "../postgres/session.ts";
 
 /** A table to look at. */
 export interface NamedTable {
@@ -94,41 +94,54 @@ interface Looking {
 }
 
 async function findRows(session: Session, { tables, looks, stored }: Looking): Promise<void> {
-  const ask = async (group: readonly Found[]) => {
-    const each = group.map(({ at }) =>
-      `select ${at} as at, exists (select from only ${tables[at]!.sqlName}) as has_rows`
-    );
-    for (const row of await session.query(each.join(" union all "))) {
-      looks[Number(row.at)]!.hasRows = row.has_rows === true;
-    }
-  };
-  for (let from = 0; from < stored.length; from += TABLES_AT_ONCE) {
-    const group = stored.slice(from, from + TABLES_AT_ONCE);
-    try {
-      await ask(group);
-    } catch (error) {
-      refuseLostSession(error);
-      for (const one of group) await note(looks[one.at]!, () => ask([one]));
-    }
-  }
+  await askOfEach(session, {
+    ...{ looks, group: stored },
+    sqlOf: ({ at }) =>
+      `select ${at} as at, exists (select from only ${tables[at]!.sqlName}) as has_rows`,
+    onRow: ({ at, has_rows }) => looks[Number(at)]!.hasRows = has_rows === true,
+  });
 }
 
 async function readSamples(session: Session, { tables, looks, stored }: Looking): Promise<void> {
   let left = MOST_PAGES;
+  const percents = new Map<number, string>();
   for (const { at, pages } of stored) {
-    const look = looks[at]!;
-    if (pages === 0 || left <= 0 || look.unreadable !== null || look.unknown !== null) continue;
+    const { unreadable, unknown } = looks[at]!;
+    if (pages === 0 || left <= 0 || unreadable !== null || unknown !== null) continue;
     const wanted = Math.min(SAMPLED_PAGES, left);
-    const percent = Math.min(100, 100 * wanted / pages);
+    percents.set(at, Math.min(100, 100 * wanted / pages).toFixed(6));
     left -= Math.min(pages, wanted);
-    const { sqlName } = tables[at]!;
-    await note(look, async () => {
-      await session.query(
-        `select pg_catalog.count(*) from only ${sqlName} tablesample system (${
-          percent.toFixed(6)
-        })`,
-      );
-    });
+  }
+  await askOfEach(session, {
+    ...{ looks, group: stored.filter(({ at }) => percents.has(at)) },
+    sqlOf: ({ at }) =>
+      `select pg_catalog.count(*) as read from only ${tables[at]!.sqlName} ` +
+      `tablesample system (${percents.get(at)})`,
+    onRow: () => {}, // that it could be read is the answer
+  });
+}
+
+/** What is asked of tables, many in one round trip. */
+interface Asking {
+  looks: TableLook[];
+  group: readonly Found[];
+  sqlOf: (found: Found) => string;
+  onRow: (row: Row) => void;
+}
+
+/** One that fails is found by asking of each by itself. */
+async function askOfEach(session: Session, { looks, group, sqlOf, onRow }: Asking): Promise<void> {
+  const ask = async (some: readonly Found[]) => {
+    for (const row of await session.query(some.map(sqlOf).join(" union all "))) onRow(row);
+  };
+  for (let from = 0; from < group.length; from += TABLES_AT_ONCE) {
+    const some = group.slice(from, from + TABLES_AT_ONCE);
+    try {
+      await ask(some);
+    } catch (error) {
+      refuseLostSession(error);
+      for (const one of some) await note(looks[one.at]!, () => ask([one]));
+    }
   }
 }
 

@@ -9,6 +9,7 @@ import type { ItemStep, ItemType } from "../../core/items.ts";
 import type { Job } from "../../core/job.ts";
 import { toJson } from "../../core/json.ts";
 import type { Json } from "../../core/part.ts";
+import { listFunctions } from "../../project/mod.ts";
 import { startItemRestore } from "../../usecases/start_item_restore.ts";
 import { findOnce, startOnce } from "../../usecases/start_once.ts";
 import { findRotatable } from "../../usecases/rotate_secrets.ts";
@@ -45,7 +46,9 @@ export const itemRestoring: Restoring = {
         return { ...skipped(work, "what differs is left to a person"), byHand: linesOf(left) };
       }
     }
-    const job = started ?? await startOverBackup(work, () => start(work, isLook));
+    // A look waits for a backup that is in its way: it must change nothing.
+    const job = started ??
+      (isLook ? await start(work, true) : await startOverBackup(work, () => start(work, false)));
     const doing = isLook ? "compares" : "restores";
     return waitingFor(job, `job ${job.jobId} ${doing} ${typeOf(work)} with backup ${job.backupId}`);
   },
@@ -170,19 +173,38 @@ async function assessed(work: RestoreWork, job: Job): Promise<StepEnd> {
   };
   const found = `${create} missing, ${replace} different, of ${plan.stepsTotal} beside backup ` +
     job.backupId;
-  const rotation = typeOf(work) === "secrets" ? await rotatable(work) : { details: {}, byHand: [] };
+  const more = await lookFurther(work);
   return {
     state: "done",
     found: `${found}${plan.byHand.length === 0 ? "" : `; ${plan.byHand.length} by hand`}`,
-    details: { ...details, ...rotation.details },
-    byHand: shorten([...plan.byHand, ...rotation.byHand]),
+    details: { ...details, ...more.details },
+    byHand: shorten([...plan.byHand, ...more.byHand]),
+  };
+}
+
+/** What a comparison with a backup cannot show. */
+type Further = Pick<StepEnd, "details" | "byHand">;
+
+async function lookFurther(work: RestoreWork): Promise<Further> {
+  if (typeOf(work) === "secrets") return await rotatable(work);
+  return typeOf(work) === "function" ? await unwell(work) : { details: {}, byHand: [] };
+}
+
+/** Functions that are deployed and do not run. */
+async function unwell({ deps, signal }: RestoreWork): Promise<Further> {
+  const { api } = deps.project.management();
+  const functions = api === null ? [] : await listFunctions(api, signal);
+  const ill = functions.filter(({ status }) => status !== "ACTIVE");
+  return {
+    details: { notActive: ill.map(({ slug, status }) => `${slug}: ${status}`) },
+    byHand: ill.map(({ slug, status }) =>
+      `function ${slug} is ${status}: look at it in the dashboard`
+    ),
   };
 }
 
 /** What could be rotated, for a caller who has named nothing yet. */
-async function rotatable(
-  { deps, execution, signal }: RestoreWork,
-): Promise<{ details: Record<string, Json>; byHand: string[] }> {
+async function rotatable({ deps, execution, signal }: RestoreWork): Promise<Further> {
   const { names, reasons } = await findRotatable(deps, signal);
   const named = new Set(execution.rotate);
   const rest = names.filter((name) => !named.has(name));
