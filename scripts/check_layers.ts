@@ -63,7 +63,7 @@ export function findViolations(files: readonly SourceFile[]): string[] {
 
 function placeOf(path: string): { folder: string; floor: number } {
   const inside = path.startsWith(`${FUNCTION}/`) ? path.slice(FUNCTION.length + 1) : path;
-  const folder = (inside.split("/")[0] as string).replace(/\.ts$/, "");
+  const folder = (inside.split("/")[0] as string).replace(/(_test)?\.ts$/, "");
   if (ROOF_FILES.includes(folder)) return { folder, floor: 0 };
   const floor = FLOORS.findIndex((names) => names.includes(folder));
   if (floor < 0) throw new Error(`Cannot place ${path}: no floor has ${folder}`);

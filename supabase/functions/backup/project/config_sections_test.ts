@@ -24,6 +24,7 @@ const NO_SETTINGS: Readonly<Record<string, string>> = {
   "/v1/projects/{ref}/functions/{function_slug}": "functions",
   "/v1/projects/{ref}/functions/{function_slug}/body": "functions",
   "/v1/projects/{ref}/readonly": "a state of the moment",
+  "/v1/projects/{ref}/health": "a state of the moment",
   "/v1/projects/{ref}/config/disk/util": "a state of the moment",
   "/v1/projects/{ref}/config/auth/signing-keys/legacy": "one of the signing keys",
   "/v1/projects/{ref}/config/auth/signing-keys/{id}": "one of the signing keys",
