@@ -38,12 +38,24 @@ export async function refsOfManifests(
   const names = new Set<string>();
   const lists = new Set<string>();
   await mapConcurrent(backupIds, CONCURRENCY, async (backupId) => {
-    const { record, manifest } = await readAnyBackup(chunks, backupId, signal);
+    const opened = await readUnlessGone(chunks, backupId, signal);
+    if (opened === null) return;
+    const { record, manifest } = opened;
     manifests.add(record.manifest);
     for (const ref of linesOf(manifest)) for (const { name } of ref.chunks) names.add(name);
     for (const name of listsOf(manifest)) lists.add(name);
   });
   return { manifests: [...manifests], chunks: [...names], lists: [...lists] };
+}
+
+/** Null for a backup that expired since it was listed. */
+async function readUnlessGone(chunks: ChunkStore, backupId: string, signal?: AbortSignal) {
+  try {
+    return await readAnyBackup(chunks, backupId, signal);
+  } catch (error) {
+    if (error instanceof BackupError && error.code === "backup_not_found") return null;
+    throw error;
+  }
 }
 
 /** Chunks whose lines name chunks of rows or of contents. */

@@ -78,7 +78,7 @@ const CONCLUDE = "concluding";
 
 /** Manifests, lists and objects to one part: each about a second of a worker's CPU at most. */
 const MANIFESTS_A_PART = 40;
-const LISTS_A_PART = 32;
+const LISTS_A_PART = 16;
 const DELETIONS_A_PART = 250;
 
 /** So long storage knows which backups expired: longer than tables keep their rows. */

@@ -252,6 +252,102 @@ Deno.test("nothing is freed while a kept backup cannot be read", async () => {
   assert.equal(countOf(place.storage, "chunks/"), chunks);
 });
 
+Deno.test("what a lock of the storage holds stays, is told, and is tried again", async () => {
+  const place = await days(8);
+  const { clock } = place;
+  const locked = faultyStorage(place.storage, ({ method, name }) => {
+    return method === "delete" && !name.startsWith("freed/") ? "refused" : null;
+  });
+  const first = await cleanUp({ storage: locked, clock });
+  assert.deepEqual(first.expired, []);
+  assert.equal(first.refused.length, 5);
+  assert.equal((await expectWhole(place)).length, 8);
+  await cleanUp(place);
+  clock.at += DAY_MS;
+  const held = await cleanUp({ storage: locked, clock });
+  assert.ok(held.freed.refused > 10 && held.freed.count === 0);
+  clock.at += DAY_MS;
+  await cleanUp(place);
+  clock.at += DAY_MS;
+  assert.equal((await cleanUp(place)).freed.count, held.freed.refused);
+  assert.deepEqual(await expectWhole(place), [7, 6, 5]);
+});
+
+Deno.test("several cleanups at once, as of several machines, do no harm to each other", async () => {
+  const place = await days(8);
+  for (let round = 0; round < 4; round++) {
+    const three = [cleanUp(place), cleanUp(place), cleanUp(place), backUp(place, 8 + round)];
+    await Promise.all(three.map((each) =>
+      each.catch((error) => {
+        assert.ok(["storage_busy", "object_missing"].includes(error.code), String(error));
+      })
+    ));
+    await expectWhole(place, `round ${round}`);
+    place.clock.at += DAY_MS;
+  }
+  await cleanUp(place);
+  const chunks = await (await open(place)).chunksToCheck();
+  place.clock.at += DAY_MS;
+  await cleanUp(place);
+  assert.deepEqual(await (await open(place)).chunksToCheck(), chunks);
+});
+
+/**
+ * A backup that uses the chunks of an expired one again, and the cleanup that would delete these: one of them
+ * does all of its work while the other one waits before a call.
+ */
+async function meet(
+  { before, at }: { before: "cleanup" | "backup"; at: number },
+  { copy, expired }: { copy: () => Place & { storage: MemoryStorage }; expired: string[] },
+): Promise<{ outcome: string; calls: number }> {
+  const place = copy();
+  const { clock } = place;
+  let calls = 0;
+  let other: Promise<unknown> | undefined;
+  const waiting = faultyStorage(place.storage, async ({ index }) => {
+    calls++;
+    if (index === at) {
+      await (other = before === "cleanup" ? write(place.storage) : clean(place.storage));
+    }
+    return null;
+  });
+  let outcome = "not met";
+  const write = async (storage: Storage) => {
+    const writer = await open({ storage, clock });
+    writer.rememberChunks(expired);
+    const backup = { backupId: idOf(8), parts: partsOf(2), targetBytes: 1500 };
+    outcome = await writeSampleBackup(writer, backup)
+      .then(() => "stored", (error) => String(error.code));
+  };
+  const clean = (storage: Storage) => cleanUp({ storage, clock });
+  await (before === "cleanup" ? clean(waiting) : write(waiting));
+  await other;
+  const repository = await open(place);
+  const what = `${before} waits before call ${at}: ${outcome}`;
+  assert.deepEqual((await repository.verify({ level: "full" })).problems, [], what);
+  if (outcome === "stored") {
+    assert.deepEqual(await readSampleBackup(repository, idOf(8)), partsOf(2), what);
+  }
+  return { outcome, calls };
+}
+
+for (const before of ["cleanup", "backup"] as const) {
+  Deno.test(`a backup and a cleanup never miss each other, at whatever call the ${before} waits`, async () => {
+    const first = await days(6);
+    const chunks = await (await open(first)).chunksToCheck({ backups: [idOf(2)] });
+    const expired = chunks.map(({ name }) => name);
+    await cleanUp(first);
+    first.clock.at += DAY_MS;
+    const copy = copies(first);
+    const outcomes = new Set<string>();
+    const { calls } = await meet({ before, at: -1 }, { copy, expired });
+    for (let at = 0; at < calls; at++) {
+      outcomes.add((await meet({ before, at }, { copy, expired })).outcome);
+    }
+    assert.deepEqual([...outcomes].toSorted(), ["object_missing", "storage_busy", "stored"]);
+  });
+}
+
 Deno.test("a recovery point goes with the last of its backups", async () => {
   const place = await days(8);
   const repository = await open(place);
@@ -275,6 +371,21 @@ Deno.test("a recovery point goes with the last of its backups", async () => {
   assert.deepEqual(points.map(({ pointId }) => pointId.slice(-1)), ["2"]);
 });
 
+/** Makes the same place again and again. */
+function copies(first: Place & { storage: MemoryStorage }): () => typeof first {
+  const { at } = first.clock;
+  const objects = new Map(first.storage.objects);
+  return () => {
+    const clock = setClock();
+    clock.at = at;
+    const storage = memoryStorage(clock);
+    for (const [name, { body, modifiedAt }] of objects) {
+      storage.objects.set(name, { body, modifiedAt });
+    }
+    return { storage, clock };
+  };
+}
+
 /** Six days, and a plan if `planned`; made once and copied, because it is made often. */
 async function prepared(planned: boolean): Promise<() => Place & { storage: MemoryStorage }> {
   const first = await days(6);
@@ -282,15 +393,7 @@ async function prepared(planned: boolean): Promise<() => Place & { storage: Memo
     await cleanUp(first);
     first.clock.at += DAY_MS;
   }
-  return () => {
-    const clock = setClock();
-    clock.at = first.clock.at;
-    const storage = memoryStorage(clock);
-    for (const [name, { body, modifiedAt }] of first.storage.objects) {
-      storage.objects.set(name, { body, modifiedAt });
-    }
-    return { storage, clock };
-  };
+  return copies(first);
 }
 
 for (const planned of [false, true]) {
