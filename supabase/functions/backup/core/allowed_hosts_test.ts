@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  checkChannelHost,
   checkDatabaseHost,
   checkEndpoint,
   checkStorageHost,
@@ -147,4 +148,38 @@ Deno.test("settings of storage cannot carry parameters of their own into its add
     backupStorageConfig: { bucket: "my.bucket-1", prefix: "a/b=1/c", region: "eu-west-1" },
   };
   mergeSettings([{ name: "rows", patch }]);
+});
+
+Deno.test("checkChannelHost() allows a channel's own host, encrypted, and what is listed", () => {
+  const isAllowed = (
+    address: string,
+    rules: HostRules,
+    usualHost: string | null = "hooks.example",
+  ) => {
+    try {
+      checkChannelHost(address, { name: "slack", usualHost }, rules);
+      return true;
+    } catch (error) {
+      assert.ok(error instanceof BackupError && error.code === "invalid_config", String(error));
+      assert.doesNotMatch(error.message, /token/);
+      return false;
+    }
+  };
+  assert.equal(isAllowed("https://hooks.example/token", HOSTED), true);
+  for (
+    const address of [
+      "http://hooks.example/token",
+      "https://hooks.example:8443/token",
+      "https://hooks.example.evil/token",
+      "https://user:token@hooks.example/",
+      "https://169.254.169.254/token",
+      "http://127.0.0.1/token",
+      "ftp://hooks.example/token",
+    ]
+  ) assert.equal(isAllowed(address, HOSTED), false, address);
+  assert.equal(isAllowed("https://hooks.example/token", HOSTED, null), false);
+  const listed = { ...HOSTED, allowedHosts: ["receiver.example", "inside.example:8080"] };
+  assert.equal(isAllowed("https://receiver.example/token", listed), true);
+  assert.equal(isAllowed("http://inside.example:8080/token", listed), true);
+  assert.equal(isAllowed("https://hooks.example/token", listed), false);
 });

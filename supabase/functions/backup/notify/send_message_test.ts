@@ -5,6 +5,7 @@ import { BackupError } from "../core/errors.ts";
 import type { NotifyEvent } from "../core/notify_event.ts";
 import { Secret } from "../core/secret.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../core/settings.ts";
+import type { Outgoing } from "./channel.ts";
 import { findChannels } from "./channels.ts";
 import { sendMessage, type SendOptions } from "./send_message.ts";
 import { type Message, writeMessage } from "./write_message.ts";
@@ -243,6 +244,26 @@ Deno.test("webhook refuses a secret that is not what its beginning says", async 
     assert.ok(error instanceof BackupError && error.code === "invalid_config");
     return /webhookSecret: what follows whsec_ is not base64$/.test(error.message);
   });
+});
+
+Deno.test("an address is trusted when a variable holds it, and looked at when the Vault does", async () => {
+  for (
+    const [reference, isTrusted] of [["env:BACKUP_SLACK_X", true], [
+      "vault://backup",
+      false,
+    ]] as const
+  ) {
+    const refuse = (outgoing: Outgoing) => {
+      assert.deepEqual([outgoing.isTrusted, outgoing.usualHost], [isTrusted, "hooks.slack.com"]);
+      throw new BackupError("invalid_config", "Cannot: seen before anything was sent");
+    };
+    const sending = send("slack", {
+      settings: { slackWebhookUrl: reference },
+      secrets: { [reference]: "http://127.0.0.1:1/" },
+      allow: refuse,
+    });
+    await assert.rejects(sending, /seen before anything was sent/);
+  }
 });
 
 Deno.test("findChannels() says of each named channel what it lacks, and what sets it", () => {
