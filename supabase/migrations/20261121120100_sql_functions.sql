@@ -398,6 +398,7 @@ declare
     executions_before constant timestamp with time zone := now() - make_interval(days => execution_days);
     logs_before constant timestamp with time zone := now() - make_interval(days => log_days);
     private_table text;
+    removed jsonb := '{}';
 begin
     perform backup_internal.check_days('backup_days', backup_days);
     perform backup_internal.check_days('restore_days', restore_days);
@@ -416,6 +417,7 @@ begin
             where newer.backup_id = v.backup_id and newer.verification_date > v.verification_date
         ));
     get diagnostics removed_rows = row_count;
+    removed := removed || jsonb_build_object(table_name, removed_rows);
     return next;
 
     table_name := 'backup_tests';
@@ -429,12 +431,14 @@ begin
             where newer.backup_id = t.backup_id and newer.completed_at > t.completed_at
         ));
     get diagnostics removed_rows = row_count;
+    removed := removed || jsonb_build_object(table_name, removed_rows);
     return next;
 
     table_name := 'recovery_points';
     delete from public.recovery_points p
     where p.status <> 'running' and (p.freed_at < backups_before or (p.status = 'failed' and p.completed_at < backups_before));
     get diagnostics removed_rows = row_count;
+    removed := removed || jsonb_build_object(table_name, removed_rows);
     return next;
 
     table_name := 'backup_jobs';
@@ -447,6 +451,7 @@ begin
         )
         and not exists (select from backup_internal.job_runs j where j.job_id = b.job_id);
     get diagnostics removed_rows = row_count;
+    removed := removed || jsonb_build_object(table_name, removed_rows);
     return next;
 
     table_name := 'restore_jobs';
@@ -455,12 +460,14 @@ begin
         and r.status in ('completed', 'failed', 'cancelled')
         and not exists (select from backup_internal.job_runs j where j.job_id = r.job_id);
     get diagnostics removed_rows = row_count;
+    removed := removed || jsonb_build_object(table_name, removed_rows);
     return next;
 
     table_name := 'disaster_recovery_executions';
     delete from public.disaster_recovery_executions e
     where e.started_at < executions_before and e.status <> 'running';
     get diagnostics removed_rows = row_count;
+    removed := removed || jsonb_build_object(table_name, removed_rows);
     return next;
 
     -- That a key was proposed is told once, for ever.
@@ -468,6 +475,7 @@ begin
     delete from public.backup_audit_log l
     where l.occurred_at < logs_before and not (l.action = 'init' and l.details ? 'proposedKey');
     get diagnostics removed_rows = row_count;
+    removed := removed || jsonb_build_object(table_name, removed_rows);
     return next;
 
     foreach private_table in array array['verify_jobs', 'recovery_jobs', 'cleanup_jobs'] loop
@@ -477,24 +485,35 @@ begin
             'and not exists (select from backup_internal.job_runs r where r.job_id = j.job_id)', private_table)
         using logs_before;
         get diagnostics removed_rows = row_count;
+        removed := removed || jsonb_build_object(table_name, removed_rows);
         return next;
     end loop;
 
     table_name := 'alerts';
     delete from backup_internal.alerts a where a.state = 'closed' and a.last_at < logs_before;
     get diagnostics removed_rows = row_count;
+    removed := removed || jsonb_build_object(table_name, removed_rows);
     return next;
 
     table_name := 'notifications';
     delete from backup_internal.notifications n
     where n.created_at < logs_before and (n.sent_at is not null or n.given_up_at is not null);
     get diagnostics removed_rows = row_count;
+    removed := removed || jsonb_build_object(table_name, removed_rows);
     return next;
 
+    -- Whoever removes records leaves one.
+    select jsonb_object_agg(r.key, r.value) into removed from jsonb_each(removed) r where r.value <> '0';
+    if removed is not null then
+        insert into public.backup_audit_log (action, actor, outcome, details)
+        values ('cleanup_backup_data', session_user, 'completed', jsonb_build_object(
+            'backupDays', backup_days, 'restoreDays', restore_days, 'executionDays', execution_days,
+            'logDays', log_days, 'removed', removed));
+    end if;
     perform backup_internal.recount_jobs();
 end
 $function$;
-comment on function public.cleanup_backup_data(integer, integer, integer, integer) is 'Removes old records, never that of a backup which is in storage; returns how many of each table. Runs with the rights of its owner, because nobody else may remove records';
+comment on function public.cleanup_backup_data(integer, integer, integer, integer) is 'Removes old records, never that of a backup which is in storage; returns how many of each table, and writes them into the audit log. Runs with the rights of its owner, because nobody else may remove records';
 
 -- Whoever may call a function by default must not call these.
 do $$

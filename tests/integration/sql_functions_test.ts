@@ -211,7 +211,13 @@ Deno.test("cleanup_backup_data removes old records, never that of a backup which
       await left("public.disaster_recovery_executions", "execution_id"),
       ["e-new", "e-runs"],
     );
-    assert.deepEqual(await left("public.backup_audit_log", "action"), ["backup-all", "init"]);
+    assert.deepEqual(await left("public.backup_audit_log", "action"), [
+      ...["backup-all", "cleanup_backup_data", "init"],
+    ]);
+    const [record] = await session.query(`
+      select actor = session_user as same, details->'removed'->>'backup_jobs' as jobs,
+        details->>'logDays' as days from public.backup_audit_log where action ~ 'cleanup'`);
+    assert.deepEqual({ ...record }, { same: true, jobs: "4", days: "30" });
     assert.deepEqual(await left("backup_internal.alerts", "incident_id"), ["a-open"]);
     assert.deepEqual(await left("backup_internal.notifications", "message_id"), ["n-waits"]);
     assert.deepEqual(await removed(), {}, "a second time there is nothing to remove");
