@@ -15,7 +15,7 @@ import type { DatabaseRecord, Repository } from "../repository/mod.ts";
 import { connector, databaseUrl } from "./database_access.ts";
 import type { Caller, Deps } from "./deps.ts";
 import type { JobRequest } from "./job_request.ts";
-import { recordTestBegin, recordTestEnd, recordTestPassed } from "./record_restore_test.ts";
+import { recordTestBegin, recordTestEnd, recordTestPassed } from "./record_tested_restore.ts";
 import { restoreDatabase } from "./restore_database.ts";
 import {
   checkRoom,
