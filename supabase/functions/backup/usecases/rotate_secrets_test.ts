@@ -8,7 +8,8 @@ import type { Secret } from "../core/secret.ts";
 import { DEFAULT_SETTINGS } from "../core/settings.ts";
 import type { AuditEvent } from "../state/backup_audit_log.ts";
 import type { Deps } from "./deps.ts";
-import { findRotatable, rotateSecrets } from "./rotate_secrets.ts";
+import { findRotatable } from "./find_rotatable.ts";
+import { rotateSecrets } from "./rotate_secrets.ts";
 
 /** What the use-case touches of the service, in memory. */
 function startProject(platform: ManagementContract) {

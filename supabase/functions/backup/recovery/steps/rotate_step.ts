@@ -6,7 +6,8 @@
  */
 import { z } from "zod";
 import { toJson } from "../../core/json.ts";
-import { findRotatable, rotateSecrets, ROTATION_NAME } from "../../usecases/rotate_secrets.ts";
+import { findRotatable } from "../../usecases/find_rotatable.ts";
+import { rotateSecrets, ROTATION_NAME } from "../../usecases/rotate_secrets.ts";
 import type { StepContext, StepEnd } from "../step.ts";
 
 /** The `configKey` that means this. */

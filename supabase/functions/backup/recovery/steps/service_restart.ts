@@ -30,7 +30,7 @@ export const serviceRestart: StepKind = {
     const { health, restarted, byHand } = await restartServices(deps, {
       ...{ services, waitForHealth, signal },
       checkOnly: checkOnly || isDrill || needless !== null,
-      force: force || execution.force,
+      force,
     });
     const states = Object.entries(health).map(([service, status]) => `${service}: ${status}`);
     const found = states.join("; ");
@@ -50,8 +50,7 @@ export const serviceRestart: StepKind = {
 };
 
 /** A step that follows restores has nothing to do where none of them restored. */
-function whyNeedless({ step, earlier, execution }: StepContext): string | null {
-  if (execution.force) return null;
+function whyNeedless({ step, earlier }: StepContext): string | null {
   const before = step.dependencies.map((id) => earlier.get(id));
   const restores = before.filter((end) => end?.details.backupType !== undefined);
   if (restores.length === 0 || restores.some((end) => end?.details.restored === true)) return null;
