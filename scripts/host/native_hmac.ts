@@ -7,15 +7,7 @@
 import { equalConstantTime, fromHex, utf8 } from "../../supabase/functions/backup/core/bytes.ts";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import type { HmacSha256 } from "../../supabase/functions/backup/repository/mod.ts";
-import { type LibraryPaths, openLibrary } from "./open_library.ts";
-
-const LIBRARIES: LibraryPaths = {
-  linux: ["libcrypto.so.3"],
-  darwin: [
-    "/opt/homebrew/opt/openssl@3/lib/libcrypto.3.dylib",
-    "/usr/local/opt/openssl@3/lib/libcrypto.3.dylib",
-  ],
-};
+import { openLibrary, OPENSSL } from "./open_library.ts";
 
 const SYMBOLS = {
   EVP_sha256: { parameters: [], result: "pointer" },
@@ -35,7 +27,7 @@ const KNOWN = {
 
 /** OpenSSL's; undefined where there is none, or where this program may not load it. */
 export function nativeHmac(): HmacSha256 | undefined {
-  const library = openLibrary(LIBRARIES, SYMBOLS);
+  const library = openLibrary(OPENSSL, SYMBOLS);
   if (library === undefined) return undefined;
   const sha256 = library.EVP_sha256();
   const hmac = (key: Uint8Array) => (content: Uint8Array) => {

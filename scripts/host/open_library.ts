@@ -7,6 +7,15 @@
 /** Where a library may be; a plain name is looked for where the system keeps its libraries. */
 export type LibraryPaths = Partial<Record<typeof Deno.build.os, readonly string[]>>;
 
+/** OpenSSL's cryptography. */
+export const OPENSSL: LibraryPaths = {
+  linux: ["libcrypto.so.3"],
+  darwin: [
+    "/opt/homebrew/opt/openssl@3/lib/libcrypto.3.dylib",
+    "/usr/local/opt/openssl@3/lib/libcrypto.3.dylib",
+  ],
+};
+
 /** The functions of the first library that is there; undefined without any that may be used. */
 export function openLibrary<S extends Deno.ForeignLibraryInterface>(
   paths: LibraryPaths,

@@ -1,12 +1,12 @@
 /**
- * The repository's cryptography with the keys in it: naming content and sealing bytes. Web Crypto
- * only, because the hosted runtime's node:crypto does not check GCM tags.
+ * The repository's cryptography with the keys in it: naming content and sealing bytes. Only Web Crypto opens
+ * what was sealed, because the hosted runtime's node:crypto does not check GCM tags.
  *
  * @module
  */
 import { concat, cryptoBytes, equalConstantTime, fromHex, toHex, utf8 } from "../core/bytes.ts";
 import type { RepositorySecrets } from "./key_file.ts";
-import type { HmacSha256, ObjectKind } from "./types.ts";
+import type { AesGcm, HmacSha256, ObjectKind } from "./types.ts";
 
 /** Length of what authenticates an object. */
 export const TAG_BYTES = 16;
@@ -18,9 +18,9 @@ export interface Cipher {
   readonly dataKeyId: string;
   /** Keyed hash of content: 64 hexadecimal digits. */
   nameOf(kind: ObjectKind, content: Uint8Array): Promise<string>;
-  /** Payload (encrypted or not), followed by the tag over it and the associated data. */
+  /** The associated data, the payload (encrypted or not) and the tag over both. */
   seal(payload: Uint8Array, nonce: Uint8Array, associated: Uint8Array): Promise<Uint8Array>;
-  /** Undoes {@linkcode Cipher.seal}; null when the tag does not fit. */
+  /** Undoes {@linkcode Cipher.seal} for payload and tag; null when the tag does not fit. */
   open(sealed: Uint8Array, nonce: Uint8Array, associated: Uint8Array): Promise<Uint8Array | null>;
 }
 
@@ -29,14 +29,17 @@ export interface CipherOptions {
   repositoryId: string;
   /** Another one than Web Crypto's, for names. */
   hmac?: HmacSha256 | undefined;
+  /** Another one than Web Crypto's, for sealing. */
+  aesGcm?: AesGcm | undefined;
 }
 
 /** AES-256-GCM with the data key; names by the hash key. */
 export async function encryptingCipher(
   secrets: RepositorySecrets,
-  { repositoryId, hmac }: CipherOptions,
+  { repositoryId, hmac, aesGcm }: CipherOptions,
 ): Promise<Cipher> {
   const salt = fromHex(repositoryId);
+  const sealNatively = aesGcm?.(secrets.dataKey);
   const key = await crypto.subtle.importKey("raw", cryptoBytes(secrets.dataKey), "AES-GCM", false, [
     "encrypt",
     "decrypt",
@@ -46,8 +49,10 @@ export async function encryptingCipher(
     dataKeyId: toHex((await derive(secrets.dataKey, salt, "data key id")).slice(0, 8)),
     nameOf: await namer(secrets.hashKey, salt, hmac),
     async seal(payload, nonce, associated) {
+      if (sealNatively !== undefined) return sealNatively(payload, nonce, associated);
       const options = gcm(nonce, associated);
-      return new Uint8Array(await crypto.subtle.encrypt(options, key, cryptoBytes(payload)));
+      const sealed = await crypto.subtle.encrypt(options, key, cryptoBytes(payload));
+      return concat([associated, new Uint8Array(sealed)]);
     },
     async open(sealed, nonce, associated) {
       try {
@@ -85,7 +90,7 @@ export async function plainCipher(
     dataKeyId: "0".repeat(16),
     nameOf: await namer(publicSalt, salt, hmac),
     async seal(payload, nonce, associated) {
-      return concat([payload, await tag(payload, nonce, associated)]);
+      return concat([associated, payload, await tag(payload, nonce, associated)]);
     },
     async open(sealed, nonce, associated) {
       const payload = sealed.subarray(0, sealed.length - TAG_BYTES);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { concat, cryptoBytes, equalConstantTime, fromHex, toHex, utf8 } from "../core/bytes.ts";
+import { cryptoBytes, equalConstantTime, fromHex, toHex, utf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import { refuseOversized } from "../storage/oversized.ts";
 import { type Cipher, TAG_BYTES } from "./cipher.ts";
@@ -73,7 +73,7 @@ export async function sealObject(
   view.setUint32(28, content.length);
   view.setUint32(32, packed.bytes.length);
   header.set(await pathDigest(path), 36);
-  return concat([header, await cipher.seal(packed.bytes, nonce, header)]);
+  return await cipher.seal(packed.bytes, nonce, header);
 }
 
 /**

@@ -40,6 +40,14 @@ export type HmacSha256 = (
   key: Uint8Array,
 ) => (content: Uint8Array) => Uint8Array | Promise<Uint8Array>;
 
+/**
+ * A program for AES-256-GCM: takes a key and gives what seals a payload. Returned are the associated data as
+ * they are, the encrypted payload and the tag of 16 bytes, in one piece.
+ */
+export type AesGcm = (
+  key: Uint8Array,
+) => (payload: Uint8Array, nonce: Uint8Array, associated: Uint8Array) => Uint8Array;
+
 /** What kind of content an object holds; part of what its authentication covers. */
 export type ObjectKind = "chunk" | "manifest" | "backup" | "owner" | "point" | "document" | "freed";
 
