@@ -28,7 +28,7 @@ export const recoveryPoints = defineAction({
       status: z.enum(["completed", "partial", "failed"]),
       components: z.array(z.object({
         type: z.enum(JOB_TYPES),
-        status: z.enum(["completed", "partial", "failed", "skipped"]),
+        status: z.enum(["completed", "partial", "failed", "skipped", "expired"]),
         backupId: z.string().nullable(),
         from: z.string().nullable(),
         to: z.string().nullable(),

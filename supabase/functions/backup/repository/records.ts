@@ -151,8 +151,11 @@ export type RecordOf<T extends BackupType> = T extends "database" ? DatabaseReco
 /** One type of backup within a recovery point. */
 export interface PointComponent {
   type: BackupType;
-  /** `skipped`: not wanted, or nothing to save it with, for the reason given. */
-  status: "completed" | "partial" | "failed" | "skipped";
+  /**
+   * `skipped`: not wanted, or nothing to save it with, for the reason given; `expired`: retention let it go
+   * since, which is never stored.
+   */
+  status: "completed" | "partial" | "failed" | "skipped" | "expired";
   /** The backup; null when there is none. */
   backupId: string | null;
   /** The moment that it shows, or the beginning and the end of reading it; null when there is none. */

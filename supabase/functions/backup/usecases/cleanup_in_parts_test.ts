@@ -18,6 +18,7 @@ import { faultyStorage } from "../storage/faulty.ts";
 import { type MemoryStorage, memoryStorage } from "../storage/memory.ts";
 import type { Storage } from "../storage/storage.ts";
 import { cleanupInParts, type CleanupReport } from "./cleanup_in_parts.ts";
+import { presentPoints } from "./present_point.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -369,6 +370,13 @@ Deno.test("a recovery point goes with the last of its backups", async () => {
   assert.deepEqual(report.removedPoints, ["point_20260601T000000000Z_0000000001"]);
   const { points } = await repository.listPoints();
   assert.deepEqual(points.map(({ pointId }) => pointId.slice(-1)), ["2"]);
+  const [point] = await presentPoints(repository, points);
+  assert.equal(point!.status, "partial");
+  assert.deepEqual(point!.components.map(({ status, backupId }) => [status, backupId]), [
+    ["expired", null],
+    ["completed", idOf(7)],
+  ]);
+  assert.match(point!.components[0]!.reason!, /^retention let it go on 2026-06-09: it was older/);
 });
 
 /** Makes the same place again and again. */

@@ -5,6 +5,7 @@
  */
 import type { BackupRecord, RecoveryPoint } from "../repository/mod.ts";
 import type { Deps } from "./deps.ts";
+import { presentPoints } from "./present_point.ts";
 
 /** A backup by the times that it shows. */
 export interface RecoverableBackup {
@@ -43,8 +44,11 @@ export async function listRecoveryPoints(
   const isWithin = (begin: string, end: string) =>
     Date.parse(end) >= first && Date.parse(begin) <= last;
   return {
-    points: points.points
-      .filter(({ createdAt, completedAt }) => isWithin(createdAt, completedAt)).slice(0, limit),
+    points: await presentPoints(
+      repository,
+      points.points
+        .filter(({ createdAt, completedAt }) => isWithin(createdAt, completedAt)).slice(0, limit),
+    ),
     backups: backups.backups.map(toRecoverable)
       .filter((backup) => isWithin(backup.from, backup.to)).slice(0, limit),
     damaged: [

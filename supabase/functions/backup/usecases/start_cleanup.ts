@@ -4,10 +4,11 @@
  * @module
  */
 import { BackupError } from "../core/errors.ts";
-import { newJobId } from "../core/ids.ts";
+import { isPointId, newJobId } from "../core/ids.ts";
 import type { Job } from "../core/job.ts";
 import type { SettingsInForce } from "../core/settings_in_force.ts";
 import type { JobDefinition } from "../jobs/job_definition.ts";
+import type { Repository } from "../repository/mod.ts";
 import type { RetentionFacts } from "./apply_retention.ts";
 import { rulesOf } from "./apply_retention.ts";
 import { cleanupInParts, type CleanupPlan, FIRST_OF_CLEANUP } from "./cleanup_in_parts.ts";
@@ -78,7 +79,7 @@ export async function defineCleanup(
     plan,
     repository,
     clock: deps.clock,
-    facts: () => readFacts(deps),
+    facts: () => readFacts(deps, repository),
     async whyNotFree() {
       const { running } = await deps.state.latestRuns.inUse();
       return running === null ? null : `the backup ${running} runs`;
@@ -91,12 +92,13 @@ export async function defineCleanup(
 }
 
 /** By the database's clock, which is not that of whoever asks. */
-async function readFacts(deps: Deps): Promise<RetentionFacts> {
+async function readFacts(deps: Deps, repository: Repository): Promise<RetentionFacts> {
   const { now } = await deps.state.latestRuns.read();
   const { read } = await deps.state.latestRuns.inUse();
-  return {
-    now,
-    damaged: new Set(await deps.state.backups.damaged()),
-    inUse: new Set(read),
-  };
+  const inUse = new Set(read);
+  for (const pointId of read.filter(isPointId)) {
+    const { components } = await repository.readPoint(pointId);
+    for (const { backupId } of components) if (backupId !== null) inUse.add(backupId);
+  }
+  return { now, damaged: new Set(await deps.state.backups.damaged()), inUse };
 }

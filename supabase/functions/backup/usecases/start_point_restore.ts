@@ -18,6 +18,7 @@ import { contentReader, FIRST_OF_ITEM_RESTORE } from "./restore_items.ts";
 import { FIRST_OF_RESTORE } from "./restore_in_parts.ts";
 import { addressOf, defineRestore } from "./start_restore.ts";
 import { defineItemRestore } from "./start_item_restore.ts";
+import { presentPoints } from "./present_point.ts";
 import { startJob } from "./start_job.ts";
 
 /** Rows before the objects that belong to them, code before the settings that may point to it. */
@@ -43,7 +44,8 @@ export async function startPointRestore(
 ): Promise<Job> {
   const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings);
-  const point = await repository.readPoint(asked.pointId);
+  const stored = await repository.readPoint(asked.pointId);
+  const [point = stored] = await presentPoints(repository, [stored]);
   const parts = partsOf(point);
   for (const { type, backupId } of parts) {
     await repository.readBackup(backupId, { type });
