@@ -121,6 +121,14 @@ Deno.test("database_failure leaves a sound database alone and restores one that 
     [first.executionId],
   );
   assert.equal(jobs?.n, 1);
+
+  // A backup that saved the loss is the newest one: it is named, and the one before it.
+  await session.execute("truncate public.notes, public.queue");
+  assert.equal((await tell(project, "backup-database&wait=60")).status, 200);
+  const late = await run(project, trigger);
+  assert.match(stepOf(late, "restore_database").found!, /nothing to restore: sound/);
+  const fuller = `backup ${first.steps[0]!.details.backupId} holds`;
+  assert.ok(stepOf(late, "restore_database").byHand.join().includes(fuller));
 });
 
 Deno.test("function_failure deploys what is changed or gone, and nothing else", async () => {

@@ -7,7 +7,7 @@ import { toBackupError } from "../core/errors.ts";
 import type { DataPart, Entry } from "../core/model.ts";
 import { connect } from "../postgres/connect.ts";
 import { quoteQualified } from "../postgres/quote.ts";
-import type { Repository } from "../repository/mod.ts";
+import type { DatabaseRecord, Repository } from "../repository/mod.ts";
 import { databaseUrl } from "./database_access.ts";
 import type { Deps } from "./deps.ts";
 import { type ComparedTable, type Judgement, judgeTables } from "./judge_tables.ts";
@@ -25,10 +25,18 @@ export interface DatabaseAssessment {
   /** What differs and is no reason to restore, a line each. */
   remarks: string[];
   tablesCompared: number;
+  /**
+   * An earlier backup with more than twice the rows: the one that was looked at may have saved the loss.
+   * Null when there is none among the newest.
+   */
+  fuller: { backupId: string; rows: number } | null;
 }
 
 /** Tables that are looked at: those with the most rows. */
 const MOST_TABLES = 5000;
+
+/** Backups, of all types, among which a fuller one is looked for. */
+const LOOKED_BACK = 50;
 
 /** How long to wait for a connection. */
 const CONNECT_MS = 15_000;
@@ -39,12 +47,16 @@ type SavedTable = NamedTable & Omit<ComparedTable, "look">;
 /**
  * Changes nothing. Reads definitions of the backup, and of the database a bounded sample.
  *
- * @param options `backupId` an id, or `latest`
+ * @param options `backupId` an id, or `latest`; `lookBack`: whether a fuller one before it is looked for
  * @throws `backup_not_found`, the `object_*` and `storage_*` codes; not that the database is unreachable
  */
 export async function assessDatabase(
   deps: Deps,
-  { backupId: wanted, signal }: { backupId: string; signal: AbortSignal },
+  { backupId: wanted, lookBack, signal }: {
+    backupId: string;
+    lookBack: boolean;
+    signal: AbortSignal;
+  },
 ): Promise<DatabaseAssessment> {
   const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings);
@@ -52,7 +64,20 @@ export async function assessDatabase(
   const { backupId, createdAt: backupAt } = record;
   const saved = await readTables(repository, { backupId, signal });
   const found = await judge(deps, saved, signal);
-  return { ...found, backupId, backupAt, tablesCompared: saved.length };
+  const fuller = lookBack ? await findFuller(repository, { record, signal }) : null;
+  return { ...found, backupId, backupAt, tablesCompared: saved.length, fuller };
+}
+
+async function findFuller(
+  repository: Repository,
+  { record, signal }: { record: DatabaseRecord; signal: AbortSignal },
+): Promise<DatabaseAssessment["fuller"]> {
+  const { backups } = await repository.listBackups({ limit: LOOKED_BACK, signal });
+  for (const { backupId, createdAt, type, origin, totals } of backups) {
+    if (type !== "database" || origin === "safety" || createdAt >= record.createdAt) continue;
+    if (totals.rows > 2 * record.totals.rows) return { backupId, rows: totals.rows };
+  }
+  return null;
 }
 
 async function judge(

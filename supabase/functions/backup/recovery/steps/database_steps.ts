@@ -48,8 +48,10 @@ function keyOf({ idempotencyKey: key }: RestoreWork) {
 
 /** An assessment, with the command that restores from anywhere. */
 async function assess(work: RestoreWork): Promise<DatabaseAssessment & { command: string }> {
-  const { deps, signal } = work;
-  const found = await assessDatabase(deps, { backupId: backupOf(work), signal });
+  const { deps, parameters, signal } = work;
+  const found = await assessDatabase(deps, {
+    ...{ backupId: backupOf(work), lookBack: parameters.useLatest, signal },
+  });
   const { settings } = await deps.settings();
   const { backupId } = found;
   const command = restoreCommand({ settings, backupId, request: {}, targetDatabaseUrl: null });
@@ -70,8 +72,20 @@ function endOf(
     state: "done",
     found: inWords(found),
     details,
-    byHand: isDown ? [`Bring the database back, or restore into another one: ${command}`] : [],
+    byHand: [
+      ...(isDown ? [`Bring the database back, or restore into another one: ${command}`] : []),
+      ...fullerLines(found),
+    ],
   };
+}
+
+/** The newest backup may have saved the loss. */
+function fullerLines({ fuller, backupId }: DatabaseAssessment): string[] {
+  if (fuller === null) return [];
+  return [
+    `backup ${fuller.backupId} holds ${fuller.rows} rows, more than twice those of ${backupId}: if rows ` +
+    "were lost before that was made, restore the earlier one with action=restore",
+  ];
 }
 
 function inWords({ condition, backupId, findings, tablesCompared }: DatabaseAssessment): string {
@@ -102,7 +116,8 @@ async function restore(work: RestoreWork): Promise<StepOutcome> {
   const { backupId, condition } = found;
   const details = { backupType: parameters.backupType, backupId, condition };
   const skipped = (why: string): StepEnd => {
-    return { state: "skipped", found: `nothing to restore: ${why}`, details, byHand: [] };
+    const byHand = fullerLines(found);
+    return { state: "skipped", found: `nothing to restore: ${why}`, details, byHand };
   };
   if (condition === "unreachable") throw unreachable(found);
   if (!execution.force) {
