@@ -3,6 +3,7 @@ import { toBase64, utf8 } from "../../supabase/functions/backup/core/bytes.ts";
 import type { Execution, StepRecord } from "../../supabase/functions/backup/core/recovery.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { databaseState } from "../support/database_state.ts";
+import { call, KEYS } from "../support/service.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
 import {
   ask,
@@ -129,6 +130,11 @@ Deno.test("database_failure leaves a sound database alone and restores one that 
   assert.match(stepOf(late, "restore_database").found!, /nothing to restore: sound/);
   const fuller = `backup ${first.steps[0]!.details.backupId} holds`;
   assert.ok(stepOf(late, "restore_database").byHand.join().includes(fuller));
+
+  await session.execute("insert into public.notes values (1, 'new')");
+  const forced = await run(project, { ...trigger, force: true });
+  assert.equal(stepOf(forced, "restore_database").status, "done", JSON.stringify(forced));
+  assert.equal((await session.query("select count(*)::int as n from public.notes"))[0]?.n, 0);
 });
 
 Deno.test("function_failure deploys what is changed or gone, and nothing else", async () => {
@@ -206,7 +212,12 @@ Deno.test("config_corruption puts a changed setting back and leaves what can do 
 });
 
 Deno.test("secrets_compromise rotates what is named, and nothing that is not", async () => {
-  await using project = await startSavedProject(["secrets"]);
+  await using project = await startSavedProject(["secrets"], {
+    SUPABASE_SERVICE_ROLE_KEY: KEYS.serviceRole,
+  });
+  const legacy = async () =>
+    (await call(project.service, "plans", { key: KEYS.serviceRole })).status;
+  assert.equal(await legacy(), 200);
   const { secrets } = project.management.resources;
   const trigger = { planId: "secrets_compromise", trigger: "secrets_compromise_detected" };
   const before = JSON.stringify(secrets.keys);
@@ -254,6 +265,7 @@ Deno.test("secrets_compromise rotates what is named, and nothing that is not", a
   assert.equal(secrets.legacy, false);
   const { body } = await ask(project, "status");
   assert.equal(body.data.settings.allowLegacyServiceRoleKey, false);
+  assert.equal(await legacy(), 403, "the environment goes on holding a dead key");
 });
 
 Deno.test("a plan of one's own moves data, changes a setting and tells people; its drill does none of it", async () => {
