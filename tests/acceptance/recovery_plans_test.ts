@@ -25,7 +25,9 @@ async function startSavedProject(
     create table public.queue as select 1 as id;`);
   management.resources.config.auth.site_url = "https://shop.example";
   management.resources.secrets.secrets.set("STRIPE_KEY", "sk_live_1");
-  await deploy(management, GOOD);
+  if (types.includes("function")) {
+    for (const slug of ["hello", "second", "third"]) await deploy(management, GOOD, slug);
+  }
   const init = await tell(project, "init");
   assert.equal(init.status, 200, JSON.stringify(init.body));
   for (const type of types) {
@@ -139,41 +141,42 @@ Deno.test("database_failure leaves a sound database alone and restores one that 
 
 Deno.test("function_failure deploys what is changed or gone, and nothing else", async () => {
   await using project = await startSavedProject(["function"]);
-  const { management } = project;
-  const trigger = { planId: "function_failure", trigger: "function_runtime_error" };
+  const { functions } = project.management.resources;
+  const sourceOf = (slug: string) => functions.deployedWith(slug).files;
   const deployments = () =>
-    management.seen.filter((line) => /v1-deploy-a-function 2/.test(line)).length;
-  const sound = await run(project, trigger);
+    project.management.seen.filter((line) => /v1-deploy-a-function 2/.test(line)).length;
+  const sound = await run(project, { trigger: "function_deployment_failed" });
+  assert.equal(sound.planId, "function_failure");
   assert.deepEqual(statusOf(sound), [
     "success",
     "assess_functions: done",
     "redeploy_functions: skipped",
     "verify_functions: skipped",
   ], JSON.stringify(sound));
-  assert.equal(deployments(), 1);
+  assert.equal(deployments(), 3);
 
-  await deploy(management, "export default 'evil';");
+  const evil = "export default 'evil';";
+  await deploy(project.management, evil);
+  functions.functions.delete("second");
   const drill = await run(project, { planId: "function_failure", trigger: "test_trigger" });
   assert.equal(drill.status, "success", JSON.stringify(drill));
-  assert.match(stepOf(drill, "redeploy_functions").found!, /would be restored/);
-  const source = () => management.resources.functions.deployedWith("hello").files;
-  assert.deepEqual(source(), { "index.ts": toBase64(utf8("export default 'evil';")) });
-  assert.equal(deployments(), 2);
+  assert.match(stepOf(drill, "redeploy_functions").found!, /2 would be restored/);
+  assert.deepEqual(sourceOf("hello"), { "index.ts": toBase64(utf8(evil)) });
+  assert.equal(deployments(), 4);
 
-  const changed = await run(project, trigger);
+  const changed = await run(project, {
+    ...{ planId: "function_failure", trigger: "function_runtime_error" },
+  });
   assert.deepEqual(statusOf(changed), [
     "success",
     "assess_functions: done",
     "redeploy_functions: done",
     "verify_functions: done",
   ], JSON.stringify(changed));
-  assert.deepEqual(source(), { "index.ts": toBase64(utf8(GOOD)) });
-
-  management.resources.functions.functions.clear();
-  const gone = await run(project, { trigger: "function_deployment_failed" });
-  assert.equal(gone.planId, "function_failure");
-  assert.equal(gone.status, "success", JSON.stringify(gone));
-  assert.deepEqual(source(), { "index.ts": toBase64(utf8(GOOD)) });
+  assert.equal(deployments(), 6, "the third was left alone");
+  for (const slug of ["hello", "second"]) {
+    assert.deepEqual(sourceOf(slug), { "index.ts": toBase64(utf8(GOOD)) });
+  }
 });
 
 Deno.test("config_corruption puts a changed setting back and leaves what can do harm to a person", async () => {

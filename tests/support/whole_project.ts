@@ -75,13 +75,17 @@ export const tell = ({ service, files }: WholeProject, query: string, body: unkn
   call(service, query, { method: "POST", body, key: files.key });
 
 /** Deploys a function as the Supabase CLI does. */
-export async function deploy(management: ManagementContract, source: string): Promise<void> {
+export async function deploy(
+  management: ManagementContract,
+  source: string,
+  slug = "hello",
+): Promise<void> {
   const form = new FormData();
-  const metadata = { entrypoint_path: "index.ts", name: "hello", verify_jwt: true };
+  const metadata = { entrypoint_path: "index.ts", name: slug, verify_jwt: true };
   form.append("metadata", JSON.stringify(metadata));
   form.append("file", new File([source], "index.ts"), "index.ts");
   const response = await fetch(
-    `${management.url}/v1/projects/${CONTRACT_REF}/functions/deploy?slug=hello`,
+    `${management.url}/v1/projects/${CONTRACT_REF}/functions/deploy?slug=${slug}`,
     { method: "POST", headers: { authorization: `Bearer ${CONTRACT_TOKEN}` }, body: form },
   );
   assert.equal(response.status, 201, await response.text());
