@@ -131,7 +131,7 @@ Deno.test(
   "a backup that cannot begin is recorded as failed and tried again after a pause",
   shared,
   async () => {
-    await age(30);
+    await age(40);
     const broken = {
       BACKUP_ENCRYPTION_KEY: "00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdee",
       BACKUP_ENABLE_VERIFICATION: "false",
@@ -144,6 +144,13 @@ Deno.test(
     assert.deepEqual(await rows(failed), [{ code: "key_wrong" }]);
     await withDeps((deps) => startDue(deps), broken);
     assert.equal((await rows(failed)).length, 1, "not with every tick");
+    const missed = await rows("select alert_key, state from backup_internal.alerts order by 1");
+    assert.deepEqual(
+      missed.map(({ alert_key }) => alert_key).filter((key) => /missed/.test(String(key))),
+      [
+        "missed:database",
+      ],
+    );
     const late = { BACKUP_ENABLE_VERIFICATION: "false", BACKUP_ENABLE_CONFIG_BACKUP: "false" };
     assert.deepEqual(typesOf(await runDue(late)), []);
     await rows(`update public.backup_jobs set started_at = started_at - interval '6 minutes',
@@ -209,6 +216,10 @@ Deno.test(
       await backUpInThePast(400),
     ];
     await post(service, "init");
+    await using guarded = (await start()).variant({
+      BACKUP_ADMIN_KEY: "an-administrator-s-key-0123456789",
+    });
+    assert.equal((await post(guarded, "cleanup")).status, 403);
     const told = await post(strict, "cleanup&wait=30", { dryRun: true });
     assert.equal(told.status, 200, JSON.stringify(told.body));
     const expired = [older, old].map((backupId) => ({ backupId, why: "older than 30 days" }));
@@ -229,7 +240,8 @@ Deno.test(
       1,
     );
 
-    const done = await post(strict, "cleanup&wait=30", {});
+    // As the guide asks for it: without a body.
+    const done = await call(strict, "cleanup&wait=30", { method: "POST" });
     assert.deepEqual(done.body.data.result.expired.map(withoutBytes), expired);
     const freed = await rows(
       "select job_id from public.backup_jobs where freed_at is not null order by 1",

@@ -238,11 +238,11 @@ export async function missingChunks(
 /** See `Repository.listBackups`. */
 export async function listBackups(
   chunks: ChunkStore,
-  options: { limit?: number; signal?: AbortSignal } = {},
+  options: { limit?: number; ids?: readonly string[]; signal?: AbortSignal } = {},
 ): Promise<BackupList> {
   const { limit = Infinity, signal } = options;
   const { storage } = chunks.objects;
-  const ids = (await backupIds(chunks, signal)).slice(0, limit);
+  const ids = options.ids ?? (await backupIds(chunks, signal)).slice(0, limit);
   const manifests = new Set<string>();
   if (ids.length > ASK_SINGLY) {
     for await (const object of storage.list(MANIFESTS, signal)) {

@@ -36,9 +36,10 @@ export async function commitPoint(
 /** See `Repository.listPoints`. */
 export async function listPoints(
   objects: ObjectStore,
-  { limit = Infinity, signal }: { limit?: number; signal?: AbortSignal } = {},
+  options: { limit?: number; ids?: readonly string[]; signal?: AbortSignal } = {},
 ): Promise<PointList> {
-  const ids = (await pointIds(objects, signal)).slice(0, limit);
+  const { limit = Infinity, signal } = options;
+  const ids = options.ids ?? (await pointIds(objects, signal)).slice(0, limit);
   const list: PointList = { points: [], damaged: [] };
   const found = await mapConcurrent(ids, CONCURRENCY, async (pointId) => {
     try {
@@ -105,7 +106,7 @@ async function readOne(
 }
 
 /** Newest first. */
-async function pointIds(objects: ObjectStore, signal?: AbortSignal): Promise<string[]> {
+export async function pointIds(objects: ObjectStore, signal?: AbortSignal): Promise<string[]> {
   const ids: string[] = [];
   for await (const { name } of objects.storage.list(POINTS, signal)) {
     if (isPointId(baseName(name))) ids.push(baseName(name));

@@ -25,7 +25,7 @@ import { readLost } from "./lost_chunks.ts";
 import type { ObjectStore } from "./object_store.ts";
 import { claimOwner, readOwner } from "./owners.ts";
 import { createPieceWriter } from "./piece_writer.ts";
-import { commitPoint, listPoints, readPoint } from "./points.ts";
+import { commitPoint, listPoints, pointIds, readPoint } from "./points.ts";
 import type {
   BackupFacts,
   BackupType,
@@ -133,7 +133,7 @@ export class ContentRepository implements Repository {
     return commitBackup(this.#chunks, manifest, { ...options, facts });
   }
 
-  listBackups(options: { limit?: number; signal?: AbortSignal } = {}) {
+  listBackups(options: { limit?: number; ids?: readonly string[]; signal?: AbortSignal } = {}) {
     return listBackups(this.#chunks, options);
   }
 
@@ -171,8 +171,12 @@ export class ContentRepository implements Repository {
     return commitPoint(this.#chunks.objects, point, options.signal);
   }
 
-  listPoints(options: { limit?: number; signal?: AbortSignal } = {}) {
+  listPoints(options: { limit?: number; ids?: readonly string[]; signal?: AbortSignal } = {}) {
     return listPoints(this.#chunks.objects, options);
+  }
+
+  pointIds(options: CallOptions = {}) {
+    return pointIds(this.#chunks.objects, options.signal);
   }
 
   readPoint(idOrLatest: string, options: CallOptions = {}) {

@@ -219,8 +219,13 @@ export interface Repository {
     facts: BackupFacts,
     options?: { signal?: AbortSignal },
   ): Promise<RecordOf<M["type"]>>;
-  /** Lists backups, newest first. @param options `limit` bounds how many records are read */
-  listBackups(options?: { limit?: number; signal?: AbortSignal }): Promise<BackupList>;
+  /**
+   * Lists backups, newest first.
+   * @param options `limit` bounds how many records are read, `ids` says which
+   */
+  listBackups(
+    options?: { limit?: number; ids?: readonly string[]; signal?: AbortSignal },
+  ): Promise<BackupList>;
   /** Ids of all backups, newest first, also of those that cannot be read. */
   backupIds(options?: { signal?: AbortSignal }): Promise<string[]>;
   /** The moment that the newest backup's id tells, safety backups too; null when there is none. */
@@ -256,8 +261,12 @@ export interface Repository {
    * @throws `invalid_request` for an id of another form
    */
   commitPoint(point: RecoveryPoint, options?: { signal?: AbortSignal }): Promise<RecoveryPoint>;
-  /** Lists recovery points, newest first. @param options `limit` bounds how many are read */
-  listPoints(options?: { limit?: number; signal?: AbortSignal }): Promise<PointList>;
+  /** Lists recovery points, newest first. @param options as of `listBackups` */
+  listPoints(
+    options?: { limit?: number; ids?: readonly string[]; signal?: AbortSignal },
+  ): Promise<PointList>;
+  /** Ids of all recovery points, newest first, also of those that cannot be read. */
+  pointIds(options?: { signal?: AbortSignal }): Promise<string[]>;
   /** One recovery point, by id or `latest`: the newest that has backups. @throws `backup_not_found` and the `object_*` codes */
   readPoint(idOrLatest: string, options?: { signal?: AbortSignal }): Promise<RecoveryPoint>;
 

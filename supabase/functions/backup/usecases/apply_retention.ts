@@ -1,6 +1,6 @@
 /**
- * Applies retention to the stored backups: decides, takes the records of what expired out of storage, and
- * recovery points away of which nothing is left.
+ * Applies retention to the stored backups: decides, and takes the records of what expired out of storage; and
+ * recovery points of which nothing is left.
  *
  * @module
  */
@@ -38,8 +38,6 @@ export interface Applied {
   keptBackups: { backupId: string; why: string; until: string | null }[];
   /** The storage does not give them up: a lock or a hold. */
   refused: { backupId: string; message: string }[];
-  /** Ids of recovery points of which there is no backup any more. */
-  removedPoints: string[];
   /** Backups that are due to expire and were left to the next run. */
   leftToExpire: number;
 }
@@ -74,31 +72,102 @@ export async function applyRetention(
   },
 ): Promise<Applied> {
   const options = signal === undefined ? {} : { signal };
-  const list = await repository.listBackups(options);
+  const { backups, newBytes } = await lookAtBackups(repository, { rules, facts, ...options });
   const { now, inUse } = facts;
-  const decided = decideRetention(toRetained(list, facts), { rules, now, inUse });
+  const decided = decideRetention(backups, { rules, now, inUse });
   const toExpire = decided.filter(({ keep }) => !keep);
   // The oldest first, so that a run that ends early leaves a history without holes.
   const expiring = toExpire.toReversed().slice(0, MOST_EXPIRED);
   const report = dryRun
     ? { expired: expiring.map(({ backupId }) => backupId), refused: [] }
     : await repository.freeing.expire(expiring, { runId, at: now, ...options });
-  const gone = new Set(report.expired);
-  const pointIds = await emptyPoints(repository, {
-    left: new Set(decided.map(({ backupId }) => backupId).filter((id) => !gone.has(id))),
-    before: new Date(now.getTime() - rules.manualDays * DAY_MS),
-    signal,
-  });
-  const newBytes = new Map(list.backups.map((each) => [each.backupId, each.totals.newStoredBytes]));
+  const why = new Map(decided.map((each) => [each.backupId, each.why]));
   return {
-    expired: expiring.filter(({ backupId }) => gone.has(backupId)).map(({ backupId, why }) => ({
-      ...{ backupId, why, newBytes: newBytes.get(backupId) ?? 0 },
+    expired: report.expired.map((backupId) => ({
+      backupId,
+      why: why.get(backupId) ?? "noted by a try before this one",
+      newBytes: newBytes.get(backupId) ?? 0,
     })),
     keptBackups: decided.filter(({ keep }) => keep).map(toKept),
     refused: report.refused,
-    removedPoints: dryRun ? pointIds : await repository.freeing.removePoints(pointIds, options),
     leftToExpire: toExpire.length - expiring.length,
   };
+}
+
+/**
+ * What retention has to know. Records of backups that are young by their ids are not read, but for the newest
+ * good ones: there may be hundreds, and each costs a request.
+ */
+async function lookAtBackups(
+  repository: Repository,
+  { rules, facts, signal }: { rules: RetentionRules; facts: RetentionFacts; signal?: AbortSignal },
+): Promise<{ backups: RetainedBackup[]; newBytes: Map<string, number> }> {
+  const options = signal === undefined ? {} : { signal };
+  const newBytes = new Map<string, number>();
+  const read = async (ids: readonly string[]) => {
+    const list = await repository.listBackups({ ids, ...options });
+    for (const { backupId, totals } of list.backups) newBytes.set(backupId, totals.newStoredBytes);
+    return toRetained(list, facts);
+  };
+  const backups: RetainedBackup[] = [];
+  for (const ids of Map.groupBy(await repository.backupIds(options), typeOfJobId).values()) {
+    const moments = ids.map((id) => momentOfJobId(id)?.getTime() ?? -Infinity);
+    const from = Math.min(facts.now.getTime(), moments[0]!);
+    const days = rules.days[typeOfJobId(ids[0]!)];
+    const young = ids.filter((_, index) => moments[index]! > from - days * DAY_MS);
+    let good = 0;
+    for (const id of young) {
+      const known = good >= rules.minimumKept || id.startsWith("safety_")
+        ? [unread(id)]
+        : await read([id]);
+      backups.push(...known);
+      if (known.some((each) => each.good && each.createdAt <= facts.now)) good++;
+    }
+    backups.push(...await read(ids.filter((id) => !young.includes(id))));
+  }
+  return { backups, newBytes };
+}
+
+/** One that its days keep, whatever its record says. */
+function unread(backupId: string): RetainedBackup {
+  const isSafety = backupId.startsWith("safety_");
+  return {
+    backupId,
+    type: typeOfJobId(backupId),
+    createdAt: momentOfJobId(backupId)!,
+    origin: isSafety ? "safety" : "scheduled",
+    ...{ hasReason: false, good: !isSafety },
+  };
+}
+
+/** Takes recovery points away of which there is no backup any more; says which. */
+export async function removeEmptyPoints(
+  repository: Repository,
+  pointIds: readonly string[],
+  { left, rules, now, dryRun, signal }: {
+    /** Backups that are still there. */
+    left: ReadonlySet<string>;
+    rules: RetentionRules;
+    now: Date;
+    dryRun: boolean;
+    signal?: AbortSignal;
+  },
+): Promise<string[]> {
+  const options = signal === undefined ? {} : { signal };
+  const before = new Date(now.getTime() - rules.manualDays * DAY_MS);
+  const { points } = await repository.listPoints({ ids: pointIds, ...options });
+  const empty = points.filter((point) => isEmpty(point, { left, before }))
+    .map(({ pointId }) => pointId);
+  return dryRun ? empty : await repository.freeing.removePoints(empty, options);
+}
+
+/** Without any backup that is still there; one that never had any stays for a while. */
+function isEmpty(
+  { components, completedAt }: RecoveryPoint,
+  { left, before }: { left: ReadonlySet<string>; before: Date },
+): boolean {
+  const ids = components.flatMap(({ backupId }) => backupId === null ? [] : [backupId]);
+  return ids.length === 0 ? new Date(completedAt) < before : ids.every((id) => !left.has(id));
 }
 
 function toKept({ backupId, why, until }: Retention) {
@@ -131,23 +200,4 @@ export function toRetained(
 
 function isWhole(record: BackupRecord): boolean {
   return record.type === "database" ? record.consistency.level === "one-moment" : !record.partial;
-}
-
-/** Points without any backup that is still there; those that never had one stay for a while. */
-async function emptyPoints(
-  repository: Repository,
-  { left, before, signal }: {
-    left: ReadonlySet<string>;
-    before: Date;
-    signal: AbortSignal | undefined;
-  },
-): Promise<string[]> {
-  const { points } = await repository.listPoints(signal === undefined ? {} : { signal });
-  const idsOf = ({ components }: RecoveryPoint) =>
-    components.flatMap(({ backupId }) => backupId === null ? [] : [backupId]);
-  return points.filter((point) => {
-    const ids = idsOf(point);
-    if (ids.length === 0) return new Date(point.completedAt) < before;
-    return ids.every((id) => !left.has(id));
-  }).map(({ pointId }) => pointId);
 }

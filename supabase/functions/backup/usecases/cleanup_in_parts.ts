@@ -20,7 +20,12 @@ import {
   type RetentionRules,
   type Swept,
 } from "../repository/mod.ts";
-import { type Applied, applyRetention, type RetentionFacts } from "./apply_retention.ts";
+import {
+  type Applied,
+  applyRetention,
+  removeEmptyPoints,
+  type RetentionFacts,
+} from "./apply_retention.ts";
 
 /** What a cleanup does, fixed when it starts. Survives JSON. */
 export interface CleanupPlan {
@@ -49,6 +54,8 @@ export interface CleanupInPartsOptions {
 /** What a cleanup did, or with `dryRun` would do. */
 export interface CleanupReport extends Applied {
   dryRun: boolean;
+  /** Ids of recovery points of which there is no backup any more. */
+  removedPoints: string[];
   freed: Freed;
   /** Found now; deleted by a cleanup after the grace period. */
   planned: { count: number; bytes: number };
@@ -68,6 +75,7 @@ export const FIRST_OF_CLEANUP: readonly NewPart[] = [
 ];
 
 const EXPIRE = FIRST_OF_CLEANUP[0]!.name;
+const POINTS = "looking-at-points";
 const BEGIN = "beginning";
 const READ = "reading-manifests";
 const GATHER = "gathering-lists";
@@ -76,7 +84,8 @@ const SWEEP = "sweeping";
 const FREE = "freeing";
 const CONCLUDE = "concluding";
 
-/** Manifests, lists and objects to one part: each about a second of a worker's CPU at most. */
+/** Points, manifests, lists and objects to one part: each about a second of a worker's CPU at most. */
+const POINTS_A_PART = 100;
 const MANIFESTS_A_PART = 40;
 const LISTS_A_PART = 16;
 const DELETIONS_A_PART = 250;
@@ -110,6 +119,8 @@ export function cleanupInParts(options: CleanupInPartsOptions): JobDefinition {
       switch (name) {
         case EXPIRE:
           return await expire(options, context);
+        case POINTS:
+          return await lookAtPoints(options, payload as string[], context);
         case BEGIN:
           return await begin(options, context);
         case READ:
@@ -141,9 +152,40 @@ async function expire(
   });
   if (!dryRun) {
     const backupIds = applied.expired.map(({ backupId }) => backupId);
-    await expired({ backupIds, pointIds: applied.removedPoints });
+    await expired({ backupIds, pointIds: [] });
   }
-  return { result: toJson(applied), add: [partOf(1, BEGIN)] };
+  const points = inGroups(await repository.pointIds({ signal }), POINTS_A_PART);
+  return {
+    result: toJson(applied),
+    add: [...points.map((group) => partOf(1, POINTS, group)), partOf(2, BEGIN)],
+  };
+}
+
+async function lookAtPoints(
+  { plan, repository, facts, expired }: CleanupInPartsOptions,
+  pointIds: string[],
+  { signal, results }: PartContext,
+): Promise<PartOutcome> {
+  const { rules, dryRun } = plan;
+  const left = await idsLeft({ plan, repository }, { signal, results });
+  const { now } = await facts();
+  const removed = await removeEmptyPoints(repository, pointIds, {
+    ...{ left: new Set(left), rules, now, dryRun, signal },
+  });
+  if (!dryRun) await expired({ backupIds: [], pointIds: removed });
+  return { result: removed };
+}
+
+/** Backups that are there; in a dry run without those that would expire. */
+async function idsLeft(
+  { plan, repository }: Pick<CleanupInPartsOptions, "plan" | "repository">,
+  { signal, results }: Pick<PartContext, "signal" | "results">,
+): Promise<string[]> {
+  const ids = await repository.backupIds({ signal });
+  if (!plan.dryRun) return ids;
+  const { expired } = await only<Applied>(results, EXPIRE);
+  const gone = new Set(expired.map(({ backupId }) => backupId));
+  return ids.filter((id) => !gone.has(id));
 }
 
 async function begin(
@@ -157,17 +199,14 @@ async function begin(
   });
   const state: Begun = { ...begun, plans: notFreed === null ? begun.plans : [], notFreed };
   // Only now: what was committed until here is seen, and what comes later has seen that the run began.
-  const ids = await repository.backupIds({ signal });
-  const applied = await only<Applied>(results, EXPIRE);
-  const gone = new Set(dryRun ? applied.expired.map(({ backupId }) => backupId) : []);
-  const read = inGroups(ids.filter((id) => !gone.has(id)), MANIFESTS_A_PART);
+  const read = inGroups(await idsLeft({ plan, repository }, { signal, results }), MANIFESTS_A_PART);
   return {
     result: toJson(state),
     add: [
-      ...read.map((group) => partOf(2, READ, group)),
-      partOf(3, GATHER),
-      ...AREAS.map((area) => partOf(5, SWEEP, area)),
-      partOf(7, CONCLUDE),
+      ...read.map((group) => partOf(3, READ, group)),
+      partOf(4, GATHER),
+      ...AREAS.map((area) => partOf(6, SWEEP, area)),
+      partOf(8, CONCLUDE),
     ],
   };
 }
@@ -187,7 +226,7 @@ async function gather({ results }: PartContext): Promise<PartOutcome> {
     for (const name of (result as { lists: string[] }).lists) lists.add(name);
   }
   const groups = inGroups([...lists], LISTS_A_PART);
-  return { result: null, add: groups.map((group) => partOf(4, MARK, group)) };
+  return { result: null, add: groups.map((group) => partOf(5, MARK, group)) };
 }
 
 async function mark(
@@ -217,7 +256,7 @@ async function sweep(
     freeable: { count: freeable.length, bytes },
   };
   const groups = dryRun ? [] : inGroups(freeable, DELETIONS_A_PART);
-  return { result: toJson(found), add: groups.map((group) => partOf(6, FREE, { of, group })) };
+  return { result: toJson(found), add: groups.map((group) => partOf(7, FREE, { of, group })) };
 }
 
 /** What is referred to of one part of the storage. */
@@ -273,10 +312,12 @@ async function conclude(
     const before = new Date(clock.now().getTime() - NOTES_KEPT_MS);
     await repository.freeing.forgetExpired({ before, signal });
   }
+  const removedPoints: string[] = [];
+  for await (const { result } of results(POINTS)) removedPoints.push(...result as string[]);
   const planned = sumOf(found.flatMap((each) => each.candidates.map(({ sizeBytes }) => sizeBytes)));
   const report: CleanupReport = {
     ...await only<Applied>(results, EXPIRE),
-    ...{ dryRun, freed, planned },
+    ...{ dryRun, removedPoints, freed, planned },
     waiting: sumOfGroups(found.map(({ waiting }) => waiting)),
     kept: sumOfGroups(found.map(({ kept }) => kept)),
     nextFreeAt: begun.waiting.toSorted()[0] ?? null,
