@@ -392,6 +392,20 @@ Deno.test(
   },
 );
 
+Deno.test("damaged tables of the service stand against no trigger", shared, async () => {
+  const { service, admin } = await start();
+  await using session = await admin();
+  await session.execute("alter table disaster_recovery_executions rename column mode to broken");
+  const request = { planId: "custom_plan", trigger: "custom_trigger" };
+  const { status, body } = await post(service, "disaster-recovery&wait=30", request);
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.deepEqual([body.data.recorded, body.data.journaled], [false, true]);
+  await session.execute("alter table disaster_recovery_executions rename column broken to mode");
+  await post(service, "init");
+  const found = await call(service, `execution&executionId=${body.data.executionId}`);
+  assert.deepEqual([found.body.data.recorded, found.body.data.status], [true, "success"]);
+});
+
 Deno.test("the service of the recovery tests stops", shared, async () => {
   await (await starting)?.stop();
 });

@@ -30,6 +30,11 @@ export interface JobStart {
   bounds: JobBounds;
   /** Parts at a time, where this process does the job alone. */
   concurrency: number;
+  /**
+   * It is done here alone also when the tables answer and cannot take it, as those of a damaged database.
+   * @default false
+   */
+  evenIfRefused?: boolean;
 }
 
 /** What {@linkcode Jobs} is made of. */
@@ -93,7 +98,8 @@ export class Jobs {
    *
    * @throws `conflict` when a job runs that this one cannot run beside
    */
-  async start({ job: start, request, first, bounds, concurrency }: JobStart): Promise<Job> {
+  async start(options: JobStart): Promise<Job> {
+    const { job: start, request, first, bounds, concurrency, evenIfRefused = false } = options;
     const { tables, isUnavailable, clock, wake, keepAlive } = this.#options;
     const other = this.#memory.all().find((running) =>
       !isFinished(running) && running.type === start.type &&
@@ -110,7 +116,8 @@ export class Jobs {
       const failure = toBackupError(error);
       // The job in the way may be one that all workers have left.
       if (failure.code === "conflict") wake();
-      if (!isUnavailable(failure)) throw error;
+      const isDamaged = evenIfRefused && failure.code === "database_error";
+      if (!isUnavailable(failure) && !isDamaged) throw error;
     }
     const alone = { ...bounds, maxWorkers: 1, maxAttempts: ATTEMPTS_ALONE };
     await this.#memory.begin(job, { parts: first, bounds: alone, request });

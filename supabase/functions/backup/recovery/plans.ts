@@ -8,9 +8,9 @@ import { BackupError, toBackupError } from "../core/errors.ts";
 import type { KnownPlan, RecoveryPlan } from "../core/recovery.ts";
 import type { Repository } from "../repository/mod.ts";
 import type { NewPlanRow, PlanRow } from "../state/recovery_plans.ts";
-import { isStateUnavailable } from "../state/state_error.ts";
 import type { Deps } from "../usecases/deps.ts";
 import { DEFAULT_PLANS } from "./default_plans.ts";
+import { refuseOther } from "./record_execution.ts";
 
 /** Folder of all versions of all plans. */
 const PLANS = "plans";
@@ -120,8 +120,7 @@ async function rowsOf(deps: Deps): Promise<PlanRow[] | null> {
     await bringPlans(deps);
     return await deps.state.plans.list();
   } catch (error) {
-    const failure = toBackupError(error);
-    if (!isStateUnavailable(failure) && failure.code !== "invalid_config") throw failure;
+    refuseOther(deps, error);
     return null;
   }
 }

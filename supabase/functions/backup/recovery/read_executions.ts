@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { BackupError, toBackupError } from "../core/errors.ts";
+import { BackupError } from "../core/errors.ts";
 import { isJobId } from "../core/ids.ts";
 import type { Execution } from "../core/recovery.ts";
 import type { ExecutionFilter } from "../state/recovery_executions.ts";
-import { isStateUnavailable } from "../state/state_error.ts";
 import type { Deps } from "../usecases/deps.ts";
 import { journaledIds, readJournal } from "./journal.ts";
+import { refuseOther } from "./record_execution.ts";
 
 /** A page of executions. `from` says where the list comes from. */
 export interface ExecutionPage {
@@ -27,7 +27,7 @@ export async function listExecutions(deps: Deps, filter: ExecutionFilter): Promi
     const page = await deps.state.executions.list(filter);
     return { ...page, limit, offset, from: "tables" };
   } catch (error) {
-    refuseOther(error);
+    refuseOther(deps, error);
     const all = (await outsideTables(deps)).filter((each) => matches(each, filter));
     const executions = all.slice(offset, offset + limit);
     return { executions, total: all.length, limit, offset, from: "storage" };
@@ -55,7 +55,7 @@ async function find(deps: Deps, executionId: string): Promise<Execution | null> 
   try {
     return await deps.state.executions.get(executionId);
   } catch (error) {
-    refuseOther(error);
+    refuseOther(deps, error);
     const all = await outsideTables(deps, executionId);
     return all.find((each) => each.executionId === executionId) ?? null;
   }
@@ -99,10 +99,4 @@ function matches(
 ): boolean {
   return (filter.planId ?? planId) === planId && (filter.status ?? status) === status &&
     (filter.mode ?? mode) === mode && (filter.trigger ?? trigger) === trigger;
-}
-
-/** @throws whatever is not a sign of tables that cannot be used */
-function refuseOther(error: unknown): void {
-  const failure = toBackupError(error);
-  if (!isStateUnavailable(failure) && failure.code !== "invalid_config") throw failure;
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { toBackupError } from "../core/errors.ts";
+import { type BackupError, toBackupError } from "../core/errors.ts";
 import { type Execution, hasEnded, type RecoveryPlan } from "../core/recovery.ts";
 import { isStateUnavailable } from "../state/state_error.ts";
 import type { Deps } from "../usecases/deps.ts";
@@ -32,7 +32,7 @@ export async function recordExecution(
   return execution;
 }
 
-/** What the tables answer; null while they cannot be used. */
+/** What the tables answer; null while they cannot be used, whatever the reason: the log says it. */
 export async function unlessUnavailable<T>(
   deps: Pick<Deps, "reportError">,
   work: () => Promise<T>,
@@ -41,11 +41,26 @@ export async function unlessUnavailable<T>(
     return await work();
   } catch (error) {
     const failure = toBackupError(error);
-    if (!isStateUnavailable(failure) && failure.code !== "invalid_config") {
-      deps.reportError(failure, "record an execution");
-    }
+    if (!isAway(failure)) deps.reportError(failure, "record an execution");
     return null;
   }
+}
+
+/**
+ * Lets pass what says that the tables cannot be used: they are away, or a damaged database cannot read them,
+ * which is what plans are for.
+ *
+ * @throws everything else
+ */
+export function refuseOther(deps: Pick<Deps, "reportError">, error: unknown): void {
+  const failure = toBackupError(error);
+  if (isAway(failure)) return;
+  if (failure.code !== "database_error") throw failure;
+  deps.reportError(failure, "read the tables of recovery");
+}
+
+function isAway(failure: BackupError): boolean {
+  return isStateUnavailable(failure) || failure.code === "invalid_config";
 }
 
 /** Keeps in this process what the tables do not have. */

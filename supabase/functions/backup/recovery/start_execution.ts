@@ -14,7 +14,6 @@ import {
   type RecoveryPlan,
 } from "../core/recovery.ts";
 import { Turns } from "../core/turns.ts";
-import { isStateUnavailable } from "../state/state_error.ts";
 import type { Caller, Deps } from "../usecases/deps.ts";
 import { goOn } from "../usecases/go_on.ts";
 import { recordAudit } from "../usecases/record_audit.ts";
@@ -24,7 +23,7 @@ import { type AskedExecution, firstOfExecution } from "./define_execution.ts";
 import { isActing, newExecution, typeOfPlan } from "./execution.ts";
 import { Journal } from "./journal.ts";
 import { readPlans } from "./plans.ts";
-import { remember } from "./record_execution.ts";
+import { refuseOther, remember } from "./record_execution.ts";
 import { tellBegin } from "./tell_execution.ts";
 
 /** What a caller asks for. */
@@ -80,10 +79,13 @@ export async function startExecution(
   try {
     const fresh = newExecution({ ...start, journaled: false });
     const other = findHere(deps, fresh) ??
-      (from === "tables" ? await begin(deps, { execution: fresh, plan: start.plan }) : null);
-    if (other !== null) return await join(deps, other, fresh);
+      (from === "tables" && await begin(deps, { execution: fresh, plan: start.plan }));
+    if (typeof other !== "boolean") return await join(deps, other, fresh);
     const journaled = await new Journal(deps, start.executionId).begin(start);
-    return await run(deps, caller, { task: "recovery", ...start, journaled });
+    return await run(deps, caller, {
+      asked: { task: "recovery", ...start, journaled },
+      isWritten: other,
+    });
   } finally {
     turn.end();
   }
@@ -100,17 +102,16 @@ function findHere(
   );
 }
 
-/** The same of the tables; null when this one is written down now, or cannot be. */
+/** The same of the tables; else whether this one is written down now. */
 async function begin(
   deps: Deps,
   planned: { execution: Execution; plan: RecoveryPlan },
-): Promise<Execution | null> {
+): Promise<Execution | boolean> {
   try {
-    return await deps.state.executions.begin(planned);
+    return await deps.state.executions.begin(planned) ?? true;
   } catch (error) {
-    const failure = toBackupError(error);
-    if (!isStateUnavailable(failure) && failure.code !== "invalid_config") throw failure;
-    return null;
+    refuseOther(deps, error);
+    return false;
   }
 }
 
@@ -142,7 +143,7 @@ async function wakeFor(deps: Deps, { executionId }: Execution): Promise<void> {
 async function run(
   deps: Deps,
   caller: Caller,
-  asked: AskedExecution,
+  { asked, isWritten }: { asked: AskedExecution; isWritten: boolean },
 ): Promise<StartedExecution> {
   const { executionId, plan } = asked;
   const job = await deps.jobs.start({
@@ -154,8 +155,9 @@ async function run(
     first: firstOfExecution(),
     bounds: { maxWorkers: 1, maxAttempts: MAX_ATTEMPTS, maxRounds: 1 },
     concurrency: 1,
+    evenIfRefused: true,
   });
-  const execution = { ...newExecution(asked), recorded: job.recorded };
+  const execution = { ...newExecution(asked), recorded: isWritten && job.recorded };
   if (!execution.recorded && !deps.recovery.executions.has(executionId)) {
     remember(deps, { execution, plan });
   }
@@ -165,10 +167,10 @@ async function run(
     outcome: "accepted",
     details: { planId: plan.id, trigger: execution.trigger, mode: execution.mode },
   });
-  if (job.recorded) await audited;
+  if (execution.recorded) await audited;
   else deps.inBackground(audited);
   deps.inBackground(tellBegin(deps, execution, plan));
-  const commandLine = job.recorded ? null : await commandFor(deps, plan);
+  const commandLine = execution.recorded ? null : await commandFor(deps, plan);
   return { execution, joined: false, commandLine };
 }
 
@@ -180,8 +182,7 @@ async function commandFor(deps: Deps, plan: RecoveryPlan): Promise<string | null
   if (!restores) return null;
   const { settings } = await deps.settings();
   const backupId = await newestBackup(deps);
-  const request = { mode: "empty" as const };
-  return restoreCommand({ settings, backupId, request, targetDatabaseUrl: null });
+  return restoreCommand({ settings, backupId, request: {}, targetDatabaseUrl: null });
 }
 
 async function newestBackup(deps: Deps): Promise<string> {

@@ -49,7 +49,9 @@ export function toStateError(error: unknown, doing: string): BackupError {
       cause: error,
     });
   }
-  if (/^[0-9A-Z]{5}$/.test(code) && !/^(08|57P|28|3D|53)/.test(code)) {
+  // A pooler whose server is away says so in codes of its own, and ends the connection.
+  const isRefused = /^(08|57P|28|3D|53)/.test(code) || severityOf(error) === "FATAL";
+  if (/^[0-9A-Z]{5}$/.test(code) && !isRefused) {
     return new BackupError("database_error", `Cannot ${doing}: ${message}`, {
       details: { sqlState: code },
       cause: error,
@@ -66,6 +68,12 @@ export function toStateError(error: unknown, doing: string): BackupError {
 export function isStateUnavailable(error: BackupError): boolean {
   return error.code === "database_unreachable" || error.code === "not_found" ||
     error.code === "insufficient_privilege";
+}
+
+function severityOf(error: unknown): string {
+  return typeof error === "object" && error !== null && "severity" in error
+    ? String(error.severity)
+    : "";
 }
 
 function codeOf(error: unknown): string {

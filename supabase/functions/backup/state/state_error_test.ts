@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import { isStateUnavailable, toStateError } from "./state_error.ts";
+
+const from = (fields: Record<string, string>) =>
+  toStateError(Object.assign(new Error("said by the server"), fields), "look");
+
+Deno.test("toStateError() takes what ends a connection for a database that is away, whatever its code", () => {
+  for (const code of ["08006", "57P03", "28P01", "3D000", "53300", "ECONNREFUSED"]) {
+    assert.equal(from({ code, severity: "ERROR" }).code, "database_unreachable", code);
+  }
+  const pooler = from({ code: "XX000", severity: "FATAL" });
+  assert.equal(pooler.code, "database_unreachable");
+  assert.ok(isStateUnavailable(pooler));
+});
+
+Deno.test("toStateError() tells a refused statement from missing tables and missing rights", () => {
+  assert.equal(from({ code: "XX001", severity: "ERROR" }).code, "database_error");
+  assert.equal(from({ code: "42P01", severity: "ERROR" }).code, "not_found");
+  assert.equal(from({ code: "42501", severity: "ERROR" }).code, "insufficient_privilege");
+});
