@@ -65,4 +65,7 @@ Deno.test("listPoints() names points that cannot be read, and gives the others",
   const { points, damaged } = await repository.listPoints();
   assert.deepEqual(points, [good]);
   assert.deepEqual(damaged.map(({ pointId }) => pointId), [bad.pointId]);
+  const { problems } = await repository.verify({ level: "quick" });
+  assert.deepEqual(problems.map(({ object }) => object), [`points/${bad.pointId}`]);
+  assert.deepEqual((await repository.verify({ level: "quick", backups: [] })).problems, []);
 });

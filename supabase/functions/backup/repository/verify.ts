@@ -13,7 +13,8 @@ import { mapConcurrent } from "./map_concurrent.ts";
 import { missingObject } from "./object_store.ts";
 import { MAX_STORED_BYTES, OVERHEAD_BYTES } from "./object.ts";
 import { findDamagedOwners } from "./owners.ts";
-import { backupPath, baseName, chunkPath, CHUNKS } from "./paths.ts";
+import { backupPath, baseName, chunkPath, CHUNKS, pointPath } from "./paths.ts";
+import { listPoints } from "./points.ts";
 import type { CheckedChunk, Manifest, VerifyOptions, VerifyReport } from "./types.ts";
 
 /** Chunks read at once unless the caller says otherwise. */
@@ -111,7 +112,7 @@ class Verification {
     }
   }
 
-  /** Keys and owners: what cannot be read there stops nobody as long as another one can, so it is told here. */
+  /** Keys, owners, recovery points: what cannot be read there stops nobody at once, so it is told here. */
   async checkOwnFiles(): Promise<void> {
     const { objects } = this.#chunks;
     const { signal } = this.#options;
@@ -121,6 +122,11 @@ class Verification {
       for (const [object, { code, message }] of await find) {
         this.report.problems.push({ object, code, message, backups: [] });
       }
+    }
+    const { points, damaged } = await listPoints(objects, signal === undefined ? {} : { signal });
+    this.report.objectsChecked += points.length + damaged.length;
+    for (const { pointId, code, message } of damaged) {
+      this.report.problems.push({ object: pointPath(pointId), code, message, backups: [] });
     }
   }
 
