@@ -7,7 +7,7 @@ import type { TableFacts } from "../../core/model.ts";
 import type { Session } from "../../postgres/session.ts";
 import { fromRange } from "./range_sql.ts";
 import type { DataLimits, DataRange } from "./ranges.ts";
-import { sizeExpressions } from "./row_size.ts";
+import { rowSize, sizeExpressions } from "./row_size.ts";
 
 /**
  * Ranges that together are the given one, each of an estimated size below the limit as far as rows
@@ -25,7 +25,7 @@ export async function measureRange(
   const rows = await session.query(
     `SELECT page::pg_catalog.int8 AS page, sum(bytes)::pg_catalog.float8 AS bytes
        FROM (SELECT (t.ctid::pg_catalog.text::pg_catalog.point)[0] AS page, ${
-      sizes.join(" + ")
+      rowSize(sizes)
     } AS bytes ${from}) AS s GROUP BY 1 ORDER BY 1`,
   );
   const pages = rows.map((row) => ({ page: Number(row.page), bytes: Number(row.bytes) }));
@@ -84,7 +84,7 @@ async function cutPage(
   const { range, sizes, limits } = options;
   const rows = await session.query(
     `SELECT (t.ctid::pg_catalog.text::pg_catalog.point)[1]::pg_catalog.int8 AS tuple,
-            (${sizes.join(" + ")})::pg_catalog.float8 AS bytes ${fromRange(table, range)}`,
+            (${rowSize(sizes)})::pg_catalog.float8 AS bytes ${fromRange(table, range)}`,
   );
   const tuples = rows.map((row) => ({ tuple: Number(row.tuple), bytes: Number(row.bytes) }))
     .sort((a, b) => a.tuple - b.tuple);

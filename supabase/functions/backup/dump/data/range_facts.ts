@@ -9,7 +9,7 @@ import { DatabaseError } from "../../postgres/database_error.ts";
 import type { Session } from "../../postgres/session.ts";
 import type { TableRange } from "./copy_part.ts";
 import { fromRange } from "./range_sql.ts";
-import { isSurelyBelow, sizeExpressions } from "./row_size.ts";
+import { isSurelyBelow, sizeExpressions, sumOfSizes } from "./row_size.ts";
 
 /** Facts of the rows of one range. */
 export interface RangeFacts {
@@ -56,7 +56,7 @@ function factsQuery(
     ? "NULL::pg_catalog.text"
     : `coalesce(sum(${hash}::pg_catalog.int8), 0)::pg_catalog.text`;
   const sizes = isSurelyBelow(table, askAbove) ? [] : sizeExpressions(table);
-  const bytes = sizes.length === 0 ? "0" : `coalesce(sum(${sizes.join(" + ")}), 0)`;
+  const bytes = sizes.length === 0 ? "0" : sumOfSizes(sizes);
   return `SELECT ${at} AS at, count(*)::pg_catalog.text AS rows, ${sum} AS sum,
-       ${bytes}::pg_catalog.float8 AS bytes ${fromRange(table, range)}`;
+       (${bytes})::pg_catalog.float8 AS bytes ${fromRange(table, range)}`;
 }

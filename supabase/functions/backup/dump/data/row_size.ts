@@ -25,16 +25,18 @@ export function isSurelyBelow({ tableBytes, toastBytes }: TableFacts, bytes: num
   return (Number(tableBytes) + Number(toastBytes)) * MOST_UNPACKED <= bytes;
 }
 
-/** Expressions of type int8 over the table aliased `t` whose sum is about the length of a row's long values. */
+/**
+ * Expressions of type int4 over the table aliased `t` that say about how long each long value of a row is; of
+ * a value that is not there they are NULL.
+ */
 export function sizeExpressions(table: TableFacts): string[] {
   return dataColumns(table).flatMap(({ name, typeName }) => {
     const type = plainName(typeName);
     if (SHORT.has(type) || /^numeric\(\d{1,2},/.test(typeName)) return [];
     const column = `t.${quoteIdentifier(name)}`;
-    const size = LENGTH_KNOWN.has(type)
+    return LENGTH_KNOWN.has(type)
       ? `pg_catalog.octet_length(${column})`
       : `pg_catalog.pg_column_size(${column})`;
-    return `coalesce(${size}, 0)::pg_catalog.int8`;
   });
 }
 
@@ -43,4 +45,14 @@ function plainName(typeName: string): string {
   const name = typeName.replace(/\(\d+(,\d+)?\)/, "");
   // Quoted for another reason: "char" is not char.
   return name === '"char"' ? name : name.replace(/^"([a-z0-9]+)"$/, "$1");
+}
+
+/** One row's length out of them, of type int8. */
+export function rowSize(sizes: readonly string[]): string {
+  return sizes.map((size) => `coalesce(${size}, 0)::pg_catalog.int8`).join(" + ");
+}
+
+/** The length of all rows out of them: a sum for each leaves out by itself what is NULL, and costs half. */
+export function sumOfSizes(sizes: readonly string[]): string {
+  return sizes.map((size) => `coalesce(sum(${size}), 0)`).join(" + ");
 }
