@@ -406,6 +406,32 @@ Deno.test("damaged tables of the service stand against no trigger", shared, asyn
   assert.deepEqual([found.body.data.recorded, found.body.data.status], [true, "success"]);
 });
 
+Deno.test(
+  "a plan that cannot be carried out answers 500 to who waits, and says which step and why",
+  shared,
+  async () => {
+    const { service } = await start();
+    const restore = {
+      ...{ ...STEP, id: "restore", name: "Restore", type: "backup_restore", dependencies: [] },
+      parameters: { backupType: "database", useLatest: false, backupId: "backup_nobody_made" },
+    };
+    const after = { ...STEP, id: "after", order: 2, dependencies: ["restore"] };
+    const plan = { ...PLAN, id: "hopeless", triggers: ["hopeless"], steps: [restore, after] };
+    assert.equal((await post(service, "add-plan", { plan })).status, 200);
+    const { status, body } = await post(service, "disaster-recovery&wait=30", {
+      trigger: "hopeless",
+      force: true,
+    });
+    assert.deepEqual([status, body.success, body.error.code], [500, false, "recovery_failed"]);
+    assert.match(body.error.message, /0 of 2 steps are done; Restore: Cannot/);
+    assert.deepEqual(body.error.details, { failed: ["restore"], notRun: ["after"] });
+    assert.equal(body.data.status, "failed");
+    assert.equal(body.data.steps[0].error.code, "backup_not_found");
+    const listed = await call(service, "plans&planId=hopeless");
+    assert.equal(listed.body.data.plans[0].lastTested, null);
+  },
+);
+
 Deno.test("the service of the recovery tests stops", shared, async () => {
   await (await starting)?.stop();
 });

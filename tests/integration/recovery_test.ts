@@ -52,6 +52,8 @@ async function open() {
 const shared = { sanitizeOps: false, sanitizeResources: false };
 let opening: ReturnType<typeof open> | undefined;
 
+const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000);
+
 type Opened = Awaited<ReturnType<typeof open>>;
 
 function planOf(id: string, count = 1): RecoveryPlan {
@@ -248,15 +250,23 @@ Deno.test(
     await journal.end({ status: "partial", ...end });
     const running = askedOf(plan);
     await new Journal(deps, running.executionId).begin(running);
-    const silent = { ...askedOf(plan), executionId: newJobId("recovery", new Date(0)) };
+    const silent = { ...askedOf(plan), executionId: newJobId("recovery", daysAgo(2)) };
     await new Journal(deps, silent.executionId).begin(silent);
-    const { executions } = await deps.recovery.sync();
+    const old = { ...askedOf(plan), executionId: newJobId("recovery", daysAgo(31)) };
+    await new Journal(deps, old.executionId).begin(old);
+    const damaged = newJobId("recovery", daysAgo(3));
+    const { settings } = await deps.settings();
+    const storage = await deps.openStorage(settings);
+    await storage.put(`documents/executions/${damaged}/begin`, new Uint8Array(100));
+    await storage.put("documents/plans/damaged/000001", new Uint8Array(100));
+    const { executions } = await deps.recovery.sync({ days: 30 });
     assert.deepEqual(executions, [silent.executionId, ended.executionId]);
     const found = (await deps.state.executions.get(ended.executionId))!;
     assert.deepEqual([found.status, found.steps[0]?.found], ["partial", "did it"]);
     assert.equal((await deps.state.executions.get(silent.executionId))?.error?.code, "interrupted");
     assert.equal(await deps.state.executions.get(running.executionId), null);
-    assert.deepEqual((await deps.recovery.sync()).executions, []);
+    assert.equal(await deps.state.executions.get(old.executionId), null);
+    assert.deepEqual((await deps.recovery.sync({ days: 30 })).executions, []);
   },
 );
 

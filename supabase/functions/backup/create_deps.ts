@@ -113,10 +113,10 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
     },
     recovery: {
       executions: new Map(),
-      async sync({ known = false } = {}) {
+      async sync({ days }) {
         const executions = await recordRemembered(deps);
-        if (known) return { plans: [], executions };
-        const { plans, executions: others } = await syncRecovery(deps);
+        if (days === 0) return { plans: [], executions };
+        const { plans, executions: others } = await syncRecovery(deps, { days });
         return { plans, executions: [...executions, ...others] };
       },
     },

@@ -50,7 +50,7 @@ export async function addPlan(
     throw taken(plan.id);
   }
   if (!isThere && replace) throw noPlan(plan.id, "replace");
-  if (before === null) await refuseTooMany(repository);
+  if (before === null) await refuseTooMany(deps, repository);
   const { enabled } = plan;
   const change = { plan, enabled, removed: false };
   return await keep(deps, caller, {
@@ -155,8 +155,8 @@ async function openRepository(deps: Deps): Promise<Repository> {
   return await deps.openRepository(settings);
 }
 
-async function refuseTooMany(repository: Repository): Promise<void> {
-  const there = (await readPlanDocuments(repository)).filter(({ removed }) => !removed);
+async function refuseTooMany(deps: Deps, repository: Repository): Promise<void> {
+  const there = (await readPlanDocuments(deps, repository)).filter(({ removed }) => !removed);
   if (there.length < MAX_PLANS) return;
   throw new BackupError("conflict", `Cannot add the plan: there are ${there.length} already`, {
     hint: "Remove plans that nobody needs: POST ?action=remove-plan.",

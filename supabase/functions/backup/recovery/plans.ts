@@ -48,7 +48,7 @@ export async function readPlans(deps: Deps): Promise<PlanList> {
   }
   try {
     const { settings } = await deps.settings();
-    const documents = await readPlanDocuments(await deps.openRepository(settings));
+    const documents = await readPlanDocuments(deps, await deps.openRepository(settings));
     return { plans: plansOf(documents), from: "storage" };
   } catch (error) {
     if (!(error instanceof BackupError)) throw error;
@@ -63,13 +63,25 @@ export function isDefaultPlan(planId: string): boolean {
 }
 
 /** The newest version of each plan in storage. @throws `storage_*` and the `object_*` codes */
-export async function readPlanDocuments(repository: Repository): Promise<PlanDocument[]> {
+export async function readPlanDocuments(
+  deps: Pick<Deps, "reportError">,
+  repository: Repository,
+): Promise<PlanDocument[]> {
   const newest = new Map<string, string>();
   for await (const name of repository.listDocuments(PLANS)) {
     newest.set(name.split("/")[1]!, name); // in order of version
   }
   const documents: PlanDocument[] = [];
-  for (const name of newest.values()) documents.push(await readDocument(repository, name));
+  for (const name of newest.values()) {
+    try {
+      documents.push(await readDocument(repository, name));
+    } catch (error) {
+      // A plan that is damaged stands against no other.
+      const failure = toBackupError(error);
+      if (!failure.code.startsWith("object_")) throw failure;
+      deps.reportError(failure, "read the recovery plans");
+    }
+  }
   return documents;
 }
 
@@ -141,7 +153,7 @@ export async function bringPlans(deps: Deps): Promise<string[]> {
   const { settings } = await deps.settings();
   const documents = await unlessOutOfReach(
     deps,
-    async () => await readPlanDocuments(await deps.openRepository(settings)),
+    async () => await readPlanDocuments(deps, await deps.openRepository(settings)),
   );
   await putPlans(deps, documents ?? []);
   return (documents ?? []).filter(({ plan }) => plan !== null).map(({ planId }) => planId);

@@ -6,38 +6,56 @@
 import { toBackupError } from "../core/errors.ts";
 import { momentOfJobId } from "../core/ids.ts";
 import { type Execution, hasEnded } from "../core/recovery.ts";
+import type { Repository } from "../repository/mod.ts";
 import type { Deps } from "../usecases/deps.ts";
 import { endOf } from "./execution.ts";
 import { Journal, type JournaledExecution, journaledIds, readJournal } from "./journal.ts";
 import { bringPlans } from "./plans.ts";
 
-/** Executions that are looked at, the newest: older ones were brought by an earlier look, or are pruned. */
-const NEWEST = 500;
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** A journal without an end that has been silent for so long has lost its worker. */
-const SILENT_MS = 24 * 60 * 60 * 1000;
+const SILENT_MS = DAY_MS;
 
-/** What was brought. @throws `database_unreachable`, `not_found` without tables, `storage_*` */
+/**
+ * What was brought.
+ *
+ * @param days executions of so many days are looked for: the tables do not keep older ones
+ * @throws `database_unreachable`, `not_found` without tables, `storage_*`
+ */
 export async function syncRecovery(
   deps: Deps,
+  { days }: { days: number },
 ): Promise<{ plans: string[]; executions: string[] }> {
   const plans = await bringPlans(deps);
   const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings);
-  const ids = (await journaledIds(repository)).slice(-NEWEST);
+  const since = deps.clock.now().getTime() - days * DAY_MS;
+  const ids = (await journaledIds(repository))
+    .filter((id) => (momentOfJobId(id)?.getTime() ?? 0) >= since);
   const known = await deps.state.executions.ended(ids);
   const executions: string[] = [];
   for (const id of ids.filter((each) => !known.has(each))) {
-    const journaled = await readJournal(repository, id);
-    if (journaled === null) continue;
-    const ended = await ending(deps, journaled);
-    if (ended === null) continue;
-    const { plan } = journaled;
-    if (!await deps.state.executions.write({ execution: ended, plan })) continue;
-    if (ended.status === "success") await deps.state.plans.markTested(plan.id, ended.completedAt!);
-    executions.push(id);
+    try {
+      if (await bringExecution(deps, repository, id)) executions.push(id);
+    } catch (error) {
+      // A journal that is damaged stands against no other.
+      const failure = toBackupError(error);
+      if (!failure.code.startsWith("object_")) throw failure;
+      deps.reportError(failure, `journal of ${id}`);
+    }
   }
   return { plans, executions };
+}
+
+async function bringExecution(deps: Deps, repository: Repository, id: string): Promise<boolean> {
+  const journaled = await readJournal(repository, id);
+  const ended = journaled === null ? null : await ending(deps, journaled);
+  if (journaled === null || ended === null) return false;
+  const { plan } = journaled;
+  if (!await deps.state.executions.write({ execution: ended, plan })) return false;
+  if (ended.status === "success") await deps.state.plans.markTested(plan.id, ended.completedAt!);
+  return true;
 }
 
 /** Executions that this process ran while the tables were out of reach. @returns ids */

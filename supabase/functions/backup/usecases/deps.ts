@@ -101,10 +101,12 @@ export interface Deps {
     /** Executions of this process that the tables do not have, by id. */
     executions: Map<string, { execution: Execution; plan: RecoveryPlan }>;
     /**
-     * Brings what storage and the software have into the tables; says which. Safe to repeat. With `known`
-     * only what this process knows, which costs no look at storage.
+     * Brings what storage and the software have into the tables; says which. Safe to repeat.
+     *
+     * @param options `days`: executions of so many days; 0: only what this process knows, which costs no
+     * look at storage
      */
-    sync(options?: { known?: boolean }): Promise<{ plans: string[]; executions: string[] }>;
+    sync(options: { days: number }): Promise<{ plans: string[]; executions: string[] }>;
   };
   /** What a reference (`env:NAME`, `vault://name`) stands for. @throws `invalid_config` */
   secret(reference: string): Promise<Secret>;

@@ -26,6 +26,9 @@ import { syncBackups } from "./stored_backups.ts";
 import { syncPoints } from "./stored_points.ts";
 import { updateConfig } from "./update_config.ts";
 
+/** Records of executions are kept so long. */
+const EXECUTION_DAYS = 180;
+
 /** The items of the way, in order. */
 export const INIT_STEPS = [
   "deployed",
@@ -248,7 +251,7 @@ async function findBackups(
     () => checkNothingLost(deps, { location: known(location), list: known(list) }),
   );
   await way.step("recovery-plans", async () => {
-    const { plans, executions } = await deps.recovery.sync();
+    const { plans, executions } = await deps.recovery.sync({ days: EXECUTION_DAYS });
     const added = executions.length === 0 ? "" : `; ${executions.length} executions added`;
     return done(`${plans.length} of your own, and those of the software${added}`);
   });

@@ -43,8 +43,8 @@ export async function tidy(
  * storage knows, with one tick in half an hour, because that look costs requests.
  */
 async function recordExecutions(deps: Deps): Promise<string[]> {
-  const known = deps.clock.now().getUTCMinutes() % 30 !== 0;
-  return (await deps.recovery.sync({ known })).executions;
+  const days = deps.clock.now().getUTCMinutes() % 30 === 0 ? 2 : 0;
+  return (await deps.recovery.sync({ days })).executions;
 }
 
 async function endStrayKeepers(deps: Deps): Promise<string[]> {
