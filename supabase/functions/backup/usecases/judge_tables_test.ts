@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomFrom } from "../../../../tests/support/random_from.ts";
 import { type ComparedTable, judgeTables } from "./judge_tables.ts";
 
 const HERE = { isThere: true, hasRows: true, unreadable: null, unknown: null };
@@ -84,4 +85,24 @@ Deno.test("judgeTables() tells fifty lines and counts the others", () => {
   const { findings } = judgeTables(tables);
   assert.equal(findings.length, 51);
   assert.equal(findings.at(-1), "and 10 more");
+});
+
+Deno.test("judgeTables() never finds a database sounder for losing one more table", () => {
+  const random = randomFrom(7);
+  const of = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)]!;
+  const severity = { sound: 0, damaged: 1, empty: 1 };
+  for (let round = 0; round < 2000; round++) {
+    const tables = Array.from(
+      { length: 1 + Math.floor(random() * 6) },
+      (_, at) =>
+        table(`t${at}`, of([0, 1, 10, 100]), of([HERE, GONE, EMPTY]), {
+          isPartition: random() < 0.3,
+          isUnlogged: random() < 0.2,
+        }),
+    );
+    const before = severity[conditionOf(...tables)];
+    const lost = of(tables);
+    const after = tables.map((each) => each === lost ? { ...each, look: GONE } : each);
+    assert.ok(severity[conditionOf(...after)] >= before, JSON.stringify(tables));
+  }
 });

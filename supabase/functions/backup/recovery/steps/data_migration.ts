@@ -16,11 +16,16 @@ import { readParameters } from "./read_parameters.ts";
 /** The kinds of migration that there are. */
 export const MIGRATION_TYPES = ["backup_to_database"] as const;
 
-/** The guide's three: a backup's id or `latest`; a reference to the other database's address. */
+/**
+ * The guide's three: a backup's id or `latest`; a reference to the other database's address. And what a
+ * restore may be told.
+ */
 const parameters = z.strictObject({
   source: z.string().regex(/^(latest|[0-9A-Za-z_]{1,80})$/, "is neither latest nor a backup's id"),
   destination: secretReference,
   migrationType: z.enum(MIGRATION_TYPES),
+  target: z.enum(["supabase", "plain"]).optional(),
+  acceptHazards: z.array(z.string().min(1).max(100)).max(50).default([]),
 });
 
 /** See the module. */
@@ -28,14 +33,15 @@ export const dataMigration: StepKind = {
   type: "data_migration",
   parameters,
   async run({ deps, caller, step, execution, idempotencyKey }) {
-    const { source, destination } = readParameters(parameters, step);
+    const { source, destination, target, acceptHazards } = readParameters(parameters, step);
     const job = await startOnce(deps, {
       ...{ key: idempotencyKey, kind: "restore", type: "database" },
       start: (jobId) =>
         startRestore(deps, caller, {
           ...{ jobId, backupId: source, targetDatabaseUrl: destination },
           reason: `step ${step.id} of ${execution.executionId}`,
-          dryRun: execution.mode === "drill",
+          ...(target === undefined ? {} : { target }),
+          ...{ acceptHazards, dryRun: execution.mode === "drill" },
         }),
     });
     const found = `job ${job.jobId} brings ${job.backupId} into ${destination}`;

@@ -25,6 +25,13 @@ Deno.test("parameters of the guide are taken by each type of step", () => {
       destination: "env:OTHER_DB_URL",
       migrationType: "backup_to_database",
     }],
+    ["data_migration", {
+      source: "backup_20261121T120000000Z_0123456789",
+      destination: "vault://other_database",
+      migrationType: "backup_to_database",
+      target: "plain",
+      acceptHazards: ["missing-extension"],
+    }],
     ["notification", { message: "look", channels: ["email", "slack"], priority: "high" }],
   ];
   for (const [type, parameters] of good) {
