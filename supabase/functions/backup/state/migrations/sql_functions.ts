@@ -16,6 +16,7 @@ export const SQL_FUNCTIONS: Migration = {
     `-- Functions for users, and counts of jobs by day. Safe to run again: nothing is counted twice.
 
 create index if not exists backup_jobs_newest_idx on public.backup_jobs (type, status, completed_at desc) where completed_at is not null;
+create index if not exists backup_jobs_type_idx on public.backup_jobs (type, started_at desc);
 create index if not exists restore_jobs_newest_idx on public.restore_jobs (type, status, completed_at desc) where completed_at is not null;
 create index if not exists backup_jobs_damaged_idx on public.backup_jobs (job_id) where integrity_verified is false;
 create index if not exists backup_jobs_last_tested_idx on public.backup_jobs (last_tested desc) where last_tested is not null;
