@@ -83,67 +83,84 @@ async function endOf(service: { url: string; stop(): Promise<void> }, jobId: str
   }
 }
 
-Deno.test("a newer function brings older tables along and goes on with the job that ran", async () => {
-  await using place = await openPlace();
-  const { session } = place;
-  {
+// One project for the file.
+const shared = { sanitizeOps: false, sanitizeResources: false };
+let opening: ReturnType<typeof openPlace> | undefined;
+const open = () => opening ??= openPlace();
+
+Deno.test(
+  "a newer function brings older tables along and goes on with the job that ran",
+  shared,
+  async () => {
+    const place = await open();
+    const { session } = place;
+    {
+      await using service = place.start();
+      await post(service, "init");
+    }
+    await beFirstRelease(session);
+    await session.execute(RUNNING);
+    {
+      await using service = place.start();
+      const tick = await post(service, "tick");
+      assert.deepEqual(
+        [tick.status, tick.body.data?.state],
+        [202, "started"],
+        JSON.stringify(tick),
+      );
+      const job = await endOf(service, JOB);
+      assert.equal(job.status, "completed", JSON.stringify(job.error));
+      assert.equal(job.reason, "before the upgrade");
+      assert.deepEqual(await ledger(session), MIGRATIONS.map(({ version }) => version));
+      const [entry] = await session.query(
+        "select details::text as details from public.backup_audit_log where action = 'upgrade-tables'",
+      );
+      assert.deepEqual(JSON.parse(String(entry?.details)), { applied: LATER });
+    }
+
+    // A part that this release does not know ends the job with a word about it.
+    await session.execute(
+      RUNNING.replaceAll(JOB, `${JOB}2`).replaceAll("locking-tables", "counting-sheep"),
+    );
+    await using service = place.start();
+    await post(service, "tick");
+    const job = await endOf(service, `${JOB}2`);
+    assert.equal(job.status, "failed");
+    assert.match(job.error.message, /counting-sheep/);
+    assert.ok(job.error.hint, "says what to do");
+  },
+);
+
+Deno.test(
+  "an older function says that the tables, or the storage, are newer, and what to do",
+  shared,
+  async () => {
+    await using place = await open();
     await using service = place.start();
     await post(service, "init");
-  }
-  await beFirstRelease(session);
-  await session.execute(RUNNING);
-  {
-    await using service = place.start();
-    const tick = await post(service, "tick");
-    assert.deepEqual([tick.status, tick.body.data?.state], [202, "started"], JSON.stringify(tick));
-    const job = await endOf(service, JOB);
-    assert.equal(job.status, "completed", JSON.stringify(job.error));
-    assert.equal(job.reason, "before the upgrade");
-    assert.deepEqual(await ledger(session), MIGRATIONS.map(({ version }) => version));
-    const [entry] = await session.query(
-      "select details::text as details from public.backup_audit_log where action = 'upgrade-tables'",
-    );
-    assert.deepEqual(JSON.parse(String(entry?.details)), { applied: LATER });
-  }
-
-  // A part that this release does not know ends the job with a word about it.
-  await session.execute(
-    RUNNING.replaceAll(JOB, `${JOB}2`).replaceAll("locking-tables", "counting-sheep"),
-  );
-  await using service = place.start();
-  await post(service, "tick");
-  const job = await endOf(service, `${JOB}2`);
-  assert.equal(job.status, "failed");
-  assert.match(job.error.message, /counting-sheep/);
-  assert.ok(job.error.hint, "says what to do");
-});
-
-Deno.test("an older function says that the tables, or the storage, are newer, and what to do", async () => {
-  await using place = await openPlace();
-  await using service = place.start();
-  await post(service, "init");
-  await place.session.execute(`
+    await place.session.execute(`
     insert into backup_internal.migrations values ('29990101000000', 'later');
     alter table public.backup_jobs add column later text`);
 
-  const { body: { data: init } } = await post(service, "init");
-  const step = init.steps.find((one: { step: string }) => one.step === "tables");
-  assert.equal(step.done, false);
-  assert.match(step.found, /newer release.*29990101000000/);
-  assert.match(step.next, /Deploy/);
-  const { body: { data: test } } = await call(service, "test");
-  const check = test.checks.find(({ name }: { name: string }) => name === "tables");
-  assert.deepEqual([test.ok, check.ok, check.error.code], [false, false, "conflict"]);
-  // Newer tables only have more, so what matters goes on.
-  const backup = await post(service, "backup-database&wait=60");
-  assert.equal(backup.status, 200, JSON.stringify(backup.body));
-  assert.deepEqual((await ledger(place.session)).at(-1), "29990101000000");
+    const { body: { data: init } } = await post(service, "init");
+    const step = init.steps.find((one: { step: string }) => one.step === "tables");
+    assert.equal(step.done, false);
+    assert.match(step.found, /newer release.*29990101000000/);
+    assert.match(step.next, /Deploy/);
+    const { body: { data: test } } = await call(service, "test");
+    const check = test.checks.find(({ name }: { name: string }) => name === "tables");
+    assert.deepEqual([test.ok, check.ok, check.error.code], [false, false, "conflict"]);
+    // Newer tables only have more, so what matters goes on.
+    const backup = await post(service, "backup-database&wait=60");
+    assert.equal(backup.status, 200, JSON.stringify(backup.body));
+    assert.deepEqual((await ledger(place.session)).at(-1), "29990101000000");
 
-  const file = JSON.parse(await Deno.readTextFile(place.repositoryFile));
-  await Deno.writeTextFile(place.repositoryFile, JSON.stringify({ ...file, format: 2 }));
-  const refused = await post(service, "backup-database&wait=60");
-  assert.equal(refused.status >= 400, true);
-  assert.equal(refused.body.error.code, "repository_format");
-  assert.match(refused.body.error.message, /format is 2/);
-  assert.ok(refused.body.error.hint);
-});
+    const file = JSON.parse(await Deno.readTextFile(place.repositoryFile));
+    await Deno.writeTextFile(place.repositoryFile, JSON.stringify({ ...file, format: 2 }));
+    const refused = await post(service, "backup-database&wait=60");
+    assert.equal(refused.status >= 400, true);
+    assert.equal(refused.body.error.code, "repository_format");
+    assert.match(refused.body.error.message, /format is 2/);
+    assert.ok(refused.body.error.hint);
+  },
+);

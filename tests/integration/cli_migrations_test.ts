@@ -82,7 +82,6 @@ Deno.test({
     await initialized.run(checkout.path, "db", "push");
     assert.deepEqual(await initialized.history(), OURS);
     assert.equal(await initialized.init(), `there: ${OURS.join(", ")}`);
-    assert.match(await initialized.run(checkout.path, "db", "push"), /up to date/);
   },
 });
 
@@ -99,7 +98,6 @@ Deno.test({
     await place.init();
     const own = ["20200101000000", "20990101000000"];
     assert.deepEqual(await place.history(), own);
-    assert.match(await place.run(theirs.path, "db", "push"), /up to date/);
 
     const next = "21000101000000";
     const migrations = `${theirs.path}/supabase/migrations`;

@@ -5,7 +5,6 @@
  */
 import { Hono } from "hono";
 import type { Action } from "../actions/action.ts";
-import { ACTIONS } from "../actions/mod.ts";
 import { BackupError, toBackupError } from "../core/errors.ts";
 import { randomId } from "../core/ids.ts";
 import type { Deps } from "../usecases/deps.ts";
@@ -50,7 +49,7 @@ async function serve(
     // The key comes first: a stranger learns nothing, not even which actions there are.
     const caller = await authenticate(request.headers, deps.environment, keys);
     if (caller === SCHEDULER) requireTick(request);
-    const action = findAction(request);
+    const action = await findAction(request);
     const { fields, waitSeconds } = await readInput(request, action);
     if (action.needsAdmin(fields)) await requireAdmin(request.headers, deps.environment);
     if (!MINDS_TABLES.includes(action.name)) await upgradeTables(deps, { name: caller, requestId });
@@ -76,7 +75,9 @@ function requireTick(request: Request): void {
   });
 }
 
-function findAction(request: Request): Action {
+/** The menu is loaded for those who may read it: a start, and a stranger, cost less. */
+async function findAction(request: Request): Promise<Action> {
+  const { ACTIONS } = await import("../actions/mod.ts");
   const name = new URL(request.url).searchParams.get("action") ?? "";
   const action = ACTIONS.find((one) => one.name === name);
   if (!action) {
