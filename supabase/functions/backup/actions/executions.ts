@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { EXECUTION_MODES, EXECUTION_STATUSES } from "../core/recovery.ts";
 import { planIdSchema, triggerSchema } from "../recovery/plan_schema.ts";
+import { goOnWith } from "../recovery/go_on_execution.ts";
 import { getExecution, listExecutions } from "../recovery/read_executions.ts";
 import { defineAction, defined } from "./action.ts";
 import { executionSchema } from "./disaster_recovery.ts";
@@ -36,5 +37,9 @@ export const execution = defineAction({
   summary: "One run of a recovery plan: what became of each step, and what is left to do by hand.",
   input: z.strictObject({ executionId: z.string().min(1).max(255) }),
   output: executionSchema,
-  run: (deps, { executionId }) => getExecution(deps, executionId),
+  run: async (deps, { executionId }) => {
+    const found = await getExecution(deps, executionId);
+    goOnWith(deps, found);
+    return found;
+  },
 });

@@ -25,16 +25,14 @@ import { Journal } from "./journal.ts";
 import { missingFor, orderSteps } from "./order_steps.ts";
 import { recordExecution, unlessUnavailable } from "./record_execution.ts";
 import { firstTurn, runTurn, type Turn } from "./run_turn.ts";
-import type { StepContext, StepEnd, StepKind } from "./step.ts";
+import type { StepContext, StepKind } from "./step.ts";
 import { STEP_KINDS } from "./steps/mod.ts";
+import { endsWell, finished, recordOf, wordsOf } from "./step_record.ts";
 import { tellEnd } from "./tell_execution.ts";
 
 /** Names of the parts. */
 const STEP = "running-a-step";
 const CONCLUDE = "summing-up";
-
-/** Longest details of a step, in characters of JSON: reports are no place for lists of everything. */
-const MAX_DETAILS = 200_000;
 
 /** What the job was begun with. Survives JSON. */
 export interface AskedExecution extends ExecutionStart {
@@ -256,31 +254,4 @@ function partOf(at: number, isLast: boolean): NewPart {
   return isLast
     ? { step: at, name: CONCLUDE, payload: null, bytes: 0 }
     : { step: at, name: STEP, payload: toJson(firstTurn(at)), bytes: 0 };
-}
-
-/** The record of a step, with what its turns say. */
-function recordOf(
-  blank: StepRecord,
-  turn: Turn,
-  words: Partial<StepRecord>,
-): StepRecord {
-  const { startedAt, failures, waiting } = turn;
-  const tries = words.status === "failed" ? failures : failures + 1;
-  return { ...blank, startedAt, tries, jobId: waiting?.jobId ?? null, ...words };
-}
-
-function wordsOf({ state, found, details, byHand }: StepEnd): Partial<StepRecord> {
-  const isLong = JSON.stringify(details).length > MAX_DETAILS;
-  return { status: state, found, details: isLong ? { tooLong: true } : details, byHand };
-}
-
-function finished(record: StepRecord, at: Date): StepRecord {
-  const { startedAt } = record;
-  const durationMs = startedAt === null ? null : Math.max(0, at.getTime() - Date.parse(startedAt));
-  return { ...record, completedAt: at.toISOString(), durationMs };
-}
-
-function endsWell({ stepId, status, found, details, byHand }: StepRecord): [string, StepEnd][] {
-  if (status !== "done" && status !== "skipped") return [];
-  return [[stepId, { state: status, found: found ?? "", details, byHand }]];
 }

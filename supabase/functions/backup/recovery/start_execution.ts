@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { BackupError, toBackupError } from "../core/errors.ts";
+import { BackupError } from "../core/errors.ts";
 import { newJobId } from "../core/ids.ts";
 import { toJson } from "../core/json.ts";
 import {
@@ -15,11 +15,11 @@ import {
 } from "../core/recovery.ts";
 import { Turns } from "../core/turns.ts";
 import type { Caller, Deps } from "../usecases/deps.ts";
-import { goOn } from "../usecases/go_on.ts";
 import { recordAudit } from "../usecases/record_audit.ts";
 import { restoreCommand } from "../usecases/restore_command.ts";
 import { choosePlan } from "./choose_plan.ts";
 import { type AskedExecution, firstOfExecution } from "./define_execution.ts";
+import { goOnWith } from "./go_on_execution.ts";
 import { isActing, newExecution, typeOfPlan } from "./execution.ts";
 import { Journal } from "./journal.ts";
 import { readPlans } from "./plans.ts";
@@ -80,7 +80,7 @@ export async function startExecution(
     const fresh = newExecution({ ...start, journaled: false });
     const other = findHere(deps, fresh) ??
       (from === "tables" && await begin(deps, { execution: fresh, plan: start.plan }));
-    if (typeof other !== "boolean") return await join(deps, other, fresh);
+    if (typeof other !== "boolean") return join(deps, other, fresh);
     const journaled = await new Journal(deps, start.executionId).begin(start);
     return await run(deps, caller, {
       asked: { task: "recovery", ...start, journaled },
@@ -115,7 +115,7 @@ async function begin(
   }
 }
 
-async function join(deps: Deps, other: Execution, asked: Execution): Promise<StartedExecution> {
+function join(deps: Deps, other: Execution, asked: Execution): StartedExecution {
   if (other.planId !== asked.planId || other.mode !== asked.mode) {
     throw new BackupError(
       "conflict",
@@ -126,18 +126,8 @@ async function join(deps: Deps, other: Execution, asked: Execution): Promise<Sta
       },
     );
   }
-  if (!hasEnded(other)) await wakeFor(deps, other);
+  goOnWith(deps, other);
   return { execution: other, joined: true, commandLine: null };
-}
-
-/** The one that runs may have been left by all workers. */
-async function wakeFor(deps: Deps, { executionId }: Execution): Promise<void> {
-  try {
-    const job = await deps.state.jobs.get(executionId, "recovery");
-    if (job !== null) goOn(deps, [job]);
-  } catch (error) {
-    deps.reportError(toBackupError(error), `going on with ${executionId}`);
-  }
 }
 
 async function run(
