@@ -11,7 +11,7 @@ import { refuseOversized } from "../storage/oversized.ts";
 import type { GetOptions } from "../storage/storage.ts";
 import { plainCipher } from "./cipher.ts";
 import { decompress } from "./compress.ts";
-import { createRepository, openRepository, type Repository } from "./mod.ts";
+import { createRepository, NameSet, openRepository, type Repository } from "./mod.ts";
 import { openObject, sealObject } from "./object.ts";
 import { ObjectStore } from "./object_store.ts";
 import { runtimeZstd } from "./zstd.ts";
@@ -208,6 +208,30 @@ Deno.test("junk in the place of an owner stops no writer and is named by verify"
   assert.deepEqual(await repository.owner(), other);
   const { problems } = await repository.verify({ level: "quick" });
   assert.deepEqual(problems.map((one) => one.object), ["owners/999999"]);
+});
+
+Deno.test("notes of freeing space that nobody with the key wrote stop no backup and free nothing", async () => {
+  const { storage, repository } = await twoBackups();
+  const chunks = [...storage.objects.keys()].filter((name) => name.startsWith("chunks/"));
+  const stored = chunks.map((path) => path.slice(-64));
+  const plan = utf8(JSON.stringify({ format: 1, at: "2020-01-01", chunks: stored, manifests: [] }));
+  for (const what of ["plan", "begun-x", "kept-x", "expired", "missing"]) {
+    await storage.put(`freed/cleanup_1/${what}`, plan);
+  }
+  assert.equal((await repository.freeing.expired()).size, 0);
+  const writer = await openRepository({ storage, key: SAMPLE_KEY });
+  assert.notEqual(await writer.rememberBackup("latest"), null);
+  await writeSampleBackup(writer, {
+    backupId: "backup_20990101T000000000Z_0000000009",
+    parts: [bytes(9)],
+  });
+  const times = { graceMs: 0, lastsMs: 60_000, lockedMs: 0 };
+  const begun = await repository.freeing.begin({ runId: "cleanup_2", times, dryRun: false });
+  assert.deepEqual(begun.plans, []);
+  const digit = stored[0]![0]!;
+  const reachable = new NameSet();
+  const swept = await repository.freeing.sweep(digit, { reachable, plans: ["cleanup_1"], times });
+  assert.deepEqual(swept.freeable, []);
 });
 
 Deno.test("an owner put under a higher number is not believed", async () => {

@@ -10,6 +10,7 @@ import {
   type ExpiredBackup,
   type ExpiredNote,
   listFreedRuns,
+  readFreed,
   readFreedIfThere,
   writeFreed,
 } from "./freed_objects.ts";
@@ -37,7 +38,9 @@ export async function expireBackups(
     throw new BackupError("invalid_request", "Cannot expire a backup: its id has another form");
   }
   const note = before ?? { format: 1 as const, at: at.toISOString(), backups: [...backups] };
-  if (before === null) await writeFreed(objects, { ...place, value: note }, signal);
+  if (before === null && !(await writeFreed(objects, { ...place, value: note }, signal)).created) {
+    await readFreed<ExpiredNote>(objects, place, signal); // an answer was lost; or it is somebody else's
+  }
   const wanted = new Set(backups.map(({ backupId }) => backupId));
   // What is wanted and not in the note, because a try before this one wrote another, is the next run's.
   for (const { backupId } of note.backups) {

@@ -122,7 +122,10 @@ export async function readFreed<T extends { format: 1 }>(
   });
 }
 
-/** As {@linkcode readFreed}; null when somebody has cleared it away meanwhile. */
+/**
+ * As {@linkcode readFreed}; null when somebody has cleared it away meanwhile, or when it is not what somebody
+ * with the key has written: whoever writes to the storage could stop all backups by such a note.
+ */
 export async function readFreedIfThere<T extends { format: 1 }>(
   objects: ObjectStore,
   place: { runId: string; what: string },
@@ -131,7 +134,7 @@ export async function readFreedIfThere<T extends { format: 1 }>(
   try {
     return await readFreed<T>(objects, place, signal);
   } catch (error) {
-    if (error instanceof BackupError && error.code === "object_missing") return null;
+    if (error instanceof BackupError && error.code.startsWith("object_")) return null;
     throw error;
   }
 }
