@@ -20,7 +20,12 @@ import type { JobDefinition } from "./jobs/job_definition.ts";
 import { Jobs } from "./jobs/jobs.ts";
 import { type AskedExecution, defineExecution } from "./recovery/define_execution.ts";
 import { recordRemembered, syncRecovery } from "./recovery/sync_recovery.ts";
-import { createRepository, openRepository, type Repository } from "./repository/mod.ts";
+import {
+  createRepository,
+  openRepository,
+  readKeyInput,
+  type Repository,
+} from "./repository/mod.ts";
 import {
   installSchedule,
   pruneRuns,
@@ -256,23 +261,35 @@ async function openSettingsRepository(
   return await createRepository({ storage, key, compression });
 }
 
-/** Null where encryption is off. @throws `key_missing` where it is on and no key is set */
+/**
+ * Null where encryption is off.
+ *
+ * @throws `key_missing` where it is on and no key is set, `key_weak` also where nothing is stored yet
+ */
 async function encryptionKey(settings: Settings, secret: Resolve): Promise<Secret | null> {
   if (!settings.enableEncryption) return null;
   const reference = settings.encryptionKey ?? "env:BACKUP_ENCRYPTION_KEY";
+  const refuse = (code: "key_missing" | "key_weak", message: string, cause: unknown) =>
+    new BackupError(code, message, {
+      hint: "Make a key with: openssl rand -base64 32. Keep a copy outside this project, then " +
+        "supabase secrets set BACKUP_ENCRYPTION_KEY=<the key>.",
+      cause,
+    });
+  let key: Secret;
   try {
-    return await secret(reference);
+    key = await secret(reference);
   } catch (cause) {
     if (toBackupError(cause).code !== "invalid_config") throw cause;
-    throw new BackupError(
-      "key_missing",
-      `Cannot open the repository: encryption is on and ${reference} is not set`,
-      {
-        hint: "Make a key with: openssl rand -base64 32. Keep a copy outside this project, then " +
-          "supabase secrets set BACKUP_ENCRYPTION_KEY=<the key>.",
-        cause,
-      },
-    );
+    const message = `Cannot open the repository: encryption is on and ${reference} is not set`;
+    throw refuse("key_missing", message, cause);
+  }
+  try {
+    readKeyInput(key);
+    return key;
+  } catch (cause) {
+    const { code, message } = toBackupError(cause);
+    if (code !== "key_weak" && code !== "key_missing") throw cause;
+    throw refuse(code, message, cause);
   }
 }
 
