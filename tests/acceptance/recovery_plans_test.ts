@@ -22,7 +22,9 @@ async function startSavedProject(
   const { files, management } = project;
   await files.session.execute(`
     create table public.notes as select i as id, 'note ' || i as body from generate_series(1, 50) i;
-    create table public.queue as select 1 as id;`);
+    create table public.queue as select 1 as id;
+    create schema supabase_migrations;
+    create table supabase_migrations.schema_migrations as select '20260101000000' as version;`);
   management.resources.config.auth.site_url = "https://shop.example";
   management.resources.secrets.secrets.set("STRIPE_KEY", "sk_live_1");
   if (types.includes("function")) {
@@ -69,7 +71,9 @@ Deno.test("database_failure leaves a sound database alone and restores one that 
   const { session } = project.files;
   const trigger = { planId: "database_failure", trigger: "database_unavailable" };
 
-  await session.execute("truncate public.queue; insert into public.notes values (51, 'new')");
+  await session.execute(`
+    alter table public.queue rename to jobs; insert into public.notes values (51, 'new');
+    insert into supabase_migrations.schema_migrations values ('20260102000000')`);
   const sound = await run(project, trigger);
   assert.deepEqual(statusOf(sound), [
     "success",

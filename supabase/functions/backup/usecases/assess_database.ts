@@ -7,6 +7,7 @@ import { toBackupError } from "../core/errors.ts";
 import type { DataPart, Entry } from "../core/model.ts";
 import { connect } from "../postgres/connect.ts";
 import { quoteQualified } from "../postgres/quote.ts";
+import type { Session } from "../postgres/session.ts";
 import type { DatabaseRecord, Repository } from "../repository/mod.ts";
 import { databaseUrl } from "./database_access.ts";
 import type { Deps } from "./deps.ts";
@@ -92,7 +93,11 @@ async function judge(
     });
     try {
       const looks = await lookAtTables(session, saved);
-      return judgeTables(saved.map((table, at) => ({ ...table, look: looks[at]! })));
+      const compared = saved.map((table, at) => ({ ...table, look: looks[at]! }));
+      const migrated = await hasMigrated(session, compared);
+      // What ran stays written down when all that it made is lost.
+      const own = compared.filter(({ sqlName }) => sqlName !== MIGRATIONS);
+      return judgeTables(own, { migrated });
     } finally {
       await session.close();
     }
@@ -102,6 +107,17 @@ async function judge(
     if (error.code !== "database_unreachable") throw error;
     return { condition: "unreachable", findings: [error.message], remarks: [] };
   }
+}
+
+/** Where the Supabase CLI keeps which migrations ran. */
+const MIGRATIONS = '"supabase_migrations"."schema_migrations"';
+
+/** Whether migrations ran since the backup, by the CLI's own list. */
+async function hasMigrated(session: Session, tables: readonly ComparedTable[]): Promise<boolean> {
+  const list = tables.find(({ sqlName, look }) => sqlName === MIGRATIONS && look.hasRows === true);
+  if (list === undefined) return false;
+  const [now] = await session.query(`select pg_catalog.count(*) as ran from only ${MIGRATIONS}`);
+  return Number(now?.ran) > list.rows;
 }
 
 /** The project's own tables; those of the platform and of extensions come and go with other things. */

@@ -35,11 +35,15 @@ const MOST_LINES = 50;
 
 /**
  * `empty`: nothing is left of the tables that held rows. `damaged`: a table cannot be read; a table that
- * is no partition is gone; or tables that held at least half of all rows are gone or hold none.
+ * is no partition is gone, and no migration ran since that could have dropped or renamed it; or tables that
+ * held at least half of all rows are gone or hold none.
  *
  * Less than that is everyday life (queues run empty, old partitions are dropped) and only remarked.
  */
-export function judgeTables(tables: readonly ComparedTable[]): Judgement {
+export function judgeTables(
+  tables: readonly ComparedTable[],
+  { migrated }: { migrated: boolean },
+): Judgement {
   const held = tables.filter(({ rows, isUnlogged }) => rows > 0 && !isUnlogged);
   const lost = held.filter(({ look }) => !look.isThere || look.hasRows === false);
   const gone = tables.filter(({ look }) => !look.isThere);
@@ -55,7 +59,7 @@ export function judgeTables(tables: readonly ComparedTable[]): Judgement {
   for (const { sqlName, rows, isPartition, look } of tables) {
     if (look.unreadable !== null) findings.push(`${sqlName} cannot be read: ${look.unreadable}`);
     else if (!look.isThere) {
-      const isFinding = isEmpty || isMostLost || !isPartition;
+      const isFinding = isEmpty || isMostLost || (!isPartition && !migrated);
       (isFinding ? findings : remarks).push(`${sqlName} is gone${heldRows(rows)}`);
     } else if (rows > 0 && look.hasRows === false) {
       const isFinding = isEmpty || isMostLost;

@@ -22,10 +22,12 @@ function table(
   };
 }
 
-const conditionOf = (...tables: ComparedTable[]) => judgeTables(tables).condition;
+const judge = (tables: ComparedTable[]) => judgeTables(tables, { migrated: false });
+
+const conditionOf = (...tables: ComparedTable[]) => judge(tables).condition;
 
 Deno.test("judgeTables() calls a database sound whose tables are there, whatever else is there", () => {
-  assert.deepEqual(judgeTables([table("a", 10), table("b", 0)]), {
+  assert.deepEqual(judge([table("a", 10), table("b", 0)]), {
     ...{ condition: "sound", findings: [], remarks: [] },
   });
   assert.equal(conditionOf(), "sound");
@@ -35,7 +37,7 @@ Deno.test("judgeTables() calls a database sound whose tables are there, whatever
 Deno.test("judgeTables() calls a database empty when nothing is left of what held rows", () => {
   assert.equal(conditionOf(table("a", 10, EMPTY), table("b", 5, GONE), table("c", 0)), "empty");
   assert.equal(conditionOf(table("a", 0, GONE), table("b", 0, GONE)), "empty");
-  const { findings } = judgeTables([table("a", 10, EMPTY), table("b", 5, GONE)]);
+  const { findings } = judge([table("a", 10, EMPTY), table("b", 5, GONE)]);
   assert.deepEqual(findings, [
     "a has no rows any more (the backup has 10)",
     "b is gone (the backup has 5)",
@@ -46,7 +48,7 @@ Deno.test("judgeTables() calls a database damaged for a table that is gone or ca
   assert.equal(conditionOf(table("a", 100), table("b", 1, GONE)), "damaged");
   assert.equal(conditionOf(table("a", 100), table("b", 0, GONE)), "damaged");
   const torn = table("b", 1, { unreadable: "invalid page in block 3" });
-  assert.deepEqual(judgeTables([table("a", 100), torn]), {
+  assert.deepEqual(judge([table("a", 100), torn]), {
     condition: "damaged",
     findings: ["b cannot be read: invalid page in block 3"],
     remarks: [],
@@ -68,7 +70,7 @@ Deno.test("judgeTables() only remarks what happens every day", () => {
   const old = table("events_2025", 20, GONE, { isPartition: true });
   const unlogged = table("cache", 900, EMPTY, { isUnlogged: true });
   const locked = table("busy", 10, { hasRows: null, unknown: "canceling statement" });
-  assert.deepEqual(judgeTables([table("a", 100), queue, old, unlogged, locked]), {
+  assert.deepEqual(judge([table("a", 100), queue, old, unlogged, locked]), {
     condition: "sound",
     findings: [],
     remarks: [
@@ -80,9 +82,18 @@ Deno.test("judgeTables() only remarks what happens every day", () => {
   });
 });
 
+Deno.test("judgeTables() takes a table that is gone after a migration for dropped or renamed by it", () => {
+  const after = (...tables: ComparedTable[]) => judgeTables(tables, { migrated: true });
+  const renamed = after(table("a", 100), table("old_name", 10, GONE));
+  assert.deepEqual([renamed.condition, renamed.findings], ["sound", []]);
+  assert.deepEqual(renamed.remarks, ["old_name is gone (the backup has 10)"]);
+  assert.equal(after(table("a", 100), table("b", 100, GONE)).condition, "damaged");
+  assert.equal(after(table("a", 100, GONE)).condition, "empty");
+});
+
 Deno.test("judgeTables() tells fifty lines and counts the others", () => {
   const tables = Array.from({ length: 60 }, (_, at) => table(`t${at}`, 1, GONE));
-  const { findings } = judgeTables(tables);
+  const { findings } = judge(tables);
   assert.equal(findings.length, 51);
   assert.equal(findings.at(-1), "and 10 more");
 });
