@@ -36,6 +36,12 @@ const definition = backupItems({
   ...{ backupId, reason: null, origin: "manual", database: "bench", repository },
   ...{ source: sourceOf(session), clock: systemClock, writtenBy: "bench" },
 });
+// What a platform charges a worker for: its heap and the bytes outside of it, not the runtime itself.
+let chargedBytes = 0;
+const looking = setInterval(() => {
+  const { heapUsed, external } = Deno.memoryUsage();
+  chargedBytes = Math.max(chargedBytes, heapUsed + external);
+}, 20);
 await runInProcess(definition, {
   job: {
     jobId: backupId,
@@ -47,9 +53,10 @@ await runInProcess(definition, {
   },
   ...{ clock: systemClock, concurrency: Number(atOnce), maxAttempts: 3 },
 });
+clearInterval(looking);
 await session?.close();
 const { manifest } = await repository.readBackup(backupId, { type: "files" });
-console.log(JSON.stringify(manifest.totals));
+console.log(JSON.stringify({ ...manifest.totals, chargedBytes }));
 
 function sourceOf(database: Session | null): ItemSource {
   if (kind === "storage") {

@@ -132,3 +132,58 @@ test("a source on S3 that cannot be used says why", async (server) => {
   const endpoint = "http://127.0.0.1:9";
   await assert.rejects(describe({ endpoint, tries: 2 }), code("files_unreachable"));
 });
+
+test("names with signs that addresses and signatures treat apart are read as they are", async (server) => {
+  for (const name of ["a+b", "a%20b", "a b", "it's (1)*!~", "q?x=1&y", "#h", "ä:;,@$="]) {
+    await put(server, name, `content of ${name}`);
+    const item = { key: `backups/${name}`, revision: null, facts: {}, sizeBytes: 1 };
+    const found = await source(server).read(item, SIGNAL);
+    const content = new TextDecoder().decode(await bytesOf(found!.contents[0]!.body));
+    assert.equal(content, `content of ${name}`);
+  }
+});
+
+test("a name with a part of dots alone is told of, and nothing else is read in its place", async (server) => {
+  await put(server, "c", "another");
+  for (const name of ["a/../c", "./c"]) {
+    const item = { key: `backups/${name}`, revision: null, facts: {}, sizeBytes: 1 };
+    await assert.rejects(source(server).read(item, SIGNAL), code("files_refused"));
+  }
+});
+
+test("what a machine with a wrong clock signs is signed again by the server's", async (server) => {
+  await put(server, "one", "content");
+  const early = { now: () => new Date(Date.now() - 3_600_000), sleep: () => Promise.resolve() };
+  const item = { key: "backups/one", revision: null, facts: {}, sizeBytes: 7 };
+  assert.ok(await source(server, { clock: early }).read(item, SIGNAL) !== null);
+});
+
+Deno.test("a listing of S3 begins anywhere, and at the beginning behind keys of another bucket", async () => {
+  await using server = Deno.serve({ port: 0, onListen: () => {} }, (request) => {
+    const after = new URL(request.url).searchParams.get("start-after") ?? "";
+    const names = ["o0", "o1", "o2", "o3", "o4"].filter((name) => name > after);
+    const contents = names.map((name) =>
+      `<Contents><Key>${name}</Key><Size>1</Size><ETag>&quot;${name}&quot;</ETag></Contents>`
+    );
+    return new Response(
+      `<ListBucketResult><IsTruncated>false</IsTruncated>${contents.join("")}</ListBucketResult>`,
+    );
+  });
+  const credentials = {
+    ...{ accessKeyId: "test", secretAccessKey: new Secret("test"), sessionToken: null },
+  };
+  const listing = (await s3Source({
+    ...{ bucket: "backups", prefix: "", region: "us-east-1", pathStyle: true, credentials },
+    endpoint: `http://127.0.0.1:${server.addr.port}`,
+  }).ranged!(SIGNAL))!;
+  const names = async (from: string | null, upTo: string | null) => {
+    const { items, end } = await listing.list({ from, upTo }, SIGNAL);
+    assert.equal(end, true);
+    return items.map(({ key }) => key.slice("backups/o".length)).join("");
+  };
+  assert.equal(await names(null, null), "01234");
+  assert.equal(await names("backups/o1", "backups/o3"), "23");
+  assert.equal(await names("a bucket/o3", null), "01234");
+  assert.equal(await names(null, "a bucket/o3"), "");
+  assert.equal(await names("the bucket/o1", null), "");
+});

@@ -4,7 +4,7 @@
  * @module
  */
 import type { S3Client } from "@aws-sdk/client-s3";
-import { concat } from "../core/bytes.ts";
+import { createHash } from "node:crypto";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { BackupError, type ErrorCode } from "../core/errors.ts";
 import {
@@ -14,6 +14,7 @@ import {
   type ItemSource,
   type ItemSourceFacts,
   type ListedItem,
+  type RangedListing,
   type ReadItem,
 } from "../core/items.ts";
 import type { S3ClientOptions } from "../storage/s3_client.ts";
@@ -25,8 +26,11 @@ import {
   isWorthAnotherRead,
   wholeBytes,
 } from "./checked_download.ts";
+import type { Deadline } from "./deadline.ts";
 import { addressOf, keyOf, OBJECT_CONTENT, objectFacts, textFact } from "./object_facts.ts";
 import { bareETag, md5Of } from "./object_types.ts";
+import { headOf, type S3Head } from "./s3_head.ts";
+import type { S3Requests } from "./s3_requests.ts";
 import type { Download } from "./storage_api.ts";
 
 /** Which bucket, or which part of it. */
@@ -50,26 +54,15 @@ export function s3Source(options: S3SourceOptions): ItemSource {
   return new S3Source(options);
 }
 
-/** What S3 says of an object when it is asked for it. */
-interface Head {
-  ETag?: string | undefined;
-  ContentLength?: number | undefined;
-  LastModified?: Date | undefined;
-  ContentType?: string | undefined;
-  CacheControl?: string | undefined;
-  ContentEncoding?: string | undefined;
-  ContentDisposition?: string | undefined;
-  Metadata?: Record<string, string> | undefined;
-}
-
 /** Bytes on their way, with what came before them. */
 interface Got extends Download {
-  head: Head;
+  head: S3Head;
 }
 
 interface Connection {
   sdk: typeof import("@aws-sdk/client-s3");
   client: S3Client;
+  requests: S3Requests;
 }
 
 class S3Source implements ItemSource {
@@ -95,6 +88,28 @@ class S3Source implements ItemSource {
   }
 
   async page(after: string | null, signal: AbortSignal): Promise<ItemPage> {
+    const { items, truncated } = await this.#page(after, signal);
+    return { items, next: truncated ? addressOf(items.at(-1)!.key).name : null };
+  }
+
+  ranged(): Promise<RangedListing> {
+    return Promise.resolve({
+      list: async ({ from, upTo }, signal) => {
+        const begin = from === null ? null : addressOf(from);
+        const side = begin === null ? -1 : compareKeys(begin.bucket, this.#options.bucket);
+        if (side > 0) return { items: [], end: true }; // keys of another bucket, saved before
+        const page = await this.#page(side < 0 ? null : begin!.name, signal);
+        const behind = page.items.findIndex(({ key }) =>
+          upTo !== null && compareKeys(key, upTo) > 0
+        );
+        if (behind < 0) return { items: page.items, end: !page.truncated };
+        return { items: page.items.slice(0, behind), end: true };
+      },
+      digestOf: (items) => createHash("sha256").update(JSON.stringify(items)).digest("hex"),
+    });
+  }
+
+  async #page(after: string | null, signal: AbortSignal) {
     const found = await this.#list(after, { limit: 1000, signal });
     const items: ListedItem[] = [];
     for (const { Key: name, ETag, Size, LastModified } of found.Contents ?? []) {
@@ -105,8 +120,7 @@ class S3Source implements ItemSource {
       items.push(head === null ? item : this.#item(name, head));
     }
     requireOrder(items);
-    const last = found.Contents?.at(-1)?.Key;
-    return { items, next: found.IsTruncated === true && last !== undefined ? last : null };
+    return { items, truncated: found.IsTruncated === true && items.length > 0 };
   }
 
   async read(item: ListedItem, signal: AbortSignal): Promise<ReadItem | null> {
@@ -152,7 +166,7 @@ class S3Source implements ItemSource {
     };
   }
 
-  #item(name: string, head: Head): ListedItem {
+  #item(name: string, head: S3Head): ListedItem {
     const size = head.ContentLength ?? 0;
     const eTag = bareETag(head.ETag);
     const updatedAt = head.LastModified?.toISOString() ?? null;
@@ -196,7 +210,7 @@ class S3Source implements ItemSource {
     );
   }
 
-  async #head(name: string, signal: AbortSignal): Promise<Head | null> {
+  async #head(name: string, signal: AbortSignal): Promise<S3Head | null> {
     return await this.#run({ verb: `look at ${name}`, signal }, async ({ sdk, client }) => {
       const command = new sdk.HeadObjectCommand({ Bucket: this.#options.bucket, Key: name });
       return await orNull(client.send(command, { abortSignal: signal }));
@@ -209,24 +223,35 @@ class S3Source implements ItemSource {
   ): Promise<Got | null> {
     const verb = `read ${name}`;
     const whole = from === 0 && to === undefined;
-    const head = await this.#run({ verb, signal }, async ({ sdk, client }) => {
-      const command = new sdk.GetObjectCommand({
-        ...{ Bucket: this.#options.bucket, Key: name },
-        ...(whole ? {} : { Range: `bytes=${from}-${to === undefined ? "" : to - 1}` }),
-      });
-      return await orNull(client.send(command, { abortSignal: signal }));
-    });
-    if (head === null) return null;
-    const stream = head.Body?.transformToWebStream() as ReadableStream<Uint8Array> | undefined;
+    const range = whole ? null : `bytes=${from}-${to === undefined ? "" : to - 1}`;
+    const answer = await this.#run(
+      { verb, signal },
+      ({ requests }) => orNull(requests.get(name, { range, signal })),
+    );
+    if (answer === null) return null;
+    const { response, deadline } = answer;
+    const head = headOf(response);
+    const stream = response.body ?? undefined;
     const bytes = head.ContentLength ?? null;
     const broken = (error: unknown) => this.#translate(error, { verb, signal, isOfAll: false });
     return {
       head,
       eTag: bareETag(head.ETag),
       bytes,
-      body: counted(stream, { bytes, broken, verb }),
-      whole: async () => concat(await Array.fromAsync(counted(stream, { bytes, broken, verb }))),
+      body: counted(stream, { bytes, broken, verb, deadline }),
+      whole: async () => {
+        try {
+          const content = new Uint8Array(await response.arrayBuffer());
+          requireLength(content.length, { bytes, verb });
+          return content;
+        } catch (error) {
+          throw error instanceof BackupError ? error : broken(error);
+        } finally {
+          deadline.end();
+        }
+      },
       cancel: async () => {
+        deadline.end();
         if (stream?.locked === false) await stream.cancel().catch(() => {}); // it is given up
       },
     };
@@ -234,8 +259,13 @@ class S3Source implements ItemSource {
 
   /** Loads the client when it is first needed: whoever has no such source never does. */
   #connect(): Promise<Connection> {
-    this.#opened ??= Promise.all([import("@aws-sdk/client-s3"), import("../storage/s3_client.ts")])
-      .then(([sdk, { s3Client }]) => ({ sdk, client: s3Client(this.#options) }));
+    this.#opened ??= Promise.all([
+      import("@aws-sdk/client-s3"),
+      import("../storage/s3_client.ts"),
+      import("./s3_requests.ts"),
+    ]).then(([sdk, { s3Client }, { S3Requests }]) => {
+      return { sdk, client: s3Client(this.#options), requests: new S3Requests(this.#options) };
+    });
     return this.#opened;
   }
 
@@ -282,10 +312,11 @@ class S3Source implements ItemSource {
 /** The bytes, counted: a connection that was cut may look like an end. */
 async function* counted(
   stream: ReadableStream<Uint8Array> | undefined,
-  { bytes, broken, verb }: {
+  { bytes, broken, verb, deadline }: {
     bytes: number | null;
     broken: (error: unknown) => BackupError;
     verb: string;
+    deadline: Deadline;
   },
 ): AsyncGenerator<Uint8Array> {
   let read = 0;
@@ -293,10 +324,17 @@ async function* counted(
     for await (const chunk of stream ?? []) {
       read += chunk.length;
       yield chunk;
+      deadline.renew();
     }
   } catch (error) {
     throw broken(error);
+  } finally {
+    deadline.end();
   }
+  requireLength(read, { bytes, verb });
+}
+
+function requireLength(read: number, { bytes, verb }: { bytes: number | null; verb: string }) {
   if (bytes === null || read === bytes) return;
   throw new BackupError("files_unreachable", `Cannot ${verb}: ${read} of ${bytes} bytes came`);
 }
@@ -322,6 +360,13 @@ async function orNull<T>(answer: Promise<T>): Promise<T | null> {
   }
 }
 
+/** @throws `files_refused` for names that no address can hold: another object would be read in its place */
 function nameOf(item: ListedItem): string {
-  return addressOf(item.key).name ?? "";
+  const name = addressOf(item.key).name ?? "";
+  if (!name.split("/").some((segment) => segment === "." || segment === "..")) return name;
+  throw new BackupError(
+    "files_refused",
+    `Cannot ask for ${item.key}: no web address can hold a part of a name that is nothing but dots`,
+    { hint: "Give the object another name." },
+  );
 }

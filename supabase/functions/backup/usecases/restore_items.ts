@@ -267,40 +267,47 @@ class RestoreItems {
   /** @throws `restore_incomplete` when an item could not be restored */
   async #finish({ results }: PartContext): Promise<PartOutcome> {
     const { dryRun, type, backupId } = this.#options;
-    const steps: ItemStep[] = [];
+    const steps = new Shown<ItemStep>();
+    const hazards = new Shown<ItemStep>();
+    const byHand = new Shown<{ key: string; title: string }>();
+    const planned: Record<string, number> = {};
     for await (const { result } of results(PLAN)) {
-      steps.push(...(result as unknown as PlanResult).steps);
+      for (const step of (result as unknown as PlanResult).steps) {
+        const { key, action, title } = step;
+        count(planned, action);
+        steps.add(step);
+        if (action === "by-hand") byHand.add({ key, title });
+        if ((step.hazards?.length ?? 0) > 0) hazards.add(step);
+      }
     }
-    const planned = countBy(steps, ({ action }) => action);
     const head = { type, backupId, dryRun: dryRun !== false, planned };
-    const byHand = steps.filter(({ action }) => action === "by-hand");
     if (dryRun !== false) {
-      const hazards = steps.filter((step) => (step.hazards?.length ?? 0) > 0);
-      const shown = { steps: steps.slice(0, MOST_SHOWN), stepsTotal: steps.length };
-      return { result: null, finish: { result: { ...head, ...shown, hazards }, backupId } };
+      const shown = { steps: steps.first, stepsTotal: steps.total, hazards: hazards.first };
+      return { result: null, finish: { result: { ...head, ...shown }, backupId } };
     }
-    const done: ItemResult[] = [];
+    const failures = new Shown<ItemResult>();
+    const outcomes: Record<string, number> = {};
     for await (const { result } of results(RESTORE)) {
-      if (result !== null) done.push(...result as unknown as ItemResult[]);
+      for (const each of result as unknown as ItemResult[] ?? []) {
+        const { key, outcome, checked = "" } = each;
+        count(outcomes, outcome);
+        if (outcome === "by-hand") byHand.add({ key, title: checked });
+        if (outcome === "failed") failures.add(each);
+      }
     }
     const safety = await safetyOf({ results });
-    const failures = done.filter(({ outcome }) => outcome === "failed");
     const result = {
       ...head,
-      safetyBackupId: safety?.backupId ?? null,
-      outcomes: countBy(done, ({ outcome }) => outcome),
-      byHand: [
-        ...byHand.map(({ key, title }) => ({ key, title })),
-        ...done.filter(({ outcome }) => outcome === "by-hand")
-          .map(({ key, checked = "" }) => ({ key, title: checked })),
-      ].slice(0, MOST_SHOWN),
-      failures: failures.slice(0, MOST_SHOWN),
+      ...{ safetyBackupId: safety?.backupId ?? null, outcomes, byHand: byHand.first },
+      failures: failures.first,
     };
-    if (failures.length === 0) return { result: null, finish: { result, backupId } };
+    const [first] = failures.first;
+    if (first === undefined) return { result: null, finish: { result, backupId } };
+    const done = Object.values(outcomes).reduce((sum, times) => sum + times, 0);
     throw new BackupError(
       "restore_incomplete",
-      `Cannot restore ${failures.length} of ${done.length} items: ${failures[0]!.key}: ` +
-        `${failures[0]!.failure?.message ?? "it failed"}`,
+      `Cannot restore ${failures.total} of ${done} items: ${first.key}: ` +
+        `${first.failure?.message ?? "it failed"}`,
       {
         hint: "The other items are restored. Mend the cause and restore these items again.",
         details: { ...result, failures: result.failures.slice(0, 100) },
@@ -400,8 +407,17 @@ function behind(pieces: SavedItem["contents"][number]["pieces"], from: number) {
   });
 }
 
-function countBy<T>(all: readonly T[], name: (each: T) => string): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const each of all) counts[name(each)] = (counts[name(each)] ?? 0) + 1;
-  return counts;
+/** The first of any number of things, and how many they are. */
+class Shown<T> {
+  readonly first: T[] = [];
+  total = 0;
+
+  add(each: T): void {
+    this.total += 1;
+    if (this.first.length < MOST_SHOWN) this.first.push(each);
+  }
+}
+
+function count(counts: Record<string, number>, name: string): void {
+  counts[name] = (counts[name] ?? 0) + 1;
 }
