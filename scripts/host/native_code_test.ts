@@ -12,10 +12,13 @@ const code = nativeCode(); // libraries stay loaded
 
 Deno.test("nativeCode() makes the same repository as the runtime's own code", async () => {
   const content = new TextEncoder().encode("row after row ".repeat(50_000));
-  for (const key of [SAMPLE_KEY, null]) {
+  for (
+    const [key, algorithm] of [[SAMPLE_KEY, "zstd"], [SAMPLE_KEY, "gzip"], [null, "zstd"]] as const
+  ) {
     const storage = memoryStorage();
-    const runtime = await createRepository({ storage, key });
-    const native = await openRepository({ storage, key, ...code });
+    const compression = { algorithm, level: 6 };
+    const runtime = await createRepository({ storage, key, compression });
+    const native = await openRepository({ storage, key, compression, ...code });
     const [one, other] = [content, content.toReversed()];
     const { name } = await native.writeChunk(one);
     assert.equal((await runtime.writeChunk(one)).name, name);
@@ -30,6 +33,11 @@ Deno.test({
   name: "nativeCode() is empty for a program that may not load libraries",
   permissions: { ffi: false },
   fn() {
-    assert.deepEqual(nativeCode(), { zstd: undefined, hmac: undefined, aesGcm: undefined });
+    assert.deepEqual(nativeCode(), {
+      zstd: undefined,
+      gzip: undefined,
+      hmac: undefined,
+      aesGcm: undefined,
+    });
   },
 });

@@ -4,15 +4,15 @@
  * @module
  */
 import { promisify } from "node:util";
-import { gunzip, gzip } from "node:zlib";
-import type { Compression, ZstdCodec } from "./types.ts";
+import { gunzip, gzip as runtimeGzip } from "node:zlib";
+import type { Compression, GzipCompress, ZstdCodec } from "./types.ts";
 import { runtimeZstd } from "./zstd.ts";
 import { frameContentLength } from "./zstd_frame.ts";
 
 /** How content is held in an object. */
 export type Algorithm = Compression["algorithm"];
 
-const gzipAsync = promisify(gzip) as (
+const gzipAsync = promisify(runtimeGzip) as (
   bytes: Uint8Array,
   options: { level: number },
 ) => Promise<Uint8Array>;
@@ -29,6 +29,7 @@ const SAMPLE_BYTES = 64 * 1024;
 /** How {@linkcode compress} does it. */
 export interface CompressOptions extends Compression {
   zstd?: ZstdCodec | undefined;
+  gzip?: GzipCompress | undefined;
 }
 
 /** Compresses, or leaves as it is what compression does not make smaller. */
@@ -71,10 +72,9 @@ export async function decompress(
 }
 
 async function run(bytes: Uint8Array, options: CompressOptions): Promise<Uint8Array> {
-  const { algorithm, level, zstd = runtimeZstd } = options;
-  return algorithm === "gzip"
-    ? plain(await gzipAsync(bytes, { level }))
-    : await zstd.compress(bytes, level);
+  const { algorithm, level, zstd = runtimeZstd, gzip } = options;
+  if (algorithm === "zstd") return await zstd.compress(bytes, level);
+  return gzip === undefined ? plain(await gzipAsync(bytes, { level })) : gzip(bytes, level);
 }
 
 /** Memory is taken by what the frame's header says, so it is asked before. */

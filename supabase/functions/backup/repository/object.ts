@@ -9,7 +9,7 @@ import { BackupError } from "../core/errors.ts";
 import { refuseOversized } from "../storage/oversized.ts";
 import { type Cipher, TAG_BYTES } from "./cipher.ts";
 import { type Algorithm, compress, decompress } from "./compress.ts";
-import type { Compression, ObjectKind, ZstdCodec } from "./types.ts";
+import type { Compression, GzipCompress, ObjectKind, ZstdCodec } from "./types.ts";
 
 const MAGIC = utf8("SBK1");
 const FORMAT = 1;
@@ -49,9 +49,9 @@ export interface ObjectOptions {
 /** The stored form of content. */
 export async function sealObject(
   content: Uint8Array,
-  options: ObjectOptions & { compression: Compression },
+  options: ObjectOptions & { compression: Compression; gzip?: GzipCompress | undefined },
 ): Promise<Uint8Array> {
-  const { cipher, kind, path, compression, zstd } = options;
+  const { cipher, kind, path, compression, zstd, gzip } = options;
   if (content.length > MAX_CONTENT_BYTES) {
     throw new BackupError(
       "over_budget",
@@ -59,7 +59,7 @@ export async function sealObject(
       { hint: `The limit is ${MAX_CONTENT_BYTES} bytes: one definition or list is too long.` },
     );
   }
-  const packed = await compress(content, { ...compression, zstd });
+  const packed = await compress(content, { ...compression, zstd, gzip });
   const nonce = crypto.getRandomValues(new Uint8Array(12));
   const header = new Uint8Array(HEADER_BYTES);
   const view = new DataView(header.buffer);

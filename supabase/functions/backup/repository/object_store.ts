@@ -9,7 +9,7 @@ import type { Storage } from "../storage/storage.ts";
 import type { Cipher } from "./cipher.ts";
 import { MAX_STORED_BYTES, openObject, sealObject } from "./object.ts";
 import { ObjectLocks } from "./object_locks.ts";
-import type { Compression, ObjectKind, ZstdCodec } from "./types.ts";
+import type { Compression, GzipCompress, ObjectKind, ZstdCodec } from "./types.ts";
 
 /** Where an object is and what it is. */
 export interface ObjectPlace {
@@ -23,6 +23,7 @@ export class ObjectStore {
   readonly cipher: Cipher;
   readonly compression: Compression;
   readonly zstd: ZstdCodec | undefined;
+  readonly gzip: GzipCompress | undefined;
   readonly locks: ObjectLocks;
   readonly clock: Clock;
 
@@ -31,6 +32,7 @@ export class ObjectStore {
     cipher: Cipher;
     compression: Compression;
     zstd?: ZstdCodec | undefined;
+    gzip?: GzipCompress | undefined;
     clock?: Clock;
   }) {
     this.storage = options.storage;
@@ -39,6 +41,7 @@ export class ObjectStore {
     this.cipher = options.cipher;
     this.compression = options.compression;
     this.zstd = options.zstd;
+    this.gzip = options.gzip;
   }
 
   /** Stores content unless the path is taken; `storedBytes` is 0 then. */
@@ -47,8 +50,8 @@ export class ObjectStore {
     place: ObjectPlace,
     signal?: AbortSignal,
   ): Promise<{ created: boolean; storedBytes: number }> {
-    const { cipher, compression, zstd } = this;
-    const sealed = await sealObject(content, { ...place, cipher, compression, zstd });
+    const { cipher, compression, zstd, gzip } = this;
+    const sealed = await sealObject(content, { ...place, cipher, compression, zstd, gzip });
     const { created } = await this.locks.storing(
       place.path,
       () => this.storage.put(place.path, sealed, signal),

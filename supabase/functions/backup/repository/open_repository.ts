@@ -16,7 +16,14 @@ import { ObjectStore } from "./object_store.ts";
 import { keyPath, REPOSITORY_FILE } from "./paths.ts";
 import { putRepositoryFile, readRepositoryFile, type RepositoryFile } from "./repository_file.ts";
 import { ContentRepository } from "./repository.ts";
-import type { AesGcm, Compression, HmacSha256, Repository, ZstdCodec } from "./types.ts";
+import type {
+  AesGcm,
+  Compression,
+  GzipCompress,
+  HmacSha256,
+  Repository,
+  ZstdCodec,
+} from "./types.ts";
 
 /** How to open a repository. */
 export interface RepositoryOptions {
@@ -27,6 +34,8 @@ export interface RepositoryOptions {
   compression?: Compression;
   /** A faster zstd than the runtime's own. */
   zstd?: ZstdCodec | undefined;
+  /** A faster gzip than the runtime's, for new objects. */
+  gzip?: GzipCompress | undefined;
   /** A faster HMAC than Web Crypto's. */
   hmac?: HmacSha256 | undefined;
   /** A faster AES-256-GCM than Web Crypto's. */
@@ -80,7 +89,7 @@ export async function createRepository(options: RepositoryOptions): Promise<Repo
  * `invalid_config` when a key is given for a repository that is not encrypted
  */
 export async function openRepository(options: RepositoryOptions): Promise<Repository> {
-  const { storage, key, zstd, hmac, aesGcm } = options;
+  const { storage, key, zstd, gzip, hmac, aesGcm } = options;
   const { compression = DEFAULT_COMPRESSION, clock = systemClock } = options;
   const file = await readRepositoryFile(storage);
   const { repositoryId } = file;
@@ -105,7 +114,7 @@ export async function openRepository(options: RepositoryOptions): Promise<Reposi
   const cipher = keys
     ? await encryptingCipher(keys.secrets, { repositoryId, hmac, aesGcm })
     : await plainCipher(fromBase64(file.publicSalt ?? ""), { repositoryId, hmac });
-  const objects = new ObjectStore({ storage, cipher, compression, zstd, clock });
+  const objects = new ObjectStore({ storage, cipher, compression, zstd, gzip, clock });
   return new ContentRepository({ id: repositoryId, objects, keys });
 }
 

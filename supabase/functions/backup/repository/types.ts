@@ -35,6 +35,9 @@ export interface ZstdCodec {
   decompress(bytes: Uint8Array, length: number): Uint8Array | Promise<Uint8Array>;
 }
 
+/** A program that writes gzip. @param level 1–9 */
+export type GzipCompress = (bytes: Uint8Array, level: number) => Uint8Array;
+
 /** A program for HMAC-SHA-256: takes a key and gives what makes 32 bytes of any content. */
 export type HmacSha256 = (
   key: Uint8Array,
