@@ -38,6 +38,8 @@ export interface RestartWish {
   /** Also those that are healthy. */
   force: boolean;
   waitForHealth: boolean;
+  /** A database that started so long ago at most was restarted by an earlier try. @default 600 */
+  freshSeconds?: number;
   signal: AbortSignal;
 }
 
@@ -70,16 +72,38 @@ export async function restartServices(deps: Deps, wish: RestartWish): Promise<Re
   const { health, restarted, byHand } = outcome;
   for (const service of services) {
     if (checkOnly || service === "functions") continue;
-    const isUnhealthy = isKnownUnhealthy(health[service]);
-    if (!isUnhealthy && !force) continue;
-    // One that comes up already was restarted a moment ago.
-    if (service === "database" && api !== null && (force || health.database !== "COMING_UP")) {
-      await restartDatabase(api, wish.signal);
-      restarted.push(service);
-    } else if (service !== "database" || api === null) byHand.push(byHandLine(service));
+    if (!isKnownUnhealthy(health[service]) && !force) continue;
+    if (service !== "database" || api === null) byHand.push(byHandLine(service));
+    else if (await restartOnce(deps, { api, ...wish })) restarted.push(service);
   }
   if (waitForHealth) outcome.health = await waitUntilHealthy(deps, { api, ...wish });
   return outcome;
+}
+
+/**
+ * Restarts the database, and waits until it is seen to have started anew: the platform's answer says only
+ * that it was asked. One that started a moment ago is left alone, because an earlier try has restarted it.
+ */
+async function restartOnce(
+  deps: Deps,
+  { api, freshSeconds = 600, signal }: RestartWish & { api: ManagementApi },
+): Promise<boolean> {
+  const before = await lookAtDatabase(deps, signal);
+  if (before.ageSeconds !== null && before.ageSeconds < freshSeconds) return false;
+  await restartDatabase(api, signal);
+  if (before.startedAt === null) return true;
+  const endsAt = deps.clock.now().getTime() + PATIENCE_MS;
+  for (;;) {
+    const { startedAt } = await lookAtDatabase(deps, signal);
+    if (startedAt !== null && startedAt !== before.startedAt) return true;
+    if (deps.clock.now().getTime() + LOOK_MS >= endsAt) break;
+    await deps.clock.sleep(LOOK_MS, signal);
+  }
+  throw new BackupError(
+    "management_unavailable",
+    `Cannot see the database restarted: the platform was asked, and it runs since ${before.startedAt}`,
+    { hint: "It may take the platform some minutes. Look at the project in the dashboard." },
+  );
 }
 
 function byHandLine(service: Service): string {
@@ -103,7 +127,7 @@ async function lookAt(
 ): Promise<RestartOutcome["health"]> {
   const health: RestartOutcome["health"] = {};
   if (services.includes("functions")) health.functions = FUNCTIONS;
-  if (services.includes("database")) health.database = await databaseHealth(deps, signal);
+  if (services.includes("database")) health.database = (await lookAtDatabase(deps, signal)).health;
   const asked = services.filter((service): service is HealthService => service in HEALTH_NAMES);
   if (api === null) {
     const { withoutApi } = deps.project.management() as { withoutApi: string };
@@ -117,24 +141,30 @@ async function lookAt(
   return health;
 }
 
-/** By a connection of our own: the platform's word is about its own ways. */
-async function databaseHealth(deps: Deps, signal: AbortSignal): Promise<string> {
+/** The database by a connection of our own: the platform's word is about its own ways. */
+interface DatabaseLook {
+  health: string;
+  /** Null when it does not answer. */
+  startedAt: string | null;
+  ageSeconds: number | null;
+}
+
+async function lookAtDatabase(deps: Deps, signal: AbortSignal): Promise<DatabaseLook> {
   try {
     const session = await connect({
       ...{ url: databaseUrl(deps), applicationName: "supabase-backup" },
       ...{ connectTimeoutMs: 8000, signal },
     });
-    try {
-      await session.query("select 1 as alive");
-    } finally {
-      await session.close();
-    }
-    return HEALTHY;
+    const [row] = await session.query(`
+      select s::pg_catalog.text as started_at,
+          extract(epoch from pg_catalog.now() - s)::pg_catalog.int4 as age
+        from pg_catalog.pg_postmaster_start_time() s`).finally(() => session.close());
+    return { health: HEALTHY, startedAt: String(row?.started_at), ageSeconds: Number(row?.age) };
   } catch (error) {
     signal.throwIfAborted();
     const { code, message } = toBackupError(error);
-    if (code === "invalid_config") return `not known: ${message}`;
-    return "UNHEALTHY";
+    const health = code === "invalid_config" ? `not known: ${message}` : "UNHEALTHY";
+    return { health, startedAt: null, ageSeconds: null };
   }
 }
 

@@ -104,6 +104,7 @@ async function changeProject(context: StepContext, read: Parameters): Promise<St
   }
   await restartServices(deps, {
     ...{ services: [service], checkOnly: false, force: true, waitForHealth: true, signal },
+    freshSeconds: 0, // whenever it started, it was before the change
   });
   return endOf(read, "changed", [...hazards, "the database was restarted"]);
 }
