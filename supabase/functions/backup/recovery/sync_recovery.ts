@@ -52,9 +52,14 @@ async function bringExecution(deps: Deps, repository: Repository, id: string): P
   const journaled = await readJournal(repository, id);
   const ended = journaled === null ? null : await ending(deps, journaled);
   if (journaled === null || ended === null) return false;
-  const { plan } = journaled;
-  if (!await deps.state.executions.write({ execution: ended, plan })) return false;
-  if (ended.status === "success") await deps.state.plans.markTested(plan.id, ended.completedAt!);
+  return await write(deps, { execution: ended, plan: journaled.plan });
+}
+
+/** Writes an execution that has ended, and that its plan has been run. */
+async function write(deps: Deps, { execution, plan }: JournaledExecution): Promise<boolean> {
+  if (!await deps.state.executions.write({ execution, plan })) return false;
+  const { status, completedAt } = execution;
+  if (status === "success") await deps.state.plans.markTested(plan.id, completedAt!);
   return true;
 }
 
@@ -64,7 +69,7 @@ export async function recordRemembered(deps: Deps): Promise<string[]> {
   for (const [id, { execution, plan }] of deps.recovery.executions) {
     if (!hasEnded(execution)) continue;
     try {
-      if (!await deps.state.executions.write({ execution, plan })) continue;
+      if (!await write(deps, { execution, plan })) continue;
       deps.recovery.executions.delete(id);
       recorded.push(id);
     } catch (error) {
