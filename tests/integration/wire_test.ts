@@ -262,6 +262,50 @@ Deno.test("data moves in the server's encoding, SQL text does not lose a charact
   }
 });
 
+Deno.test("questions go out before earlier answers are in, and each has its own answer or error", () =>
+  withSession(async (session) => {
+    const bytes = text("long ".repeat(100_000));
+    let copied = 0;
+    const [first, failed, long, , after, late] = await Promise.allSettled([
+      session.query("SELECT pg_sleep(0.05), 1 AS one"),
+      session.query("SELECT 1 / 0"),
+      session.query("SELECT repeat('long ', 100000) AS long, $1::int4 AS two", [2]),
+      session.copyOut(
+        "COPY (SELECT repeat('x', 1000)) TO STDOUT",
+        (slice) => void (copied += slice.length),
+      ),
+      session.execute("SET application_name TO 'asked last'"),
+      session.query("SHOW application_name"),
+    ]);
+    assert.ok(first.status === "fulfilled" && first.value[0]!.one === 1);
+    assert.ok(failed.status === "rejected" && failed.reason.sqlState === "22012");
+    assert.ok(long.status === "fulfilled");
+    assert.equal(long.value[0]!.long.length, bytes.length);
+    assert.equal(long.value[0]!.two, 2);
+    assert.equal(copied, 1001);
+    assert.equal(after.status, "fulfilled");
+    assert.ok(late.status === "fulfilled");
+    assert.deepEqual(late.value, [{ application_name: "asked last" }]);
+  }));
+
+Deno.test("of questions that wait, all fail when the connection is cut, and a text with a NUL fails alone", () =>
+  withSession(async (session) => {
+    const [nul, fine] = await Promise.allSettled([
+      session.query("SELECT '\0'"),
+      session.query("SELECT 1 AS one"),
+    ]);
+    assert.ok(nul.status === "rejected" && nul.reason.code === "internal");
+    assert.ok(fine.status === "fulfilled");
+    const ends = await Promise.allSettled([
+      session.query("SELECT pg_terminate_backend(pg_backend_pid())"),
+      session.query("SELECT 1"),
+      session.execute("SELECT 2"),
+    ]);
+    for (const end of ends) {
+      assert.ok(end.status === "rejected" && end.reason.code === "database_unreachable");
+    }
+  }));
+
 Deno.test("cancel ends what runs, and only that", () =>
   withSession(async (session, url) => {
     const sleeping = session.query("SELECT pg_sleep(600)").catch((error) => error);
