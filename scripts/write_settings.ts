@@ -41,6 +41,21 @@ const OTHER_VARIABLES: readonly (readonly [string, string, string])[] = [
     "Token for the Management API: without it functions, settings and secrets are left out.",
   ],
   ["BACKUP_MANAGEMENT_URL", "`https://api.supabase.com`", "Address of the Management API."],
+  [
+    "BACKUP_FILES_SOURCE_BUCKET",
+    "none: Supabase Storage",
+    "A bucket of S3 that files are saved from instead.",
+  ],
+  ["BACKUP_FILES_SOURCE_REGION", "`us-east-1`", "Its region."],
+  ["BACKUP_FILES_SOURCE_ENDPOINT", "Amazon's", "Its server, as `https://host`."],
+  ["BACKUP_FILES_SOURCE_PREFIX", "all", "Only objects whose names begin so."],
+  [
+    "BACKUP_FILES_SOURCE_ACCESS_KEY",
+    "needed with the bucket",
+    "Id of the key that may list and read it.",
+  ],
+  ["BACKUP_FILES_SOURCE_SECRET_KEY", "needed with the bucket", "The secret key."],
+  ["BACKUP_FILES_SOURCE_SESSION_TOKEN", "none", "Token of a session."],
   ["BACKUP_PROJECT_REF", "from `SUPABASE_URL`", "The project's ref."],
 ];
 

@@ -22,6 +22,8 @@ import {
   managementAccess,
   type ManagementApi,
   openVaultSeal,
+  s3Source,
+  s3SourceSettings,
   secretsSource,
   secretsTarget,
   StorageApi,
@@ -89,6 +91,8 @@ async function openSource(
       return { source, leave: nothing };
     }
     case "files": {
+      const bucket = s3SourceSettings(variable);
+      if (bucket !== null) return { source: s3Source(bucket), leave: nothing };
       const storage = openFiles(environment);
       const { database, leave } = await openDatabase(opening);
       return { source: filesSource({ api: storage, projectRef, database }), leave };

@@ -25,6 +25,7 @@ export { filesTarget } from "./files_target.ts";
 export type { FilesTargetOptions } from "./files_target.ts";
 export { s3Source } from "./s3_source.ts";
 export type { S3SourceOptions } from "./s3_source.ts";
+export { s3SourceSettings } from "./s3_source_settings.ts";
 export { HEALTH_NAMES, readServicesHealth, restartDatabase } from "./services_health.ts";
 export type { HealthService, ServiceHealth } from "./services_health.ts";
 export { StorageApi } from "./storage_api.ts";

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { GetObjectCommand } from "@aws-sdk/client-s3";
+import { createHash, createHmac } from "node:crypto";
+import { Secret } from "../core/secret.ts";
+import { s3Client } from "../storage/s3_client.ts";
+import { S3Requests } from "./s3_requests.ts";
+
+const SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+/** Whether a request is signed as version 4 of Amazon's signatures says, by what arrived of it. */
+function isSigned(request: Request): boolean {
+  const { pathname, searchParams, host } = new URL(request.url);
+  const authorization = request.headers.get("authorization") ?? "";
+  const [, scope = "", signed = "", signature = ""] =
+    /Credential=[^/]+\/([^,]+), ?SignedHeaders=([^,]+), ?Signature=(\w+)/.exec(authorization) ?? [];
+  const encode = (text: string) =>
+    encodeURIComponent(text)
+      .replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+  const query = [...searchParams].map(([name, value]) => `${encode(name)}=${encode(value)}`);
+  const headers = signed.split(";").map((name) =>
+    `${name}:${name === "host" ? host : request.headers.get(name)}\n`
+  );
+  const canonical = [
+    ...[request.method, encode(decodeURIComponent(pathname)).replaceAll("%2F", "/")],
+    ...[query.sort().join("&"), headers.join(""), signed],
+    request.headers.get("x-amz-content-sha256"),
+  ].join("\n");
+  const time = request.headers.get("x-amz-date");
+  const digest = createHash("sha256").update(canonical).digest("hex");
+  const key = scope.split("/").reduce<string | Uint8Array>(
+    (key, part) => createHmac("sha256", key).update(part).digest(),
+    `AWS4${SECRET}`,
+  );
+  const text = ["AWS4-HMAC-SHA256", time, scope, digest].join("\n");
+  return createHmac("sha256", key).update(text).digest("hex") === signature;
+}
+
+Deno.test("S3Requests signs what Amazon's own client signs, whatever the name", async () => {
+  const verdicts: [boolean, string | null][] = [];
+  await using server = Deno.serve({ port: 0, onListen: () => {} }, (request) => {
+    verdicts.push([isSigned(request), request.headers.get("x-amz-security-token")]);
+    return new Response("content");
+  });
+  const options = {
+    ...{ bucket: "photos", region: "eu-west-3", pathStyle: true },
+    endpoint: `http://127.0.0.1:${server.addr.port}`,
+    credentials: {
+      ...{ accessKeyId: "AKIAIOSFODNN7EXAMPLE", secretAccessKey: new Secret(SECRET) },
+      sessionToken: new Secret("token/of+a session="),
+    },
+  };
+  const client = s3Client(options);
+  const requests = new S3Requests(options);
+  const names = [
+    "plain",
+    "a b/c+d",
+    "100%20",
+    "it's (1)*!~",
+    "q?x=1&y=#h",
+    "ä/\u{1f600}:;,@$=",
+    "a//b/",
+  ];
+  const { signal } = new AbortController();
+  for (const name of names) {
+    const { Body } = await client.send(new GetObjectCommand({ Bucket: "photos", Key: name }));
+    await Body?.transformToByteArray();
+    for (const range of [null, "bytes=0-3"]) {
+      const { response, deadline } = await requests.get(name, { range, signal });
+      await response.text();
+      deadline.end();
+    }
+  }
+  assert.equal(verdicts.length, 3 * names.length);
+  for (const verdict of verdicts) assert.deepEqual(verdict, [true, "token/of+a session="]);
+});
+
+Deno.test("S3Requests follows no server to another place", async () => {
+  await using server = Deno.serve(
+    { port: 0, onListen: () => {} },
+    () => new Response(null, { status: 307, headers: { location: "http://127.0.0.1:1/" } }),
+  );
+  const requests = new S3Requests({
+    ...{ bucket: "photos", region: "us-east-1", pathStyle: true },
+    endpoint: `http://127.0.0.1:${server.addr.port}`,
+    credentials: { accessKeyId: "id", secretAccessKey: new Secret("key"), sessionToken: null },
+  });
+  const { signal } = new AbortController();
+  await assert.rejects(
+    requests.get("one", { range: null, signal }),
+    (error: { $metadata?: { httpStatusCode: number } }) => error.$metadata?.httpStatusCode === 307,
+  );
+});
