@@ -192,7 +192,7 @@ Deno.test("no secret is in an answer, the log, the audit log or a job", shared, 
   console.error = (...words: unknown[]) => void logged.push(words.map(String).join(" "));
   try {
     const databaseUrl = variables.SUPABASE_DB_URL as string;
-    const broken = [
+    const broken: Record<string, string>[] = [
       { SUPABASE_DB_URL: databaseUrl.replace("postgres@", `postgres:${secrets.password}@`) },
       { SUPABASE_DB_URL: `postgres://nobody:${secrets.password}@127.0.0.1:1/postgres` },
       { SUPABASE_DB_URL: `mysql://nobody:${secrets.password}@127.0.0.1/postgres` },
@@ -208,7 +208,7 @@ Deno.test("no secret is in an answer, the log, the audit log or a job", shared, 
       },
     ];
     const answers: unknown[] = [];
-    for (const change of broken) {
+    const tryAll = async (change: Record<string, string>) => {
       await using service = variant({
         BACKUP_STORAGE_ACCESS_KEY: secrets.access,
         BACKUP_STORAGE_SECRET_KEY: secrets.secret,
@@ -217,14 +217,17 @@ Deno.test("no secret is in an answer, the log, the audit log or a job", shared, 
       });
       answers.push(await call(service, "test"));
       // A storage that does not answer is asked again and again: once is enough here.
-      if ("BACKUP_STORAGE_TYPE" in change) continue;
+      if ("BACKUP_STORAGE_TYPE" in change) return;
       for (const query of ["init", "backup-database&wait=60", "verify&wait=60"]) {
         answers.push(await post(service, query));
       }
       const restore = { backupId: "latest", type: "database", targetDatabaseUrl: "env:OTHER" };
       answers.push(await post(service, "restore&wait=60", restore));
       for (const query of ["status", "jobs"]) answers.push(await call(service, query));
-    }
+    };
+    // The others mostly wait for what does not answer, so they wait together.
+    await tryAll(broken[0]!);
+    await Promise.all(broken.slice(1).map(tryAll));
     assert.equal((answers[0] as Answer).body.data.ok, true, "a pasted password is understood");
     await using session = await admin();
     for (const table of ["backup_jobs", "restore_jobs", "backup_audit_log", "backup_config"]) {
