@@ -83,10 +83,10 @@ Deno.test("every example of docs/sql.md runs with the rights of service_role", a
   await session.execute("rollback");
 });
 
-Deno.test("the statements of docs/operations.md that remove the service leave nothing of it", async () => {
+Deno.test("the statements of docs/deployment.md that remove the service leave nothing of it", async () => {
   await using place = await open();
-  const operations = await Deno.readTextFile(new URL("../../docs/operations.md", import.meta.url));
-  const section = operations.split("\n## Removing the service\n")[1] ?? "";
+  const deployment = await Deno.readTextFile(new URL("../../docs/deployment.md", import.meta.url));
+  const section = deployment.split("\n### Remove by SQL\n")[1] ?? "";
   await place.session.execute(/```sql\n(.*?)```/s.exec(section)?.[1] ?? "");
   const left = await place.session.query(`
     select c.oid::regclass::text as name from pg_class c where c.relnamespace = 'public'::regnamespace
