@@ -77,6 +77,10 @@ export async function startHostedService(options: HostedServiceOptions): Promise
       BACKUP_ALLOWED_HOSTS: "127.0.0.1",
       BACKUP_ENCRYPTION_KEY: encryptionKey,
       BACKUP_DATABASE_PROFILE: "plain",
+      // What else would begin by itself would be measured with what is meant.
+      BACKUP_ENABLE_CONFIG_BACKUP: "false",
+      BACKUP_ENABLE_FILES_BACKUP: "false",
+      BACKUP_ENABLE_VERIFICATION: "false",
     },
     kills: { seed, betweenMs: [0, 0], share: 0, most: 0 },
     onLog: (line) => void log.push(line),

@@ -6,6 +6,7 @@ import { State } from "../../supabase/functions/backup/state/state.ts";
 import { type PlatformOptions, startHostedPlatform } from "../support/hosted_platform.ts";
 import { firstPart, type SyntheticJob } from "../support/parts_function.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
+import { NOTHING_DUE } from "../support/service.ts";
 
 const KEY = "sb_secret_driving_0123456789abcdef";
 const entry = new URL("../support/parts_function.ts", import.meta.url);
@@ -32,6 +33,7 @@ async function startWithJob(synthetic: SyntheticJob, options: Partial<PlatformOp
     variables: {
       SUPABASE_DB_URL: database.url,
       SUPABASE_SECRET_KEYS: JSON.stringify({ default: KEY }),
+      ...NOTHING_DUE,
     },
     entry,
     onLog: (line) => void log.push(line),

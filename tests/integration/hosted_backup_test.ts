@@ -30,6 +30,10 @@ async function startHosted(schema: string, options: Partial<PlatformOptions> = {
       BACKUP_ALLOWED_HOSTS: "127.0.0.1",
       BACKUP_ENCRYPTION_KEY: toBase64(crypto.getRandomValues(new Uint8Array(32))),
       BACKUP_DATABASE_PROFILE: "plain",
+      // Ticks begin nothing but what the tests ask for.
+      BACKUP_ENABLE_CONFIG_BACKUP: "false",
+      BACKUP_ENABLE_FILES_BACKUP: "false",
+      BACKUP_ENABLE_VERIFICATION: "false",
     },
     onLog: (line) => void log.push(line),
     ...options,

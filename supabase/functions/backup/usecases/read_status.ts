@@ -5,7 +5,7 @@
  */
 import { BackupError, outwardMessage, toBackupError } from "../core/errors.ts";
 import { typeOfJobId } from "../core/ids.ts";
-import { type Job, JOB_TYPES, type JobType } from "../core/job.ts";
+import { type Job, JOB_KINDS, JOB_TYPES, type JobType } from "../core/job.ts";
 import type { Settings } from "../core/settings.ts";
 import type { SettingsProblem } from "../core/settings_in_force.ts";
 import type { BackupList, Repository } from "../repository/mod.ts";
@@ -224,9 +224,7 @@ async function versions(deps: Deps, fromTables: boolean): Promise<Status["settin
 async function runningJobs(deps: Deps, fromTables: boolean): Promise<Job[]> {
   if (!fromTables) return deps.jobs.all().filter((job) => job.status === "running");
   const pages = await Promise.all(
-    (["backup", "restore", "verify"] as const).map((kind) =>
-      listJobs(deps, { kind, status: "running", limit: 50, offset: 0 })
-    ),
+    JOB_KINDS.map((kind) => listJobs(deps, { kind, status: "running", limit: 50, offset: 0 })),
   );
   return pages.flatMap((page) => page.jobs);
 }

@@ -12,7 +12,7 @@ import type { AskedJob } from "./job_request.ts";
 import { verifiedBy } from "./start_verify.ts";
 
 /** Kinds whose end is told of; others have somebody who knows better what to say. */
-const TOLD: readonly JobKind[] = ["backup", "restore", "verify"];
+const TOLD: readonly JobKind[] = ["backup", "restore", "verify", "cleanup"];
 
 /** Ids that a message names. */
 const MOST_NAMED = 10;
