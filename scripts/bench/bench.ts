@@ -36,7 +36,9 @@ const HELP = `deno task bench: measures backups and restores beside pg_dump and 
   --out …          writes the tables as Markdown into this file too
 
 pg_dump and pg_restore are taken from the folder in PG_BIN, else from PATH; they must be of the server's
-version or newer. restic is taken from PATH and left out where there is none.`;
+version or newer. restic is taken from PATH and left out where there is none.
+
+Files are measured beside rclone by: deno run -A scripts/bench/files.ts --help`;
 
 interface Options {
   full: boolean;
