@@ -97,18 +97,25 @@ export class CatalogReading {
 
   /** The entries that have rows. The whole database has the same, and knows more of them. */
   rows(): Promise<RowsEntry[]> {
-    return this.#rows ??= quotingAll(this.session, () => readRowsEntries(this.#context));
+    return this.#rows ??= quotingAll(this.session, async () => {
+      const [entries] = await sideBySide([readRowsEntries(this.#context), this.#typeCatalog()]);
+      return entries;
+    });
   }
 
   /** How rows are stored, of those entries that have some. */
   async describe(entries: readonly RowsEntry[]): Promise<TableData[]> {
-    const types = await (this.#types ??= readTypes(this.session));
+    const types = await this.#typeCatalog();
     const { copyFormat } = this.#context.options;
     const unknown = entries.filter(({ key }) => !this.#described.has(key));
     for (const data of await describeTableData(this.session, unknown, { copyFormat, types })) {
       this.#described.set(data.entry, data);
     }
     return entries.flatMap(({ key }) => this.#described.get(key) ?? []);
+  }
+
+  #typeCatalog(): Promise<TypeCatalog> {
+    return this.#types ??= readTypes(this.session);
   }
 
   /** Reads all of it; once. @throws as {@linkcode readDatabase} */

@@ -132,10 +132,9 @@ async function lockTables(
   for (let at = 0; at < tables.length; at += BATCH) {
     options.signal?.throwIfAborted();
     const batch = tables.slice(at, at + BATCH);
-    await session.execute("SAVEPOINT locking");
     try {
-      await session.execute(lockStatement(batch, "NOWAIT"));
-      await session.execute("RELEASE SAVEPOINT locking");
+      const lock = lockStatement(batch, "NOWAIT");
+      await session.execute(`SAVEPOINT locking; ${lock}; RELEASE SAVEPOINT locking`);
       continue;
     } catch (error) {
       if (stateOf(error) !== "55P03" && !isGone(error)) throw explainLock(error, null, timeoutMs);

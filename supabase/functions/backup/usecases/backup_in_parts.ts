@@ -218,7 +218,7 @@ class BackupInParts {
       const largeObjects = hasObjects ? await planLargeObjects(session, limits) : [];
       const model = { entries, tableData };
       const units = planUnits(model, limits);
-      await this.#options.holder.check(session, held);
+      // Whether the moment is still held is asked after this: by whoever copies, and by whoever reads on.
       return copyPayloads(model, units, { limits, onDamage, largeObjects });
     });
     // Threads copy while this one reads on. Without them the two would only share one core and its memory.
