@@ -1,6 +1,8 @@
 /**
- * Runs all tests in groups, two processes at a time: each process has database servers of its own, so
+ * Runs all tests in groups, a few processes at a time: each process has database servers of its own, so
  * groups cannot get in each other's way. The last line sums all of them. Arguments go to `deno test`.
+ *
+ * `TEST_GROUPS`, such as `units,acceptance`, chooses groups by the first word of their names.
  *
  * @module
  */
@@ -19,32 +21,37 @@ const CORPUS = Deno.env.get("CORPUS_PAIRS")?.split(",") ??
     : ["17:17:4", "15:15"]);
 
 const INTEGRATION = "tests/integration";
+const ACCEPTANCE = "tests/acceptance";
 const CORPUS_TEST = "corpus_test.ts";
 
-/** Many groups, the longest first, leave neither of the two processes alone for long at the end. */
-const INTEGRATION_GROUPS = 3;
+/** One more than the two processors: many tests wait for clocks and for servers that are not there. */
+const PROCESSES = 3;
 
+/** The longest groups first, and short ones last, leave no process alone for long at the end. */
 const GROUPS: Group[] = [
-  ...integrationGroups(),
+  ...groupsOf(INTEGRATION, 4),
   ...CORPUS.map((pair) => ({
     name: `corpus ${pair}`,
     paths: [`${INTEGRATION}/${CORPUS_TEST}`],
     env: { CORPUS_PAIRS: pair },
   })),
-  {
-    name: "units and acceptance",
-    paths: ["supabase", "scripts", "tests/acceptance", "tests/support"],
-  },
-];
+  ...groupsOf(ACCEPTANCE, 2),
+  { name: "units", paths: ["supabase", "scripts", "tests/support"] },
+].filter(isChosen);
 
-function integrationGroups(): Group[] {
-  const files = [...Deno.readDirSync(INTEGRATION)].map(({ name }) => name)
+/** The tests of a folder, by turns: neighbours in the alphabet are of a kind, and last as long. */
+function groupsOf(folder: string, count: number): Group[] {
+  const files = [...Deno.readDirSync(folder)].map(({ name }) => name)
     .filter((name) => name.endsWith("_test.ts") && name !== CORPUS_TEST).sort();
-  return Array.from({ length: INTEGRATION_GROUPS }, (_, group) => ({
-    name: `integration ${group + 1}`,
-    paths: files.filter((_, at) => at % INTEGRATION_GROUPS === group)
-      .map((name) => `${INTEGRATION}/${name}`),
+  return Array.from({ length: count }, (_, group) => ({
+    name: `${folder.split("/").at(-1)} ${group + 1}`,
+    paths: files.filter((_, at) => at % count === group).map((name) => `${folder}/${name}`),
   }));
+}
+
+function isChosen({ name }: Group): boolean {
+  const chosen = Deno.env.get("TEST_GROUPS")?.split(",");
+  return chosen === undefined || chosen.includes(name.split(" ")[0]!);
 }
 
 /** Counts of `deno test`. */
@@ -55,10 +62,10 @@ interface Sums {
 }
 
 const total: Sums = { passed: 0, failed: 0, ignored: 0 };
-let isGood = true;
+let isGood = GROUPS.length > 0;
 const queue = [...GROUPS];
 const started = Date.now();
-await Promise.all([runGroups(), runGroups()]);
+await Promise.all(Array.from({ length: PROCESSES }, runGroups));
 const { passed, failed, ignored } = total;
 const seconds = Math.round((Date.now() - started) / 1000);
 print(
