@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import { type Block, blocksOf, readPage } from "../support/markdown.ts";
+import { type Ran, runBlocks } from "../support/run_page.ts";
+import { temporaryDatabase } from "../support/temporary_database.ts";
+import {
+  ask,
+  deploy,
+  startWholeProject,
+  tell,
+  type WholeProject,
+} from "../support/whole_project.ts";
+
+/** A shop that the pages are about, all of it backed up. */
+interface Shop extends AsyncDisposable {
+  project: WholeProject;
+  session: Session;
+  /** Ids of the backups before each page, by type. */
+  backups: Record<string, string>;
+}
+
+const TYPES = ["database", "files", "function", "config", "secrets"];
+
+async function openShop(): Promise<Shop> {
+  const project = await startWholeProject();
+  const { session } = project.files;
+  await session.execute(`
+    create schema shop;
+    create table shop.orders (
+      id integer generated always as identity primary key,
+      customer text not null,
+      total numeric(10, 2) not null);
+    insert into shop.orders (customer, total)
+    select 'customer ' || i, i from generate_series(1, 200) i;`);
+  await project.files.addBucket("avatars");
+  await project.files.put("avatars", "a.png", "one");
+  await deploy(project.management, "export default 'good';");
+  assert.equal((await tell(project, "init")).status, 200);
+  const backups: Record<string, string> = {};
+  for (const type of TYPES) {
+    const { status, body } = await tell(project, `backup-${type}&wait=60`);
+    assert.equal(status, 200, JSON.stringify(body));
+    backups[type] = body.data.jobId;
+  }
+  return {
+    ...{ project, session, backups },
+    [Symbol.asyncDispose]: () => project[Symbol.asyncDispose](),
+  };
+}
+
+/** What somebody exports who has read the page before. */
+function environmentOf({ project }: Shop, more: Record<string, string> = {}) {
+  return {
+    URL: project.service.url,
+    KEY: project.files.key,
+    REPOSITORY: `file://${project.folder}`,
+    BACKUP_ENCRYPTION_KEY: project.encryptionKey,
+    ...more,
+  };
+}
+
+/** Blocks of a page that are marked with `run`, and with this mark or none. */
+async function runnable(name: string, mark?: string): Promise<Block[]> {
+  const blocks = blocksOf(await readPage(`docs/runbooks/${name}.md`));
+  return blocks.filter(({ marks: [run, place] }) => run === "run" && place === mark);
+}
+
+/** Runs a page's blocks and looks at each job that an answer tells of. */
+async function follow(shop: Shop, blocks: Block[]): Promise<Ran[]> {
+  const values = Object.fromEntries(
+    Object.entries({ ...shop.backups, backup: shop.backups.database! }).map(([name, id]) =>
+      [`<${name}>`, id] as const
+    ),
+  );
+  const ran = await runBlocks(blocks, {
+    environment: environmentOf(shop),
+    session: shop.session,
+    values,
+  });
+  for (const answer of ran.flatMap(({ answers }) => answers)) {
+    if (typeof answer.status !== "string") continue;
+    assert.ok(["completed", "success"].includes(answer.status), JSON.stringify(answer));
+  }
+  return ran;
+}
+
+const ALL = [{ count: "200", sum: "20100.00" }];
+
+const orders = (session: Session) => session.query("select count(*), sum(total) from shop.orders");
+
+Deno.test("the commands of the runbooks bring back what was lost", async (test) => {
+  await using shop = await openShop();
+  const { project, session, backups } = shop;
+
+  await test.step("restore-drill.md leaves everything as it is and records its tests", async () => {
+    const ran = await follow(shop, (await runnable("restore-drill")).filter(needsNoOther));
+    assert.equal(ran.at(-1)!.rows[0]!.success, true);
+    assert.deepEqual(await orders(session), ALL);
+  });
+
+  await test.step("database-corruption.md brings back an emptied database", async () => {
+    await session.execute("drop schema shop cascade");
+    await follow(shop, await runnable("database-corruption"));
+    assert.deepEqual(await orders(session), ALL);
+  });
+
+  await test.step("accidental-deletion.md brings back rows, a table, objects, a function, a setting", async () => {
+    const blocks = await runnable("accidental-deletion");
+    const part = (heading: string) => partOf(blocks, heading);
+    await session.execute(`delete from shop.orders where id > 150;
+      insert into shop.orders (customer, total) values ('newer', 1)`);
+    await follow(shop, [...part("action=jobs"), ...part("before_deletion")]);
+    assert.deepEqual(await orders(session), [{ count: "201", sum: "20101.00" }]);
+
+    await session.execute("drop table shop.orders");
+    await follow(shop, part('"tables": ["shop.orders"], "dryRun"'));
+    assert.deepEqual(await orders(session), ALL);
+
+    await forgetObject(project, "a.png");
+    const { config, functions } = project.management.resources;
+    functions.functions.clear();
+    config.auth.site_url = "https://other.example";
+    await using fresh = anew(shop);
+    await follow(fresh, [...part('"files"'), ...part('"function"'), ...part('"config"')]);
+    const objects = await session.query("select name from storage.objects");
+    assert.deepEqual(objects, [{ name: "a.png" }]);
+    assert.deepEqual([...functions.functions.keys()], ["hello"]);
+    assert.notEqual(config.auth.site_url, "https://other.example");
+  });
+
+  await test.step("data-loss.md finds what is gone, and puts the whole database back", async () => {
+    await session.execute(
+      "delete from shop.orders where id % 2 = 0; update shop.orders set total = 0 where id = 1",
+    );
+    const ran = await follow(shop, await runnable("data-loss"));
+    const compared = ran.find(({ block }) => block.lines.includes("'gone'"))!.rows;
+    assert.deepEqual(compared, [
+      { what: "gone", count: "100" },
+      { what: "new", count: "0" },
+      { what: "changed", count: "1" },
+    ]);
+    assert.deepEqual(await orders(session), ALL);
+  });
+
+  await test.step("bad-migration.md takes a migration back", async () => {
+    const [before, ...after] = await runnable("bad-migration");
+    const [{ answers }] = await follow(shop, [before!]) as [Ran];
+    await session.execute("alter table shop.orders drop column total, add column amount integer");
+    await deploy(project.management, "export default 'bad';");
+    await using fresh = anew(shop);
+    await follow({ ...fresh, backups: { ...backups, database: answers[0].jobId } }, after);
+    assert.deepEqual(await orders(session), ALL);
+  });
+
+  await test.step("security-breach.md keeps evidence and rotates what it names", async () => {
+    const { secrets } = project.management.resources;
+    const keys = JSON.stringify(secrets.keys);
+    const [evidence, ...rest] = await runnable("security-breach");
+    const [{ answers }] = await follow(shop, [evidence!]) as [Ran];
+    for (const { jobId } of answers[0].jobs) await ended(project, jobId);
+    await using fresh = anew(shop);
+    await follow(fresh, rest.slice(0, 2));
+    await using fresher = anew(shop);
+    await follow(fresher, rest.slice(2));
+    assert.notEqual(JSON.stringify(secrets.keys), keys);
+    assert.equal(secrets.legacy, false);
+  });
+
+  await test.step("complete-failure.md, platform-outage.md and the drill's laptop restore elsewhere", async () => {
+    await using other = await temporaryDatabase("runbooks");
+    const elsewhere = await connect({ url: other.url });
+    const folder = await Deno.makeTempDir({ prefix: "supabase-backup-runbooks-" });
+    try {
+      const environment = environmentOf(shop, { NEW_DATABASE_URL: other.url, FOLDER: folder });
+      const reader = { environment, session: elsewhere };
+      await runBlocks(await runnable("complete-failure"), reader);
+      const [told] = await runBlocks(await runnable("complete-failure", "new-database"), reader);
+      assert.deepEqual(told!.rows, ALL);
+      const files = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
+      assert.deepEqual(files, ["database.sql", "orders.ndjson"]);
+    } finally {
+      await elsewhere.close();
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+});
+
+/** The same with another process, which has its own share of requests to the Management API in a minute. */
+function anew(shop: Shop): Shop {
+  const project = shop.project.again();
+  return { ...shop, project, [Symbol.asyncDispose]: () => project[Symbol.asyncDispose]() };
+}
+
+/** Deletes an object of the bucket as an application does. */
+async function forgetObject({ files }: WholeProject, name: string): Promise<void> {
+  const response = await fetch(`${files.url}/object/avatars`, {
+    method: "DELETE",
+    headers: { authorization: `Bearer ${files.key}`, "content-type": "application/json" },
+    body: JSON.stringify({ prefixes: [name] }),
+  });
+  assert.equal(response.status, 200, await response.text());
+}
+
+/** Asks after a job until it has ended. */
+async function ended(project: WholeProject, jobId: string): Promise<void> {
+  for (;;) {
+    const { body } = await ask(project, `job&jobId=${jobId}`);
+    if (body.data.completedAt !== null) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Blocks in which a text stands. */
+function partOf(blocks: Block[], text: string): Block[] {
+  const found = blocks.filter(({ lines }) => lines.includes(text));
+  assert.ok(found.length > 0, text);
+  return found;
+}
+
+/** Whether a block is about the project alone. */
+function needsNoOther({ lines }: Block): boolean {
+  return !lines.includes("$NEW_DATABASE_URL");
+}

@@ -1,0 +1,96 @@
+/**
+ * Runs what a page marks as runnable, as its reader would: lines of a shell, and SQL.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "../../scripts/paths.ts";
+import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import type { Block } from "./markdown.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** What stands around the lines of a page. */
+export interface Reader {
+  /** What the reader has exported. */
+  environment: Record<string, string>;
+  /** The database that blocks of SQL mean. */
+  session: Session;
+  /** What the reader fills in, by placeholder. */
+  values?: Record<string, string>;
+}
+
+/** What a block gave: answers of the service, or what a program printed. */
+export interface Ran {
+  block: Block;
+  // deno-lint-ignore no-explicit-any -- answers are looked at field by field
+  answers: any[];
+  rows: Record<string, unknown>[];
+}
+
+/** The words of a shell in which `deno` is the one that runs the tests and each answer is a line. */
+const PROLOGUE = `deno() { '${Deno.execPath()}' "$@"; }
+curl() { command curl --write-out '\\n' "$@"; }
+`;
+
+/**
+ * Runs blocks in order.
+ *
+ * @throws when a program fails, an answer is no success, a job has not completed, or a placeholder is left
+ */
+export async function runBlocks(blocks: Block[], reader: Reader): Promise<Ran[]> {
+  const ran: Ran[] = [];
+  for (const block of blocks) {
+    const lines = fillIn(block.lines, reader.values ?? {});
+    ran.push(
+      block.language === "sql"
+        ? { block, answers: [], rows: await runSql(lines, reader.session) }
+        : { block, answers: await runShell(lines, reader.environment), rows: [] },
+    );
+  }
+  return ran;
+}
+
+function fillIn(lines: string, values: Record<string, string>): string {
+  const filled = lines.replaceAll(
+    /<[a-z-]+>/g,
+    (placeholder) => values[placeholder] ?? placeholder,
+  );
+  assert.doesNotMatch(filled, /<[a-z-]+>/, "nothing was said of what to fill in");
+  return filled;
+}
+
+/** @returns the rows of all statements */
+async function runSql(lines: string, session: Session): Promise<Record<string, unknown>[]> {
+  const rows = [];
+  for (const statement of lines.split(/;\n/).filter((each) => each.trim() !== "")) {
+    rows.push(...await session.query(statement));
+  }
+  return rows;
+}
+
+// deno-lint-ignore no-explicit-any -- answers are looked at field by field
+async function runShell(lines: string, environment: Record<string, string>): Promise<any[]> {
+  const { success, stdout, stderr } = await new Deno.Command("sh", {
+    args: ["-e", "-u", "-c", PROLOGUE + lines],
+    cwd: ROOT,
+    clearEnv: true,
+    env: { PATH: Deno.env.get("PATH") ?? "", ...keptOf(Deno.env.toObject()), ...environment },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  const [output, said] = [decoder.decode(stdout), decoder.decode(stderr)];
+  assert.ok(success, `${lines}\n${output}\n${said}`);
+  const answers = output.split("\n").filter((line) => line.startsWith('{"success":'))
+    .map((line) => JSON.parse(line));
+  for (const answer of answers) {
+    assert.equal(answer.success, true, `${lines}\n${JSON.stringify(answer)}`);
+  }
+  return answers.map(({ data }) => data);
+}
+
+/** Where Deno keeps its packages; nothing else of the machine's environment reaches a page's lines. */
+function keptOf(all: Record<string, string>): Record<string, string> {
+  const names = ["HOME", "DENO_DIR", "NPM_CONFIG_REGISTRY", "TMPDIR"];
+  return Object.fromEntries(Object.entries(all).filter(([name]) => names.includes(name)));
+}
