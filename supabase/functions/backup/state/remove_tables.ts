@@ -7,13 +7,28 @@ import { BackupError } from "../core/errors.ts";
 import type { Sql, StateDatabase } from "./database.ts";
 import { OWN_FUNCTIONS, OWN_SCHEMA, OWN_TABLES } from "./migrations.ts";
 
+/** Tries: whoever reads several of the tables at the moment may hold what the drop waits for, and wait for it. */
+const TRIES = 5;
+
 /**
  * Drops them, all or none. What users built on them is not dropped with them.
  *
  * @returns what was there, qualified
- * @throws `conflict` naming a running job; `database_error` when other objects depend on a table
+ * @throws `conflict` naming a running job; `lock_timeout` while others use them all the time;
+ *   `database_error` when other objects depend on a table
  */
 export async function removeTables(database: StateDatabase): Promise<{ removed: string[] }> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await remove(database);
+    } catch (error) {
+      const isPassing = error instanceof BackupError && error.code === "lock_timeout";
+      if (!isPassing || tries === TRIES) throw error;
+    }
+  }
+}
+
+async function remove(database: StateDatabase): Promise<{ removed: string[] }> {
   return await database.transaction("remove the service's tables", async (sql) => {
     const found = await sql`
       select n.nspname as schema, c.relname as name,

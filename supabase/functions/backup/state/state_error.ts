@@ -11,6 +11,9 @@ const MISSING = new Set(["42P01", "3F000"]);
 /** SQLSTATEs of a column or function that is not there: tables that a later release has changed. */
 const OLDER = new Set(["42703", "42883"]);
 
+/** SQLSTATEs of a lock that was not granted, a deadlock, and a transaction that another one overtook. */
+const PASSING = new Set(["55P03", "40P01", "40001"]);
+
 /** The error for a failed statement or connection; the server's DETAIL is left out. */
 export function toStateError(error: unknown, doing: string): BackupError {
   if (error instanceof BackupError) return error;
@@ -29,7 +32,7 @@ export function toStateError(error: unknown, doing: string): BackupError {
       { hint: "Bring them up to this release with POST ?action=init.", cause: error },
     );
   }
-  if (code === "55P03") {
+  if (PASSING.has(code)) {
     return new BackupError(
       "lock_timeout",
       `Cannot ${doing}: another session holds one of the service's tables`,

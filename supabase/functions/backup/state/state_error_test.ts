@@ -18,3 +18,9 @@ Deno.test("toStateError() tells a refused statement from missing tables and miss
   assert.equal(from({ code: "42P01", severity: "ERROR" }).code, "not_found");
   assert.equal(from({ code: "42501", severity: "ERROR" }).code, "insufficient_privilege");
 });
+
+Deno.test("toStateError() tells what another try may mend", () => {
+  for (const code of ["55P03", "40P01", "40001"]) {
+    assert.equal(from({ code, severity: "ERROR" }).code, "lock_timeout", code);
+  }
+});
