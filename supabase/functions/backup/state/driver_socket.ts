@@ -13,7 +13,7 @@ const READ_BYTES = 64 * 1024;
 
 /** Opens a connection as `sslmode` and `sslrootcert` of the URL ask for. @throws see `openSocket` */
 export async function openDriverSocket(url: string, timeoutMs: number): Promise<Duplex> {
-  let timer: number | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let isLate = false;
   const opening = openSocket(parseDatabaseUrl(url));
   const late = new Promise<never>((_, reject) => {
