@@ -51,6 +51,9 @@ interface Contestant {
 
 const HERE = dirname(fileURLToPath(new URL(import.meta.url)));
 
+/** What gives the objects at present. */
+let running: Deno.ChildProcess | null = null;
+
 const KEY = toBase64(crypto.getRandomValues(new Uint8Array(32)));
 
 /** The heap of a hosted function; bytes outside of it are measured with it. */
@@ -116,9 +119,11 @@ async function main(): Promise<void> {
   );
   const folder = await Deno.makeTempDir({ prefix: "supabase-backup-bench-" });
   await using server = await startPostgres({ major: 17, settings: { autovacuum: "off" } });
-  // Ended from outside, it leaves no server behind.
+  // Ended from outside, it leaves nothing behind.
   Deno.addSignalListener("SIGTERM", () => {
-    void server[Symbol.asyncDispose]().finally(() => Deno.exit(143));
+    running?.kill("SIGKILL");
+    const folders = Deno.remove(folder, { recursive: true }).catch(() => {});
+    void Promise.all([server[Symbol.asyncDispose](), folders]).finally(() => Deno.exit(143));
   });
   const pidFile = await Deno.readTextFile(join(server.dataDirectory, "postmaster.pid"));
   const results = wanted.map(() => [] as Rounds[]);
@@ -153,6 +158,7 @@ async function measure(
     stdout: "piped",
     cwd: ROOT,
   }).spawn();
+  running = server;
   const directory = join(place.folder, "copy");
   await Deno.mkdir(directory);
   try {
@@ -178,6 +184,7 @@ async function measure(
   } finally {
     server.kill("SIGTERM");
     await server.status;
+    running = null;
     await Deno.remove(directory, { recursive: true });
   }
 }
