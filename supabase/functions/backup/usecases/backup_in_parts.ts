@@ -186,6 +186,8 @@ class BackupInParts {
 
   async leave(): Promise<void> {
     await this.#endReading();
+    // A check that nobody waits for any more leaves a connection behind.
+    await this.#check?.shared.settled();
     await this.#sessions.close();
   }
 
@@ -449,7 +451,7 @@ class BackupInParts {
   /** Whether the moment is still held; whoever waits for the same answer shares it. */
   #checkOf(held: HeldSnapshot): SharedCheck<Waiter[]> {
     if (this.#check?.heldId !== held.id) {
-      const { signal } = new AbortController(); // the check belongs to several parts
+      const { signal } = new AbortController(); // a part that is aborted does not end the check of others
       const check = (session: Session) => this.#options.holder.check(session, held);
       const shared = new SharedCheck(() => this.#sessions.with(held, check, { signal }));
       this.#check = { heldId: held.id, shared };

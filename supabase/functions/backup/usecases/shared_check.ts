@@ -33,6 +33,12 @@ export class SharedCheck<T> {
     return { result, checked: this.#soon() };
   }
 
+  /** Waits until nothing is being checked any more; a check that was to come has come. */
+  async settled(): Promise<void> {
+    this.#next?.begin();
+    await this.#last;
+  }
+
   #soon(): Promise<T> {
     const next = this.#next ??= this.#plan();
     if (this.#working === 0) next.begin();

@@ -64,3 +64,21 @@ Deno.test("SharedCheck checks at once for those who wait when work that is left 
   await end(2);
   assert.equal(await checked, 2);
 });
+
+Deno.test("SharedCheck settles when the checks that were asked for have ended, also with failures", async () => {
+  let ended = 0;
+  const shared = new SharedCheck(async () => {
+    await Promise.resolve();
+    ended++;
+    throw new Error("stopped");
+  });
+  await shared.settled();
+  const gate = Promise.withResolvers<void>();
+  const working = shared.after(() => gate.promise);
+  const { checked } = await shared.after(() => Promise.resolve());
+  checked.catch(() => {});
+  await shared.settled();
+  assert.equal(ended, 1);
+  gate.resolve();
+  await assert.rejects((await working).checked, /stopped/);
+});
