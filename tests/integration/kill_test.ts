@@ -1,7 +1,7 @@
 /**
  * Programs that are killed, and servers that crash, at random moments and at named points.
  *
- * `KILL_TEST_ROUNDS` is the number of random moments of a backup and of a restore, 10 when absent.
+ * `KILL_TEST_ROUNDS` is the number of random moments of a backup and of a restore, 5 when absent.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
 import { COMMAND_KEY, type RunningCommand, startCommand } from "../support/command.ts";
 import { backupState, databaseState } from "../support/database_state.ts";
 
-const ROUNDS = Number(Deno.env.get("KILL_TEST_ROUNDS") ?? 10);
+const ROUNDS = Number(Deno.env.get("KILL_TEST_ROUNDS") ?? 5);
 
 /**
  * Whoever evaluates `gate(n, …)` waits while the test holds gate n: 1 in the COPY of `things`, 2 in a

@@ -16,7 +16,6 @@ import { TYPES_AND_ROUTINES } from "../support/mutations/types_and_routines.ts";
 import { testServer } from "../support/servers.ts";
 
 const LISTS = [CLUSTER, TYPES_AND_ROUTINES, RELATIONS];
-const SETUP = LISTS.map((list) => list.setup).join("\n");
 const CHANGES = Object.assign({}, ...LISTS.map((list) => list.changes)) as Record<string, string>;
 const UNCHANGEABLE = Object.assign({}, ...LISTS.map((list) => list.unchangeable)) as Record<
   string,
@@ -73,7 +72,8 @@ async function unnoticedOn(
 ): Promise<{ tried: number; found: string[] }> {
   const server = await testServer(major);
   const admin = await connect({ url: server.url() });
-  const lists = LISTS.map(({ changes }, at) => ({
+  const lists = LISTS.map(({ setup, changes }, at) => ({
+    setup,
     database: at === 0 ? "mutation_db" : `mutation_db_${at + 1}`,
     changes: Object.entries(changes).filter(([column]) => isWanted(column)),
   })).filter(({ changes }) => changes.length > 0);
@@ -88,11 +88,11 @@ async function unnoticedOn(
     await clear();
     for (const role of ROLES) await admin.execute(`create role ${role}`);
     await admin.execute("grant mutation_role_2 to mutation_role_3");
-    for (const { database } of lists) {
+    for (const { setup, database } of lists) {
       await admin.execute(`create database ${database} template template0`);
       const session = await connect({ url: server.url(database) });
       sessions.push(session);
-      await session.execute(`set allow_system_table_mods = on; ${SETUP}`);
+      await session.execute(`set allow_system_table_mods = on; ${setup}`);
       await pinSettings(session);
     }
     const found = await Promise.all(

@@ -14,7 +14,13 @@ const COLUMN = (table: string, name: string) =>
 /** Relations. */
 export const RELATIONS: MutationList = {
   setup: `
+    create schema s;
     create schema s2;
+    create table s.t (a int);
+    create table s.u (a int);
+    create domain s.dom2 as int;
+    create foreign data wrapper w;
+    create server v foreign data wrapper w;
     create type s.made as (x int, y text);
     create table s.typed of s.made;
     create table s.r (id int not null, n text default 'd', k numeric(10, 2), f text collate "C",

@@ -11,6 +11,8 @@ const ROUTINE = (name: string) => `oid = 's.${name}'::regprocedure`;
 /** Types and routines. */
 export const TYPES_AND_ROUTINES: MutationList = {
   setup: `
+    create schema s;
+    create schema s2;
     create type s.mood as enum ('a', 'b');
     create type s.mood2 as enum ('x', 'y');
     create domain s.dom as numeric(10, 2) default 1 not null check (value > 0);
@@ -255,7 +257,7 @@ export const TYPES_AND_ROUTINES: MutationList = {
     "pg_range.rngmultitypid": "alter type s.rng_multirange rename to rng_many",
     ...updates("pg_transform", "true", {
       trftype: "'s.mood2'::regtype",
-      trflang: "(select oid from pg_language where lanname = 'l')",
+      trflang: "(select oid from pg_language where lanname = 'sql')",
       trffromsql: "'s.from_sql2(internal)'::regprocedure",
       trftosql: "'s.to_sql2(internal)'::regprocedure",
     }),
