@@ -11,11 +11,13 @@
 import type { Clock } from "../core/clock.ts";
 import {
   type BegunNote,
+  type FreedRun,
   type FreePlan,
   type KeptNote,
   listFreedRuns,
   readFreed,
   readFreedIfThere,
+  storedAt,
   writeFreed,
 } from "./freed_objects.ts";
 import { isOver, mayStillDelete } from "./keep_from_freeing.ts";
@@ -38,6 +40,9 @@ export const MOST_PLANNED = 100_000;
 
 /** Deletions at once. */
 const CONCURRENCY = 8;
+
+/** Storages tell whole seconds. */
+const WHOLE_SECONDS_MS = 1000;
 
 /** A plan that a run deletes by. */
 export interface BegunRun {
@@ -116,10 +121,41 @@ export async function beginFreeing(
         const first = await readFreed<BegunNote>(objects, { runId: run.runId, what }, signal);
         if (first.until < begun.until) begun.until = first.until;
       }
+      const usableFrom = await storedLongEnough(objects, {
+        runId: run.runId,
+        what,
+        graceMs,
+        signal,
+      });
+      if (usableFrom !== null) {
+        begun.waiting.push(usableFrom.toISOString());
+        continue;
+      }
     }
     begun.plans.push(run.runId);
   }
   return begun;
+}
+
+/**
+ * Null when the plan is old enough by the storage's clock too, else when it will be. Clocks of hosts may be wrong
+ * by hours: one makes the plan look old, another one the present late.
+ */
+async function storedLongEnough(
+  objects: ObjectStore,
+  { runId, what, graceMs, signal }: {
+    runId: string;
+    /** The run's own note beside the plan. */
+    what: string;
+    graceMs: number;
+    signal: AbortSignal | undefined;
+  },
+): Promise<Date | null> {
+  const plannedAt = await storedAt(objects, { runId, what: "plan" }, signal);
+  const begunAt = await storedAt(objects, { runId, what }, signal);
+  if (plannedAt === null || begunAt === null) return null;
+  const from = plannedAt.getTime() + graceMs;
+  return begunAt.getTime() + WHOLE_SECONDS_MS < from ? new Date(from) : null;
 }
 
 /** Plans in memory: what is due, what is needed after all, and what waits. */
@@ -199,15 +235,25 @@ async function readPlanned(
     const plan = await readFreedIfThere<FreePlan>(objects, { runId, what: "plan" }, signal);
     if (plan === null) continue;
     add(plans.includes(runId) ? names.due : names.waiting, plan);
-    for (const what of run.kept) {
-      add(names.kept, await readFreed<KeptNote>(objects, { runId, what }, signal));
-    }
+    for (const note of await readKept(objects, run, signal)) add(names.kept, note);
   }
   return names;
 }
 
+/** What backups need of a plan. @throws the `object_*` codes: what cannot be read may name anything */
+async function readKept(
+  objects: ObjectStore,
+  { runId, kept }: FreedRun,
+  signal: AbortSignal | undefined,
+): Promise<KeptNote[]> {
+  const notes: KeptNote[] = [];
+  for (const what of kept) notes.push(await readFreed<KeptNote>(objects, { runId, what }, signal));
+  return notes;
+}
+
 /**
- * Deletes chunks, or manifests, as long as the run may.
+ * Deletes chunks, or manifests, as long as the run may; but for what a backup has said that it needs since the
+ * sweep: that one waits until the run is over, by a clock that may be wrong.
  *
  * @param options `until` as `beginFreeing` gave it
  */
@@ -222,8 +268,15 @@ export async function freeObjects(
   },
 ): Promise<Freed> {
   const freed: Freed = { count: 0, bytes: 0, refused: 0, left: 0 };
+  const kept = new NameSet();
+  for (const run of await listFreedRuns(objects, signal)) {
+    for (const note of await readKept(objects, run, signal)) {
+      for (const name of note[of]) kept.add(name);
+    }
+  }
   await mapConcurrent(found, CONCURRENCY, async ({ name, sizeBytes }) => {
     signal?.throwIfAborted();
+    if (kept.has(name)) return;
     if (clock.now().getTime() >= Date.parse(until)) return void freed.left++;
     const path = of === "chunks" ? chunkPath(name) : manifestPath(name);
     if (!await objects.deleteUnlessLocked(path, signal)) return void freed.refused++;

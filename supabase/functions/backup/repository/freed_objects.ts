@@ -138,3 +138,12 @@ export async function readFreedIfThere<T extends { format: 1 }>(
     throw error;
   }
 }
+
+/** When a note was stored, by the storage's own clock; null where it does not tell, or there is no note. */
+export async function storedAt(
+  objects: ObjectStore,
+  { runId, what }: { runId: string; what: string },
+  signal?: AbortSignal,
+): Promise<Date | null> {
+  return (await objects.storage.head(freedPath(runId, what), signal))?.modifiedAt ?? null;
+}

@@ -15,6 +15,7 @@ import {
   type FreePlan,
   listFreedRuns,
   readFreedIfThere,
+  storedAt,
   writeFreed,
 } from "./freed_objects.ts";
 import type { ObjectStore } from "./object_store.ts";
@@ -49,19 +50,31 @@ export async function keepFromFreeing(
     };
     if (kept.chunks.length === 0 && kept.manifests.length === 0) continue;
     const value = { format: 1 as const, ...kept };
-    await writeFreed(objects, { runId, what: `kept-${backupId}`, value }, signal);
-    await refuseWhileDeleting(objects, { runId, signal });
+    const what = `kept-${backupId}`;
+    const { created } = await writeFreed(objects, { runId, what, value }, signal);
+    // A note of a try before this one has been seen meanwhile; a new one tells the storage's time.
+    const keptAt = created ? await storedAt(objects, { runId, what }, signal) : null;
+    await refuseWhileDeleting(objects, { runId, keptAt, signal });
   }
 }
 
 async function refuseWhileDeleting(
   objects: ObjectStore,
-  { runId, signal }: { runId: string; signal: AbortSignal | undefined },
+  { runId, keptAt, signal }: {
+    runId: string;
+    /** The present by the storage's clock, when it is known. */
+    keptAt: Date | null;
+    signal: AbortSignal | undefined;
+  },
 ): Promise<void> {
   const run = (await listFreedRuns(objects, signal)).find((each) => each.runId === runId);
   for (const what of run?.begun ?? []) {
     const note = await readFreedIfThere<BegunNote>(objects, { runId, what }, signal);
-    if (note === null || !mayStillDelete(note, objects.clock.now())) continue;
+    if (note === null) continue;
+    const begunAt = keptAt && await storedAt(objects, { runId, what }, signal);
+    const isOn = mayStillDelete(note, objects.clock.now()) ||
+      (keptAt !== null && begunAt !== null && mayStillDelete(asStored(note, begunAt), keptAt));
+    if (!isOn) continue;
     throw new BackupError(
       "storage_busy",
       "Cannot commit the backup: space is being freed, and it refers to some of that",
@@ -72,6 +85,13 @@ async function refuseWhileDeleting(
       },
     );
   }
+}
+
+/** The note as if whoever wrote it had the storage's clock: two hosts' clocks may differ by hours. */
+function asStored({ at, until, ...note }: BegunNote, begunAt: Date): BegunNote {
+  const lastsMs = Date.parse(until) - Date.parse(at);
+  const end = new Date(begunAt.getTime() + lastsMs);
+  return { ...note, at: begunAt.toISOString(), until: end.toISOString() };
 }
 
 /** Whether a run that has begun may still have a deletion on its way. */

@@ -193,19 +193,22 @@ async function begin(
   { signal, results }: PartContext,
 ): Promise<PartOutcome> {
   const { runId, times, dryRun } = plan;
-  const notFreed = await whyNotFree();
+  const ids = await repository.backupIds({ signal });
+  // Retention leaves the last one of each type: without any, somebody else took the records, or lists fail.
+  const notFreed = ids.length === 0 ? "no backup is listed" : await whyNotFree();
   const begun = await repository.freeing.begin({
     ...{ runId, times, signal, dryRun: dryRun || notFreed !== null },
   });
   const state: Begun = { ...begun, plans: notFreed === null ? begun.plans : [], notFreed };
   // Only now: what was committed until here is seen, and what comes later has seen that the run began.
-  const read = inGroups(await idsLeft({ plan, repository }, { signal, results }), MANIFESTS_A_PART);
+  const left = await idsLeft({ plan, repository }, { signal, results });
+  const read = inGroups(left, MANIFESTS_A_PART);
   return {
     result: toJson(state),
     add: [
       ...read.map((group) => partOf(3, READ, group)),
       partOf(4, GATHER),
-      ...AREAS.map((area) => partOf(6, SWEEP, area)),
+      ...(left.length === 0 ? [] : AREAS).map((area) => partOf(6, SWEEP, area)),
       partOf(8, CONCLUDE),
     ],
   };

@@ -200,11 +200,13 @@ Deno.test("a backup that says what it needs after the sweep has begun waits, and
   await writer.rememberBackup(idOf(2));
   const commit = () =>
     writeSampleBackup(writer, { backupId: idOf(8), parts: partsOf(2), targetBytes: 1500 });
+  const needed = await writer.chunksToCheck({ backups: [idOf(2)] });
+  const isNeeded = (path: string) => needed.some(({ name }) => path.endsWith(name));
   await cleanUp(place);
   clock.at += DAY_MS;
   let met: Promise<void> | undefined;
   const storage = faultyStorage(place.storage, async ({ method, name }) => {
-    if (method === "delete" && name.startsWith("chunks/")) {
+    if (method === "delete" && isNeeded(name)) {
       met ??= assert.rejects(commit(), { code: "storage_busy" });
       await met;
     }
@@ -348,6 +350,87 @@ for (const before of ["cleanup", "backup"] as const) {
     assert.deepEqual([...outcomes].toSorted(), ["object_missing", "storage_busy", "stored"]);
   });
 }
+
+/** A clock that is wrong by so much. */
+function wrong(clock: Clock, byMs: number): Clock & { at: number } {
+  return { at: 0, now: () => new Date(clock.now().getTime() + byMs), sleep: clock.sleep };
+}
+
+Deno.test("a backup whose host's clock is hours ahead still waits for a run that deletes", async () => {
+  const place = await days(8);
+  const { clock } = place;
+  const writer = await open({ storage: place.storage, clock: wrong(clock, 3 * HOUR_MS) });
+  await writer.rememberBackup(idOf(2));
+  const backup = { backupId: idOf(8), parts: partsOf(2), targetBytes: 1500 };
+  await cleanUp(place);
+  clock.at += DAY_MS;
+  let met: Promise<void> | undefined;
+  const storage = faultyStorage(place.storage, async ({ method, name }) => {
+    if (method === "delete" && name.startsWith("chunks/")) {
+      await (met ??= assert.rejects(writeSampleBackup(writer, backup), { code: "storage_busy" }));
+    }
+    return null;
+  });
+  assert.ok((await cleanUp({ storage, clock })).freed.count > 10);
+  await met!;
+  assert.deepEqual(await expectWhole(place), [7, 6, 5]);
+});
+
+Deno.test("what a backup says that it needs after the sweep stays, whatever its clock lets it do", async () => {
+  const place = await days(8);
+  const { clock } = place;
+  const writer = await open({ storage: place.storage, clock: wrong(clock, 3 * HOUR_MS) });
+  await writer.rememberBackup(idOf(2));
+  const backup = { backupId: idOf(8), parts: partsOf(2), targetBytes: 1500 };
+  await cleanUp(place);
+  clock.at += DAY_MS;
+  let sweeps = 0;
+  let outcome = "not met";
+  const storage = faultyStorage(place.storage, async ({ method, name }) => {
+    // The last part of the sweep; nothing is deleted yet.
+    if (method === "list" && name === "manifests/" && ++sweeps === 1) {
+      const commit = () =>
+        writeSampleBackup(writer, backup).then(() => "stored", (error) => String(error.code));
+      assert.equal(await commit(), "storage_busy");
+      outcome = await commit(); // tried again, by a clock that stands behind the run's end
+    }
+    return null;
+  });
+  await cleanUp({ storage, clock });
+  assert.equal(outcome, "stored");
+  const repository = await open(place);
+  assert.deepEqual((await repository.verify({ level: "full" })).problems, []);
+  assert.deepEqual(await readSampleBackup(repository, idOf(8)), partsOf(2));
+});
+
+Deno.test("a plan has to be old by the storage's clock, whatever the clocks of hosts say", async () => {
+  for (const [planner, deleter] of [[-13, 0], [0, 13]] as const) {
+    const place = await days(8);
+    const { storage, clock } = place;
+    const planned = await cleanUp({ storage, clock: wrong(clock, planner * HOUR_MS) });
+    assert.ok(planned.planned.count > 10);
+    clock.at += 60_000;
+    const early = await cleanUp({ storage, clock: wrong(clock, deleter * HOUR_MS) });
+    assert.deepEqual([early.freed.count, early.freed.left], [0, 0]);
+    assert.equal(early.nextFreeAt, "2026-06-09T12:00:00.000Z");
+    clock.at += DAY_MS;
+    assert.equal((await cleanUp(place)).freed.count, planned.planned.count);
+    assert.deepEqual(await expectWhole(place), [7, 6, 5]);
+  }
+});
+
+Deno.test("where no backup is listed nothing is freed or planned: somebody took the records away", async () => {
+  const place = await days(8);
+  await cleanUp(place);
+  place.clock.at += DAY_MS;
+  for (const name of [...place.storage.objects.keys()]) {
+    if (name.startsWith("backups/")) place.storage.objects.delete(name);
+  }
+  const before = [...place.storage.objects.keys()];
+  const { notFreed, freed, planned } = await cleanUp(place);
+  assert.deepEqual([notFreed, freed.count, planned.count], ["no backup is listed", 0, 0]);
+  assert.deepEqual([...place.storage.objects.keys()], before);
+});
 
 Deno.test("a recovery point goes with the last of its backups", async () => {
   const place = await days(8);
