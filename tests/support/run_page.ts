@@ -16,6 +16,8 @@ export interface Reader {
   environment: Record<string, string>;
   /** The database that blocks of SQL mean. */
   session: Session;
+  /** Where the reader stands. @default the project's folder */
+  folder?: string;
   /** What the reader fills in, by placeholder. */
   values?: Record<string, string>;
 }
@@ -28,8 +30,8 @@ export interface Ran {
   rows: Record<string, unknown>[];
 }
 
-/** The words of a shell in which `deno` is the one that runs the tests and each answer is a line. */
-const PROLOGUE = `deno() { '${Deno.execPath()}' "$@"; }
+/** The words of a shell in which `deno task` is that of the checkout and each answer is a line. */
+const PROLOGUE = `deno() { shift; '${Deno.execPath()}' task --config '${ROOT}deno.json' "$@"; }
 curl() { command curl --write-out '\\n' "$@"; }
 `;
 
@@ -45,7 +47,7 @@ export async function runBlocks(blocks: Block[], reader: Reader): Promise<Ran[]>
     ran.push(
       block.language === "sql"
         ? { block, answers: [], rows: await runSql(lines, reader.session) }
-        : { block, answers: await runShell(lines, reader.environment), rows: [] },
+        : { block, answers: await runShell(lines, reader), rows: [] },
     );
   }
   return ran;
@@ -69,11 +71,15 @@ async function runSql(lines: string, session: Session): Promise<Record<string, u
   return rows;
 }
 
-// deno-lint-ignore no-explicit-any -- answers are looked at field by field
-async function runShell(lines: string, environment: Record<string, string>): Promise<any[]> {
+/** @returns the data of all answers of the service */
+async function runShell(
+  lines: string,
+  { environment, folder = ROOT }: Pick<Reader, "environment" | "folder">,
+  // deno-lint-ignore no-explicit-any -- answers are looked at field by field
+): Promise<any[]> {
   const { success, stdout, stderr } = await new Deno.Command("sh", {
     args: ["-e", "-u", "-c", PROLOGUE + lines],
-    cwd: ROOT,
+    cwd: folder,
     clearEnv: true,
     env: { PATH: Deno.env.get("PATH") ?? "", ...keptOf(Deno.env.toObject()), ...environment },
     stdin: "null",
