@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { type Block, blocksOf, readPage } from "../support/markdown.ts";
-import { type Ran, runBlocks } from "../support/run_page.ts";
+import { type Ran, type Reader, runBlocks } from "../support/run_page.ts";
+import { temporaryFolder } from "../support/deployment.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
 import {
   ask,
@@ -18,6 +19,8 @@ interface Shop extends AsyncDisposable {
   session: Session;
   /** Ids of the backups before each page, by type. */
   backups: Record<string, string>;
+  /** Lines of a shell that ran: pages share some, and once is enough. */
+  ran: Set<string>;
 }
 
 const TYPES = ["database", "files", "function", "config", "secrets"];
@@ -44,7 +47,7 @@ async function openShop(): Promise<Shop> {
     backups[type] = body.data.jobId;
   }
   return {
-    ...{ project, session, backups },
+    ...{ project, session, backups, ran: new Set() },
     [Symbol.asyncDispose]: () => project[Symbol.asyncDispose](),
   };
 }
@@ -62,22 +65,22 @@ function environmentOf({ project }: Shop, more: Record<string, string> = {}) {
 
 /** Blocks of a page that are marked with `run`, and with this mark or none. */
 async function runnable(name: string, mark?: string): Promise<Block[]> {
-  const blocks = blocksOf(await readPage(`docs/runbooks/${name}.md`));
+  const blocks = blocksOf(await readPage(`docs/${name}.md`));
   return blocks.filter(({ marks: [run, place] }) => run === "run" && place === mark);
 }
 
-/** Runs a page's blocks and looks at each job that an answer tells of. */
-async function follow(shop: Shop, blocks: Block[]): Promise<Ran[]> {
+/** Runs those of a page's blocks that did not run yet and looks at each job that an answer tells of. */
+async function follow(shop: Shop, blocks: Block[], more: Partial<Reader> = {}): Promise<Ran[]> {
+  const fresh = blocks.filter(({ language, lines }) => language === "sql" || !shop.ran.has(lines));
+  for (const { lines } of fresh) shop.ran.add(lines);
   const values = Object.fromEntries(
     Object.entries({ ...shop.backups, backup: shop.backups.database! }).map(([name, id]) =>
       [`<${name}>`, id] as const
     ),
   );
-  const ran = await runBlocks(blocks, {
-    environment: environmentOf(shop),
-    session: shop.session,
-    values,
-  });
+  const { session } = shop;
+  const reader = { environment: environmentOf(shop), session, values, ...more };
+  const ran = await runBlocks(fresh, reader);
   for (const answer of ran.flatMap(({ answers }) => answers)) {
     if (typeof answer.status !== "string") continue;
     assert.ok(["completed", "success"].includes(answer.status), JSON.stringify(answer));
@@ -89,24 +92,35 @@ const ALL = [{ count: "200", sum: "20100.00" }];
 
 const orders = (session: Session) => session.query("select count(*), sum(total) from shop.orders");
 
-Deno.test("the commands of the runbooks bring back what was lost", async (test) => {
+Deno.test("the commands of the operator's guide and the runbooks do what they say", async (test) => {
   await using shop = await openShop();
   const { project, session, backups } = shop;
 
+  await test.step("operators-guide.md makes it recoverable", async () => {
+    await using folder = await temporaryFolder({ "backup.key": `${project.encryptionKey}\n` });
+    await follow(shop, await runnable("operators-guide"), { folder: folder.path });
+    const { body } = await tell(project, "init");
+    const done = body.data.steps.filter((step: { done: boolean }) => step.done);
+    const names = done.map((step: { step: string }) => step.step);
+    for (const step of ["key-saved", "first-backup", "first-restore-test"]) {
+      assert.ok(names.includes(step), step);
+    }
+  });
+
   await test.step("restore-drill.md leaves everything as it is and records its tests", async () => {
-    const ran = await follow(shop, (await runnable("restore-drill")).filter(needsNoOther));
+    const ran = await follow(shop, (await runnable("runbooks/restore-drill")).filter(needsNoOther));
     assert.equal(ran.at(-1)!.rows[0]!.success, true);
     assert.deepEqual(await orders(session), ALL);
   });
 
   await test.step("database-corruption.md brings back an emptied database", async () => {
     await session.execute("drop schema shop cascade");
-    await follow(shop, await runnable("database-corruption"));
+    await follow(shop, await runnable("runbooks/database-corruption"));
     assert.deepEqual(await orders(session), ALL);
   });
 
   await test.step("accidental-deletion.md brings back rows, a table, objects, a function, a setting", async () => {
-    const blocks = await runnable("accidental-deletion");
+    const blocks = await runnable("runbooks/accidental-deletion");
     const part = (heading: string) => partOf(blocks, heading);
     await session.execute(`delete from shop.orders where id > 150;
       insert into shop.orders (customer, total) values ('newer', 1)`);
@@ -133,7 +147,7 @@ Deno.test("the commands of the runbooks bring back what was lost", async (test) 
     await session.execute(
       "delete from shop.orders where id % 2 = 0; update shop.orders set total = 0 where id = 1",
     );
-    const ran = await follow(shop, await runnable("data-loss"));
+    const ran = await follow(shop, await runnable("runbooks/data-loss"));
     const compared = ran.find(({ block }) => block.lines.includes("'gone'"))!.rows;
     assert.deepEqual(compared, [
       { what: "gone", count: "100" },
@@ -144,7 +158,7 @@ Deno.test("the commands of the runbooks bring back what was lost", async (test) 
   });
 
   await test.step("bad-migration.md takes a migration back", async () => {
-    const [before, ...after] = await runnable("bad-migration");
+    const [before, ...after] = await runnable("runbooks/bad-migration");
     const [{ answers }] = await follow(shop, [before!]) as [Ran];
     await session.execute("alter table shop.orders drop column total, add column amount integer");
     await deploy(project.management, "export default 'bad';");
@@ -156,8 +170,9 @@ Deno.test("the commands of the runbooks bring back what was lost", async (test) 
   await test.step("security-breach.md keeps evidence and rotates what it names", async () => {
     const { secrets } = project.management.resources;
     const keys = JSON.stringify(secrets.keys);
-    const [evidence, ...rest] = await runnable("security-breach");
-    const [{ answers }] = await follow(shop, [evidence!]) as [Ran];
+    const [evidence, ...rest] = await runnable("runbooks/security-breach");
+    await using first = anew(shop);
+    const [{ answers }] = await follow(first, [evidence!]) as [Ran];
     for (const { jobId } of answers[0].jobs) await ended(project, jobId);
     await using fresh = anew(shop);
     await follow(fresh, rest.slice(0, 2));
@@ -167,22 +182,40 @@ Deno.test("the commands of the runbooks bring back what was lost", async (test) 
     assert.equal(secrets.legacy, false);
   });
 
-  await test.step("complete-failure.md, platform-outage.md and the drill's laptop restore elsewhere", async () => {
+  await test.step("complete-failure.md and platform-outage.md restore without the service", async () => {
     await using other = await temporaryDatabase("runbooks");
+    await using folder = await temporaryFolder();
     const elsewhere = await connect({ url: other.url });
-    const folder = await Deno.makeTempDir({ prefix: "supabase-backup-runbooks-" });
+    const environment = environmentOf(shop, {
+      NEW_DATABASE_URL: other.url,
+      FOLDER: folder.path,
+    });
     try {
-      const environment = environmentOf(shop, { NEW_DATABASE_URL: other.url, FOLDER: folder });
-      const reader = { environment, session: elsewhere };
-      await runBlocks(await runnable("complete-failure"), reader);
-      const [told] = await runBlocks(await runnable("complete-failure", "new-database"), reader);
-      assert.deepEqual(told!.rows, ALL);
-      const files = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
-      assert.deepEqual(files, ["database.sql", "orders.ndjson"]);
+      for (const page of ["complete-failure", "platform-outage", "restore-drill"]) {
+        await follow(shop, await runnable(`runbooks/${page}`), { environment });
+        const sql = await runnable(`runbooks/${page}`, "new-database");
+        const [told] = await follow(shop, sql, { session: elsewhere });
+        assert.deepEqual(told!.rows, ALL, page);
+      }
+      const files = (await Array.fromAsync(Deno.readDir(folder.path))).map(({ name }) => name);
+      assert.deepEqual(files.sort(), ["database.sql", "orders.ndjson"]);
     } finally {
       await elsewhere.close();
-      await Deno.remove(folder, { recursive: true });
     }
+  });
+
+  await test.step("complete-failure.md brings all of it into a new project", async () => {
+    await using next = await startWholeProject();
+    const environment = {
+      ...next.variables,
+      BACKUP_STORAGE_PATH: project.folder,
+      BACKUP_ENCRYPTION_KEY: project.encryptionKey,
+    };
+    await follow(shop, await runnable("runbooks/complete-failure", "new-project"), { environment });
+    assert.deepEqual(await orders(next.files.session), ALL);
+    const objects = await next.files.session.query("select name from storage.objects");
+    assert.deepEqual(objects, [{ name: "a.png" }]);
+    assert.deepEqual([...next.management.resources.functions.functions.keys()], ["hello"]);
   });
 });
 
