@@ -186,6 +186,20 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "init with another key's fingerprint is refused before it changes settings",
+  shared,
+  async () => {
+    const place = await start();
+    const before = await place.digest();
+    const answer = await post(place, "init", {
+      ...{ config: { maxWorkers: 2 }, confirmKeyFingerprint: "0123456789abcdef" },
+    });
+    await refused(place, before, answer, [400]);
+    assert.equal(answer.body.error.code, "key_wrong");
+  },
+);
+
 /** Odd names reach further with a backup that is there; nothing is put over the project. */
 function aimed({ name }: DescribedAction, fields: Record<string, unknown>) {
   if (name !== "restore" || fields.type !== "database") return fields;

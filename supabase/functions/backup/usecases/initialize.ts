@@ -14,6 +14,7 @@ import type { Caller, Deps } from "./deps.ts";
 import { readNotifications } from "./read_notifications.ts";
 import { recordAudit } from "./record_audit.ts";
 import {
+  checkKeyCopy,
   checkNothingLost,
   confirmKey,
   findFirstBackup,
@@ -95,19 +96,21 @@ export async function initialize(
     return done(dropped.length > 0 ? `dropped ${dropped.join(", ")}` : "none left behind");
   });
   const { config = {}, confirmKeyFingerprint: fingerprint } = request;
-  if (Object.keys(config).length > 0) {
-    await updateConfig(deps, caller, { updates: config, dryRun: false });
+  const hasChanges = Object.keys(config).length > 0;
+  if (fingerprint !== undefined) {
+    // A wrong one refuses the whole request, so it is found before the settings are changed.
+    const { settings } = hasChanges
+      ? await updateConfig(deps, caller, { updates: config, dryRun: true })
+      : await deps.settings();
+    await checkKeyCopy(deps, settings, fingerprint);
   }
+  if (hasChanges) await updateConfig(deps, caller, { updates: config, dryRun: false });
   let { settings, fromTables, problems } = await deps.settings();
   await way.step("settings", () => Promise.resolve(findSettings({ fromTables, problems })));
   const location = await findStorage(deps, way, settings);
   const { repository, proposed } = await findRepository(deps, way, settings);
   if (fingerprint !== undefined) {
-    await confirmKey(deps, caller, {
-      settings,
-      repository: repository ?? await deps.openRepository(settings),
-      fingerprint,
-    });
+    await confirmKey(deps, caller, repository ?? await deps.openRepository(settings));
     ({ settings, fromTables } = await deps.settings());
   }
   await way.step("key-saved", () => Promise.resolve(findKeySaved(settings, known(repository))));

@@ -42,33 +42,37 @@ export function findKeySaved(settings: Settings, repository: Repository): Findin
 }
 
 /**
- * Takes the fingerprint of the kept copy for a proof that there is one.
+ * Takes the fingerprint of a kept copy for a proof that there is one.
  *
  * @throws `key_wrong` when it is another key's, `key_missing` without encryption or key
  */
-export async function confirmKey(
+export async function checkKeyCopy(
   deps: Deps,
-  caller: Caller,
-  { settings, repository, fingerprint }: {
-    settings: Settings;
-    repository: Repository;
-    fingerprint: string;
-  },
+  { enableEncryption, encryptionKey }: Settings,
+  fingerprint: string,
 ): Promise<void> {
-  const reference = settings.encryptionKey;
-  if (repository.keyId === null || reference === undefined) {
-    throw new BackupError("key_missing", "Cannot confirm the key: encryption is off");
-  }
-  const own = await keyFingerprint(await deps.secret(reference));
+  if (!enableEncryption || encryptionKey === undefined) throw noKey();
+  const own = await keyFingerprint(await deps.secret(encryptionKey));
   if (!equalConstantTime(utf8(own), utf8(fingerprint.toLowerCase()))) {
     throw new BackupError("key_wrong", "Cannot confirm the key: the copy is of another key", {
       hint: `Keep the key that the function has. Its fingerprint: ${FINGERPRINT_COMMAND}`,
     });
   }
-  await updateConfig(deps, caller, {
-    updates: { confirmedKeyId: repository.keyId },
-    dryRun: false,
-  });
+}
+
+/** Keeps that a copy of the repository's key is outside. @throws `key_missing` without encryption */
+export async function confirmKey(
+  deps: Deps,
+  caller: Caller,
+  repository: Repository,
+): Promise<void> {
+  if (repository.keyId === null) throw noKey();
+  const updates = { confirmedKeyId: repository.keyId };
+  await updateConfig(deps, caller, { updates, dryRun: false });
+}
+
+function noKey(): BackupError {
+  return new BackupError("key_missing", "Cannot confirm the key: encryption is off");
 }
 
 /** Whether there is a backup to go back to. */
