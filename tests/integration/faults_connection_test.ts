@@ -9,22 +9,16 @@ import { startPostgres } from "../../scripts/embedded_postgres.ts";
 import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
-import {
-  createRepository,
-  type Repository,
-} from "../../supabase/functions/backup/repository/mod.ts";
+import { createRepository } from "../../supabase/functions/backup/repository/mod.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
 import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
-import {
-  restoreDatabase,
-  type RestoreRequest,
-} from "../../supabase/functions/backup/usecases/restore_database.ts";
+import type { RestoreRequest } from "../../supabase/functions/backup/usecases/restore_database.ts";
 import { cuttingProxy } from "../support/cutting_proxy.ts";
 import { databaseState } from "../support/database_state.ts";
-import { DUMP_OPTIONS } from "../support/memory_backup.ts";
+import { DUMP_OF_PUBLIC, keepBackup, restoreKept } from "../support/kept_backup.ts";
 import { collect, onlyParts, partBackup } from "../support/part_backup.ts";
 import { failure } from "../support/restore_backup.ts";
-import { temporaryDatabase } from "../support/temporary_database.ts";
+import { runSql, temporaryDatabase } from "../support/temporary_database.ts";
 
 /** A megabyte, in many parts when they are small. */
 const SAMPLE = `
@@ -34,44 +28,13 @@ const SAMPLE = `
   insert into marks select i, to_timestamp(i) from generate_series(1, 1000) i;
 `;
 
-/** Without roles: those of a shared server come and go. */
-const DUMP = { ...DUMP_OPTIONS, includeSchemas: ["public"] };
-
 /** Bytes that nothing but rows comes to. */
 const INSIDE_ROWS = 400_000;
 
 async function sample(sql = SAMPLE) {
   const database = await temporaryDatabase("t_connection");
-  await run(database.url, sql);
+  await runSql(database.url, sql);
   return database;
-}
-
-async function run(url: string, sql: string): Promise<void> {
-  const session = await connect({ url });
-  await session.execute(sql).finally(() => session.close());
-}
-
-async function backUp(url: string): Promise<{ repository: Repository; backupId: string }> {
-  const repository = await createRepository({ storage: memoryStorage(), key: null });
-  const { backupId } = await backupDatabase({
-    connect: () => connect({ url }),
-    repository,
-    clock: systemClock,
-    request: { origin: "manual", dump: DUMP },
-    writtenBy: "test",
-  });
-  return { repository, backupId };
-}
-
-async function restore(
-  url: string,
-  { repository, backupId }: { repository: Repository; backupId: string },
-  request: RestoreRequest,
-) {
-  return await restoreDatabase({
-    ...{ connect: () => connect({ url }), repository, backupId, request },
-    ...{ clock: systemClock, writtenBy: "test" },
-  });
 }
 
 /** Does something before each statement that begins so, once. */
@@ -103,10 +66,10 @@ Deno.test("a backup whose connection is cut in COPY does that part again, in the
   await backup.work(jobId, { open: () => connect({ url: proxy.url }), budget: onlyParts(3) });
   await cut;
   // The moment outlives the cut: what is changed now is not of the backup.
-  await run(database.url, "create table later ()");
+  await runSql(database.url, "create table later ()");
   backup.advance(60_000);
   await backup.work(jobId);
-  await run(database.url, "drop table later");
+  await runSql(database.url, "drop table later");
   await backup.expectSaved(jobId);
 });
 
@@ -148,7 +111,7 @@ Deno.test("a program's backup whose connection is cut in COPY ends with its reas
     connect: () => connect({ url: proxy.url }),
     repository,
     clock: systemClock,
-    request: { origin: "manual", dump: DUMP },
+    request: { origin: "manual", dump: DUMP_OF_PUBLIC },
     writtenBy: "test",
   }));
   await cut;
@@ -159,7 +122,7 @@ Deno.test("a program's backup whose connection is cut in COPY ends with its reas
 for (const mode of ["empty", "over"] as const) {
   Deno.test(`a restore in mode ${mode} whose connection is cut in COPY ends with its reason and can be done again`, async () => {
     await using database = await sample();
-    const saved = await backUp(database.url);
+    const saved = await keepBackup(database.url);
     const expected = await databaseState(database.url);
     await using target = await sample(
       mode === "empty" ? "" : `${SAMPLE} delete from marks; update notes set body = 'x'`,
@@ -170,20 +133,20 @@ for (const mode of ["empty", "over"] as const) {
     const request: RestoreRequest = {
       ...{ mode, jobs: 1, skipSafetyBackup: true, acceptHazards: ["no-safety-backup"] },
     };
-    const error = await failure(restore(proxy.url, saved, request));
+    const error = await failure(restoreKept(proxy.url, { kept: saved, ...request }));
     await cut;
     assert.equal(error.code, "database_unreachable", error.message);
     if (mode === "over") assert.deepEqual(await databaseState(target.url), before);
-    await restore(target.url, saved, { ...request, mode: "over" });
+    await restoreKept(target.url, { kept: saved, ...request, mode: "over" });
     assert.deepEqual(await databaseState(target.url), expected);
   });
 }
 
 Deno.test("a server that crashes in the middle of a backup makes it begin again when the server is back", async () => {
   await using server = await startPostgres({ major: 17, settings: { synchronous_commit: "on" } });
-  await run(server.url(), "create database live");
+  await runSql(server.url(), "create database live");
   const url = server.url("live");
-  await run(url, SAMPLE);
+  await runSql(url, SAMPLE);
   await using backup = await partBackup(url);
   const jobId = await backup.begin();
   let crashed = 0;
@@ -193,7 +156,7 @@ Deno.test("a server that crashes in the middle of a backup makes it begin again 
       if (crashed++ > 0) return;
       await server.stop("immediate");
       await server.start();
-      await run(url, "update notes set body = 'of another moment' where id < 100");
+      await runSql(url, "update notes set body = 'of another moment' where id < 100");
     });
   };
   const { errors, onError } = collect();

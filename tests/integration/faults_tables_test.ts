@@ -6,25 +6,14 @@
  */
 import assert from "node:assert/strict";
 import { startPostgres } from "../../scripts/embedded_postgres.ts";
-import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import type { DataPart } from "../../supabase/functions/backup/core/model.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
-import {
-  createRepository,
-  type Repository,
-} from "../../supabase/functions/backup/repository/mod.ts";
-import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
-import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
-import {
-  restoreDatabase,
-  type RestoreRequest,
-} from "../../supabase/functions/backup/usecases/restore_database.ts";
 import { databaseState } from "../support/database_state.ts";
-import { DUMP_OPTIONS } from "../support/memory_backup.ts";
+import { keepBackup, restoreKept } from "../support/kept_backup.ts";
 import { endOf, onlyParts, partBackup } from "../support/part_backup.ts";
 import { failure } from "../support/restore_backup.ts";
 import { untilWaiting } from "../support/snapshot_database.ts";
-import { temporaryDatabase } from "../support/temporary_database.ts";
+import { runSql, temporaryDatabase } from "../support/temporary_database.ts";
 import { tinyDisk, whyNoTinyDisk } from "../support/tiny_disk.ts";
 
 const SAMPLE = `
@@ -34,43 +23,12 @@ const SAMPLE = `
   insert into marks select i, to_timestamp(i) from generate_series(1, 300) i;
 `;
 
-/** Without roles: those of a shared server come and go. */
-const DUMP = { ...DUMP_OPTIONS, includeSchemas: ["public"] };
-
 const WITHOUT_SAFETY = { skipSafetyBackup: true, acceptHazards: ["no-safety-backup"] };
 
 async function sample(sql = SAMPLE) {
   const database = await temporaryDatabase("t_tables");
-  await run(database.url, sql);
+  await runSql(database.url, sql);
   return database;
-}
-
-async function run(url: string, sql: string): Promise<void> {
-  const session = await connect({ url });
-  await session.execute(sql).finally(() => session.close());
-}
-
-async function backUp(url: string, limits?: { partBytes: number; maxPartBytes: number }) {
-  const repository = await createRepository({ storage: memoryStorage(), key: null });
-  const { backupId } = await backupDatabase({
-    ...{ connect: () => connect({ url }), repository, clock: systemClock, writtenBy: "test" },
-    request: {
-      ...{ origin: "manual", dump: DUMP },
-      ...(limits === undefined ? {} : { limits }),
-    },
-  });
-  return { repository, backupId };
-}
-
-async function restore(
-  url: string,
-  saved: { repository: Repository; backupId: string },
-  request: RestoreRequest,
-) {
-  return await restoreDatabase({
-    ...{ connect: () => connect({ url }), ...saved, request },
-    ...{ clock: systemClock, writtenBy: "test" },
-  });
 }
 
 Deno.test("a table that is locked exclusively is waited for, again and again, and named when it is for too long", async () => {
@@ -127,7 +85,7 @@ Deno.test("a table that others want to drop, alter and lock during a backup is s
   await observer.close();
   const repository = await backup.repository();
   await using target = await sample("");
-  await restore(target.url, { repository, backupId: jobId }, { mode: "empty" });
+  await restoreKept(target.url, { kept: { repository, backupId: jobId }, mode: "empty" });
   const restored = await databaseState(target.url);
   assert.deepEqual(restored.public, before.public);
 });
@@ -140,25 +98,26 @@ Deno.test("rows larger than a part, and larger than the largest part, go through
         repeat(md5(i::text) || chr(8364), 20000), jsonb_build_object('k', repeat('v', 900000))
       from generate_series(1, 4) i;
     insert into files select i, null, 'small', null from generate_series(5, 50) i`);
-  const saved = await backUp(database.url, { partBytes: 65_536, maxPartBytes: 262_144 });
+  const saved = await keepBackup(database.url, { partBytes: 65_536, maxPartBytes: 262_144 });
   const { manifest } = await saved.repository.readBackup(saved.backupId);
   const parts = await Array.fromAsync(saved.repository.readLines<DataPart>(manifest.dataParts));
   assert.ok(parts.some(({ rows, rawBytes }) => rows === 1 && rawBytes > 4 * 262_144));
   assert.equal(parts.reduce((sum, { rows }) => sum + rows, 0), 50);
   await using target = await sample("");
-  await restore(target.url, saved, { mode: "empty" });
+  await restoreKept(target.url, { kept: saved, mode: "empty" });
   assert.deepEqual(await databaseState(target.url), await databaseState(database.url));
 });
 
 Deno.test("a restore over tables that somebody has locked gives up in time, names the lock and changes nothing", async () => {
   await using database = await sample();
-  const saved = await backUp(database.url);
-  await run(database.url, "update notes set body = 'changed'");
+  const saved = await keepBackup(database.url);
+  await runSql(database.url, "update notes set body = 'changed'");
   const before = await databaseState(database.url);
   const holder = await connect({ url: database.url });
   await holder.execute("begin; select count(*) from notes");
   const error = await failure(
-    restore(database.url, saved, {
+    restoreKept(database.url, {
+      kept: saved,
       ...{ mode: "over", lockTimeoutMs: 300 },
       ...WITHOUT_SAFETY,
     }),
@@ -180,17 +139,17 @@ Deno.test({
       create table notes (id int, body text);
       alter table notes alter body set storage external;
       insert into notes select i, repeat(md5(i::text), 3000) from generate_series(1, 150) i`);
-    const saved = await backUp(database.url);
+    const saved = await keepBackup(database.url);
     await using server = await startPostgres({ major: 17 });
     await Deno.mkdir(`${disk.path}/space`);
     const { uid, gid } = await Deno.stat(server.dataDirectory);
     await Deno.chown(`${disk.path}/space`, uid, gid);
-    await run(server.url(), `create tablespace tiny location '${disk.path}/space'`);
-    await run(server.url(), "create database target tablespace tiny");
+    await runSql(server.url(), `create tablespace tiny location '${disk.path}/space'`);
+    await runSql(server.url(), "create database target tablespace tiny");
     const url = server.url("target");
     // What the server has of its own fits; with so much of others' the rows do not.
     await Deno.writeFile(`${disk.path}/filler`, new Uint8Array(34 << 20));
-    const error = await failure(restore(url, saved, { mode: "empty" }));
+    const error = await failure(restoreKept(url, { kept: saved, mode: "empty" }));
     assert.match(`${error.message} ${JSON.stringify(error.details)}`, /53100|No space left/);
     assert.ok(["restore_mismatch", "database_error"].includes(error.code), error.code);
     const session = await connect({ url });
@@ -199,7 +158,7 @@ Deno.test({
     assert.equal(row?.rows, 0);
 
     await Deno.remove(`${disk.path}/filler`);
-    await restore(url, saved, { mode: "over", ...WITHOUT_SAFETY });
+    await restoreKept(url, { kept: saved, mode: "over", ...WITHOUT_SAFETY });
     assert.deepEqual(await databaseState(url), await databaseState(database.url));
   },
 });

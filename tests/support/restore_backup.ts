@@ -45,6 +45,14 @@ export async function backupWithoutRoles(url: string): Promise<MemoryBackup> {
   return { ...backup, facts: { ...backup.facts, entries } };
 }
 
+/** What a backup holds, to compare two of them. */
+export function contentOf({ facts }: MemoryBackup): string[] {
+  return [
+    ...facts.entries.map(({ identity, statements }) => JSON.stringify([identity, statements])),
+    ...facts.dataParts.map(({ rows, fingerprint }) => `${rows} ${fingerprint?.sum}`),
+  ].sort();
+}
+
 /** The error of ours that something fails with. */
 export async function failure(promise: Promise<unknown>): Promise<BackupError> {
   try {

@@ -22,19 +22,17 @@ export async function temporaryDatabase(
 ): Promise<TemporaryDatabase> {
   const server = await testServer(options.major ?? 17);
   const name = `${prefix}_${crypto.randomUUID().slice(0, 8)}`;
-  const run = async (statement: string) => {
-    const admin = await connect({ url: server.url() });
-    try {
-      await admin.execute(statement);
-    } finally {
-      await admin.close();
-    }
-  };
-  await run(`create database ${quoteIdentifier(name)} template template0`);
+  await runSql(server.url(), `create database ${quoteIdentifier(name)} template template0`);
   return {
     name,
     url: server.url(name),
     [Symbol.asyncDispose]: () =>
-      run(`drop database if exists ${quoteIdentifier(name)} with (force)`),
+      runSql(server.url(), `drop database if exists ${quoteIdentifier(name)} with (force)`),
   };
+}
+
+/** Runs statements on a connection of their own. */
+export async function runSql(url: string, sql: string): Promise<void> {
+  const session = await connect({ url });
+  await session.execute(sql).finally(() => session.close());
 }
