@@ -28,8 +28,8 @@ const SAMPLE = `
   insert into marks select i, to_timestamp(i) from generate_series(1, 500) i;
 `;
 
-/** Calls of one worker, rows included, that come before its death at most. */
-const LONGEST_LIFE = 140;
+/** Calls of one worker, rows included, that come before its death at most; the longest part needs about 150. */
+const LONGEST_LIFE = 200;
 
 /** Ways in which a job may end whose workers die all the time; anything else is a defect. */
 const CLEAR_ENDS = ["interrupted", "over_budget", "snapshot_lost"];
