@@ -88,7 +88,7 @@ Deno.test("database_failure leaves a sound database alone and restores one that 
   await session.execute("truncate public.notes");
   const slow = await run(project, { ...trigger, trigger: "database_performance_degraded" });
   assert.equal(slow.status, "success");
-  assert.match(stepOf(slow, "assess_database").found!, /^empty/);
+  assert.match(stepOf(slow, "assess_database").found!, /^damaged/);
   assert.match(stepOf(slow, "restore_database").found!, /never restores without force/);
   assert.equal((await session.query("select count(*)::int as n from public.notes"))[0]?.n, 0);
 

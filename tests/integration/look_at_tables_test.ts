@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
-import { lookAtTables } from "../../supabase/functions/backup/usecases/look_at_tables.ts";
+import {
+  findStrangers,
+  lookAtTables,
+} from "../../supabase/functions/backup/usecases/look_at_tables.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
 
 Deno.test("lookAtTables() tells tables that are there, hold rows or cannot be told, and runs no view", async () => {
@@ -32,9 +35,13 @@ Deno.test("lookAtTables() tells tables that are there, hold rows or cannot be to
     [true, false, null],
     [true, null, null],
     [true, true, null],
-    [false, null, null],
+    [true, null, "it is no table any more"],
     [false, null, null],
     [true, true, null],
   ]);
+  const others = { schemas: ["odd"], tables: [] };
+  const strangers = await findStrangers(session, tables.slice(0, 2), others);
+  assert.deepEqual(strangers.map(({ sqlName }) => sqlName), ["public.part", "public.ruled"]);
+  assert.deepEqual(await findStrangers(session, tables, others), []);
   await session.close();
 });

@@ -31,4 +31,5 @@ export { type LiveSource, openLiveSource } from "./export/live_source.ts";
 export { parentsFirst } from "./export/parents_first.ts";
 export { writeJson } from "./export/write_json.ts";
 export { writeSql } from "./export/write_sql.ts";
-export { matchesPattern } from "./selection.ts";
+export { matchesRelation } from "./families/relations.ts";
+export { MANAGED_SCHEMAS, matchesPattern } from "./selection.ts";

@@ -4,15 +4,19 @@
  * @module
  */
 import { toBackupError } from "../core/errors.ts";
+import { typeOfJobId } from "../core/ids.ts";
 import type { DataPart, Entry } from "../core/model.ts";
+import type { Settings } from "../core/settings.ts";
+import { MANAGED_SCHEMAS, matchesPattern, matchesRelation } from "../dump/mod.ts";
 import { connect } from "../postgres/connect.ts";
 import { quoteQualified } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
 import type { DatabaseRecord, Repository } from "../repository/mod.ts";
+import { OWN_SCHEMA, OWN_TABLES } from "../state/migrations.ts";
 import { databaseUrl } from "./database_access.ts";
 import type { Deps } from "./deps.ts";
 import { type ComparedTable, type Judgement, judgeTables } from "./judge_tables.ts";
-import { lookAtTables, type NamedTable } from "./look_at_tables.ts";
+import { findStrangers, lookAtTables, type NamedTable } from "./look_at_tables.ts";
 
 /** What was found. */
 export interface DatabaseAssessment {
@@ -36,7 +40,7 @@ export interface DatabaseAssessment {
 /** Tables that are looked at: those with the most rows. */
 const MOST_TABLES = 5000;
 
-/** Backups, of all types, among which a fuller one is looked for. */
+/** Backups of the database among which a fuller one is looked for. */
 const LOOKED_BACK = 50;
 
 /** How long to wait for a connection. */
@@ -64,7 +68,7 @@ export async function assessDatabase(
   const { record } = await repository.readBackup(wanted);
   const { backupId, createdAt: backupAt } = record;
   const saved = await readTables(repository, { backupId, signal });
-  const found = await judge(deps, saved, signal);
+  const found = await judge(deps, saved, { settings, signal });
   const fuller = lookBack ? await findFuller(repository, { record, signal }) : null;
   return { ...found, backupId, backupAt, tablesCompared: saved.length, fuller };
 }
@@ -73,7 +77,10 @@ async function findFuller(
   repository: Repository,
   { record, signal }: { record: DatabaseRecord; signal: AbortSignal },
 ): Promise<DatabaseAssessment["fuller"]> {
-  const { backups } = await repository.listBackups({ limit: LOOKED_BACK, signal });
+  const ids = (await repository.backupIds({ signal })).filter((id) =>
+    typeOfJobId(id) === "database" && !id.startsWith("safety_") && id !== record.backupId
+  );
+  const { backups } = await repository.listBackups({ ids: ids.slice(0, LOOKED_BACK), signal });
   for (const { backupId, createdAt, type, origin, totals } of backups) {
     if (type !== "database" || origin === "safety" || createdAt >= record.createdAt) continue;
     if (totals.rows > 2 * record.totals.rows) return { backupId, rows: totals.rows };
@@ -84,7 +91,7 @@ async function findFuller(
 async function judge(
   deps: Deps,
   saved: readonly SavedTable[],
-  signal: AbortSignal,
+  { settings, signal }: { settings: Settings; signal: AbortSignal },
 ): Promise<Pick<DatabaseAssessment, "condition" | "findings" | "remarks">> {
   try {
     const session = await connect({
@@ -97,7 +104,9 @@ async function judge(
       const migrated = await hasMigrated(session, compared);
       // What ran stays written down when all that it made is lost.
       const own = compared.filter(({ sqlName }) => sqlName !== MIGRATIONS);
-      return judgeTables(own, { migrated });
+      const isAnyGone = own.some(({ look }) => !look.isThere);
+      const strangers = isAnyGone ? await findStrangersOf(session, { saved, settings }) : [];
+      return judgeTables(own, { migrated, strangers });
     } finally {
       await session.close();
     }
@@ -111,6 +120,21 @@ async function judge(
 
 /** Where the Supabase CLI keeps which migrations ran. */
 const MIGRATIONS = '"supabase_migrations"."schema_migrations"';
+
+/** Tables with rows that could be saved and are not in the backup. */
+async function findStrangersOf(
+  session: Session,
+  { saved, settings }: { saved: readonly SavedTable[]; settings: Settings },
+): Promise<string[]> {
+  const schemas = [...MANAGED_SCHEMAS, OWN_SCHEMA, "supabase_migrations"];
+  const tables = OWN_TABLES.map((name) => `public.${name}`);
+  const found = await findStrangers(session, saved, { schemas, tables });
+  const { excludeSchemas, excludeTables } = settings;
+  const isLeftOut = ({ schema, name }: NamedTable) =>
+    excludeSchemas.some((pattern) => matchesPattern(pattern, schema)) ||
+    matchesRelation(excludeTables, schema, name);
+  return found.filter((table) => !isLeftOut(table)).map(({ sqlName }) => sqlName);
+}
 
 /** Whether migrations ran since the backup, by the CLI's own list. */
 async function hasMigrated(session: Session, tables: readonly ComparedTable[]): Promise<boolean> {

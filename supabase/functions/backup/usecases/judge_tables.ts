@@ -19,7 +19,7 @@ export interface ComparedTable {
 }
 
 /** What a database is, beside its backup. */
-export type Condition = "sound" | "empty" | "damaged";
+export type Condition = "sound" | "empty" | "damaged" | "unclear";
 
 /** The judgement. */
 export interface Judgement {
@@ -30,44 +30,78 @@ export interface Judgement {
   remarks: string[];
 }
 
+/** What else is known. */
+export interface Circumstances {
+  /** Migrations ran since the backup. */
+  migrated: boolean;
+  /** Tables with rows that the backup does not know: one of them may be one of its own, renamed. */
+  strangers: readonly string[];
+}
+
 /** Lines that are told; what is more is counted. */
 const MOST_LINES = 50;
 
 /**
  * `empty`: nothing is left of the tables that held rows. `damaged`: a table cannot be read; a table that
- * is no partition is gone, and no migration ran since that could have dropped or renamed it; or tables that
- * held at least half of all rows are gone or hold none.
+ * is no partition is gone, and neither a migration nor a new table explains it; or at least half of the tables, with
+ * at least half of all rows, are gone or hold none.
+ *
+ * `unclear`: it could be a loss or somebody's work, and only people can tell: half of all rows are lost but few
+ * tables, tables may have been renamed, or half of all rows could not be looked at.
  *
  * Less than that is everyday life (queues run empty, old partitions are dropped) and only remarked.
  */
 export function judgeTables(
   tables: readonly ComparedTable[],
-  { migrated }: { migrated: boolean },
+  { migrated, strangers }: Circumstances,
 ): Judgement {
   const held = tables.filter(({ rows, isUnlogged }) => rows > 0 && !isUnlogged);
   const lost = held.filter(({ look }) => !look.isThere || look.hasRows === false);
   const gone = tables.filter(({ look }) => !look.isThere);
-  const unreadable = tables.filter(({ look }) => look.unreadable !== null);
-  const [rowsHeld, rowsLost] = [sum(held), sum(lost)];
-  const isEmpty = unreadable.length === 0 &&
+  const mayBeRenamed = gone.length > 0 && strangers.length > 0;
+  const isHalf = (some: readonly ComparedTable[]) => some.length > 0 && 2 * sum(some) >= sum(held);
+  const surelyLost = lost.filter(({ look }) => look.isThere || !mayBeRenamed);
+  const isMostLost = isHalf(surelyLost) && 2 * surelyLost.length >= held.length;
+  const isEmpty = !mayBeRenamed && tables.every(({ look }) => look.unreadable === null) &&
     (held.length > 0
       ? lost.length === held.length
       : tables.length > 0 && gone.length === tables.length);
-  const isMostLost = rowsLost > 0 && rowsLost * 2 >= rowsHeld;
+  const isMissed = ({ isPartition, look }: ComparedTable) =>
+    !look.isThere && !isPartition && !migrated;
+  const isDamaged = isMostLost ||
+    tables.some((table) => table.look.unreadable !== null || (isMissed(table) && !mayBeRenamed));
+  const isLossUnclear = isHalf(lost) || tables.some(isMissed);
+  const isBlind = isHalf(held.filter(({ look }) => look.unknown !== null));
   const findings: string[] = [];
   const remarks: string[] = [];
-  for (const { sqlName, rows, isPartition, look } of tables) {
-    if (look.unreadable !== null) findings.push(`${sqlName} cannot be read: ${look.unreadable}`);
-    else if (!look.isThere) {
-      const isFinding = isEmpty || isMostLost || (!isPartition && !migrated);
-      (isFinding ? findings : remarks).push(`${sqlName} is gone${heldRows(rows)}`);
-    } else if (rows > 0 && look.hasRows === false) {
-      const isFinding = isEmpty || isMostLost;
-      (isFinding ? findings : remarks).push(`${sqlName} has no rows any more${heldRows(rows)}`);
-    } else if (look.unknown !== null) remarks.push(`${sqlName} is not known: ${look.unknown}`);
+  for (const table of tables) {
+    const line = lineOf(table);
+    if (line === null) continue;
+    const { unreadable, unknown } = table.look;
+    const isFinding = unreadable !== null ||
+      (unknown === null ? isEmpty || isMostLost || isHalf(lost) || isMissed(table) : isBlind);
+    (isFinding ? findings : remarks).push(line);
   }
-  const condition = isEmpty ? "empty" : findings.length > 0 ? "damaged" : "sound";
+  if (mayBeRenamed) {
+    const lines = strangers.map((name) => `${name} holds rows and is not in the backup`);
+    (isLossUnclear ? findings : remarks).push(...lines);
+  }
+  const condition = isEmpty
+    ? "empty"
+    : isDamaged
+    ? "damaged"
+    : isLossUnclear || isBlind
+    ? "unclear"
+    : "sound";
   return { condition, findings: shorten(findings), remarks: shorten(remarks) };
+}
+
+/** What is to be said of a table; null when it is as it was. */
+function lineOf({ sqlName, rows, look }: ComparedTable): string | null {
+  if (look.unreadable !== null) return `${sqlName} cannot be read: ${look.unreadable}`;
+  if (!look.isThere) return `${sqlName} is gone${heldRows(rows)}`;
+  if (rows > 0 && look.hasRows === false) return `${sqlName} has no rows any more${heldRows(rows)}`;
+  return look.unknown === null ? null : `${sqlName} is not known: ${look.unknown}`;
 }
 
 function heldRows(rows: number): string {

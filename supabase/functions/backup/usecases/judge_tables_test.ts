@@ -22,7 +22,7 @@ function table(
   };
 }
 
-const judge = (tables: ComparedTable[]) => judgeTables(tables, { migrated: false });
+const judge = (tables: ComparedTable[]) => judgeTables(tables, { migrated: false, strangers: [] });
 
 const conditionOf = (...tables: ComparedTable[]) => judge(tables).condition;
 
@@ -83,12 +83,41 @@ Deno.test("judgeTables() only remarks what happens every day", () => {
 });
 
 Deno.test("judgeTables() takes a table that is gone after a migration for dropped or renamed by it", () => {
-  const after = (...tables: ComparedTable[]) => judgeTables(tables, { migrated: true });
+  const after = (...tables: ComparedTable[]) =>
+    judgeTables(tables, { migrated: true, strangers: [] });
   const renamed = after(table("a", 100), table("old_name", 10, GONE));
   assert.deepEqual([renamed.condition, renamed.findings], ["sound", []]);
   assert.deepEqual(renamed.remarks, ["old_name is gone (the backup has 10)"]);
   assert.equal(after(table("a", 100), table("b", 100, GONE)).condition, "damaged");
   assert.equal(after(table("a", 100, GONE)).condition, "empty");
+});
+
+Deno.test("judgeTables() leaves to people what could be a loss or somebody's work", () => {
+  const log = table("log", 1000, EMPTY);
+  const rest = [table("a", 10), table("b", 10)];
+  const emptied = judge([log, ...rest]);
+  assert.equal(emptied.condition, "unclear", "one large table was emptied on purpose, perhaps");
+  assert.deepEqual(emptied.findings, ["log has no rows any more (the backup has 1000)"]);
+  const rotated = ["p1", "p2", "p3"].map((name) => table(name, 90, GONE, { isPartition: true }));
+  assert.equal(conditionOf(...rotated, ...rest, table("c", 1), table("d", 1)), "unclear");
+
+  const beside = (...tables: ComparedTable[]) =>
+    judgeTables(tables, { migrated: false, strangers: ["new"] });
+  const renamed = beside(table("a", 10), table("b", 10, GONE));
+  assert.equal(renamed.condition, "unclear");
+  assert.deepEqual(renamed.findings, [
+    "b is gone (the backup has 10)",
+    "new holds rows and is not in the backup",
+  ]);
+  assert.equal(beside(table("a", 10, GONE), table("b", 10, GONE)).condition, "unclear");
+  assert.equal(beside(table("a", 10, EMPTY), table("b", 10, GONE)).condition, "damaged");
+  assert.equal(beside(table("a", 10, EMPTY), table("b", 10, EMPTY)).condition, "empty");
+  assert.equal(beside(table("a", 10), table("b", 10)).condition, "sound");
+
+  const unseen = { hasRows: null, unknown: "permission denied" };
+  const blind = judge([table("a", 10, unseen), table("b", 9)]);
+  assert.equal(blind.condition, "unclear", "what was not seen is not sound");
+  assert.deepEqual(blind.findings, ["a is not known: permission denied"]);
 });
 
 Deno.test("judgeTables() tells fifty lines and counts the others", () => {
@@ -101,7 +130,7 @@ Deno.test("judgeTables() tells fifty lines and counts the others", () => {
 Deno.test("judgeTables() never finds a database sounder for losing one more table", () => {
   const random = randomFrom(7);
   const of = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)]!;
-  const severity = { sound: 0, damaged: 1, empty: 1 };
+  const severity = { sound: 0, unclear: 1, damaged: 2, empty: 2 };
   for (let round = 0; round < 2000; round++) {
     const tables = Array.from(
       { length: 1 + Math.floor(random() * 6) },

@@ -40,7 +40,10 @@ const STATEMENT_MS = 10_000;
 /** Tables that one statement looks at. */
 const TABLES_AT_ONCE = 100;
 
-/** A table that is there. */
+/** Tables that are named beside the known ones. */
+const MOST_STRANGERS = 20;
+
+/** A relation of that name that is there. */
 interface Found {
   at: number;
   kind: string;
@@ -60,7 +63,10 @@ export async function lookAtTables(
     ...{ isThere: false, hasRows: null, unreadable: null, unknown: null },
   }));
   const found = await findTables(session, tables);
-  for (const { at } of found) looks[at]!.isThere = true;
+  for (const { at, kind } of found) {
+    looks[at]!.isThere = true;
+    if (!["r", "p"].includes(kind)) looks[at]!.unknown = "it is no table any more";
+  }
   const stored = found.filter(({ kind }) => kind === "r");
   await findRows(session, { tables, looks, stored });
   await readSamples(session, { tables, looks, stored });
@@ -76,7 +82,7 @@ async function findTables(session: Session, tables: readonly NamedTable[]): Prom
           as w (at pg_catalog.int4, schema pg_catalog.text, name pg_catalog.text)
       join pg_catalog.pg_namespace n on n.nspname = w.schema
       join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.name
-     where c.relkind in ('r', 'p')
+     where c.relkind in ('r', 'p', 'v', 'm', 'f')
      order by w.at`,
     [JSON.stringify(tables.map(({ schema, name }, at) => ({ at, schema, name })))],
   );
@@ -91,6 +97,50 @@ interface Looking {
   tables: readonly NamedTable[];
   looks: TableLook[];
   stored: readonly Found[];
+}
+
+/** What is no table of the project's own. */
+export interface Others {
+  schemas: readonly string[];
+  /** Unquoted, such as `public.notes`. */
+  tables: readonly string[];
+}
+
+/** Tables with rows beside the known ones, largest first and a bounded number of them. */
+export async function findStrangers(
+  session: Session,
+  known: readonly NamedTable[],
+  others: Others,
+): Promise<NamedTable[]> {
+  const rows = await session.query(
+    `
+    select n.nspname as schema, c.relname as name,
+           pg_catalog.format('%I.%I', n.nspname, c.relname) as sql_name
+      from pg_catalog.pg_class c
+      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+     where c.relkind = 'r' and c.relpersistence = 'p'
+       and n.nspname not in ('pg_catalog', 'information_schema')
+       and pg_catalog.pg_relation_size(c.oid) > 0
+       and not exists (select from pg_catalog.json_array_elements_text($1::pg_catalog.json) as o (name)
+             where o.name in (n.nspname, pg_catalog.concat(n.nspname, '.', c.relname)))
+       and not exists (select from pg_catalog.json_to_recordset($2::pg_catalog.json)
+                 as k (schema pg_catalog.text, name pg_catalog.text)
+             where k.schema = n.nspname and k.name = c.relname)
+       and not exists (select from pg_catalog.pg_depend e
+             where e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and e.objid = c.oid
+               and e.deptype = 'e')
+     order by pg_catalog.pg_relation_size(c.oid) desc, sql_name
+     limit ${MOST_STRANGERS}`,
+    [
+      JSON.stringify([...others.schemas, ...others.tables]),
+      JSON.stringify(known.map(({ schema, name }) => ({ schema, name }))),
+    ],
+  );
+  const found = rows.map(({ schema, name, sql_name }): NamedTable => ({
+    ...{ schema: String(schema), name: String(name), sqlName: String(sql_name) },
+  }));
+  const looks = await lookAtTables(session, found);
+  return found.filter((_, at) => looks[at]!.hasRows !== false);
 }
 
 async function findRows(session: Session, { tables, looks, stored }: Looking): Promise<void> {
@@ -147,14 +197,22 @@ async function askOfEach(session: Session, { looks, group, sqlOf, onRow }: Askin
 
 /** Keeps what the server says of one table. @throws when the connection is gone */
 async function note(look: TableLook, ask: () => Promise<void>): Promise<void> {
+  const first = await refusalOf(ask);
+  // Such a code may also be a moment's: of a table that changes just then, or a device that stumbles.
+  const refusal = first !== null && isDamage(first) ? await refusalOf(ask) : first;
+  if (refusal === null) return;
+  if (isDamage(refusal)) look.unreadable = refusal.facts.serverMessage;
+  // Gone between two looks: the next assessment sees it.
+  else look.unknown = refusal.facts.serverMessage;
+}
+
+async function refusalOf(ask: () => Promise<void>): Promise<DatabaseError | null> {
   try {
     await ask();
+    return null;
   } catch (error) {
     refuseLostSession(error);
-    const { facts } = error as DatabaseError;
-    if (isDamage(error as DatabaseError)) look.unreadable = facts.serverMessage;
-    // Gone between two looks: the next assessment sees it.
-    else look.unknown = facts.serverMessage;
+    return error;
   }
 }
 

@@ -125,6 +125,7 @@ async function restore(work: RestoreWork): Promise<StepOutcome> {
       return skipped(`the trigger ${NEVER_RESTORES} never restores without force`);
     }
     if (condition === "sound") return skipped(inWords(found));
+    if (condition === "unclear") throw unclear(found);
   }
   const job = await startOverBackup(work, () =>
     startOnce(deps, {
@@ -137,6 +138,23 @@ async function restore(work: RestoreWork): Promise<StepOutcome> {
         }),
     }));
   return waitingFor(job, `${inWords(found)}; job ${job.jobId} restores`);
+}
+
+/** A restore could undo somebody's work, and to do nothing could leave a loss. */
+function unclear(
+  { command, backupId, findings, ...found }: DatabaseAssessment & { command: string },
+) {
+  return new BackupError(
+    "restore_refused",
+    `Cannot decide whether to restore ${backupId}: the database is ` +
+      inWords({ ...found, backupId, findings }),
+    {
+      hint:
+        "Look at the findings. If it is a loss, restore the tables with action=restore, or post the " +
+        "trigger again with force; if it is not, nothing has to be done.",
+      details: { backupId, command, findings },
+    },
+  );
 }
 
 function unreachable({ command, backupId, findings }: DatabaseAssessment & { command: string }) {
