@@ -22,7 +22,7 @@ import { backupState, databaseState } from "../support/database_state.ts";
 import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { endOf, partBackup } from "../support/part_backup.ts";
 import { failure } from "../support/restore_backup.ts";
-import { temporaryDatabase } from "../support/temporary_database.ts";
+import { runSql, temporaryDatabase } from "../support/temporary_database.ts";
 import { tinyDisk, whyNoTinyDisk } from "../support/tiny_disk.ts";
 
 /** Rows that do not compress, in more than one part of small parts. */
@@ -39,13 +39,8 @@ const LIMITS = { partBytes: 65_536, maxPartBytes: 262_144 };
 
 async function sample(sql = SAMPLE) {
   const database = await temporaryDatabase("t_storage");
-  await run(database.url, sql);
+  await runSql(database.url, sql);
   return database;
-}
-
-async function run(url: string, sql: string): Promise<void> {
-  const session = await connect({ url });
-  await session.execute(sql).finally(() => session.close());
 }
 
 /** Backs up over a storage. */
@@ -197,7 +192,7 @@ Deno.test("a restore over a live database from a storage that fails half-way cha
   const storage = memoryStorage();
   await createRepository({ storage, key: null });
   const { backupId } = await backUp(database.url, storage);
-  await run(database.url, "update notes set body = 'changed'; create table more ()");
+  await runSql(database.url, "update notes set body = 'changed'; create table more ()");
   const before = await databaseState(database.url);
   let reads = 0;
   const failing = faultyStorage(storage, ({ method, name }) => {

@@ -17,7 +17,11 @@ import { type Death, Killed, Mortal, PartsOfRestore } from "../support/parts_of_
 import { differences, pgDump, statementsOf } from "../support/pg_dump.ts";
 import { randomFrom } from "../support/random_from.ts";
 import { backupWithoutRoles, failure } from "../support/restore_backup.ts";
-import { type TemporaryDatabase, temporaryDatabase } from "../support/temporary_database.ts";
+import {
+  runSql,
+  type TemporaryDatabase,
+  temporaryDatabase,
+} from "../support/temporary_database.ts";
 
 const KILLS = Number(Deno.env.get("RESTORE_KILLS") ?? 40);
 const SEED = Number(Deno.env.get("RESTORE_SEED") ?? crypto.getRandomValues(new Uint32Array(1))[0]);
@@ -57,14 +61,9 @@ const opened = async (url: string) => {
   return Object.assign(session, { [Symbol.asyncDispose]: () => session.close() });
 };
 
-async function run(url: string, sql: string): Promise<void> {
-  await using session = await opened(url);
-  await session.execute(sql);
-}
-
 async function sample(sql = SAMPLE): Promise<{ source: TemporaryDatabase; backup: MemoryBackup }> {
   const source = await temporaryDatabase("parts_source");
-  await run(source.url, sql);
+  await runSql(source.url, sql);
   return { source, backup: await backupWithoutRoles(source.url) };
 }
 
@@ -230,7 +229,7 @@ Deno.test("a full disk and a lock that is not granted end the restore by name, n
     }
   };
   assert.equal((await locked())?.code, "lock_timeout");
-  await run(
+  await runSql(
     target.url,
     `create or replace function public.gate(number int, value int) returns int language plpgsql
        immutable as $$ begin
@@ -247,7 +246,7 @@ Deno.test("a restore that is cancelled ends what the server does for it, and its
   const role = `parts_owner_${crypto.randomUUID().slice(0, 8)}`;
   const restorer = `${role}_restorer`;
   await using target = await temporaryDatabase("parts_target");
-  await run(
+  await runSql(
     target.url,
     `create role ${role}; create role ${restorer} login nosuperuser createrole;
      alter database ${target.name} owner to ${restorer};
@@ -282,7 +281,7 @@ Deno.test("a restore that is cancelled ends what the server does for it, and its
 
     await holder.execute("select pg_advisory_unlock(7003, 2)");
     await using again = await temporaryDatabase("parts_target");
-    await run(again.url, `alter database ${again.name} owner to ${restorer}`);
+    await runSql(again.url, `alter database ${again.name} owner to ${restorer}`);
     url.pathname = `/${again.name}`;
     const second = new PartsOfRestore(backup, url.href);
     await second.workUntil();
@@ -290,12 +289,12 @@ Deno.test("a restore that is cancelled ends what the server does for it, and its
     assert.deepEqual(await memberships(), []);
   } finally {
     for (const { url } of [source, target]) {
-      await run(
+      await runSql(
         url,
         `reassign owned by ${role}, ${restorer} to current_user; drop owned by ${role}, ${restorer}`,
       );
     }
-    await run(target.url, `drop role ${restorer}; drop role ${role}`);
+    await runSql(target.url, `drop role ${restorer}; drop role ${role}`);
   }
 });
 
