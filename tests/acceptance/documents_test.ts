@@ -59,6 +59,20 @@ Deno.test("every request that a page shows names an action, its method, its fiel
   }
 });
 
+Deno.test("every task that a page shows is there, and runs the script of its name", async () => {
+  const { tasks } = JSON.parse(
+    await Deno.readTextFile(new URL("../../deno.json", import.meta.url)),
+  ) as { tasks: Record<string, string> };
+  const shown = PAGES.flatMap(({ path, text }) =>
+    [...text.matchAll(/deno task ([a-z:]+)/g)].map(([, name]) => ({ path, name: name! }))
+  );
+  assert.ok(shown.length > 20);
+  for (const { path, name } of shown) assert.ok(tasks[name], `${path}: deno task ${name}`);
+  for (const name of ["action", "backups", "export", "import", "restore", "serve", "verify"]) {
+    assert.equal(tasks[name], `deno run -A scripts/${name}.ts`);
+  }
+});
+
 /** A body with what the lines before it have worked out. */
 function filledIn(body: string): string {
   return body.replace("$FINGERPRINT", "0123456789abcdef");

@@ -40,12 +40,13 @@ async function openShop(): Promise<Shop> {
   await project.files.put("avatars", "a.png", "one");
   await deploy(project.management, "export default 'good';");
   assert.equal((await tell(project, "init")).status, 200);
-  const backups: Record<string, string> = {};
-  for (const type of TYPES) {
-    const { status, body } = await tell(project, `backup-${type}&wait=60`);
-    assert.equal(status, 200, JSON.stringify(body));
-    backups[type] = body.data.jobId;
-  }
+  const backups = Object.fromEntries(
+    await Promise.all(TYPES.map(async (type) => {
+      const { status, body } = await tell(project, `backup-${type}&wait=60`);
+      assert.equal(status, 200, JSON.stringify(body));
+      return [type, body.data.jobId as string];
+    })),
+  );
   return {
     ...{ project, session, backups, ran: new Set() },
     [Symbol.asyncDispose]: () => project[Symbol.asyncDispose](),
@@ -175,9 +176,9 @@ Deno.test("the commands of the operator's guide and the runbooks do what they sa
     const [{ answers }] = await follow(first, [evidence!]) as [Ran];
     for (const { jobId } of answers[0].jobs) await ended(project, jobId);
     await using fresh = anew(shop);
-    await follow(fresh, rest.slice(0, 2));
+    await follow(fresh, rest.slice(0, 1));
     await using fresher = anew(shop);
-    await follow(fresher, rest.slice(2));
+    await follow(fresher, rest.slice(1));
     assert.notEqual(JSON.stringify(secrets.keys), keys);
     assert.equal(secrets.legacy, false);
   });

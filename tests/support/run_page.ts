@@ -30,8 +30,14 @@ export interface Ran {
   rows: Record<string, unknown>[];
 }
 
-/** The words of a shell in which `deno task` is that of the checkout and each answer is a line. */
-const PROLOGUE = `deno() { shift; '${Deno.execPath()}' task --config '${ROOT}deno.json' "$@"; }
+/**
+ * The words of a shell in which `deno task` is that of the checkout, by the Deno that runs the tests and
+ * without a change of the lock file, and in which each answer is a line.
+ */
+const PROLOGUE = `deno() {
+  task=$2; shift 2
+  '${Deno.execPath()}' run -A --no-lock --config '${ROOT}deno.json' "${ROOT}scripts/$task.ts" "$@"
+}
 curl() { command curl --write-out '\\n' "$@"; }
 `;
 
