@@ -143,7 +143,11 @@ async function refused(place: Place, before: string, answer: Answered, statuses:
   assert.equal(await place.digest(), before);
 }
 
-const parameters = { seed: SEED, numRuns: RUNS, endOnFailure: true };
+/** What has no fields is asked once. */
+const runs = ({ input }: DescribedAction) => ({
+  ...{ seed: SEED, endOnFailure: true },
+  numRuns: Object.keys(input.properties ?? {}).length === 0 ? 1 : RUNS,
+});
 
 Deno.test(
   "what is wrong in one field is refused with 400 and changes nothing",
@@ -155,10 +159,13 @@ Deno.test(
       const fields = wrongFieldsOf(action.input, { inQuery: action.method === "GET" });
       await fc.assert(
         fc.asyncProperty(fields, async (fields) => {
-          await refused(place, before, await sendFields(place, action, fields), [400]);
+          const { status, text } = await sendFields(place, action, fields);
+          assert.equal(status, 400, text);
         }),
-        parameters,
+        runs(action),
       );
+      await place.deps.idle();
+      assert.equal(await place.digest(), before, action.name);
     }
   },
 );
@@ -171,16 +178,17 @@ Deno.test(
     for (const action of place.actions) {
       if (action.name === "uninstall") continue; // its one good request is the end of all
       const fields = valueOf(action.input) as fc.Arbitrary<Record<string, unknown>>;
+      let before = await place.digest();
       await fc.assert(
         fc.asyncProperty(fields, async (fields) => {
-          const before = await place.digest();
           const answer = await sendFields(place, action, aimed(action, fields));
           if (answer.status >= 400) return await refused(place, before, answer, [400, 404, 409]);
           await place.deps.idle();
           const isChange = action.name === "init" || action.name === "update-config";
           if (isChange) await change(place, { rollbackTo: 0 });
+          before = await place.digest();
         }),
-        parameters,
+        runs(action),
       );
     }
   },
@@ -202,8 +210,9 @@ Deno.test(
 
 /** Odd names reach further with a backup that is there; nothing is put over the project. */
 function aimed({ name }: DescribedAction, fields: Record<string, unknown>) {
-  if (name !== "restore" || fields.type !== "database") return fields;
-  return { ...fields, backupId: "latest", dryRun: true };
+  if (name !== "restore") return fields;
+  const { items: _, onExisting: __, cronJobs: ___, targetDatabaseUrl: ____, ...database } = fields;
+  return { ...database, backupId: "latest", type: "database", dryRun: true };
 }
 
 function post(place: Place, action: string, body: unknown): Promise<Answered> {
