@@ -56,6 +56,24 @@ async function leaveOutExpired(deps: Deps, lost: LostBackups): Promise<void> {
   await deps.state.backups.markFreed({ backupIds, pointIds: [] });
 }
 
+/**
+ * The same by names alone, without reading the backups that there are: what the tables know, and storage neither
+ * lists nor says to have expired. Oldest first.
+ */
+export async function findUnlisted(
+  deps: Deps,
+  repository: Repository,
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const options = signal === undefined ? {} : { signal };
+  const known = await knownBackups(deps, repository.location);
+  const listed = new Set(await repository.backupIds(options));
+  const missing = known.map(({ backupId }) => backupId).filter((id) => !listed.has(id));
+  if (missing.length === 0) return [];
+  const expired = await repository.freeing.expired(options);
+  return missing.filter((id) => !expired.has(id));
+}
+
 /** As an error, null when nothing is lost. */
 export function lostError(lost: LostBackups, verb = "trust the storage"): BackupError | null {
   const words = [

@@ -14,6 +14,7 @@ import { rulesOf } from "./apply_retention.ts";
 import { cleanupInParts, type CleanupPlan, FIRST_OF_CLEANUP } from "./cleanup_in_parts.ts";
 import type { Caller, Deps } from "./deps.ts";
 import type { JobRequest } from "./job_request.ts";
+import { findUnlisted } from "./lost_backups.ts";
 import { startJob } from "./start_job.ts";
 
 /** So long may a run delete; a backup that needs some of it waits. */
@@ -82,7 +83,12 @@ export async function defineCleanup(
     facts: () => readFacts(deps, repository),
     async whyNotFree() {
       const { running } = await deps.state.latestRuns.inUse();
-      return running === null ? null : `the backup ${running} runs`;
+      if (running !== null) return `the backup ${running} runs`;
+      // A list that lacks a backup would have its chunks look useless; one that was taken away may come back.
+      const [first, ...more] = await findUnlisted(deps, repository);
+      if (first === undefined) return null;
+      const others = more.length === 0 ? "" : ` and ${more.length} more`;
+      return `the storage does not list ${first}${others}, which the tables know: see action=status`;
     },
     async expired({ backupIds, pointIds }) {
       await deps.state.backups.markFreed({ backupIds, pointIds });
