@@ -208,6 +208,24 @@ Deno.test(
   },
 );
 
+Deno.test("half a character is refused by its path, whatever field it is in", shared, async () => {
+  const place = await start();
+  const before = await place.digest();
+  for (const { name, method } of place.actions) {
+    if (method === "GET") continue;
+    const answer = await place.send(`action=${name}`, {
+      method,
+      body: '{"a": {"b": ["\\ud800"]}}',
+    });
+    await refused(place, before, answer, [400]);
+    assert.equal(answer.body.error.details.issues[0].path, "a.b.0");
+  }
+  const reason = await place.send("action=create", {
+    ...{ method: "POST", body: '{"type": "manual", "reason": "\\ud800"}' },
+  });
+  await refused(place, before, reason, [400]);
+});
+
 /** Odd names reach further with a backup that is there; nothing is put over the project. */
 function aimed({ name }: DescribedAction, fields: Record<string, unknown>) {
   if (name !== "restore") return fields;

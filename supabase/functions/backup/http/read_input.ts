@@ -68,7 +68,31 @@ async function readBody(request: Request): Promise<unknown> {
       `Cannot read the body: nested deeper than ${DEPTH_LIMIT}`,
     );
   }
+  const path = findHalfCharacter(body);
+  if (path !== null) {
+    const issue = { path: path.join("."), message: "holds half a character" };
+    throw new BackupError(
+      "invalid_request",
+      `Cannot read the request: ${issue.path || "the body"}: ${issue.message}`,
+      {
+        hint: "Send each \\ud800 to \\udfff with the other half of its pair.",
+        details: { issues: [issue] },
+      },
+    );
+  }
   return body;
+}
+
+/** No text with one can be stored; JSON can hold them all the same. The path of the first, or null. */
+function findHalfCharacter(value: unknown): string[] | null {
+  if (typeof value === "string") return value.isWellFormed() ? null : [];
+  if (typeof value !== "object" || value === null) return null;
+  for (const [name, inner] of Object.entries(value)) {
+    if (!name.isWellFormed()) return [];
+    const path = findHalfCharacter(inner);
+    if (path !== null) return [name, ...path];
+  }
+  return null;
 }
 
 async function readLimited(request: Request): Promise<Uint8Array> {
