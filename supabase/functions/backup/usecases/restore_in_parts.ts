@@ -55,7 +55,8 @@ export const FIRST_OF_RESTORE: readonly NewPart[] = [
 
 /** Names of the parts, which are what users see of them. */
 const PLAN = FIRST_OF_RESTORE[0]!.name;
-const WHOLE = "restoring-at-once";
+/** Restores over a target that holds something, in one transaction. */
+export const WHOLE = "restoring-at-once";
 const BORROW = "borrowing-roles";
 const COMPARE = "comparing-definitions";
 const ANALYZE = "analyzing-tables";

@@ -20,8 +20,9 @@ import type { Caller, Deps } from "./deps.ts";
 import { ACCEPT_LOST, refuseLost } from "./lost_backups.ts";
 import type { JobRequest } from "./job_request.ts";
 import type { RestoreRequest } from "./restore_database.ts";
+import { refuseLateRestore } from "./refuse_late_restore.ts";
 import { restoreCommand } from "./restore_command.ts";
-import { FIRST_OF_RESTORE, restoreInParts } from "./restore_in_parts.ts";
+import { FIRST_OF_RESTORE, restoreInParts, WHOLE } from "./restore_in_parts.ts";
 import { startJob } from "./start_job.ts";
 import { startRestoreTest, TEST_BACKUP } from "./start_test_restore.ts";
 import { syncBackups } from "./stored_backups.ts";
@@ -118,6 +119,7 @@ export async function defineRestore(
     ...definition,
     async run(lease, context) {
       signal = context.signal;
+      if (lease.name === WHOLE) refuseLateRestore(job.jobId, deps.clock.now());
       const outcome = await definition.run(lease, context);
       if (outcome.finish?.result.safetyBackupId) await listSafetyBackup(deps, settings);
       return outcome;
