@@ -1,6 +1,6 @@
 /**
  * Every example request of the guide, as it stands and in its order, on a project of the platform's shape; the
- * result of each is looked at, not only its status.
+ * result of each is looked at, not only its status. Longer than usual: it is read beside the guide, as one table.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * Whatever is asked, of every action: never a defect, never a trace of the inside, always the envelope, and
  * what is refused changes nothing. Requests are made from the OpenAPI document. PROPERTY_SEED=<number> makes
- * others; the seed is printed with a failure.
+ * others; the seed is printed with a failure. Longer than usual: all of it shares one service and one way to compare.
  *
  * @module
  */
