@@ -9,6 +9,7 @@ import type { SavedItem } from "../core/items.ts";
 import type { DataPart } from "../core/model.ts";
 import { linesOf, readAnyBackup } from "./backups.ts";
 import type { ChunkStore } from "./chunk_store.ts";
+import { readExpired } from "./expire.ts";
 import { mapConcurrent } from "./map_concurrent.ts";
 import type { Manifest } from "./types.ts";
 
@@ -27,7 +28,7 @@ export interface ManifestRefs {
 /**
  * Reads the manifests of backups.
  *
- * @throws the `object_*` codes: what cannot be read may refer to anything
+ * @throws the `object_*` codes and `backup_not_found`: what cannot be read may refer to anything
  */
 export async function refsOfManifests(
   chunks: ChunkStore,
@@ -48,12 +49,17 @@ export async function refsOfManifests(
   return { manifests: [...manifests], chunks: [...names], lists: [...lists] };
 }
 
-/** Null for a backup that expired since it was listed. */
+/**
+ * Null for a backup that expired since it was listed.
+ *
+ * @throws `backup_not_found` for one that was listed, is not there, and did not expire: the storage contradicts itself
+ */
 async function readUnlessGone(chunks: ChunkStore, backupId: string, signal?: AbortSignal) {
   try {
     return await readAnyBackup(chunks, backupId, signal);
   } catch (error) {
-    if (error instanceof BackupError && error.code === "backup_not_found") return null;
+    if (!(error instanceof BackupError) || error.code !== "backup_not_found") throw error;
+    if ((await readExpired(chunks.objects, signal)).has(backupId)) return null;
     throw error;
   }
 }

@@ -432,6 +432,26 @@ Deno.test("where no backup is listed nothing is freed or planned: somebody took 
   assert.deepEqual([...place.storage.objects.keys()], before);
 });
 
+Deno.test("a storage that lists a backup and then does not know it frees nothing", async () => {
+  const place = await days(8);
+  await cleanUp(place);
+  place.clock.at += DAY_MS;
+  const chunks = countOf(place.storage, "chunks/");
+  let asked = 0;
+  const storage: Storage = {
+    ...place.storage,
+    head(name) {
+      if (name !== `backups/${idOf(7)}`) return place.storage.head(name);
+      asked++;
+      return Promise.resolve(null);
+    },
+  };
+  await assert.rejects(cleanUp({ storage, clock: place.clock }), { code: "backup_not_found" });
+  assert.ok(asked > 0);
+  assert.equal(countOf(place.storage, "chunks/"), chunks);
+  assert.deepEqual(await expectWhole(place), [7, 6, 5]);
+});
+
 Deno.test("a recovery point goes with the last of its backups", async () => {
   const place = await days(8);
   const repository = await open(place);
