@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "../../scripts/paths.ts";
 import { toBase64, utf8 } from "../../supabase/functions/backup/core/bytes.ts";
+import { CONTRACT_REF } from "../support/management_contract.ts";
 import type { Answer } from "../support/service.ts";
 import {
   ask,
@@ -193,6 +194,16 @@ Deno.test("a recovery point comes back whole in another project, each step shown
   });
   assert.equal(await new Response(ReadableStream.from(download!.body)).text(), "one");
   assert.equal(young.management.resources.functions.functions.size, 1);
+
+  // The new project goes on with the backups of the old one, once it is said whose they were.
+  await tell(young, "init");
+  const foreign = await tell(young, "backup-database&wait=60");
+  assert.equal(foreign.body.error.code, "repository_foreign");
+  const guess = await tell(young, "init", { takeOverRepository: "zyxwvutsrqponmlkjihg" });
+  assert.deepEqual([guess.status, guess.body.error.code], [400, "invalid_request"]);
+  assert.ok(foreign.body.error.hint.includes(`"takeOverRepository": "${CONTRACT_REF}"`));
+  assert.equal((await tell(young, "init", { takeOverRepository: CONTRACT_REF })).status, 200);
+  assert.equal((await tell(young, "backup-database&wait=60")).status, 200);
 });
 
 Deno.test("what a restore of items does not know is refused by name", async () => {

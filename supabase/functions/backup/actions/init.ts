@@ -15,6 +15,10 @@ export const init = defineAction({
       .optional().describe("Fingerprint of the copy of the key that is kept outside."),
     giveUpBackups: z.array(z.string().min(1).max(255)).min(1).max(1000).optional()
       .describe("Ids of lost backups that are not expected any more."),
+    takeOverRepository: z.string().min(1).max(64).optional().describe(
+      "The repository's present owner (a project's ref, or a system identifier): this database becomes it " +
+        "instead and goes on with its backups.",
+    ),
   }),
   output: z.object({
     recoverable: z.boolean(),
@@ -27,8 +31,8 @@ export const init = defineAction({
     proposedEncryptionKey: z.string().nullable(),
   }),
   // What changes nothing but what is missing needs no second key.
-  needsAdmin: ({ config, confirmKeyFingerprint, giveUpBackups }) =>
-    Object.keys(config ?? {}).length > 0 || confirmKeyFingerprint !== undefined ||
-    giveUpBackups !== undefined,
+  needsAdmin: ({ config = {}, confirmKeyFingerprint, giveUpBackups, takeOverRepository }) =>
+    Object.keys(config).length > 0 ||
+    [confirmKeyFingerprint, giveUpBackups, takeOverRepository].some((each) => each !== undefined),
   run: (deps, input, caller) => initialize(deps, caller, defined(input)),
 });

@@ -125,11 +125,16 @@ function foreign(owner: RepositoryOwner, writer: RepositoryOwner): BackupError {
     `Cannot write to this repository as ${describe(writer)}: it belongs to ${describe(owner)}`,
     {
       hint:
-        "Use another bucket or prefix for this database. If the database moved here, take the " +
-        "repository over by name.",
+        "Use another bucket or prefix for this database. If that database is gone and this one goes on " +
+        `for it: POST ?action=init with {"takeOverRepository": "${nameOf(owner)}"}.`,
       details: { owner, writer },
     },
   );
+}
+
+/** By what an owner is meant when it is taken over from. */
+function nameOf({ projectRef, systemIdentifier }: RepositoryOwner): string {
+  return projectRef ?? systemIdentifier ?? "unknown";
 }
 
 function describe(owner: RepositoryOwner): string {

@@ -25,6 +25,7 @@ import {
 import { dropScratchDatabases } from "./scratch_database.ts";
 import { syncBackups } from "./stored_backups.ts";
 import { syncPoints } from "./stored_points.ts";
+import { takeOverRepository } from "./take_over_repository.ts";
 import { updateConfig } from "./update_config.ts";
 
 /** Records of executions are kept so long. */
@@ -72,11 +73,13 @@ export interface InitRequest {
   confirmKeyFingerprint?: string;
   /** Backups that are lost and not expected any more. */
   giveUpBackups?: string[];
+  /** Present owner of the repository, which this database becomes instead. */
+  takeOverRepository?: string;
 }
 
 /**
- * @throws `invalid_config` when `config` is wrong, `key_wrong` when the fingerprint is; everything else is
- * a step that is not done
+ * @throws `invalid_config` when `config` is wrong, `key_wrong` when the fingerprint is, `invalid_request` when
+ * the repository's owner is another one than was said; everything else is a step that is not done
  */
 export async function initialize(
   deps: Deps,
@@ -109,6 +112,12 @@ export async function initialize(
   await way.step("settings", () => Promise.resolve(findSettings({ fromTables, problems })));
   const location = await findStorage(deps, way, settings);
   const { repository, proposed } = await findRepository(deps, way, settings);
+  if (request.takeOverRepository !== undefined) {
+    const from = request.takeOverRepository;
+    await takeOverRepository(deps, caller, {
+      ...{ from, repository: repository ?? await deps.openRepository(settings) },
+    });
+  }
   if (fingerprint !== undefined) {
     await confirmKey(deps, caller, repository ?? await deps.openRepository(settings));
     ({ settings, fromTables } = await deps.settings());
