@@ -178,13 +178,19 @@ Deno.test("what was asked for in SQL is begun under its id", shared, async () =>
   assert.deepEqual(await rows(ask), [{ result: true }]);
 });
 
-/** Adds a backup of a day in the past, as if it had been made then. */
-async function backUpInThePast(days: number): Promise<string> {
+/** The service's repository, in this process. */
+async function openSampled() {
   const { variables } = await start();
-  const repository = await openRepository({
+  return await openRepository({
     storage: localStorage(variables.BACKUP_STORAGE_PATH!),
     key: new Secret(variables.BACKUP_ENCRYPTION_KEY!),
   });
+}
+
+/** Adds a backup of a day in the past, as if it had been made then. */
+async function backUpInThePast(days: number): Promise<string> {
+  const { variables } = await start();
+  const repository = await openSampled();
   const at = new Date(Date.now() - days * 86_400_000);
   const backupId = `backup_${at.toISOString().replace(/[-:.]/g, "")}_${
     String(days).padStart(10, "0")
@@ -259,6 +265,15 @@ Deno.test(
     const unsure = await post(strict, "cleanup&wait=30", { dryRun: true });
     await Deno.rename(`${record}.away`, record);
     assert.match(unsure.body.data.result.notFreed, new RegExp(`does not list ${young}, which`));
+
+    // Another project that is pointed at this storage lets nothing go by its own rules.
+    const repository = await openSampled();
+    const owner = (await repository.owner())!;
+    const other = { projectRef: "elsewhere", systemIdentifier: "1", database: "postgres" };
+    await repository.claimOwner(other, { takeOver: true });
+    const foreign = await post(strict, "cleanup&wait=30");
+    await repository.claimOwner(owner, { takeOver: true });
+    assert.equal(foreign.body.error.code, "repository_foreign");
 
     // Tables that know nothing of the cleanup learn from storage what it did.
     await rows("update public.backup_jobs set freed_at = null returning 1");

@@ -7,11 +7,13 @@ import { BackupError } from "../core/errors.ts";
 import { isPointId, newJobId } from "../core/ids.ts";
 import type { Job } from "../core/job.ts";
 import type { SettingsInForce } from "../core/settings_in_force.ts";
+import { readSourceFacts } from "../dump/mod.ts";
 import type { JobDefinition } from "../jobs/job_definition.ts";
 import type { Repository } from "../repository/mod.ts";
 import type { RetentionFacts } from "./apply_retention.ts";
 import { rulesOf } from "./apply_retention.ts";
 import { cleanupInParts, type CleanupPlan, FIRST_OF_CLEANUP } from "./cleanup_in_parts.ts";
+import { connector, databaseUrl } from "./database_access.ts";
 import type { Caller, Deps } from "./deps.ts";
 import type { JobRequest } from "./job_request.ts";
 import { findUnlisted } from "./lost_backups.ts";
@@ -22,7 +24,10 @@ const LASTS_MS = 15 * 60_000;
 
 const DAY_MS = 86_400_000;
 
-/** @throws `conflict` while another cleanup runs, `invalid_config`, `repository_missing`, `storage_*` */
+/**
+ * @throws `conflict` while another cleanup runs, `invalid_config`, `repository_missing`, `repository_foreign`,
+ * `storage_*`
+ */
 export async function startCleanup(
   deps: Deps,
   caller: Caller,
@@ -32,7 +37,7 @@ export async function startCleanup(
   refuseWrongSettings(inForce);
   const { settings } = inForce;
   const { lock } = await deps.openStorage(settings);
-  await deps.openRepository(settings);
+  await refuseForeign(deps, await deps.openRepository(settings));
   const lockedDays = lock === undefined || lock.mode === null ? 0 : lock.days;
   const jobId = newJobId("cleanup", deps.clock.now());
   const plan: CleanupPlan = {
@@ -58,6 +63,19 @@ export async function startCleanup(
       details: { dryRun },
     },
   });
+}
+
+/** Another project's backups are not for these settings to let go: its own may keep them longer. */
+async function refuseForeign(deps: Deps, repository: Repository): Promise<void> {
+  if (await repository.owner() === null) return;
+  const session = await connector(databaseUrl(deps))();
+  try {
+    const { systemIdentifier, database } = await readSourceFacts(session, { profile: "plain" });
+    const { projectRef } = deps.environment;
+    await repository.claimOwner({ projectRef, systemIdentifier, database });
+  } finally {
+    await session.close();
+  }
 }
 
 /** A wrong row that is not followed may be the one that keeps more. */
