@@ -280,7 +280,14 @@ Deno.test("restoreDatabase() restores a schema beside the live one", async () =>
       "where conrelid = 'rescue.orders'::regclass and contype = 'f'",
   );
   assert.equal(key?.parent, "rescue.users");
-  await target.run("drop schema rescue cascade");
+  const alone = await restoreBackup(backup, target.url, {
+    tables: ["app.orders"],
+    intoSchema: "alone",
+  });
+  assert.match(JSON.stringify(alone.plan.leftOut), /orders_user_id_fkey.*which is not copied/);
+  assert.equal((await target.run("select from alone.orders")).length, 1000);
+  assert.deepEqual(await target.run("select to_regclass('alone.users')::text as u"), [{ u: null }]);
+  await target.run("drop schema rescue cascade; drop schema alone cascade");
   await assertSame(before, target.url);
 });
 

@@ -65,14 +65,20 @@ export function planBeside(plan: RestorePlan, input: BesideInput): void {
       hint: "Choose a name that is free, or drop that schema.",
     });
   }
-  const inside = restored.filter((entry) => entry.schema === schema && entry.managed !== true);
-  refuseExtensions(inside, { index, schema });
-  const copied = new Set(inside.filter((entry) => !NOT_COPIED.includes(entry.kind)));
-  for (const entry of inside) {
-    if (copied.has(entry)) continue;
+  const ofSchema = restored.filter((entry) => entry.schema === schema && entry.managed !== true);
+  const chosen = new Set(ofSchema.filter((entry) => selection.selected.has(entry)));
+  for (const entry of chosen) {
+    if (!NOT_COPIED.includes(entry.kind)) continue;
+    chosen.delete(entry);
     plan.leftOut.push({ identity: entry.identity, reason: "a copy beside does without it" });
   }
-  leaveOutForeignKeys(plan, copied, { index, schema });
+  leaveOutForeignKeys(plan, chosen, index);
+  // What only those needed is not copied either: a table would stand there without its rows.
+  const needed = index.withDependencies(chosen);
+  const copied = new Set(
+    ofSchema.filter((entry) => needed.has(entry) && !NOT_COPIED.includes(entry.kind)),
+  );
+  refuseExtensions(copied, { index, schema });
   for (const entry of restored) {
     if (entry.schema !== schema && entry.kind !== "schema" && selection.selected.has(entry)) {
       plan.leftOut.push({ identity: entry.identity, reason: "it is outside the schema" });
@@ -118,10 +124,10 @@ export function planBeside(plan: RestorePlan, input: BesideInput): void {
 }
 
 function refuseExtensions(
-  inside: readonly Entry[],
+  copied: ReadonlySet<Entry>,
   { index, schema }: { index: EntryIndex; schema: string },
 ): void {
-  const needed = index.withDependencies(inside);
+  const needed = index.withDependencies(copied);
   for (const entry of needed) {
     if (entry.kind !== "extension" || entry.extensionFacts?.schema !== schema) continue;
     throw new BackupError(
@@ -132,23 +138,41 @@ function refuseExtensions(
   }
 }
 
-/** A foreign key to a table that is not copied would tie the copy to the live table. */
-function leaveOutForeignKeys(
-  plan: RestorePlan,
-  copied: Set<Entry>,
-  { index, schema }: { index: EntryIndex; schema: string },
-): void {
-  for (const entry of copied) {
+/**
+ * A foreign key to a table that is not copied would tie the copy to the live table, and one to a table that
+ * comes without its rows cannot hold.
+ */
+function leaveOutForeignKeys(plan: RestorePlan, chosen: Set<Entry>, index: EntryIndex): void {
+  const withRows = new Set(
+    [...chosen].filter(isRows).flatMap((entry) => index.tableOf(entry) ?? []),
+  );
+  for (const entry of chosen) {
     if (entry.kind !== "foreign-key") continue;
-    const uncopied = index.dependencies(entry).find((each) =>
-      isTable(each) && (each.schema !== schema || !copied.has(each))
-    );
-    const outside = uncopied?.identity ?? entry.outside?.[0];
-    if (outside === undefined) continue;
-    copied.delete(entry);
-    plan.leftOut.push({
-      identity: entry.identity,
-      reason: `it refers to ${outside}, which is not copied`,
-    });
+    const tables = index.dependencies(entry).filter(isTable);
+    const uncopied = tables.find((table) => !chosen.has(table))?.identity ?? entry.outside?.[0];
+    const own = index.tableOf(entry);
+    const empty = tables.find((table) => table !== own && !hasRows(table, { withRows, index }));
+    const isFilled = own !== undefined && hasRows(own, { withRows, index });
+    const reason = uncopied !== undefined
+      ? `it refers to ${uncopied}, which is not copied`
+      : empty !== undefined && isFilled
+      ? `it refers to ${empty.identity}, whose rows are not copied`
+      : null;
+    if (reason === null) continue;
+    chosen.delete(entry);
+    plan.leftOut.push({ identity: entry.identity, reason });
   }
+}
+
+/** Whether rows of the table, or of one of its partitions, are copied. */
+function hasRows(
+  table: Entry,
+  { withRows, index }: { withRows: ReadonlySet<Entry>; index: EntryIndex },
+): boolean {
+  if (withRows.has(table)) return true;
+  return index.dependents(table).some((entry) => {
+    const partition = entry.kind === "table-attach" ? index.tableOf(entry) : undefined;
+    return partition !== undefined && partition !== table &&
+      hasRows(partition, { withRows, index });
+  });
 }

@@ -270,3 +270,33 @@ Deno.test("planRestore() leaves out rights on parameters that the cluster's owne
   const others = plan(facts, target([], { clusterOwner: "supabase_admin" }));
   assert.deepEqual(others.expect, facts.entries);
 });
+
+Deno.test("planRestore() copies a table beside without foreign keys to tables whose rows stay behind", () => {
+  const parent = entry("table", "parent");
+  const key = entry("constraint", "parent pkey", { dependsOn: [parent.key], section: "post-data" });
+  const child = entry("table", "child");
+  const tied = entry("foreign-key", "child fk", { dependsOn: [child.key, parent.key, key.key] });
+  const rows = [parent, child].map((table) =>
+    entry("table-data", table.name, { dependsOn: [table.key] })
+  );
+  const objects = [parent, child, ...rows, key, tied];
+  const copyOf = (entries: Entry[], request: RestoreRequest) => {
+    const made = plan(backup(entries), target(entries), { ...request, intoSchema: "copy" });
+    return [
+      identities(made.create),
+      made.leftOut.map((each) => `${each.identity}: ${each.reason}`),
+    ];
+  };
+  assert.deepEqual(copyOf(objects, { tables: ["public.child"] }), [
+    ["table child"],
+    ["foreign-key child fk: it refers to table parent, which is not copied"],
+  ]);
+  const whole = ["table parent", "table child", "constraint parent pkey", "foreign-key child fk"];
+  assert.deepEqual(copyOf(objects, { tables: ["public.child", "public.parent"] }), [whole, []]);
+  // The rows of the parent were excluded from the backup.
+  const without = objects.filter((each) => each !== rows[0]);
+  assert.deepEqual(copyOf(without, { schemas: ["public"] }), [
+    whole.slice(0, 3),
+    ["foreign-key child fk: it refers to table parent, whose rows are not copied"],
+  ]);
+});
