@@ -7,6 +7,7 @@
 import type { Action } from "../supabase/functions/backup/actions/action.ts";
 import { ACTIONS } from "../supabase/functions/backup/actions/mod.ts";
 import { createDeps } from "../supabase/functions/backup/create_deps.ts";
+import { BackupError } from "../supabase/functions/backup/core/errors.ts";
 import { fromJobError, isFinished, type Job } from "../supabase/functions/backup/core/job.ts";
 import { checkFields } from "../supabase/functions/backup/http/read_input.ts";
 import { cancelJob } from "../supabase/functions/backup/usecases/cancel_job.ts";
@@ -37,6 +38,7 @@ await runCommand({
     const fields = checkFields(action, parseBody(values.required("body")));
     const deps = createDeps();
     try {
+      if (action.name !== "init") await refuseWithoutStorage(deps);
       const caller = { name: CALLER, requestId: crypto.randomUUID() };
       const data = await action.run(deps, fields, caller);
       const jobs = jobsOf(action, data);
@@ -57,6 +59,22 @@ await runCommand({
     }
   },
 });
+
+/** Nobody has said where backups are: the default would be an empty directory below this one. */
+async function refuseWithoutStorage(deps: Deps): Promise<void> {
+  const { backupStorageType: type, backupStorageConfig: config } = (await deps.settings()).settings;
+  if (type !== "local" || (config.path ?? config.bucket) !== undefined) return;
+  throw new BackupError(
+    "invalid_config",
+    "Cannot find the backups: neither the environment nor the database's settings say where they are",
+    {
+      hint:
+        "Set what the service has: BACKUP_STORAGE_TYPE, BACKUP_STORAGE_BUCKET, BACKUP_STORAGE_REGION, " +
+        "BACKUP_STORAGE_ENDPOINT, BACKUP_STORAGE_ACCESS_KEY and BACKUP_STORAGE_SECRET_KEY; or " +
+        "BACKUP_STORAGE_TYPE=local and BACKUP_STORAGE_PATH. BACKUP_ENCRYPTION_KEY is needed besides.",
+    },
+  );
+}
 
 function findAction(name: string): Action {
   const action = ACTIONS.find((each) => each.name === name);

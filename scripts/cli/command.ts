@@ -113,7 +113,7 @@ interface ReportedError {
 
 function report(json: boolean, error: ReportedError): void {
   if (json) console.error(JSON.stringify({ error }));
-  else console.error(`${error.message}${error.hint === undefined ? "" : `\n${error.hint}`}`);
+  else console.error([`[${error.code}] ${error.message}`, error.hint].filter(Boolean).join("\n"));
 }
 
 function parse(command: Command, args: readonly string[]): CommandValues {

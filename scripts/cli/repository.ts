@@ -45,7 +45,20 @@ export async function openCommandRepository(
   if (options.create === true && !await repositoryExists(storage)) {
     return await createRepository(settings);
   }
-  return await openRepository(settings);
+  return await openRepository(settings).catch((error: unknown) => {
+    throw withHintOfCommand(error);
+  });
+}
+
+/** No command but a backup makes a repository: where one is read, the address is what is wrong. */
+function withHintOfCommand(error: unknown): unknown {
+  if (!(error instanceof BackupError) || error.code !== "repository_missing") return error;
+  return new BackupError(error.code, error.message, {
+    hint:
+      "Check the address: directory or bucket, and prefix, are those of the service's settings. " +
+      "Nothing was written.",
+    cause: error,
+  });
 }
 
 /** What threads need to open the same repository, and a database, each for itself. */

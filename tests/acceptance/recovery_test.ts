@@ -379,7 +379,10 @@ Deno.test(
       trigger: "database_unavailable",
     });
     assert.equal(failure.status, 202, JSON.stringify(failure.body));
-    assert.match(failure.body.data.commandLine, /^deno task restore .*--backup \S+/);
+    assert.match(
+      failure.body.data.commandLine,
+      /deno task restore .*"\$NEW_DATABASE_URL" --backup \S+/,
+    );
     const joined = await post(down, "disaster-recovery", { trigger: "database_unavailable" });
     assert.deepEqual(
       [joined.body.data.joined, joined.body.data.executionId],

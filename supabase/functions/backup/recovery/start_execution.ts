@@ -172,7 +172,7 @@ async function commandFor(deps: Deps, plan: RecoveryPlan): Promise<string | null
   if (!restores) return null;
   const { settings } = await deps.settings();
   const backupId = await newestBackup(deps);
-  return restoreCommand({ settings, backupId, request: {}, targetDatabaseUrl: null });
+  return restoreCommand({ settings, backupId, request: {}, targetDatabaseUrl: null, isDown: true });
 }
 
 async function newestBackup(deps: Deps): Promise<string> {

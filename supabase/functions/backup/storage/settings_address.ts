@@ -59,7 +59,15 @@ export function settingsAddress(
   const { bucket, prefix, region, account, endpoint, accessKey, secretKey, storageClass } =
     backupStorageConfig;
   const { objectLock, legalHold } = backupStorageConfig;
-  if (bucket === undefined) throw missing(type, "bucket is", "BACKUP_STORAGE_BUCKET");
+  if (bucket === undefined) {
+    const lacking = [
+      "BACKUP_STORAGE_BUCKET",
+      ...VARIABLES[type].filter(({ setting, optional }) =>
+        !optional && { ACCESS_KEY: accessKey, SECRET_KEY: secretKey }[setting] === undefined
+      ).map(({ setting }) => `BACKUP_STORAGE_${setting}`),
+    ];
+    throw missing(type, "bucket is", lacking.join(", "));
+  }
   if (type === "supabase" && endpoint === undefined) {
     throw missing(type, "project is", "BACKUP_STORAGE_ENDPOINT to https://<ref>.supabase.co");
   }

@@ -13,24 +13,28 @@ export interface RestoreCommandInput {
   request: RestoreRequest;
   /** Reference to another database's address; null for the service's own. */
   targetDatabaseUrl: string | null;
+  /** The service's own database does not answer: the line restores into a new one, from an empty environment. */
+  isDown?: boolean;
 }
 
 /**
  * One line for a POSIX shell. Secrets are named by variables of the environment: the database's address
- * `SUPABASE_DB_URL`, `BACKUP_ENCRYPTION_KEY`, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
+ * `SUPABASE_DB_URL`, or `NEW_DATABASE_URL` where that one is down, `BACKUP_ENCRYPTION_KEY`, `AWS_ACCESS_KEY_ID`
+ * and `AWS_SECRET_ACCESS_KEY`.
  */
 export function restoreCommand(input: RestoreCommandInput): string {
-  const { settings, backupId, request, targetDatabaseUrl } = input;
+  const { settings, backupId, request, targetDatabaseUrl, isDown = false } = input;
+  const own = isDown ? "NEW_DATABASE_URL" : "SUPABASE_DB_URL";
   const each = (name: string, values: readonly string[] = []) =>
     values.flatMap((value) => [name, quoted(value)]);
   const flag = (name: string, isSet: boolean | undefined) => isSet === true ? [name] : [];
   const variable = /^env:([A-Za-z_][A-Za-z0-9_]*)$/.exec(targetDatabaseUrl ?? "")?.[1];
   return [
+    // Who is in trouble has the key in the file of the README, and no environment yet.
+    ...(isDown && settings.enableEncryption ? ['BACKUP_ENCRYPTION_KEY="$(cat backup.key)"'] : []),
     "deno task restore",
     `--repository ${quoted(addressOf(settings))}`,
-    `--database-url "$${
-      variable ?? (targetDatabaseUrl === null ? "SUPABASE_DB_URL" : "TARGET_URL")
-    }"`,
+    `--database-url "$${variable ?? (targetDatabaseUrl === null ? own : "TARGET_URL")}"`,
     `--backup ${backupId}`,
     ...flag("--no-encryption", !settings.enableEncryption),
     ...(request.mode === undefined ? [] : [`--mode ${request.mode}`]),

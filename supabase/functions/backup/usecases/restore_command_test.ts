@@ -36,3 +36,16 @@ Deno.test("restoreCommand() names the repository, the target and every choice, a
   });
   assert.match(plain, /--database-url "\$SUPABASE_DB_URL" --backup backup_1 --no-encryption$/);
 });
+
+Deno.test("restoreCommand() goes into a new database with the key's file where the own one is down", () => {
+  const line = restoreCommand({
+    settings: DEFAULT_SETTINGS,
+    backupId: "backup_1",
+    request: {},
+    targetDatabaseUrl: null,
+    isDown: true,
+  });
+  assert.match(line, /^BACKUP_ENCRYPTION_KEY="\$\(cat backup\.key\)" deno task restore /);
+  assert.match(line, / --database-url "\$NEW_DATABASE_URL" /);
+  assert.doesNotMatch(line, /SUPABASE_DB_URL/);
+});

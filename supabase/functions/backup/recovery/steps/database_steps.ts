@@ -7,7 +7,11 @@
 import { BackupError } from "../../core/errors.ts";
 import { toJson } from "../../core/json.ts";
 import type { Json } from "../../core/part.ts";
-import { assessDatabase, type DatabaseAssessment } from "../../usecases/assess_database.ts";
+import {
+  assessDatabase,
+  type DatabaseAssessment,
+  type FullerBackup,
+} from "../../usecases/assess_database.ts";
 import { restoreCommand } from "../../usecases/restore_command.ts";
 import { findOnce, startOnce } from "../../usecases/start_once.ts";
 import { startRestore } from "../../usecases/start_restore.ts";
@@ -54,7 +58,10 @@ async function assess(work: RestoreWork): Promise<DatabaseAssessment & { command
   });
   const { settings } = await deps.settings();
   const { backupId } = found;
-  const command = restoreCommand({ settings, backupId, request: {}, targetDatabaseUrl: null });
+  const isDown = found.condition === "unreachable";
+  const command = restoreCommand({
+    ...{ settings, backupId, request: {}, targetDatabaseUrl: null, isDown },
+  });
   return { ...found, command };
 }
 
@@ -83,9 +90,14 @@ function endOf(
 function fullerLines({ fuller, backupId }: DatabaseAssessment): string[] {
   if (fuller === null) return [];
   return [
-    `backup ${fuller.backupId} holds ${fuller.rows} rows, more than twice those of ${backupId}: if rows ` +
-    "were lost before that was made, restore the earlier one with action=restore",
+    `backup ${fuller.backupId} of ${fuller.createdAt} holds ${fuller.rows} rows, more than twice the ` +
+    `${fuller.rowsSince} of ${backupId}: if rows were lost before that was made, restore the earlier ` +
+    `one: ${requestFor(fuller)}`,
   ];
+}
+
+function requestFor({ backupId }: FullerBackup): string {
+  return `POST ?action=restore with ${JSON.stringify({ backupId, type: "database" })}`;
 }
 
 function inWords({ condition, backupId, findings, tablesCompared }: DatabaseAssessment): string {
@@ -144,6 +156,7 @@ async function restore(work: RestoreWork): Promise<StepOutcome> {
 function unclear(
   { command, backupId, findings, ...found }: DatabaseAssessment & { command: string },
 ) {
+  if (isSavedLoss(found)) return savedLoss(found.fuller, { backupId });
   return new BackupError(
     "restore_refused",
     `Cannot decide whether to restore ${backupId}: the database is ` +
@@ -153,6 +166,30 @@ function unclear(
         "Look at the findings. If it is a loss, restore the tables with action=restore, or post the " +
         "trigger again with force; if it is not, nothing has to be done.",
       details: { backupId, command, findings },
+    },
+  );
+}
+
+type SavedLoss = { fuller: FullerBackup };
+
+/** The backup agrees with the database because it was made after the loss. */
+function isSavedLoss<T extends Pick<DatabaseAssessment, "fuller">>(
+  found: T,
+): found is T & SavedLoss {
+  return found.fuller !== null && found.fuller.lost.length > 0;
+}
+
+function savedLoss(fuller: FullerBackup, { backupId }: { backupId: string }): BackupError {
+  const { createdAt, rows, rowsSince, lost } = fuller;
+  const more = lost.length > 1 ? ` (and ${lost.length - 1} more)` : "";
+  return new BackupError(
+    "restore_refused",
+    `Cannot take the database for sound: backup ${fuller.backupId} of ${createdAt} holds ${rows} rows, ` +
+      `${backupId} after it holds ${rowsSince}, and beside the earlier one ${lost[0]}${more}`,
+    {
+      hint: `If rows were lost, restore the earlier backup: ${requestFor(fuller)}; with ` +
+        `"dryRun": true it tells what it would do. If they were removed on purpose, nothing has to be done.`,
+      details: { backupId, fuller: toJson(fuller) },
     },
   );
 }
@@ -215,6 +252,7 @@ async function verify(work: RestoreWork): Promise<StepEnd> {
     return { state: "done", found: `${compared}, all as saved`, details, byHand: [] };
   }
   const found = await assess(work);
+  if (isSavedLoss(found)) throw savedLoss(found.fuller, found);
   if (found.condition !== "sound") {
     const { condition, backupId, findings } = found;
     const what = findings.map((line) => ({ identity: condition, what: line }));
