@@ -133,14 +133,33 @@ Deno.test("database_failure leaves a sound database alone and restores one that 
   await session.execute("truncate public.notes, public.queue");
   assert.equal((await tell(project, "backup-database&wait=60")).status, 200);
   const late = await run(project, trigger);
-  assert.match(stepOf(late, "restore_database").found!, /nothing to restore: sound/);
-  const fuller = `backup ${first.steps[0]!.details.backupId} holds`;
-  assert.ok(stepOf(late, "restore_database").byHand.join().includes(fuller));
+  assert.equal(late.status, "failed", JSON.stringify(late));
+  assert.match(stepOf(late, "assess_database").found!, /^unclear.*"notes" has no rows any more/);
+  const refused = stepOf(late, "restore_database").error!;
+  const fuller = String(first.steps[0]!.details.backupId);
+  assert.match(refused.message, new RegExp(`backup ${fuller} of 20\\S+Z holds \\d+ rows`));
+  const request = /POST \?action=restore with (\{.*?\})/.exec(refused.hint!)![1]!;
+  assert.deepEqual(JSON.parse(request), { backupId: fuller, type: "database" });
+  const planned = await tell(project, "restore&wait=60", { ...JSON.parse(request), dryRun: true });
+  assert.equal(planned.status, 200, JSON.stringify(planned.body));
 
   await session.execute("insert into public.notes values (1, 'new')");
   const forced = await run(project, { ...trigger, force: true });
   assert.equal(stepOf(forced, "restore_database").status, "done", JSON.stringify(forced));
   assert.equal((await session.query("select count(*)::int as n from public.notes"))[0]?.n, 0);
+
+  // All is dropped, made again by hand, and backed up by the clock before anybody looks: the first one counts.
+  await session.execute("drop schema public cascade; create schema public");
+  assert.equal((await tell(project, "init")).status, 200);
+  assert.equal((await tell(project, "backup-database&wait=60")).status, 200);
+  const dropped = await run(project, trigger);
+  assert.equal(dropped.status, "failed", JSON.stringify(dropped));
+  assert.match(stepOf(dropped, "restore_database").error!.message, /"notes" is gone/);
+  assert.ok(stepOf(dropped, "restore_database").error!.hint!.includes(fuller));
+  assert.equal((await tell(project, "restore&wait=60", JSON.parse(request))).status, 200);
+  const back = await run(project, trigger);
+  assert.equal(back.status, "success", JSON.stringify(back));
+  assert.equal((await session.query("select count(*)::int as n from public.notes"))[0]?.n, 50);
 });
 
 Deno.test("function_failure deploys what is changed or gone, and nothing else", async () => {

@@ -26,6 +26,12 @@ export async function tellEnd(
   await tell(deps, { execution, plan, what: "end" }, `has ended, ${status}: ${message ?? ""}`);
 }
 
+/** A recovery that did not come about leaves a loss as it is. */
+function priorityOf({ mode, status }: Execution, plan: RecoveryPlan): RecoveryPlan["priority"] {
+  if (mode === "drill") return "low";
+  return status === "failed" || status === "partial" ? "critical" : plan.priority;
+}
+
 async function tell(
   deps: Pick<Deps, "notify">,
   { execution, plan, what }: { execution: Execution; plan: RecoveryPlan; what: "begin" | "end" },
@@ -42,6 +48,6 @@ async function tell(
     message: `${mode === "drill" ? "The drill" : "The recovery"} ${plan.name} ${words}`,
     ...(todo === "" ? {} : { todo }),
     details: { executionId, planId: plan.id, mode, status },
-    priority: mode === "drill" ? "low" : plan.priority,
+    priority: priorityOf(execution, plan),
   });
 }

@@ -34,7 +34,18 @@ export interface DatabaseAssessment {
    * An earlier backup with more than twice the rows: the one that was looked at may have saved the loss.
    * Null when there is none among the newest.
    */
-  fuller: { backupId: string; rows: number } | null;
+  fuller: FullerBackup | null;
+}
+
+/** See {@linkcode DatabaseAssessment.fuller}. */
+export interface FullerBackup {
+  backupId: string;
+  createdAt: string;
+  rows: number;
+  /** Of the one that was looked at. */
+  rowsSince: number;
+  /** What the database has lost of it, a line each; empty when it is sound beside this one, too. */
+  lost: string[];
 }
 
 /** Tables that are looked at: those with the most rows. */
@@ -69,23 +80,38 @@ export async function assessDatabase(
   const { backupId, createdAt: backupAt } = record;
   const saved = await readTables(repository, { backupId, signal });
   const found = await judge(deps, saved, { settings, signal });
+  const facts = { ...found, backupId, backupAt, tablesCompared: saved.length };
   const fuller = lookBack ? await findFuller(repository, { record, signal }) : null;
-  return { ...found, backupId, backupAt, tablesCompared: saved.length, fuller };
+  if (fuller === null || found.condition !== "sound") return { ...facts, fuller };
+  const held = await readTables(repository, { backupId: fuller.backupId, signal });
+  const beside = await judge(deps, held, { settings, signal });
+  if (beside.condition === "sound") return { ...facts, fuller };
+  // As good as a backup that saved the loss, and only people know whether it was one.
+  const lost = beside.findings;
+  return { ...facts, condition: "unclear", findings: lost, fuller: { ...fuller, lost } };
 }
 
+/** Where rows were lost step by step, the one from before the first step. */
 async function findFuller(
   repository: Repository,
   { record, signal }: { record: DatabaseRecord; signal: AbortSignal },
-): Promise<DatabaseAssessment["fuller"]> {
+): Promise<FullerBackup | null> {
   const ids = (await repository.backupIds({ signal })).filter((id) =>
     typeOfJobId(id) === "database" && !id.startsWith("safety_") && id !== record.backupId
   );
   const { backups } = await repository.listBackups({ ids: ids.slice(0, LOOKED_BACK), signal });
-  for (const { backupId, createdAt, type, origin, totals } of backups) {
+  const rowsSince = record.totals.rows;
+  let most = rowsSince;
+  let fuller: FullerBackup | null = null;
+  for (const each of backups) {
+    const { backupId, createdAt, type, origin } = each;
     if (type !== "database" || origin === "safety" || createdAt >= record.createdAt) continue;
-    if (totals.rows > 2 * record.totals.rows) return { backupId, rows: totals.rows };
+    const { rows } = each.totals;
+    if (rows <= 2 * most) continue;
+    most = rows;
+    fuller = { backupId, createdAt, rows, rowsSince, lost: [] };
   }
-  return null;
+  return fuller;
 }
 
 async function judge(
