@@ -80,7 +80,13 @@ allowed. A wrong row is not followed, and \`status\` names it under \`settingsPr
 nothing is deleted by such settings; a wrong row that says where backups are is refused. Every change is
 kept as a version: \`{"rollbackTo": 3}\` goes back, \`{"dryRun": true}\` shows the outcome,
 \`{"unset": ["maxWorkers"]}\` takes a setting back, \`{"expectedVersion": 4}\` refuses when somebody else was
-faster.
+faster. A key whose copy was confirmed stays confirmed, whatever version is gone back to.
+
+Storage keeps every version too, encrypted like the backups. Where the tables were lost or are new, \`init\`
+brings the newest one back and says so in its step \`settings\`; what the environment fixes stays as it says,
+and place and key of the backups are never taken from there: the environment of that \`init\` has to name
+them, or nothing is found. A version that storage did not take is a warning of \`update-config\`; the next
+\`init\` keeps it.
 
 A program on a server or a laptop says settings over those of its environment, for itself alone:
 

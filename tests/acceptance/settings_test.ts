@@ -33,6 +33,7 @@ async function openService(more: Record<string, string> = {}) {
   return {
     service,
     run,
+    folder,
     async [Symbol.asyncDispose]() {
       await session.close();
       await service.stop();
@@ -100,12 +101,16 @@ Deno.test(
           [{}, 400],
           [{ updates: {}, rollbackTo: 1 }, 400],
           [{ unset: ["x"], rollbackTo: 1 }, 400],
+          [{ unset: ["maxWorkersX"] }, 400],
         ] as const
       ) assert.equal((await update(service, body)).status, status, JSON.stringify(body));
 
       const { settingsVersions } = (await call(service, "status")).body.data;
-      const versions = settingsVersions.map(({ version }: { version: number }) => version);
-      assert.deepEqual(versions, [4, 3, 2, 1]);
+      const versions = settingsVersions.map((
+        { version, changed }: { version: number; changed: string[] },
+      ) => [version, changed]);
+      const both = ["databaseBackupInterval", "enableCompression"];
+      assert.deepEqual(versions, [[4, both], [3, both], [2, both], [1, both]]);
       const audited = await run(
         "select subject, details ->> 'rollbackTo' as target from backup_audit_log " +
           "where action = 'update-config' order by occurred_at desc limit 2",
@@ -219,6 +224,55 @@ Deno.test(
     });
   },
 );
+
+Deno.test(
+  "tables that are lost get the settings back from storage, and going back keeps the confirmed key",
+  async () => {
+    await using place = await openService();
+    const { service, run } = place;
+    const stepOf = (answer: Answer) =>
+      answer.body.data.steps.find(({ step }: { step: string }) => step === "settings");
+    const confirmedKeyId = "0123456789abcdef";
+    const named = { databaseBackupRetention: 365, confirmedKeyId };
+    assert.deepEqual((await update(service, { updates: named })).body.data.warnings, []);
+    const before = await update(service, { updates: { maxWorkers: 3 } });
+    assert.equal(before.body.data.version, 2);
+
+    await run("drop schema backup_internal cascade");
+    await run("drop table backup_config");
+    // What is said in the same request is said over what comes back.
+    const again = stepOf(await post(service, "init", { config: { maxWorkers: 5 } }));
+    assert.match(
+      again.found,
+      /^valid; brought back from storage, as of 20.*Z: confirmedKeyId, databaseBackupRetention, maxWorkers$/,
+    );
+    const settings = await settingsOf(service);
+    assert.deepEqual([settings.databaseBackupRetention, settings.maxWorkers], [365, 5]);
+    assert.equal(stepOf(await post(service, "init")).found, "valid");
+
+    await update(service, { rollbackTo: 0 });
+    const back = await settingsOf(service);
+    assert.deepEqual([back.databaseBackupRetention, back.confirmedKeyId], [30, confirmedKeyId]);
+  },
+);
+
+Deno.test("a change of settings that storage does not take holds, and says so", async () => {
+  await using place = await openService();
+  const { service, run, folder } = place;
+  await Deno.rename(`${folder}/repository.json`, `${folder}/elsewhere.json`);
+  const { status, body } = await update(service, { updates: { maxWorkers: 3 } });
+  assert.equal(status, 200);
+  assert.match(
+    body.data.warnings[0],
+    /version 1 is in the tables only, not in storage \(repository_missing: .*init keeps it there/,
+  );
+  await Deno.rename(`${folder}/elsewhere.json`, `${folder}/repository.json`);
+  await post(service, "init");
+  await run("drop schema backup_internal cascade");
+  await run("drop table backup_config");
+  await post(service, "init");
+  assert.equal((await settingsOf(service)).maxWorkers, 3);
+});
 
 Deno.test("status and init say what the named channels lack, and when they are well", async () => {
   await using receiver = startReceiver();

@@ -41,6 +41,7 @@ export const status = defineAction({
       version: z.number(),
       changedAt: z.iso.datetime(),
       changedBy: z.string().nullable(),
+      changed: z.array(z.string()).describe("Names of the settings that it changed."),
     })),
     settingsProblems: z.array(z.object({ path: z.string(), message: z.string() }))
       .describe("Rows of the settings that are wrong and not followed."),

@@ -137,7 +137,8 @@ const DATABASE = {
     "Tables whose rows are left out, as patterns.",
   ),
   lockTimeoutSeconds: z.number().int().min(1).max(3600).describe(
-    "How long a backup waits for a table's lock.",
+    "How long one try of a backup or restore waits for a table's lock; a job tries 8 times, with pauses " +
+      "that grow to 32 seconds, the command line once.",
   ),
   yieldToWaitersSeconds: z.number().int().min(1).max(86400).optional().describe(
     "How long others may wait behind a backup's locks before it gives way; unset: for ever.",

@@ -19,6 +19,17 @@ export interface ConfigVersion {
   changedBy: string | null;
 }
 
+/** What a change has made of the rows. */
+export interface ConfigChanged {
+  /** The version now, or the one that it would be. */
+  version: number;
+  settings: SettingsPatch;
+  /** Names of the settings that are others than before. */
+  changed: string[];
+  /** When it was written; null when nothing was. */
+  changedAt: string | null;
+}
+
 /** The settings that were changed at run time. */
 export class BackupConfigTable {
   readonly #database: StateDatabase;
@@ -36,17 +47,18 @@ export class BackupConfigTable {
     return Object.fromEntries(rows.map((row) => [row.config_key, row.config_value]));
   }
 
-  /** Versions, newest first. */
-  async versions(limit = 20): Promise<ConfigVersion[]> {
+  /** Versions, newest first, each with the settings that it changed. */
+  async versions(limit = 20): Promise<(ConfigVersion & { changed: string[] })[]> {
     const rows = await this.#database.run("read the versions of the settings", (sql) =>
       sql`
         select version, settings, changed_at, changed_by from backup_internal.config_versions
-        order by version desc limit ${limit}`);
-    return rows.map((row) => ({
+        order by version desc limit ${limit + 1}`);
+    return rows.slice(0, limit).map((row, at) => ({
       version: row.version,
       settings: row.settings,
       changedAt: row.changed_at.toISOString(),
       changedBy: row.changed_by,
+      changed: changedKeys(rows[at + 1]?.settings ?? {}, row.settings),
     }));
   }
 
@@ -64,7 +76,7 @@ export class BackupConfigTable {
   async change(
     make: (rows: Record<string, unknown>, version: number) => SettingsPatch,
     options: { changedBy: string | null; dryRun?: boolean; check: (patch: SettingsPatch) => void },
-  ): Promise<{ version: number; settings: SettingsPatch; changed: string[] }> {
+  ): Promise<ConfigChanged> {
     return await this.#database.transaction("change the settings", async (sql) => {
       await sql`select pg_catalog.pg_advisory_xact_lock(${LOCK}::bigint)`;
       const rows = await sql`select config_key, config_value from public.backup_config`;
@@ -73,10 +85,11 @@ export class BackupConfigTable {
       const settings = make(before, last);
       options.check(settings);
       const changed = changedKeys(before, settings);
-      if (changed.length === 0) return { version: last, settings, changed };
+      if (changed.length === 0) return { version: last, settings, changed, changedAt: null };
       const version = last + 1;
-      if (!options.dryRun) await write(sql, { settings, version, changedBy: options.changedBy });
-      return { version, settings, changed };
+      if (options.dryRun) return { version, settings, changed, changedAt: null };
+      const changedAt = await write(sql, { settings, version, changedBy: options.changedBy });
+      return { version, settings, changed, changedAt };
     });
   }
 
@@ -115,7 +128,7 @@ async function write(
     version: number;
     changedBy: string | null;
   },
-): Promise<void> {
+): Promise<string> {
   await sql`
     delete from public.backup_config where config_key <> all(${Object.keys(settings)}::text[])`;
   for (const [key, value] of Object.entries(settings)) {
@@ -126,13 +139,21 @@ async function write(
         set config_value = excluded.config_value, updated_at = now()
         where backup_config.config_value is distinct from excluded.config_value`;
   }
-  await sql`
-    insert into backup_internal.config_versions (version, settings, changed_by)
-    values (${version}, ${sql.json(settings as postgres.JSONValue)}, ${changedBy})`;
+  // Not now(): callers wait for each other, and who began first may come last.
+  const [row] = await sql`
+    insert into backup_internal.config_versions (version, settings, changed_at, changed_by)
+    values (${version}, ${
+    sql.json(settings as postgres.JSONValue)
+  }, clock_timestamp(), ${changedBy})
+    returning changed_at`;
+  return row!.changed_at.toISOString();
 }
 
-/** Rows come back with the fields of an object in another order than they were given. */
-function changedKeys(before: Record<string, unknown>, after: Record<string, unknown>): string[] {
+/** Names of what differs. Rows come back with the fields of an object in another order than they were given. */
+export function changedKeys(
+  before: Record<string, unknown>,
+  after: Record<string, unknown>,
+): string[] {
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
   return [...keys].filter((key) => sorted(before[key]) !== sorted(after[key])).sort();
 }

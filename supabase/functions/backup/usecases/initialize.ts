@@ -25,6 +25,7 @@ import {
 import { dropScratchDatabases } from "./scratch_database.ts";
 import { syncBackups } from "./stored_backups.ts";
 import { syncPoints } from "./stored_points.ts";
+import { bringSettingsBack, keepCurrentSettings } from "./stored_settings.ts";
 import { takeOverRepository } from "./take_over_repository.ts";
 import { updateConfig } from "./update_config.ts";
 
@@ -98,6 +99,7 @@ export async function initialize(
     const dropped = await dropScratchDatabases(deps);
     return done(dropped.length > 0 ? `dropped ${dropped.join(", ")}` : "none left behind");
   });
+  const broughtBack = await bringBack(deps, way);
   const { config = {}, confirmKeyFingerprint: fingerprint } = request;
   const hasChanges = Object.keys(config).length > 0;
   if (fingerprint !== undefined) {
@@ -109,9 +111,13 @@ export async function initialize(
   }
   if (hasChanges) await updateConfig(deps, caller, { updates: config, dryRun: false });
   let { settings, fromTables, problems } = await deps.settings();
-  await way.step("settings", () => Promise.resolve(findSettings({ fromTables, problems })));
+  await way.step(
+    "settings",
+    () => Promise.resolve(findSettings({ fromTables, problems, broughtBack })),
+  );
   const location = await findStorage(deps, way, settings);
   const { repository, proposed } = await findRepository(deps, way, settings);
+  if (repository !== null) await keepInStorage(deps, way, repository);
   if (request.takeOverRepository !== undefined) {
     const from = request.takeOverRepository;
     await takeOverRepository(deps, caller, {
@@ -141,10 +147,41 @@ export async function initialize(
   };
 }
 
+/** Before anything changes: a change would be the first version, and nothing brought back over it. */
+async function bringBack(deps: Deps, way: Way): Promise<string | null> {
+  if (way.steps.some(({ step, done }) => step === "tables" && !done)) return null;
+  try {
+    return await bringSettingsBack(deps);
+  } catch (thrown) {
+    const error = toBackupError(thrown);
+    deps.reportError(error, "bring the settings back from storage");
+    return `not brought back from storage (${error.code})`;
+  }
+}
+
+/** A storage that lacks the settings' version is told of by the settings' step. */
+async function keepInStorage(deps: Deps, way: Way, repository: Repository): Promise<void> {
+  if (way.steps.some(({ step, done }) => step === "tables" && !done)) return;
+  try {
+    await keepCurrentSettings(deps, repository);
+  } catch (thrown) {
+    const error = toBackupError(thrown);
+    deps.reportError(error, "keep the settings in storage");
+    way.add("settings", `not kept in storage (${error.code})`);
+  }
+}
+
 function findSettings(
-  { fromTables, problems }: { fromTables: boolean; problems: SettingsProblem[] },
+  { fromTables, problems, broughtBack }: {
+    fromTables: boolean;
+    problems: SettingsProblem[];
+    broughtBack: string | null;
+  },
 ): Finding {
-  if (problems.length === 0) return done(fromTables ? "valid" : "valid; from the environment only");
+  if (problems.length === 0) {
+    const valid = fromTables ? "valid" : "valid; from the environment only";
+    return done(broughtBack === null ? valid : `${valid}; ${broughtBack}`);
+  }
   const keys = [...new Set(problems.map(({ path }) => path.split(".")[0]))];
   return {
     done: false,
@@ -294,6 +331,12 @@ class Way {
       const found = `${error.code}: ${outwardMessage(error)}`;
       this.steps.push({ step: name, done: false, found, next: error.hint ?? next ?? null });
     }
+  }
+
+  /** Adds to what a step has found. */
+  add(name: InitStep["step"], words: string): void {
+    const step = this.steps.find((one) => one.step === name);
+    if (step !== undefined) step.found += `; ${words}`;
   }
 }
 

@@ -30,7 +30,13 @@ export interface Status {
   healthy: boolean;
   settings: Settings;
   settingsFrom: string[];
-  settingsVersions: { version: number; changedAt: string; changedBy: string | null }[];
+  settingsVersions: {
+    version: number;
+    changedAt: string;
+    changedBy: string | null;
+    /** Names of the settings that it changed. */
+    changed: string[];
+  }[];
   /** Rows of the settings that are wrong and not followed. */
   settingsProblems: SettingsProblem[];
   notifications: NotificationStatus;
@@ -218,7 +224,7 @@ function overviewOf(
 async function versions(deps: Deps, fromTables: boolean): Promise<Status["settingsVersions"]> {
   if (!fromTables) return [];
   const list = await deps.state.config.versions();
-  return list.map(({ version, changedAt, changedBy }) => ({ version, changedAt, changedBy }));
+  return list.map(({ settings: _, ...version }) => version);
 }
 
 async function runningJobs(deps: Deps, fromTables: boolean): Promise<Job[]> {

@@ -10,11 +10,14 @@ import {
   mergeSettings,
   type Settings,
   type SettingsPatch,
+  settingsPatchSchema,
+  settingsSchema,
   underEnvironment,
 } from "../core/settings.ts";
 import { findChannels } from "../notify/mod.ts";
 import type { Caller, Deps } from "./deps.ts";
 import { recordAudit } from "./record_audit.ts";
+import { keepSettings } from "./stored_settings.ts";
 
 /** A change: `updates` and `unset`, or `rollbackTo`. */
 export interface ConfigChange {
@@ -34,7 +37,7 @@ export interface ConfigOutcome {
   dryRun: boolean;
   changed: string[];
   settings: Settings;
-  /** What is accepted and has no effect yet. */
+  /** What is accepted and has no effect yet, or is not kept in storage. */
   warnings: string[];
 }
 
@@ -47,13 +50,15 @@ export async function updateConfig(
   const environment = deps.environment.settings;
   const target = change.rollbackTo === undefined
     ? null
-    : await deps.state.config.version(change.rollbackTo);
+    : without(await deps.state.config.version(change.rollbackTo), ["confirmedKeyId"]);
   checkAgainstEnvironment(target ?? change.updates ?? {}, environment);
   let after: Settings = mergeSettings([]);
   const outcome = await deps.state.config.change(
     (rows, version) => {
       checkVersion(change.expectedVersion, version);
-      return target ?? { ...without(rows, change.unset ?? []), ...change.updates };
+      if (target !== null) return { ...target, ...confirmedKey(rows) };
+      checkKnown(change.unset ?? [], rows);
+      return { ...without(rows, change.unset ?? []), ...change.updates };
     },
     {
       changedBy: caller.name,
@@ -67,7 +72,8 @@ export async function updateConfig(
       },
     },
   );
-  const { version, changed } = outcome;
+  const { version, changed, changedAt } = outcome;
+  const warnings = warningsOf(after);
   if (!change.dryRun) {
     const { rollbackTo } = change;
     await recordAudit(deps, caller, {
@@ -77,7 +83,35 @@ export async function updateConfig(
       details: { changed, ...(rollbackTo === undefined ? {} : { rollbackTo }) },
     });
   }
-  return { version, dryRun: change.dryRun, changed, settings: after, warnings: warningsOf(after) };
+  if (changedAt !== null) {
+    const kept = { version, settings: outcome.settings, changedAt, changedBy: caller.name };
+    const warning = await keepSettings(deps, after, kept);
+    if (warning !== null) warnings.push(warning);
+  }
+  return { version, dryRun: change.dryRun, changed, settings: after, warnings };
+}
+
+/** That a key is kept outside is a fact and no wish: going back does not undo it, nor bring an old one. */
+function confirmedKey({ confirmedKeyId }: Record<string, unknown>): SettingsPatch {
+  if (confirmedKeyId === undefined) return {};
+  const { data } = settingsPatchSchema.safeParse({ confirmedKeyId });
+  return data ?? {};
+}
+
+/** A row of a name that nothing has can be taken away; a name without a row is a slip. */
+function checkKnown(keys: readonly string[], rows: Record<string, unknown>): void {
+  const unknown = keys.filter((key) => !(key in settingsSchema.shape) && !Object.hasOwn(rows, key));
+  if (unknown.length === 0) return;
+  throw new BackupError(
+    "invalid_request",
+    `Cannot take back ${unknown.map((key) => JSON.stringify(key)).join(", ")}: is not known`,
+    {
+      hint: "docs/settings.md lists all settings.",
+      details: {
+        issues: unknown.map((key) => ({ path: "unset", message: `${key}: is not known` })),
+      },
+    },
+  );
 }
 
 function checkVersion(expected: number | undefined, version: number): void {
