@@ -9,6 +9,7 @@ import type { KnownPlan, RecoveryPlan } from "../core/recovery.ts";
 import type { Repository } from "../repository/mod.ts";
 import type { NewPlanRow, PlanRow } from "../state/recovery_plans.ts";
 import type { Deps } from "../usecases/deps.ts";
+import { bringSettingsBack } from "../usecases/stored_settings.ts";
 import { DEFAULT_PLANS } from "./default_plans.ts";
 import { refuseOther } from "./record_execution.ts";
 
@@ -144,7 +145,9 @@ async function listRows(deps: Deps): Promise<PlanRow[]> {
   } catch (error) {
     if (toBackupError(error).code !== "not_found") throw error;
     await deps.state.migrate();
-    return await deps.state.plans.list();
+    const rows = await deps.state.plans.list();
+    await unlessOutOfReach(deps, () => bringSettingsBack(deps)); // or a cleanup would go by defaults
+    return rows;
   }
 }
 
@@ -164,7 +167,7 @@ async function unlessOutOfReach<T>(deps: Deps, work: () => Promise<T>): Promise<
     return await work();
   } catch (error) {
     if (!(error instanceof BackupError)) throw error;
-    deps.reportError(error, "read the recovery plans from storage");
+    deps.reportError(error, "read from storage what the tables have lost");
     return null;
   }
 }
