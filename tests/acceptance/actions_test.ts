@@ -129,6 +129,9 @@ const EXAMPLES: Record<string, (project: WholeProject) => Promise<void>> = {
   },
 
   async tick(project) {
+    await project.files.session.execute(
+      "update backup_internal.migrations set applied_at = applied_at - interval '10 minutes'",
+    );
     const { status, body } = await tell(project, "tick");
     assert.equal(status, 202);
     assert.equal(typeof body.data.waiting, "number");

@@ -55,6 +55,28 @@ export class BackupRows {
     return rows.map((row) => String(row.job_id));
   }
 
+  /** Backups that somebody made with a reason; the schedule gives none. */
+  async withReason(): Promise<string[]> {
+    const rows = await this.#database.run("read which backups have a reason", (sql) =>
+      sql`
+        select job_id from public.backup_jobs
+        where status = 'completed' and reason is not null and freed_at is null`);
+    return rows.map((row) => String(row.job_id));
+  }
+
+  /** Records until when backups are kept by their days; null where something else keeps them. */
+  async setRetention(
+    kept: readonly { backupId: string; until: string | null }[],
+  ): Promise<void> {
+    await this.#database.run("record until when backups are kept", (sql) =>
+      sql`
+        update public.backup_jobs j set retention_until = kept.until, updated_at = now()
+        from unnest(${kept.map(({ backupId }) => backupId)}::text[],
+          ${kept.map(({ until }) => until)}::timestamptz[]) as kept (job_id, until)
+        where j.job_id = kept.job_id and j.status = 'completed'
+          and j.retention_until is distinct from kept.until`);
+  }
+
   /** Gives backups up: their rows stay, and storage is no longer expected to have them. */
   async giveUp(backupIds: readonly string[]): Promise<string[]> {
     const rows = await this.#database.run("give backups up", (sql) =>

@@ -62,10 +62,12 @@ export async function insertRunning(sql: Sql, job: Job): Promise<void> {
         created_by = coalesce(backup_jobs.created_by, excluded.created_by)
         where backup_jobs.status = 'pending'`;
   } else {
+    // A restore finds the newest later; a verification of no certain backup, and a cleanup, are of all.
+    const backupId = job.backupId ?? (job.kind === "restore" ? "latest" : null);
     await sql`
       insert into ${sql.unsafe(TABLES[job.kind])}
         (job_id, backup_id, type, status, started_at, reason, created_by)
-      values (${job.jobId}, ${job.backupId ?? "latest"}, ${job.type}, 'running', ${job.startedAt},
+      values (${job.jobId}, ${backupId}, ${job.type}, 'running', ${job.startedAt},
         ${job.reason}, ${job.createdBy})
       on conflict (job_id) do nothing`;
   }

@@ -48,12 +48,16 @@ export class LatestRuns {
    */
   async read(): Promise<{
     now: Date;
+    /** When the service's tables were made. */
+    madeAt: Date;
     backups: Partial<Record<JobType, RunTimes>>;
     verification: RunTimes;
     cleanup: RunTimes;
   }> {
     return await this.#database.run("read the latest runs", async (sql) => {
-      const [row] = await sql`select now() as now`;
+      const [row] = await sql`
+        select now() as now, least(min(applied_at), now()) as made_at
+        from backup_internal.migrations`;
       const backups = await readRuns(sql, {
         table: TABLES.backup,
         where: sql`j.job_id like 'backup\\_%'`,
@@ -61,7 +65,7 @@ export class LatestRuns {
       const one = async (table: string, where: postgres.PendingQuery<postgres.Row[]>) =>
         Object.values(await readRuns(sql, { table, where }))[0] ?? NONE;
       return {
-        now: row!.now,
+        ...{ now: row!.now, madeAt: row!.made_at },
         backups,
         verification: await one(TABLES.verify, sql`j.created_by = 'schedule'`),
         cleanup: await one(TABLES.cleanup, sql`not j.metadata @> '{"result": {"dryRun": true}}'`),

@@ -30,6 +30,8 @@ export interface RetentionFacts {
   damaged: ReadonlySet<string>;
   /** Backups that running jobs read. */
   inUse: ReadonlySet<string>;
+  /** Backups that somebody made with a reason, as far as the tables know. */
+  withReason: ReadonlySet<string>;
 }
 
 /** What retention did, or would do. */
@@ -96,7 +98,7 @@ export async function applyRetention(
 
 /**
  * What retention has to know. Records of backups that are young by their ids are not read, but for the newest
- * good ones: there may be hundreds, and each costs a request.
+ * good ones: there may be hundreds, and each costs a request. Of the others the tables say which have a reason.
  */
 async function lookAtBackups(
   repository: Repository,
@@ -118,7 +120,7 @@ async function lookAtBackups(
     let good = 0;
     for (const id of young) {
       const known = good >= rules.minimumKept || id.startsWith("safety_")
-        ? [unread(id)]
+        ? [unread(id, facts)]
         : await read([id]);
       backups.push(...known);
       if (known.some((each) => each.good && each.createdAt <= facts.now)) good++;
@@ -128,15 +130,16 @@ async function lookAtBackups(
   return { backups, newBytes };
 }
 
-/** One that its days keep, whatever its record says. */
-function unread(backupId: string): RetainedBackup {
+/** One that its days keep, whatever its record says. A reason only makes its days more. */
+function unread(backupId: string, { withReason }: RetentionFacts): RetainedBackup {
   const isSafety = backupId.startsWith("safety_");
+  const hasReason = withReason.has(backupId);
   return {
     backupId,
     type: typeOfJobId(backupId),
     createdAt: momentOfJobId(backupId)!,
-    origin: isSafety ? "safety" : "scheduled",
-    ...{ hasReason: false, good: !isSafety },
+    origin: isSafety ? "safety" : hasReason ? "manual" : "scheduled",
+    ...{ hasReason, good: !isSafety },
   };
 }
 

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { typeOfJobId } from "../core/ids.ts";
 import type { BackupRecord, Repository, RetentionRules } from "../repository/mod.ts";
 import { decideRetention } from "../repository/mod.ts";
-import { applyRetention, toRetained } from "./apply_retention.ts";
+import { applyRetention, type RetentionFacts, toRetained } from "./apply_retention.ts";
 
 const DAY_MS = 86_400_000;
 const NOW = new Date("2026-06-15T12:00:00.000Z");
@@ -27,6 +27,11 @@ function withRecords(records: readonly BackupRecord[], damaged: ReadonlySet<stri
   };
   return { repository: repository as unknown as Repository, read };
 }
+
+const NO_FACTS: RetentionFacts = {
+  ...{ now: NOW, damaged: new Set<string>(), inUse: new Set<string>() },
+  withReason: new Set<string>(),
+};
 
 const anyRecord = fc.record({
   age: fc.integer({ min: -10, max: 800 }),
@@ -69,7 +74,10 @@ Deno.test("applyRetention() decides as if it had read every record", async () =>
         records.filter((_, index) => chosen[index]!.damaged).map(({ backupId }) => backupId),
       );
       const { repository } = withRecords(records, damaged);
-      const facts = { now: NOW, damaged: new Set<string>(), inUse: new Set<string>() };
+      const withReason = new Set(
+        records.filter(({ reason }) => reason !== null).map(({ backupId }) => backupId),
+      );
+      const facts = { ...NO_FACTS, withReason };
       const plan = { runId: "cleanup_1", rules, dryRun: true, facts };
       const applied = await applyRetention(repository, plan);
       const all = await repository.listBackups({ ids: await repository.backupIds() });
@@ -78,6 +86,15 @@ Deno.test("applyRetention() decides as if it had read every record", async () =>
         list.map(({ backupId }) => backupId).toSorted();
       assert.deepEqual(idsOf(applied.expired), idsOf(decided.filter(({ keep }) => !keep)));
       assert.deepEqual(idsOf(applied.keptBackups), idsOf(decided.filter(({ keep }) => keep)));
+      const untilOf = (list: readonly { backupId: string; until: string | Date | null }[]) =>
+        list.filter(({ backupId }) => isUsual(backupId))
+          .map(({ backupId, until }) => [backupId, until && new Date(until)]);
+      const isUsual = (id: string) =>
+        !damaged.has(id) && records.find(({ backupId }) => backupId === id)?.origin !== "scheduled";
+      assert.deepEqual(
+        untilOf(applied.keptBackups),
+        untilOf(decided.filter(({ keep }) => keep)),
+      );
     }),
     { numRuns: 200 },
   );
@@ -95,9 +112,36 @@ Deno.test("applyRetention() reads few records of a year of daily backups", async
       days: { database: 30, files: 360, function: 90, config: 365, secrets: 365 },
       ...{ weekly: 4, monthly: 12, manualDays: 90, minimumKept: 1, lockedDays: 0 },
     },
-    facts: { now: NOW, damaged: new Set(), inUse: new Set() },
+    facts: NO_FACTS,
   });
   assert.equal(applied.expired.length, 5);
   assert.equal(applied.keptBackups.length, 360);
   assert.equal(read.length, 6);
+});
+
+Deno.test("applyRetention() says of every young backup with a reason that it has the days of one", async () => {
+  const manual = { type: "", origin: "manual", good: true };
+  const records = [1, 2, 3, 4].map((age) => ({
+    ...{ ...manual, age, reason: age === 3 ? null : "before a change" },
+  })).map(toRecord);
+  const { repository, read } = withRecords(records);
+  const withReason = new Set(
+    records.filter(({ reason }) => reason !== null).map(({ backupId }) => backupId),
+  );
+  const applied = await applyRetention(repository, {
+    runId: "cleanup_1",
+    dryRun: true,
+    rules: {
+      days: { database: 30, files: 360, function: 90, config: 365, secrets: 365 },
+      ...{ weekly: 4, monthly: 12, manualDays: 90, minimumKept: 1, lockedDays: 0 },
+    },
+    facts: { ...NO_FACTS, withReason },
+  });
+  assert.deepEqual(applied.keptBackups.map(({ why, until }) => [why, until?.slice(0, 10)]), [
+    ["younger than 90 days", "2026-09-12"],
+    ["younger than 90 days", "2026-09-11"],
+    ["younger than 30 days", "2026-07-12"],
+    ["younger than 90 days", "2026-09-09"],
+  ]);
+  assert.equal(read.length, 1, "the tables know of the others");
 });

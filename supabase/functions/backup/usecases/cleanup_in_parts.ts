@@ -47,6 +47,8 @@ export interface CleanupInPartsOptions {
   whyNotFree(): Promise<string | null>;
   /** Told of what has left the storage. */
   expired(gone: { backupIds: string[]; pointIds: string[] }): Promise<void>;
+  /** Told of what stays, and until when by its days alone. Not in a dry run. */
+  decided(kept: Applied["keptBackups"]): Promise<void>;
   /** Prunes records of the past; says how many of what. Nothing is pruned in a dry run. */
   prune(): Promise<Record<string, number>>;
 }
@@ -143,7 +145,7 @@ export function cleanupInParts(options: CleanupInPartsOptions): JobDefinition {
 }
 
 async function expire(
-  { plan, repository, facts, expired }: CleanupInPartsOptions,
+  { plan, repository, facts, expired, decided }: CleanupInPartsOptions,
   { signal }: PartContext,
 ): Promise<PartOutcome> {
   const { runId, rules, dryRun } = plan;
@@ -153,6 +155,7 @@ async function expire(
   if (!dryRun) {
     const backupIds = applied.expired.map(({ backupId }) => backupId);
     await expired({ backupIds, pointIds: [] });
+    await decided(applied.keptBackups);
   }
   const points = inGroups(await repository.pointIds({ signal }), POINTS_A_PART);
   return {

@@ -84,9 +84,13 @@ async function cleanUp(
     plan: { runId, dryRun, rules, times: TIMES },
     repository: await open(place),
     clock,
-    facts: () => Promise.resolve({ now: clock.now(), damaged: new Set(), inUse: new Set() }),
+    facts: () =>
+      Promise.resolve({
+        ...{ now: clock.now(), damaged: new Set(), inUse: new Set(), withReason: new Set() },
+      }),
     whyNotFree: () => Promise.resolve(whyNot),
     expired: ({ backupIds }) => Promise.resolve(void expired.push(...backupIds)),
+    decided: () => Promise.resolve(),
     prune: () => Promise.resolve({ rows: 1 }),
   });
   const job = await runInProcess(definition, {

@@ -17,8 +17,9 @@ export async function readDue(deps: Deps, settings: Settings): Promise<DueWork |
     const runs = await deps.state.latestRuns.read();
     const work = whatIsDue(settings, runs, runs.now);
     for (const type of JOB_TYPES) {
-      // What is due and cannot be saved here stays so with every tick.
-      if (!work.backups[type].isDue) continue;
+      // What is due and cannot be saved here stays so with every tick; what never ran may be of that kind.
+      const { isDue, dueAt } = work.backups[type];
+      if (!isDue && (dueAt === null || runs.backups[type] !== undefined)) continue;
       const why = await whyLeftOut(deps, { type, settings });
       if (why !== null) work.backups[type] = { dueAt: null, isDue: false, retry: 0, why };
     }

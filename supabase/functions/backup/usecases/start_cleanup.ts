@@ -111,6 +111,7 @@ export async function defineCleanup(
     async expired({ backupIds, pointIds }) {
       await deps.state.backups.markFreed({ backupIds, pointIds });
     },
+    decided: (kept) => deps.state.backups.setRetention(kept),
     prune: () => deps.state.latestRuns.prune(),
   });
 }
@@ -124,5 +125,7 @@ async function readFacts(deps: Deps, repository: Repository): Promise<RetentionF
     const { components } = await repository.readPoint(pointId);
     for (const { backupId } of components) if (backupId !== null) inUse.add(backupId);
   }
-  return { now, damaged: new Set(await deps.state.backups.damaged()), inUse };
+  const { backups } = deps.state;
+  const damaged = new Set(await backups.damaged());
+  return { now, damaged, inUse, withReason: new Set(await backups.withReason()) };
 }

@@ -4,7 +4,8 @@
  *
  * An interval is counted from the start of the latest run that was good, goes on or was stopped by somebody.
  * A failed run is tried again after 5, 15 and 45 minutes, and then when its interval has passed since the
- * last try.
+ * last try. What has never run waits until the tables are ten minutes old: whoever has just set the service up
+ * makes the first backup himself, and nothing stands in his way.
  *
  * @module
  */
@@ -47,6 +48,9 @@ export interface Due {
   why: string | null;
 }
 
+/** So long after the tables were made nothing begins that has never run. */
+const FIRST_PAUSE_MS = 10 * MINUTE_MS;
+
 /** Which setting switches a type of backup on. */
 export const SWITCHES = {
   database: "enableDatabaseBackup",
@@ -77,6 +81,8 @@ export interface DueWork {
 
 /** The latest runs of everything that may be due. */
 export interface AllRuns {
+  /** When the service's tables were made. */
+  madeAt: Date;
   backups: Partial<Record<JobType, LatestRuns>>;
   verification: LatestRuns;
   cleanup: LatestRuns;
@@ -84,9 +90,14 @@ export interface AllRuns {
 
 /** @param now by the clock that wrote the runs */
 export function whatIsDue(settings: Settings, runs: AllRuns, now: Date): DueWork {
+  const firstAt = runs.madeAt.getTime() + FIRST_PAUSE_MS;
+  const dueBy = (latest: LatestRuns, hours: number) =>
+    hasNeverRun(latest) && firstAt > now.getTime()
+      ? at(firstAt, 0, now)
+      : dueAfter(latest, hours, now);
   const backups = Object.fromEntries(JOB_TYPES.map((type) => {
     if (!settings[SWITCHES[type]]) return [type, switchedOff(SWITCHES[type])];
-    return [type, dueAfter(runs.backups[type] ?? NEVER_RAN, settings[INTERVALS[type]], now)];
+    return [type, dueBy(runs.backups[type] ?? NEVER_RAN, settings[INTERVALS[type]])];
   })) as DueWork["backups"];
   const hasBackup = Object.values(runs.backups).some((each) => each.startedAt !== null);
   const nothing = { dueAt: null, isDue: false, retry: 0, why: "there is no backup yet" };
@@ -95,10 +106,14 @@ export function whatIsDue(settings: Settings, runs: AllRuns, now: Date): DueWork
     verification: !settings.enableBackupVerification
       ? switchedOff("enableBackupVerification")
       : hasBackup
-      ? dueAfter(runs.verification, settings.verificationInterval, now)
+      ? dueBy(runs.verification, settings.verificationInterval)
       : nothing,
-    cleanup: hasBackup ? dueAfter(runs.cleanup, CLEANUP_HOURS, now) : nothing,
+    cleanup: hasBackup ? dueBy(runs.cleanup, CLEANUP_HOURS) : nothing,
   };
+}
+
+function hasNeverRun({ startedAt, running, failures }: LatestRuns): boolean {
+  return startedAt === null && !running && failures === 0;
 }
 
 function switchedOff(setting: string): Due {

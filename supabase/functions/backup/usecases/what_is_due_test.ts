@@ -14,9 +14,25 @@ const failed = (runs: LatestRuns, failures: number, minutes: number): LatestRuns
   failedStart: ago(minutes + 1),
   failedEnd: ago(minutes),
 });
-const NONE: AllRuns = { backups: {}, verification: NEVER_RAN, cleanup: NEVER_RAN };
+const NONE: AllRuns = {
+  ...{ madeAt: ago(10), backups: {}, verification: NEVER_RAN, cleanup: NEVER_RAN },
+};
 
-Deno.test("every enabled type is due at once where there is no backup, and nothing else", () => {
+Deno.test("what never ran is due ten minutes after the tables were made, unless it was begun by hand", () => {
+  const young = { ...NONE, madeAt: ago(9) };
+  const due = whatIsDue(DEFAULT_SETTINGS, young, NOW);
+  for (const type of JOB_TYPES) {
+    const dueAt = new Date("2026-06-15T12:01:00.000Z");
+    assert.deepEqual(due.backups[type], { dueAt, isDue: false, retry: 0, why: null });
+  }
+  const byHand = whatIsDue(DEFAULT_SETTINGS, { ...young, backups: { database: good(2) } }, NOW);
+  assert.equal(byHand.backups.database.dueAt?.toISOString(), "2026-06-16T11:58:00.000Z");
+  assert.deepEqual([byHand.verification.isDue, byHand.cleanup.isDue], [false, false]);
+  const tried = { ...young, backups: { database: failed(NEVER_RAN, 1, 5) } };
+  assert.equal(whatIsDue(DEFAULT_SETTINGS, tried, NOW).backups.database.isDue, true);
+});
+
+Deno.test("every enabled type is due where there is no backup, and nothing else", () => {
   const due = whatIsDue({ ...DEFAULT_SETTINGS, enableFilesBackup: false }, NONE, NOW);
   assert.deepEqual(JOB_TYPES.filter((type) => due.backups[type].isDue), [
     "database",
