@@ -291,6 +291,49 @@ Deno.test("restoreDatabase() restores a schema beside the live one", async () =>
   await assertSame(before, target.url);
 });
 
+Deno.test("restoreDatabase() restores beside a schema of another owner, which it leaves as it is", async () => {
+  const server = await testServer(17);
+  await using target = await scratchDatabase(server, "gr_beside_other");
+  const role = `${new URL(target.url).pathname.slice(1)}_app`;
+  const url = Object.assign(new URL(target.url), { username: role }).href;
+  await target.run(`
+    create role ${role} login;
+    grant create on database ${role.replace(/_app$/, "")} to ${role};
+    grant usage, create on schema public to ${role};
+    create table untouched (a int);
+    set session authorization ${role};
+    create type mood as enum ('calm', 'wild');
+    create type span as range (subtype = int);
+    create function half(bigint) returns bigint immutable language sql as 'select $1 / 2';
+    create table spans (during span);
+    create table teams (id bigint generated always as identity primary key);
+    create table profiles (
+      id bigint generated always as identity primary key, team bigint references teams, mood mood,
+      check (half(id) >= 0));
+    create statistics spread on id, team from profiles;
+    create view wild as select * from profiles where mood = 'wild';
+    insert into teams default values;
+    insert into profiles (team, mood) select 1, 'calm' from generate_series(1, 50);
+    reset session authorization`);
+  try {
+    const backup = await backupWithoutRoles(target.url);
+    await target.run("delete from profiles where id > 10");
+    const before = await backupWithoutRoles(target.url);
+    const wanted = { tables: ["public.profiles"], intoSchema: "looked_at" };
+    await restoreBackup(backup, url, wanted);
+    assert.equal((await target.run("select from looked_at.profiles")).length, 50);
+    await target.run("insert into looked_at.profiles default values");
+    const [row] = await target.run("select max(id) as id from looked_at.profiles");
+    assert.equal(row?.id, "51");
+    const ranges = { tables: ["public.spans"], intoSchema: "spans" };
+    assert.equal((await failure(restoreBackup(backup, url, ranges))).code, "target_unfit");
+    await target.run("drop schema looked_at cascade");
+    await assertSame(before, target.url);
+  } finally {
+    await target.run(`drop owned by ${role} cascade; drop role ${role}`);
+  }
+});
+
 Deno.test("restoreDatabase() opens a copy beside to nobody, whatever the default privileges are", async () => {
   const server = await testServer(17);
   await using target = await scratchDatabase(server, "gr_beside_open");

@@ -22,7 +22,7 @@ import type { LeftOut, RestorePlan, TableLoad } from "./plan_types.ts";
 import { borrowRoles, makeOfCluster, returnRoles } from "./role_rights.ts";
 import { EntryRunner, runStatements, tryStatements } from "./run_statements.ts";
 import { EntryMaker } from "./make_entries.ts";
-import { moveAside, moveBack } from "./schema_aside.ts";
+import { moveAside } from "./schema_aside.ts";
 import { restoreMismatch } from "./restore_mismatch.ts";
 
 /** What {@linkcode applyRestore} works with. */
@@ -69,7 +69,8 @@ export async function applyRestore(input: ApplyInput): Promise<Applied> {
   const { plan, session } = input;
   const run = new Run(input);
   await run.phase("roles", () => run.prepareRoles());
-  if (plan.beside !== null) await run.phase("aside", () => moveAside(session, plan.beside!));
+  const { beside } = plan;
+  const moveBack = beside && await run.phase("aside", () => moveAside(session, beside));
   await run.phase("drop", () => run.drop());
   await run.phase("definitions", () => run.makeDefinitions());
   await run.phase("rows", () => run.loadRows());
@@ -78,7 +79,7 @@ export async function applyRestore(input: ApplyInput): Promise<Applied> {
   await run.phase("views and event triggers", () => run.finish());
   await run.phase("foreign keys", () => run.checkForeignKeys());
   const comparison = await run.phase("comparison and statistics", () => run.compare());
-  if (plan.beside !== null) await run.phase("back", () => moveBack(session, plan.beside!));
+  if (moveBack !== null) await run.phase("back", moveBack);
   await run.phase("roles back", () => run.leaveRoles());
   await run.phase("last sequences", () => run.setLastSequences());
   if (run.failures.failed.length > 0 || comparison.differences.length > 0) {

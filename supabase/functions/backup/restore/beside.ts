@@ -106,7 +106,8 @@ export function planBeside(plan: RestorePlan, input: BesideInput): void {
   plan.drop = defaultRights;
   plan.create = [...plan.expect, ...defaultRights];
   plan.refresh = [...copied].filter((entry) => entry.kind === "refresh");
-  plan.beside = { schema, intoSchema, schemaIsLive: isLive(schema) };
+  const names = new Set(create.map((entry) => entry.name));
+  plan.beside = { schema, intoSchema, schemaIsLive: isLive(schema), names: [...names] };
   const rows = [...copied].filter(isRows);
   const loads = planLoads({
     backup,

@@ -214,8 +214,8 @@ export interface RestorePlan {
   borrowRoles: string[];
   /** Roles that cannot be given their objects. */
   unusableRoles: string[];
-  /** Set for mode `beside`. */
-  beside: { schema: string; intoSchema: string; schemaIsLive: boolean } | null;
+  /** Set for mode `beside`; `names` are those that the copy takes in the schema while it is made. */
+  beside: { schema: string; intoSchema: string; schemaIsLive: boolean; names: string[] } | null;
   /** Entries that the target must hold afterwards. */
   expect: Entry[];
   locksNeeded: number;
