@@ -76,11 +76,21 @@ const typesOf = (report: DueReport | null) =>
     .toSorted();
 
 Deno.test(
-  "everything that can be saved is due at once, and two ticks start it once",
+  "everything that can be saved is due ten minutes after init, and two ticks start it once",
   shared,
   async () => {
     const { service } = await start();
     await post(service, "init");
+    assert.deepEqual(await runDue(), { started: [], skipped: [] });
+    const first = (await call(service, "status")).body.data.backups.database.nextDueAt;
+    assert.deepEqual(
+      await rows(`select abs(extract(epoch from min(applied_at) + interval '10 minutes'
+        - '${first}'::timestamptz)) < 0.002 as same from backup_internal.migrations`),
+      [{ same: true }],
+    );
+    // As ten minutes later.
+    await rows(`update backup_internal.migrations
+      set applied_at = applied_at - interval '10 minutes' returning 1`);
     const reports = await Promise.all([runDue(), runDue()]);
     const [mine] = reports.filter((report) => report !== null && report.started.length > 0);
     assert.deepEqual(typesOf(mine ?? null), ["backup ", "backup config_"]);
@@ -249,6 +259,13 @@ Deno.test(
     // As the guide asks for it: without a body.
     const done = await call(strict, "cleanup&wait=30", { method: "POST" });
     assert.deepEqual(done.body.data.result.expired.map(withoutBytes), expired);
+    const [kept] = done.body.data.result.keptBackups
+      .filter(({ backupId }: { backupId: string }) => backupId === young);
+    assert.deepEqual(
+      await rows(`select to_char(retention_until at time zone 'UTC', 'YYYY-MM-DD') as until
+        from public.backup_jobs where job_id = '${young}'`),
+      [{ until: kept.until.slice(0, 10) }],
+    );
     const freed = await rows(
       "select job_id from public.backup_jobs where freed_at is not null order by 1",
     );
