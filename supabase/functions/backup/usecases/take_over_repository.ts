@@ -6,7 +6,7 @@
  */
 import { BackupError } from "../core/errors.ts";
 import { readSourceFacts } from "../dump/mod.ts";
-import type { Repository } from "../repository/mod.ts";
+import type { Repository, RepositoryOwner } from "../repository/mod.ts";
 import { connector, databaseUrl } from "./database_access.ts";
 import type { Caller, Deps } from "./deps.ts";
 import { recordAudit } from "./record_audit.ts";
@@ -22,15 +22,7 @@ export async function takeOverRepository(
   caller: Caller,
   { repository, from }: { repository: Repository; from: string },
 ): Promise<string> {
-  const owner = await repository.owner();
-  if (owner === null || (from !== owner.projectRef && from !== owner.systemIdentifier)) {
-    const whose = owner === null ? "nobody's yet" : "another one's";
-    throw new BackupError(
-      "invalid_request",
-      `Cannot take the repository over from ${from}: it is ${whose}`,
-      { hint: "The error repository_foreign names its owner." },
-    );
-  }
+  const owner = await requireOwner(repository, from);
   const session = await connector(databaseUrl(deps))();
   try {
     const { systemIdentifier, database } = await readSourceFacts(session, { profile: "plain" });
@@ -44,4 +36,21 @@ export async function takeOverRepository(
   } finally {
     await session.close();
   }
+}
+
+/** Its owner, if it is the one that was said. @throws `invalid_request` */
+export async function requireOwner(
+  repository: Repository,
+  from: string,
+): Promise<RepositoryOwner> {
+  const owner = await repository.owner();
+  if (owner === null || (from !== owner.projectRef && from !== owner.systemIdentifier)) {
+    const whose = owner === null ? "nobody's yet" : "another one's";
+    throw new BackupError(
+      "invalid_request",
+      `Cannot take the repository over from ${from}: it is ${whose}`,
+      { hint: "The error repository_foreign names its owner." },
+    );
+  }
+  return owner;
 }
