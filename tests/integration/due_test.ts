@@ -174,6 +174,19 @@ Deno.test(
   },
 );
 
+Deno.test("nothing is started while a recovery works on the live project", shared, async () => {
+  await age(2000);
+  await rows(`insert into public.disaster_recovery_executions
+      (execution_id, plan_id, trigger, status, started_at, steps_executed, mode)
+    values ('recovery_20260101T000000000Z_0000000000', 'database_failure', 'database_unavailable',
+      'running', now(), '[]', 'live') returning 1`);
+  const report = await withDeps((deps) => startDue(deps));
+  assert.deepEqual(report!.started, []);
+  assert.match(report!.skipped[0]!.reason, /recovery_2026\S+ runs/);
+  await rows("delete from public.disaster_recovery_executions returning 1");
+  await age(-2000);
+});
+
 Deno.test("what was asked for in SQL is begun under its id", shared, async () => {
   const quiet = { BACKUP_ENABLE_VERIFICATION: "false", BACKUP_ENABLE_CONFIG_BACKUP: "false" };
   const [asked] = await rows("select public.create_manual_backup('before the move', 'ada') as id");

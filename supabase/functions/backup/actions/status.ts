@@ -24,6 +24,8 @@ const overview = z.object({
   }).nullable(),
   ...next.shape,
   overdue: z.boolean(),
+  shrunk: z.string().nullable()
+    .describe("How far the newest backup is below half of the one before it."),
   lost: z.object({ missing: z.array(z.string()), replaced: z.array(z.string()) }),
 });
 

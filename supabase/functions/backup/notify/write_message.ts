@@ -102,12 +102,14 @@ function titleOf({ event, tell, alert }: MessageParts): string {
       damage: `Stored backups are whole again (${event.type})`,
       missed: `${doing} is no longer overdue`,
       partial: `${doing} leaves nothing out any more`,
+      shrunk: `${doing} has not shrunk again`,
     };
     return ended[family] ?? `${doing} works again`;
   }
   if (tell === "completed") return `${doing} is done`;
   if (event.kind === "damage") return `Stored backups are damaged (${event.type})`;
   if (event.kind === "missed") return `${doing} is overdue`;
+  if (family === "shrunk") return `${doing} holds less than half of the one before it`;
   if (family === "partial") return `${doing} leaves items out`;
   const times = alert?.count ?? 1;
   return times > 1 ? `${doing} has failed ${times} times` : `${doing} has failed`;

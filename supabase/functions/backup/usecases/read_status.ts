@@ -12,6 +12,7 @@ import type { BackupList, Repository } from "../repository/mod.ts";
 import type { StoredBackup } from "../state/job_tables.ts";
 import type { Deps } from "./deps.ts";
 import { listJobs } from "./list_jobs.ts";
+import { findShrunk } from "./find_shrunk.ts";
 import { findLostBackups, type LostBackups, lostError } from "./lost_backups.ts";
 import { findFirstBackup, type Finding, findKeySaved, findRestoreTest } from "./recoverability.ts";
 import { type NotificationStatus, readNotifications } from "./read_notifications.ts";
@@ -66,6 +67,8 @@ export interface TypeOverview {
   /** Why it does not run by itself, or not now; null when nothing stands against it. */
   whyNotDue: string | null;
   overdue: boolean;
+  /** The newest backup holds less than half of the one before it: both in words; else null. */
+  shrunk: string | null;
   /** What the tables know and storage does not have so. */
   lost: LostBackups;
 }
@@ -87,8 +90,9 @@ export async function readStatus(deps: Deps): Promise<Status> {
     ]),
   ) as Status["backups"];
   const isLate = Object.values(backups).some(({ overdue }) => overdue);
+  const isShrunk = Object.values(backups).some(({ shrunk }) => shrunk !== null);
   return {
-    healthy: database.ok && storage.ok && !isLate && problems.length === 0,
+    healthy: database.ok && storage.ok && !isLate && !isShrunk && problems.length === 0,
     settings,
     settingsFrom: ["defaults", "environment", ...(fromTables ? ["backup_config"] : [])],
     settingsVersions: await versions(deps, fromTables),
@@ -184,7 +188,7 @@ async function condition(deps: Deps, look: () => Promise<string>): Promise<Condi
     const { code, hint } = failure;
     return {
       ok: false,
-      found: `${code}: ${outwardMessage(failure)}${hint === undefined ? "" : ` ${hint}`}`,
+      found: `${code}: ${outwardMessage(failure)}${hint === undefined ? "" : `. ${hint}`}`,
     };
   }
 }
@@ -214,6 +218,7 @@ function overviewOf(
       partial: last.result.partial === true,
     },
     overdue: enabled && isExpected && lateAt <= now,
+    shrunk: findShrunk(stored.list?.backups ?? [], type)?.found ?? null,
     lost: {
       missing: stored.lost.missing.filter(isOfType),
       replaced: stored.lost.replaced.filter(isOfType),

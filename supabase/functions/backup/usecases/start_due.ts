@@ -7,6 +7,7 @@
 import { type BackupError, toBackupError } from "../core/errors.ts";
 import { newJobId } from "../core/ids.ts";
 import { type JobType, type NewJob, newJob, toJobError } from "../core/job.ts";
+import { hasEnded } from "../core/recovery.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Caller, Deps } from "./deps.ts";
 import { startBackup } from "./start_backup.ts";
@@ -29,6 +30,11 @@ export interface DueReport {
 export async function startDue(deps: Deps): Promise<DueReport | null> {
   return await deps.state.latestRuns.alone(async () => {
     const report: DueReport = { started: [], skipped: [] };
+    const recovery = await runningRecovery(deps);
+    if (recovery !== null) {
+      const reason = `the recovery ${recovery} runs: a backup would save the damage`;
+      return { ...report, skipped: [{ what: "everything", reason }] };
+    }
     const run: DueRun = { deps, report, settings: (await deps.settings()).settings };
     await startAskedBackups(run);
     await startAskedTests(run);
@@ -50,6 +56,16 @@ export async function startDue(deps: Deps): Promise<DueReport | null> {
     await tellOfMissed(run, runs);
     return report;
   });
+}
+
+/** The execution of a recovery plan that works on the live project; drills are in nobody's way. */
+async function runningRecovery(deps: Deps): Promise<string | null> {
+  const here = [...deps.recovery.executions.values()].map(({ execution }) => execution)
+    .find((each) => each.mode === "live" && !hasEnded(each));
+  if (here !== undefined) return here.executionId;
+  const running = { status: "running", mode: "live", limit: 1, offset: 0 } as const;
+  const { executions } = await deps.state.executions.list(running);
+  return executions[0]?.executionId ?? null;
 }
 
 interface DueRun {

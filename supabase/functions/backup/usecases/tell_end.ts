@@ -7,6 +7,7 @@ import { cryptoBytes, toHex, utf8 } from "../core/bytes.ts";
 import { type BackupError, toBackupError } from "../core/errors.ts";
 import type { Job, JobError, JobKind } from "../core/job.ts";
 import type { Deps } from "./deps.ts";
+import { readShrunk } from "./find_shrunk.ts";
 import { getJob } from "./get_job.ts";
 import type { AskedJob } from "./job_request.ts";
 import { verifiedBy } from "./start_verify.ts";
@@ -36,7 +37,10 @@ async function tellOfSuccess(deps: Deps, { job, asked }: EndedJob): Promise<void
   const { jobId, type } = job;
   const message = `The job ${jobId} ended well.`;
   await deps.notify({ kind: "job-recovered", type, jobId, message });
-  if (job.kind === "backup") await tellWhetherWhole(deps, job);
+  if (job.kind === "backup") {
+    await tellWhetherWhole(deps, job);
+    await tellWhetherShrunk(deps, job);
+  }
   if (asked.task !== "verify" || asked.level !== "full") return;
   for (const key of await mended(deps, verifiedBy(asked))) {
     const found = "All stored bytes were read again, and they are those that were written.";
@@ -63,6 +67,29 @@ async function tellWhetherWhole(deps: Deps, { jobId, kind, type }: EndedJob["job
     todo: "Its remarks name what it lacks and why: action=job.",
     details: { backupId: jobId },
   });
+}
+
+/** A backup with less than half of what the one before held may have saved a loss: told at once. */
+async function tellWhetherShrunk(deps: Deps, { jobId, type }: EndedJob["job"]): Promise<void> {
+  const key = `shrunk:${type}`;
+  try {
+    const { settings } = await deps.settings();
+    const shrunk = await readShrunk(await deps.openRepository(settings), type);
+    if (shrunk === null) {
+      const message = `The backup ${jobId} holds at least half of what the one before it held.`;
+      return void await deps.notify({ kind: "job-recovered", type, jobId, key, message });
+    }
+    const { found, backupId, beforeId } = shrunk;
+    await deps.notify({
+      ...{ kind: "job-failed", type, jobId, key, priority: "high" },
+      message: `The newest backup holds less than half of the one before it: ${found}.`,
+      todo:
+        `If something was lost, restore ${beforeId}; if it was removed on purpose, nothing has to be done.`,
+      details: { backupId, beforeId },
+    });
+  } catch (error) {
+    deps.reportError(toBackupError(error), `notify: size of ${jobId}`);
+  }
 }
 
 /** The incidents of damage that a complete verification without a problem ends. */

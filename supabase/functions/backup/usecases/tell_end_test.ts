@@ -6,19 +6,34 @@ import { type EndedJob, tellEnd } from "./tell_end.ts";
 
 const OPEN = ["damage:a", "damage:2-x"];
 
+const FILES = [
+  "backup_files_20260101T000000000Z_0000000000",
+  "backup_files_20260102T000000000Z_0000000000",
+] as const;
+
 /** The events of a job's end. */
 async function eventsOf(
-  { how, kind = "backup", asked = {}, error = null, result = null }: {
+  { how, kind = "backup", asked = {}, error = null, result = null, sizes = {} }: {
     how: EndedJob["how"];
     kind?: Job["kind"];
     asked?: Record<string, unknown>;
     error?: JobError | null;
     result?: Record<string, unknown> | null;
+    sizes?: Record<string, number>;
   },
 ): Promise<NotifyEvent[]> {
   const events: NotifyEvent[] = [];
   const job = { jobId: `${kind}_1`, kind, type: "files", backupId: null } as const;
+  const backups = Object.entries(sizes).map(([backupId, rawBytes]) => ({
+    ...{ backupId, type: "files", createdAt: backupId, partial: false, totals: { rawBytes } },
+  }));
+  const repository = {
+    backupIds: () => Promise.resolve(Object.keys(sizes)),
+    listBackups: () => Promise.resolve({ backups }),
+  };
   const deps = {
+    settings: () => Promise.resolve({ settings: {} }),
+    openRepository: () => Promise.resolve(repository),
     jobs: { get: () => ({ ...job, error, result }) },
     state: { alerts: { open: () => Promise.resolve(OPEN.map((key) => ({ key }))) } },
     notify: (event: NotifyEvent) => {
@@ -38,7 +53,17 @@ Deno.test("tellEnd() tells of a good backup, and that nothing was left out", asy
   assert.deepEqual(events.map(short), [
     ["job-recovered", undefined],
     ["job-recovered", "partial:files"],
+    ["job-recovered", "shrunk:files"],
   ]);
+});
+
+Deno.test("tellEnd() tells of a backup with less than half of the one before it", async () => {
+  const sizes = { [FILES[0]]: 9_000_000, [FILES[1]]: 2_000_000 };
+  const events = await eventsOf({ how: "completed", sizes });
+  const shrunk = events.find(({ key }) => key === "shrunk:files");
+  assert.deepEqual([shrunk?.kind, shrunk?.priority], ["job-failed", "high"]);
+  assert.ok(shrunk?.message.includes(`${FILES[1]} holds 2000000 bytes`), shrunk?.message);
+  assert.ok(shrunk?.todo?.includes(FILES[0]));
 });
 
 Deno.test("tellEnd() tells of a backup that had to leave items out as an incident of its own", async () => {
