@@ -35,8 +35,39 @@ async function localKeys(): Promise<LocalKeys> {
   return keys;
 }
 
+/** Ends with words where another one serves already. */
+function refuse(why: string): never {
+  console.error(`Cannot serve: ${why}`);
+  Deno.exit(1);
+}
+
+/** Looked at before a database is started for nothing. */
+function refuseTakenPort(port: number): void {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    refuse(
+      `port ${port} is in use, perhaps by another \`task serve\`. End that one, or set another port: PORT=54399`,
+    );
+  }
+}
+
+async function startOwnProject(): Promise<Project> {
+  try {
+    return await startProject({ dataDirectory: join(DATA, "postgres"), fsync: true });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return refuse(
+      `its PostgreSQL in .data/postgres does not start, perhaps because another \`task serve\` runs in this folder: ${why}`,
+    );
+  }
+}
+
 async function main(): Promise<void> {
   await Deno.mkdir(DATA, { recursive: true });
+  const port = Number(Deno.env.get("PORT") ?? 54321);
+  refuseTakenPort(port);
   const keys = await localKeys();
   const variables: Record<string, string> = {};
   const secretKey = firstSecretKey(Deno.env.get("SUPABASE_SECRET_KEYS")) ??
@@ -51,11 +82,10 @@ async function main(): Promise<void> {
   let project: Project | null = null;
   if (!Deno.env.get("SUPABASE_DB_URL") && !Deno.env.get("BACKUP_DATABASE_URL")) {
     console.log("Starting PostgreSQL 17, shaped like a Supabase project, in .data/postgres …");
-    project = await startProject({ dataDirectory: join(DATA, "postgres"), fsync: true });
+    project = await startOwnProject();
     if (Deno.args.includes("--sample")) await loadSampleApplication(project);
     variables.SUPABASE_DB_URL = project.databaseUrl;
   }
-  const port = Number(Deno.env.get("PORT") ?? 54321);
   const service = startService(variables, { port, inherit: true, ticker: true });
   printUsage(service.url, secretKey, variables.SUPABASE_DB_URL);
 
@@ -72,17 +102,18 @@ function firstSecretKey(dictionary: string | undefined): string | undefined {
 }
 
 function printUsage(url: string, key: string, database: string | undefined): void {
-  const line = (rest: string) => `  curl -s ${rest} -H 'apikey: ${key}'`;
+  const line = (rest: string) => `  curl -s ${rest} -H "apikey: $KEY"`;
   console.log(`
 The service is at ${url}${database === undefined ? "" : `\nIts database: ${database}`}
 
-${line(`-X POST '${url}?action=init'`)}
-${line(`'${url}?action=status'`)}
-${line(`-X POST '${url}?action=backup-database&wait=60'`)}
-${line(`'${url}?action=jobs'`)}
+  export URL='${url}' KEY='${key}'
+${line(`-X POST "$URL?action=init"`)}
+${line(`"$URL?action=status"`)}
+${line(`-X POST "$URL?action=backup-database&wait=60"`)}
+${line(`"$URL?action=jobs"`)}
 ${
     line(
-      `-X POST '${url}?action=restore&wait=60' -d '{"backupId":"latest","type":"database","dryRun":true}'`,
+      `-X POST "$URL?action=restore&wait=60" -d '{"backupId":"latest","type":"database","dryRun":true}'`,
     )
   }
 

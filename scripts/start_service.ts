@@ -30,7 +30,7 @@ export function startService(
     const value = variables[name] ?? (options.inherit ? Deno.env.get(name) : undefined);
     return value === "" ? undefined : value;
   };
-  const deps = createDeps({ environment: readEnvironment(read) });
+  const deps = createDeps({ environment: readEnvironment(read), ticks: options.ticker ?? false });
   const app = createApp(deps);
   const ticker = options.ticker ? startTicker(deps) : null;
   const server = Deno.serve(

@@ -73,11 +73,19 @@ Deno.test("the README's command lines and the requests that task serve prints do
         BACKUP_STORAGE_PATH: backups,
         PORT: String(freePort()),
       });
-      const lines = served.said.split("\n").filter((line) => line.includes("curl")).join("\n");
+      const lines = served.said.split("\n").filter((line) => /^  (curl|export) /.test(line)).join(
+        "\n",
+      );
       const block = { language: "sh", marks: [], lines };
       const [{ answers }] = await runBlocks([block], { environment, session }) as [Ran];
       assert.equal(answers.length, 5);
       assert.equal(answers[2].status, "completed");
+      const { steps } = answers[0] as { steps: { step: string; done: boolean }[] };
+      assert.ok(
+        steps.some(({ step, done }) => step === "schedule" && done),
+        "the process is its clock",
+      );
+      assert.doesNotMatch(served.said, /"about":"ticker"/);
     }
     const reader = { environment, session: elsewhere, folder: folder.path };
     await runBlocks(runnable("When the project is gone"), reader);

@@ -75,7 +75,13 @@ Deno.test(
     ]);
     const open = report.body.data.steps.filter((one: { done: boolean }) => !one.done)
       .map((one: { step: string }) => one.step);
-    assert.deepEqual(open, ["key-saved", "schedule", "first-backup", "first-restore-test"]);
+    assert.deepEqual(open, [
+      "key-saved",
+      "schedule",
+      "first-backup",
+      "first-restore-test",
+      "channels",
+    ]);
     for (const name of open) assert.ok(stepOf(report, name).next, `${name} has a line to copy`);
     const status = await call(service, "status");
     assert.equal(status.body.data.recoverable.ok, false);
@@ -108,7 +114,7 @@ Deno.test("the key counts as kept when the fingerprint of the copy is told", sha
 Deno.test("the printed command works the fingerprint out of a file", shared, async () => {
   const { service, variables } = await start();
   const folder = await Deno.makeTempDir();
-  await Deno.writeTextFile(`${folder}/key.txt`, `${variables.BACKUP_ENCRYPTION_KEY}\n`);
+  await Deno.writeTextFile(`${folder}/backup.key`, `${variables.BACKUP_ENCRYPTION_KEY}\n`);
   const hint = (await post(service, "init", { confirmKeyFingerprint: "0123456789abcdef" })).body
     .error.hint as string;
   const command = hint.slice(hint.indexOf("("));

@@ -31,6 +31,7 @@ import {
   pruneRuns,
   readSchedule,
   removeSchedule,
+  type ScheduleReport,
 } from "./schedule/cron_schedule.ts";
 import { openDrive } from "./schedule/open_drive.ts";
 import { State } from "./state/state.ts";
@@ -57,6 +58,8 @@ export interface CreateDepsOptions {
   environment?: Environment;
   /** What a job is made of. @default the product's jobs */
   definitionOf?: (jobId: string) => Promise<JobDefinition>;
+  /** The process lives on and ticks by itself: no clock is needed in the database. */
+  ticks?: boolean;
 }
 
 /** Makes the service's dependencies; connections open on first use. */
@@ -105,7 +108,7 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
     async idle() {
       await Promise.all([jobs.idle(), drive.end(), ...background]);
     },
-    schedule: createSchedule(environment, state),
+    schedule: createSchedule(environment, state, options),
     project: createProject({
       ...{ environment, secret },
       connect: () => connector(databaseUrl(deps))(),
@@ -149,18 +152,28 @@ function openBudget(environment: Environment): Budget {
 }
 
 /** The clock in the database, for a service that the database can call. */
-function createSchedule(environment: Environment, { database }: State): Deps["schedule"] {
+function createSchedule(
+  environment: Environment,
+  { database }: State,
+  { ticks = false }: CreateDepsOptions,
+): Deps["schedule"] {
   const target = async () => {
     const [key] = await schedulerKeys(environment);
     const url = environment.functionUrl;
     return url === null || key === undefined ? null : { url, key };
   };
   return {
-    install: async () => await installSchedule(database, await target()),
-    read: async () => await readSchedule(database, await target()),
+    install: async () => withTicker(await installSchedule(database, await target()), ticks),
+    read: async () => withTicker(await readSchedule(database, await target()), ticks),
     remove: () => removeSchedule(database),
     prune: () => pruneRuns(database),
   };
+}
+
+/** A process that ticks is a clock as good as the database's, as long as it runs. */
+function withTicker(report: ScheduleReport, ticks: boolean): ScheduleReport {
+  if (report.installed || !ticks) return report;
+  return { ...report, installed: true, found: "this process ticks while it runs", next: null };
 }
 
 /** Defaults, environment, rows; without the rows when the tables cannot be read. */

@@ -140,6 +140,34 @@ export function describeIssues(error: z.ZodError): { path: string; message: stri
         message: "is not known",
       }));
     }
-    return [{ path, message: issue.message }];
+    return [{ path, message: plainWords(issue) }];
   });
 }
+
+/** Most values of a list that a message names. */
+const NAMED_VALUES = 6;
+
+/** The schema's own message where it has one, else what is wrong in a few words. */
+function plainWords(issue: z.core.$ZodIssue): string {
+  const { code, message } = issue;
+  if (!message.startsWith("Invalid ")) return message;
+  if (code === "invalid_type") {
+    return message.endsWith("received undefined")
+      ? "is missing"
+      : `must be ${TYPE_WORDS[issue.expected] ?? issue.expected}`;
+  }
+  if (code !== "invalid_value") return message;
+  const values = issue.values.map(String);
+  const more = values.length - NAMED_VALUES;
+  const named = values.slice(0, NAMED_VALUES).join(", ");
+  return `must be one of ${named}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+const TYPE_WORDS: Record<string, string> = {
+  string: "a text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "an object",
+};

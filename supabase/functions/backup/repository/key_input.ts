@@ -59,7 +59,7 @@ export async function keyFingerprint(key: Secret): Promise<string> {
 
 /** Works the fingerprint out of a file that holds the key, on any machine. */
 export const FINGERPRINT_COMMAND =
-  "(printf 'supabase-backup key '; tr -d '\\r\\n' < key.txt) | sha256sum | cut -c1-16";
+  "(printf 'supabase-backup key '; tr -d '\\r\\n' < backup.key) | sha256sum | cut -c1-16";
 
 const FINGERPRINT_OF = "supabase-backup key ";
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { requestLine } from "../core/request_line.ts";
 import type { Secret } from "../core/secret.ts";
 import { quoteLiteral } from "../postgres/quote.ts";
 import type { Sql, StateDatabase } from "../state/database.ts";
@@ -147,7 +148,7 @@ export async function readSchedule(
         : jobs.length === 0
         ? "no job calls tick"
         : "the job that calls tick is switched off or out of date",
-      next: installed ? null : "POST ?action=init",
+      next: installed ? null : requestLine("init"),
     };
   });
 }

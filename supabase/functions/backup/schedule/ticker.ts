@@ -30,8 +30,11 @@ export function startTicker(
         lastCode = null;
       } catch (thrown) {
         const error = toBackupError(thrown);
-        // A database that is down, or has no tables yet, is said once and not every time.
-        if (error.code !== lastCode) deps.reportError(error, "ticker");
+        // A database that is down is said once and not every time.
+        // Before init there is nothing to go on with, and that is no error.
+        if (error.code !== lastCode && error.code !== "not_found") {
+          deps.reportError(error, "ticker");
+        }
         lastCode = error.code;
       }
       await clock.sleep(everyMs, end.signal).catch(() => {}); // stopped

@@ -7,6 +7,7 @@
 import { toBase64 } from "../core/bytes.ts";
 import { BackupError, outwardMessage, toBackupError } from "../core/errors.ts";
 import { RELEASE } from "../core/release.ts";
+import { requestLine } from "../core/request_line.ts";
 import type { Settings, SettingsPatch } from "../core/settings.ts";
 import type { SettingsProblem } from "../core/settings_in_force.ts";
 import type { BackupList, Repository } from "../repository/mod.ts";
@@ -26,7 +27,7 @@ import { dropScratchDatabases } from "./scratch_database.ts";
 import { syncBackups } from "./stored_backups.ts";
 import { syncPoints } from "./stored_points.ts";
 import { bringSettingsBack, keepCurrentSettings } from "./stored_settings.ts";
-import { takeOverRepository } from "./take_over_repository.ts";
+import { requireOwner, takeOverRepository } from "./take_over_repository.ts";
 import { updateConfig } from "./update_config.ts";
 
 /** Records of executions are kept so long. */
@@ -100,14 +101,15 @@ export async function initialize(
     return done(dropped.length > 0 ? `dropped ${dropped.join(", ")}` : "none left behind");
   });
   const broughtBack = await bringBack(deps, way);
-  const { config = {}, confirmKeyFingerprint: fingerprint } = request;
+  const { config = {}, confirmKeyFingerprint: fingerprint, takeOverRepository: from } = request;
   const hasChanges = Object.keys(config).length > 0;
-  if (fingerprint !== undefined) {
+  if (fingerprint !== undefined || from !== undefined) {
     // A wrong one refuses the whole request, so it is found before the settings are changed.
     const { settings } = hasChanges
       ? await updateConfig(deps, caller, { updates: config, dryRun: true })
       : await deps.settings();
-    await checkKeyCopy(deps, settings, fingerprint);
+    if (fingerprint !== undefined) await checkKeyCopy(deps, settings, fingerprint);
+    if (from !== undefined) await requireOwner(await deps.openRepository(settings), from);
   }
   if (hasChanges) await updateConfig(deps, caller, { updates: config, dryRun: false });
   let { settings, fromTables, problems } = await deps.settings();
@@ -118,8 +120,7 @@ export async function initialize(
   const location = await findStorage(deps, way, settings);
   const { repository, proposed } = await findRepository(deps, way, settings);
   if (repository !== null) await keepInStorage(deps, way, repository);
-  if (request.takeOverRepository !== undefined) {
-    const from = request.takeOverRepository;
+  if (from !== undefined) {
     await takeOverRepository(deps, caller, {
       ...{ from, repository: repository ?? await deps.openRepository(settings) },
     });
@@ -188,18 +189,19 @@ function findSettings(
     found: `rows that are wrong are not followed: ${
       problems.map(({ path, message }) => `${path}: ${message}`).join("; ")
     }`,
-    next: `POST ?action=update-config {"unset": ${
-      JSON.stringify(keys)
-    }}, or updates that are right`,
+    next: `${requestLine("update-config", { unset: keys })}, or updates that are right`,
   };
 }
 
 /** Nobody has to be told; but who is named should be reached. */
 async function findChannels(deps: Deps, settings: Settings): Promise<Finding> {
   const { ok, found } = await readNotifications(deps, settings);
-  const next = settings.notificationChannels.length > 0 ? null : "supabase secrets set " +
-    "BACKUP_NOTIFICATION_CHANNELS=slack BACKUP_SLACK_WEBHOOK_URL=https://hooks.slack.com/services/…";
-  return { done: ok, found, next: ok ? next : "docs/notifications.md lists what a channel needs" };
+  if (ok && settings.enableBackupNotifications && settings.notificationChannels.length === 0) {
+    const next = "supabase secrets set BACKUP_NOTIFICATION_CHANNELS=slack " +
+      "BACKUP_SLACK_WEBHOOK_URL=https://hooks.slack.com/services/…";
+    return { done: false, found, next };
+  }
+  return { done: ok, found, next: ok ? null : "docs/notifications.md lists what a channel needs" };
 }
 
 async function findStorage(deps: Deps, way: Way, settings: Settings): Promise<string | null> {

@@ -82,7 +82,7 @@ async function problemOf(
     return null;
   } catch (error) {
     const failure = toBackupError(error);
-    return [outwardMessage(failure), failure.hint].filter(Boolean).join(" ");
+    return [outwardMessage(failure), failure.hint].filter(Boolean).join(". ");
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import { equalConstantTime, utf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
+import { requestLine } from "../core/request_line.ts";
 import type { Settings } from "../core/settings.ts";
 import {
   type BackupList,
@@ -37,7 +38,7 @@ export function findKeySaved(settings: Settings, repository: Repository): Findin
     done: false,
     found: "not recoverable yet: nobody has confirmed that the key is kept outside this project",
     next: `${FINGERPRINT_COMMAND} on the machine that keeps the key, then: ` +
-      `curl -X POST …?action=init -d '{"confirmKeyFingerprint":"<the 16 digits>"}'`,
+      requestLine("init", { confirmKeyFingerprint: "<the 16 digits>" }),
   };
 }
 
@@ -82,7 +83,7 @@ export function findFirstBackup(list: BackupList): Finding {
   return count > 0 ? { done: true, found: `${count} backups of the database`, next: null } : {
     done: false,
     found: "no backup of the database yet",
-    next: "curl -X POST …?action=backup-database",
+    next: requestLine("backup-database&wait=60"),
   };
 }
 
@@ -102,6 +103,6 @@ export async function findRestoreTest(deps: Deps, location: string): Promise<Fin
   return last !== null ? { done: true, found: `${last.backupId} at ${last.at}`, next: null } : {
     done: false,
     found: "no backup was restored and compared yet",
-    next: `curl -X POST …?action=restore -d '{"backupId":"test_backup","type":"database"}'`,
+    next: requestLine("restore&wait=60", { backupId: "test_backup", type: "database" }),
   };
 }

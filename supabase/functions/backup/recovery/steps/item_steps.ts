@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { BackupError } from "../../core/errors.ts";
 import type { ItemType } from "../../core/items.ts";
 import type { Job } from "../../core/job.ts";
 import { startItemRestore } from "../../usecases/start_item_restore.ts";
@@ -28,6 +29,7 @@ const ONLY_LACKING: readonly ItemType[] = ["secrets", "files"];
 export const itemRestoring: Restoring = {
   async run(work) {
     const isLook = work.parameters.checkOnly || work.execution.mode === "drill";
+    if (typeOf(work) === "function") refuseWithoutToken(work);
     const started = await findOnce(work.deps, keyOf(work));
     if (started === null) {
       const look = lookBefore(work);
@@ -54,6 +56,16 @@ export const itemRestoring: Restoring = {
     return rehearsed(work, (await assessed(work, job)).details);
   },
 };
+
+/** Without it nothing was saved either, and "no such backup" would hide why. @throws `invalid_config` */
+function refuseWithoutToken({ deps }: RestoreWork): void {
+  const access = deps.project.management();
+  if (access.api !== null) return;
+  throw new BackupError("invalid_config", `Cannot reach Edge Functions: ${access.withoutApi}`, {
+    hint: "Make an access token in the account's settings on supabase.com, then " +
+      "supabase secrets set BACKUP_MANAGEMENT_TOKEN=<the token>. Until then deploy functions from their source.",
+  });
+}
 
 function keyOf(work: RestoreWork) {
   const { idempotencyKey: key, parameters } = work;

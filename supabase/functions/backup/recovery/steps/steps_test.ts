@@ -193,3 +193,18 @@ Deno.test("a step of a plan of another release fails and names its parameter", a
     message: /parameters\.services\.0/,
   });
 });
+
+Deno.test("a plan that restores functions says without a token that it is the token that lacks", async () => {
+  const step = { type: "backup_restore" as const, parameters: { backupType: "function" } };
+  await assert.rejects(
+    STEP_KINDS.backup_restore.run(contextOf(null, step)),
+    (error: BackupError) => {
+      assert.equal(error.code, "invalid_config");
+      assert.match(
+        `${error.message} ${error.hint}`,
+        /is not set .*secrets set BACKUP_MANAGEMENT_TOKEN=/,
+      );
+      return true;
+    },
+  );
+});
