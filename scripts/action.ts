@@ -10,9 +10,9 @@ import { createDeps } from "../supabase/functions/backup/create_deps.ts";
 import { BackupError } from "../supabase/functions/backup/core/errors.ts";
 import { fromJobError, isFinished, type Job } from "../supabase/functions/backup/core/job.ts";
 import { checkFields } from "../supabase/functions/backup/http/read_input.ts";
-import { cancelJob } from "../supabase/functions/backup/usecases/cancel_job.ts";
+import { cancelJob } from "../supabase/functions/backup/usecases/jobs/cancel_job.ts";
 import type { Caller, Deps } from "../supabase/functions/backup/usecases/deps.ts";
-import { getJob } from "../supabase/functions/backup/usecases/get_job.ts";
+import { getJob } from "../supabase/functions/backup/usecases/jobs/get_job.ts";
 import { runCommand, UsageError } from "./cli/command.ts";
 import { showProgress } from "./cli/show_progress.ts";
 

@@ -12,7 +12,7 @@ import {
   projectRefOf,
 } from "../supabase/functions/backup/postgres/database_url.ts";
 import { connect } from "../supabase/functions/backup/postgres/connect.ts";
-import { backupDatabase } from "../supabase/functions/backup/usecases/backup_database.ts";
+import { backupDatabase } from "../supabase/functions/backup/usecases/backup/backup_database.ts";
 import { ownObjects } from "../supabase/functions/backup/usecases/database_access.ts";
 import { type CommandValues, runCommand, UsageError } from "./cli/command.ts";
 import {

@@ -9,7 +9,7 @@ import {
   exportDatabase,
   type ExportFrom,
   type ExportReport,
-} from "../supabase/functions/backup/usecases/export_database.ts";
+} from "../supabase/functions/backup/usecases/export/export_database.ts";
 import { type CommandValues, runCommand, UsageError } from "./cli/command.ts";
 import {
   directoryOfFiles,

@@ -10,7 +10,7 @@ import { IMPORT_MODES, type ImportFile } from "../supabase/functions/backup/rest
 import {
   importDatabase,
   type ImportReport,
-} from "../supabase/functions/backup/usecases/import_database.ts";
+} from "../supabase/functions/backup/usecases/export/import_database.ts";
 import { type CommandValues, runCommand, UsageError } from "./cli/command.ts";
 import { tablePatterns } from "./cli/table_patterns.ts";
 import { basename, join } from "./paths.ts";

@@ -11,12 +11,12 @@ import type { DumpOptions } from "../supabase/functions/backup/dump/mod.ts";
 import { connect } from "../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../supabase/functions/backup/postgres/session.ts";
 import type { Failure, LeftOut } from "../supabase/functions/backup/restore/mod.ts";
-import { backupDatabase } from "../supabase/functions/backup/usecases/backup_database.ts";
+import { backupDatabase } from "../supabase/functions/backup/usecases/backup/backup_database.ts";
 import {
   restoreDatabase,
   type RestoreReport,
   type RestoreRequest,
-} from "../supabase/functions/backup/usecases/restore_database.ts";
+} from "../supabase/functions/backup/usecases/restore/restore_database.ts";
 import { type CommandValues, runCommand, UsageError } from "./cli/command.ts";
 import { openCommandRepository, REPOSITORY_OPTIONS, threadAccess } from "./cli/repository.ts";
 import { formatBytes, showProgress } from "./cli/show_progress.ts";

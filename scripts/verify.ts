@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { verifyBackups } from "../supabase/functions/backup/usecases/verify_backup.ts";
+import { verifyBackups } from "../supabase/functions/backup/usecases/verify/verify_backup.ts";
 import { runCommand } from "./cli/command.ts";
 import { openCommandRepository, REPOSITORY_OPTIONS } from "./cli/repository.ts";
 import { formatBytes, showProgress } from "./cli/show_progress.ts";

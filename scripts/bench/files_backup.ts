@@ -20,7 +20,7 @@ import {
   repositoryExists,
 } from "../../supabase/functions/backup/repository/mod.ts";
 import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
-import { backupItems } from "../../supabase/functions/backup/usecases/backup_items.ts";
+import { backupItems } from "../../supabase/functions/backup/usecases/items/backup_items.ts";
 import { BUCKET } from "./files_place.ts";
 
 const [kind = "", address = "", databaseUrl = "", directory = "", atOnce = "2", apiKey = "bench"] =

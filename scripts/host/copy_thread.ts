@@ -16,7 +16,7 @@ import {
 } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import type { Repository } from "../../supabase/functions/backup/repository/mod.ts";
-import { copyPart } from "../../supabase/functions/backup/usecases/copy_rows.ts";
+import { copyPart } from "../../supabase/functions/backup/usecases/backup/copy_rows.ts";
 import {
   openThreadRepository,
   serveThread,

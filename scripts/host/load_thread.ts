@@ -14,7 +14,7 @@ import type { Session } from "../../supabase/functions/backup/postgres/session.t
 import type { Repository } from "../../supabase/functions/backup/repository/mod.ts";
 import { LoadLane } from "../../supabase/functions/backup/restore/load_lane.ts";
 import { prepareSession } from "../../supabase/functions/backup/restore/prepare_session.ts";
-import { useBulkSettings } from "../../supabase/functions/backup/usecases/bulk_settings.ts";
+import { useBulkSettings } from "../../supabase/functions/backup/usecases/backup/bulk_settings.ts";
 import {
   openThreadRepository,
   serveThread,

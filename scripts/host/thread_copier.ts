@@ -7,7 +7,7 @@ import type { Session } from "../../supabase/functions/backup/postgres/session.t
 import type {
   CopyRowsResult,
   RowCopier,
-} from "../../supabase/functions/backup/usecases/copy_rows.ts";
+} from "../../supabase/functions/backup/usecases/backup/copy_rows.ts";
 import type { ThreadPool } from "./thread_pool.ts";
 
 /** A thread is ready after about a tenth of a second; so many bytes are copied meanwhile. */

@@ -14,7 +14,7 @@ import {
 } from "../../supabase/functions/backup/postgres/database_error.ts";
 import type { Compression } from "../../supabase/functions/backup/repository/mod.ts";
 import type { LoadItem, TargetFacts } from "../../supabase/functions/backup/restore/mod.ts";
-import type { CopyRowsPayload } from "../../supabase/functions/backup/usecases/copy_rows.ts";
+import type { CopyRowsPayload } from "../../supabase/functions/backup/usecases/backup/copy_rows.ts";
 
 /** What a thread opens for itself. Secrets travel in messages, never in arguments. */
 export interface ThreadAccess {

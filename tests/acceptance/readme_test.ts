@@ -73,7 +73,7 @@ Deno.test("the README's command lines and the requests that task serve prints do
         BACKUP_STORAGE_PATH: backups,
         PORT: String(freePort()),
       });
-      const lines = served.said.split("\n").filter((line) => /^  (curl|export) /.test(line)).join(
+      const lines = served.said.split("\n").filter((line) => /^ {2}(curl|export) /.test(line)).join(
         "\n",
       );
       const block = { language: "sh", marks: [], lines };

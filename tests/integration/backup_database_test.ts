@@ -26,7 +26,7 @@ import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts
 import {
   backupDatabase,
   type BackupRequest,
-} from "../../supabase/functions/backup/usecases/backup_database.ts";
+} from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
 import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { untilWaiting, withDatabase } from "../support/snapshot_database.ts";
 

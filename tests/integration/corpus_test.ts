@@ -22,9 +22,9 @@ import {
   type Repository,
 } from "../../supabase/functions/backup/repository/mod.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
-import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
-import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore_database.ts";
-import { restoreInParts } from "../../supabase/functions/backup/usecases/restore_in_parts.ts";
+import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
+import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
+import { restoreInParts } from "../../supabase/functions/backup/usecases/restore/restore_in_parts.ts";
 import {
   type CorpusCase,
   dropCorpusDatabase,

@@ -12,8 +12,8 @@ import type { DataPart } from "../../supabase/functions/backup/core/model.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { createRepository } from "../../supabase/functions/backup/repository/mod.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
-import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
-import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore_database.ts";
+import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
+import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
 import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 
 const PAGE_BYTES = 8192;

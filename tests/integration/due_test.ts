@@ -11,7 +11,10 @@ import { createDeps } from "../../supabase/functions/backup/create_deps.ts";
 import { openRepository } from "../../supabase/functions/backup/repository/mod.ts";
 import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
 import type { Deps } from "../../supabase/functions/backup/usecases/deps.ts";
-import { type DueReport, startDue } from "../../supabase/functions/backup/usecases/start_due.ts";
+import {
+  type DueReport,
+  startDue,
+} from "../../supabase/functions/backup/usecases/service/start_due.ts";
 import { noise, writeSampleBackup } from "../support/repository_samples.ts";
 import { call, post, type ServiceUnderTest, startServiceUnderTest } from "../support/service.ts";
 

@@ -18,7 +18,7 @@ import {
 } from "../../supabase/functions/backup/repository/mod.ts";
 import { State } from "../../supabase/functions/backup/state/state.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
-import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
+import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
 import { DUMP_OPTIONS, scratchDatabase } from "../support/memory_backup.ts";
 import { testServer } from "../support/servers.ts";
 

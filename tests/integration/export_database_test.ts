@@ -13,8 +13,8 @@ import {
   type Repository,
 } from "../../supabase/functions/backup/repository/mod.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
-import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
-import { exportDatabase } from "../../supabase/functions/backup/usecases/export_database.ts";
+import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
+import { exportDatabase } from "../../supabase/functions/backup/usecases/export/export_database.ts";
 import { fits, makeCorpusRoles, readCorpus } from "../support/corpus.ts";
 import { testServer } from "../support/servers.ts";
 

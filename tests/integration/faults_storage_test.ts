@@ -16,8 +16,8 @@ import { type FaultPlan, faultyStorage } from "../../supabase/functions/backup/s
 import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
 import type { Storage } from "../../supabase/functions/backup/storage/storage.ts";
-import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
-import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore_database.ts";
+import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
+import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
 import { backupState, databaseState } from "../support/database_state.ts";
 import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { endOf, partBackup } from "../support/part_backup.ts";

@@ -13,7 +13,7 @@ import { createRepository } from "../../supabase/functions/backup/repository/mod
 import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
 import type { Storage } from "../../supabase/functions/backup/storage/storage.ts";
-import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
+import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
 import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { onlyParts, partBackup } from "../support/part_backup.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";

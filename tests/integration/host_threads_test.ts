@@ -20,12 +20,12 @@ import {
   type Repository,
 } from "../../supabase/functions/backup/repository/mod.ts";
 import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
-import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
+import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
 import type {
   CopyRowsPayload,
   RowCopier,
-} from "../../supabase/functions/backup/usecases/copy_rows.ts";
-import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore_database.ts";
+} from "../../supabase/functions/backup/usecases/backup/copy_rows.ts";
+import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
 import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { testServer } from "../support/servers.ts";
 

@@ -9,7 +9,7 @@ import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import {
   importDatabase,
   type ImportRequest,
-} from "../../supabase/functions/backup/usecases/import_database.ts";
+} from "../../supabase/functions/backup/usecases/export/import_database.ts";
 import { contentOf, importBytes, run } from "../support/export_round_trip.ts";
 import { failureOf, SHOP, shop, SHOP_TABLES } from "../support/exported_shop.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
-import type { ImportRequest } from "../../supabase/functions/backup/usecases/import_database.ts";
+import type { ImportRequest } from "../../supabase/functions/backup/usecases/export/import_database.ts";
 import {
   backupOf,
   contentOf,

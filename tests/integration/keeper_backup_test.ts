@@ -20,8 +20,8 @@ import {
   type Repository,
 } from "../../supabase/functions/backup/repository/mod.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
-import { backupPlan } from "../../supabase/functions/backup/usecases/backup_database.ts";
-import { backupInParts } from "../../supabase/functions/backup/usecases/backup_in_parts.ts";
+import { backupPlan } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
+import { backupInParts } from "../../supabase/functions/backup/usecases/backup/backup_in_parts.ts";
 import { startCronStandIn } from "../support/cron_stand_in.ts";
 import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { untilWaiting, withDatabase } from "../support/snapshot_database.ts";

@@ -3,7 +3,7 @@ import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import {
   findStrangers,
   lookAtTables,
-} from "../../supabase/functions/backup/usecases/look_at_tables.ts";
+} from "../../supabase/functions/backup/usecases/mend/look_at_tables.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
 
 Deno.test("lookAtTables() tells tables that are there, hold rows or cannot be told, and runs no view", async () => {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readEnvironment } from "../../supabase/functions/backup/config.ts";
 import { toBase64 } from "../../supabase/functions/backup/core/bytes.ts";
 import { createDeps } from "../../supabase/functions/backup/create_deps.ts";
-import { startBackup } from "../../supabase/functions/backup/usecases/start_backup.ts";
-import { startVerify } from "../../supabase/functions/backup/usecases/start_verify.ts";
+import { startBackup } from "../../supabase/functions/backup/usecases/backup/start_backup.ts";
+import { startVerify } from "../../supabase/functions/backup/usecases/verify/start_verify.ts";
 import { startReceiver } from "../support/receiver.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
 

@@ -3,7 +3,7 @@ import { readEnvironment } from "../../supabase/functions/backup/config.ts";
 import type { NotifyEvent } from "../../supabase/functions/backup/core/notify_event.ts";
 import { createDeps } from "../../supabase/functions/backup/create_deps.ts";
 import type { Deps } from "../../supabase/functions/backup/usecases/deps.ts";
-import { sendUnsent } from "../../supabase/functions/backup/usecases/notify_people.ts";
+import { sendUnsent } from "../../supabase/functions/backup/usecases/people/notify_people.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
 

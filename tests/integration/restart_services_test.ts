@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import type { Deps } from "../../supabase/functions/backup/usecases/deps.ts";
-import { restartServices } from "../../supabase/functions/backup/usecases/restart_services.ts";
+import { restartServices } from "../../supabase/functions/backup/usecases/mend/restart_services.ts";
 import { hastyClock, startManagementContract } from "../support/management_contract.ts";
 import { testServer } from "../support/servers.ts";
 

@@ -9,11 +9,11 @@ import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { createRepository } from "../../supabase/functions/backup/repository/mod.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
-import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
+import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
 import {
   restoreDatabase,
   type RestoreRequest,
-} from "../../supabase/functions/backup/usecases/restore_database.ts";
+} from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
 import { DUMP_OPTIONS, scratchDatabase } from "../support/memory_backup.ts";
 import { testServer } from "../support/servers.ts";
 

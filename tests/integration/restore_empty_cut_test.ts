@@ -10,11 +10,11 @@ import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { createRepository } from "../../supabase/functions/backup/repository/mod.ts";
 import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
-import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
+import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
 import {
   restoreDatabase,
   type RestoreRequest,
-} from "../../supabase/functions/backup/usecases/restore_database.ts";
+} from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
 import { COMMAND_KEY, startCommand } from "../support/command.ts";
 import { databaseState } from "../support/database_state.ts";
 import { DUMP_OPTIONS, scratchDatabase } from "../support/memory_backup.ts";

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { HAZARDS } from "../../supabase/functions/backup/restore/mod.ts";
-import { type RestoreRequest } from "../../supabase/functions/backup/usecases/restore_database.ts";
+import { type RestoreRequest } from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
 import { type MemoryBackup, scratchDatabase } from "../support/memory_backup.ts";
 import { backupWithoutRoles, restoreBackup } from "../support/restore_backup.ts";
 import { testServer } from "../support/servers.ts";

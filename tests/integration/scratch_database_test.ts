@@ -7,13 +7,13 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
-import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore_database.ts";
+import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
 import {
   createScratchDatabase,
   dropScratchDatabase,
   inertView,
   urlOfDatabase,
-} from "../../supabase/functions/backup/usecases/scratch_database.ts";
+} from "../../supabase/functions/backup/usecases/restore/scratch_database.ts";
 import { asRepository, backupInMemory } from "../support/memory_backup.ts";
 import { testServer } from "../support/servers.ts";
 

@@ -15,7 +15,7 @@ import {
 } from "../support/debian_server.ts";
 import { backupInMemory, scratchDatabase } from "../support/memory_backup.ts";
 import { differences, pgDump, statementsOf } from "../support/pg_dump.ts";
-import type { RestoreReport } from "../../supabase/functions/backup/usecases/restore_database.ts";
+import type { RestoreReport } from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
 import { restoreBackup } from "../support/restore_backup.ts";
 import { testServer } from "../support/servers.ts";
 

@@ -9,18 +9,18 @@ import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { pinSettings } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
 import { createRepository } from "../../supabase/functions/backup/repository/mod.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
-import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
+import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
 import {
   exportDatabase,
   type ExportFrom,
   type ExportReport,
   type ExportRequest,
-} from "../../supabase/functions/backup/usecases/export_database.ts";
+} from "../../supabase/functions/backup/usecases/export/export_database.ts";
 import {
   importDatabase,
   type ImportReport,
   type ImportRequest,
-} from "../../supabase/functions/backup/usecases/import_database.ts";
+} from "../../supabase/functions/backup/usecases/export/import_database.ts";
 import { DUMP_OPTIONS } from "./memory_backup.ts";
 
 /** A backup of a database, as the source of exports. */

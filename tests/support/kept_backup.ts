@@ -11,12 +11,12 @@ import {
   type Repository,
 } from "../../supabase/functions/backup/repository/mod.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
-import { backupDatabase } from "../../supabase/functions/backup/usecases/backup_database.ts";
+import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
 import {
   restoreDatabase,
   type RestoreReport,
   type RestoreRequest,
-} from "../../supabase/functions/backup/usecases/restore_database.ts";
+} from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
 import { DUMP_OPTIONS } from "./memory_backup.ts";
 
 /** A backup and where it is. */

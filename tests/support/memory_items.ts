@@ -19,7 +19,7 @@ import type { Repository } from "../../supabase/functions/backup/repository/mod.
 import {
   backupItems,
   type BackupItemsOptions,
-} from "../../supabase/functions/backup/usecases/backup_items.ts";
+} from "../../supabase/functions/backup/usecases/items/backup_items.ts";
 
 /** Contents by key; the revision of an item is a hash of its content. */
 export class MemoryItems implements ItemSource {

@@ -35,11 +35,11 @@ import { PartTables } from "../../supabase/functions/backup/state/part_tables.ts
 import { State } from "../../supabase/functions/backup/state/state.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
 import type { Storage } from "../../supabase/functions/backup/storage/storage.ts";
-import { backupPlan } from "../../supabase/functions/backup/usecases/backup_database.ts";
+import { backupPlan } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
 import {
   backupInParts,
   FIRST_OF_BACKUP,
-} from "../../supabase/functions/backup/usecases/backup_in_parts.ts";
+} from "../../supabase/functions/backup/usecases/backup/backup_in_parts.ts";
 import { dumpOptions } from "../../supabase/functions/backup/usecases/database_access.ts";
 import { backupState, databaseState } from "./database_state.ts";
 

@@ -9,11 +9,11 @@ import type { DonePart, NewPart, PartOutcome } from "../../supabase/functions/ba
 import type { JobDefinition } from "../../supabase/functions/backup/jobs/job_definition.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
-import type { RestoreReport } from "../../supabase/functions/backup/usecases/restore_database.ts";
+import type { RestoreReport } from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
 import {
   restoreInParts,
   type RestoreInPartsOptions,
-} from "../../supabase/functions/backup/usecases/restore_in_parts.ts";
+} from "../../supabase/functions/backup/usecases/restore/restore_in_parts.ts";
 import { asRepository, type MemoryBackup } from "./memory_backup.ts";
 
 /** So small that every index, comparison and foreign key is handed to the server. */

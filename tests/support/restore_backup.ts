@@ -13,7 +13,7 @@ import {
   type RestoreDatabaseOptions,
   type RestoreReport,
   type RestoreRequest,
-} from "../../supabase/functions/backup/usecases/restore_database.ts";
+} from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
 import { asRepository, backupInMemory, type MemoryBackup } from "./memory_backup.ts";
 
 /** A restore that is asked for, and what the use-case gets in place of its usual surroundings. */

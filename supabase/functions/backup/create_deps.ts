@@ -42,10 +42,10 @@ import { openStorage } from "./storage/open.ts";
 import { type Credential, settingsAddress } from "./storage/settings_address.ts";
 import type { Storage } from "./storage/storage.ts";
 import { connector, databaseUrl } from "./usecases/database_access.ts";
-import { definitionOf } from "./usecases/definition_of.ts";
+import { definitionOf } from "./usecases/jobs/definition_of.ts";
 import type { Deps } from "./usecases/deps.ts";
-import { getJob } from "./usecases/get_job.ts";
-import { createNotify } from "./usecases/notify_people.ts";
+import { getJob } from "./usecases/jobs/get_job.ts";
+import { createNotify } from "./usecases/people/notify_people.ts";
 
 /** What the platform's runtime offers besides Deno's. */
 interface EdgeRuntime {

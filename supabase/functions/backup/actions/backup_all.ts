@@ -1,8 +1,8 @@
 /** @module */
 import { z } from "zod";
 import { JOB_TYPES } from "../core/job.ts";
-import { createPoint } from "../usecases/create_point.ts";
-import { startPoint } from "../usecases/start_point.ts";
+import { createPoint } from "../usecases/points/create_point.ts";
+import { startPoint } from "../usecases/points/start_point.ts";
 import { defineAction, jobSchema, reasonSchema } from "./action.ts";
 
 const reason = reasonSchema;

@@ -1,6 +1,6 @@
 /** @module */
 import { z } from "zod";
-import { startBackup } from "../usecases/start_backup.ts";
+import { startBackup } from "../usecases/backup/start_backup.ts";
 import { type Action, defineLongAction, reasonSchema } from "./action.ts";
 
 const reason = reasonSchema;

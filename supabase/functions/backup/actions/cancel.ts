@@ -1,6 +1,6 @@
 /** @module */
 import { z } from "zod";
-import { cancelJob } from "../usecases/cancel_job.ts";
+import { cancelJob } from "../usecases/jobs/cancel_job.ts";
 import { defineAction, jobSchema } from "./action.ts";
 
 /** Stops a job cleanly. */

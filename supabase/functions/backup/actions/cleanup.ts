@@ -1,6 +1,6 @@
 /** @module */
 import { z } from "zod";
-import { startCleanup } from "../usecases/start_cleanup.ts";
+import { startCleanup } from "../usecases/keep/start_cleanup.ts";
 import { defineLongAction } from "./action.ts";
 
 /** Retention, freeing space, pruning records. */

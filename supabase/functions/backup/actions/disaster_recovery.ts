@@ -4,7 +4,7 @@ import { EXECUTION_MODES, EXECUTION_STATUSES, hasEnded, STEP_TYPES } from "../co
 import { planIdSchema, triggerSchema } from "../recovery/plan_schema.ts";
 import { answerOf, type ExecutionAnswer, settleExecution } from "../recovery/settle_execution.ts";
 import { startExecution } from "../recovery/start_execution.ts";
-import { ROTATION_NAME } from "../usecases/rotate_secrets.ts";
+import { ROTATION_NAME } from "../usecases/mend/rotate_secrets.ts";
 import { type Action, defineAction, defined } from "./action.ts";
 
 const errorSchema = z.object({

@@ -1,7 +1,7 @@
 /** @module */
 import { z } from "zod";
 import { settingsPatchSchema } from "../core/settings.ts";
-import { INIT_STEPS, initialize } from "../usecases/initialize.ts";
+import { INIT_STEPS, initialize } from "../usecases/service/initialize.ts";
 import { defineAction, defined } from "./action.ts";
 
 /** Creates or checks tables, settings, storage and key. */

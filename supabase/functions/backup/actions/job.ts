@@ -1,8 +1,8 @@
 /** @module */
 import { z } from "zod";
 import { JOB_KINDS } from "../core/job.ts";
-import { getJob } from "../usecases/get_job.ts";
-import { goOn } from "../usecases/go_on.ts";
+import { getJob } from "../usecases/jobs/get_job.ts";
+import { goOn } from "../usecases/jobs/go_on.ts";
 import { defineAction, jobSchema } from "./action.ts";
 
 /** One job with its progress. */

@@ -1,8 +1,8 @@
 /** @module */
 import { z } from "zod";
 import { JOB_KINDS, JOB_STATUSES, JOB_TYPES } from "../core/job.ts";
-import { goOn } from "../usecases/go_on.ts";
-import { listJobs } from "../usecases/list_jobs.ts";
+import { goOn } from "../usecases/jobs/go_on.ts";
+import { listJobs } from "../usecases/jobs/list_jobs.ts";
 import { defineAction, jobSchema } from "./action.ts";
 
 /** Lists jobs, newest first. */

@@ -1,7 +1,7 @@
 /** @module */
 import { z } from "zod";
 import { JOB_TYPES } from "../core/job.ts";
-import { listRecoveryPoints } from "../usecases/list_recovery_points.ts";
+import { listRecoveryPoints } from "../usecases/points/list_recovery_points.ts";
 import { defineAction } from "./action.ts";
 
 const moment = z.iso.datetime({ offset: true }).optional();

@@ -2,10 +2,10 @@
 import { z } from "zod";
 import { JOB_TYPES } from "../core/job.ts";
 import { secretReference } from "../core/storage_settings.ts";
-import { startItemRestore } from "../usecases/start_item_restore.ts";
-import { startPointRestore } from "../usecases/start_point_restore.ts";
-import { startRestore } from "../usecases/start_restore.ts";
-import { TEST_BACKUP } from "../usecases/start_test_restore.ts";
+import { startItemRestore } from "../usecases/items/start_item_restore.ts";
+import { startPointRestore } from "../usecases/points/start_point_restore.ts";
+import { startRestore } from "../usecases/restore/start_restore.ts";
+import { TEST_BACKUP } from "../usecases/restore/start_test_restore.ts";
 import { defined, defineLongAction, reasonSchema } from "./action.ts";
 
 /** What a restore test does not let be chosen. */

@@ -1,8 +1,8 @@
 /** @module */
 import { z } from "zod";
 import { settingsSchema } from "../core/settings.ts";
-import { goOn } from "../usecases/go_on.ts";
-import { readStatus } from "../usecases/read_status.ts";
+import { goOn } from "../usecases/jobs/go_on.ts";
+import { readStatus } from "../usecases/service/read_status.ts";
 import { defineAction, jobSchema } from "./action.ts";
 
 const condition = z.object({ ok: z.boolean(), found: z.string() });

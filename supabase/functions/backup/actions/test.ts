@@ -1,6 +1,6 @@
 /** @module */
 import { z } from "zod";
-import { checkChain } from "../usecases/check_chain.ts";
+import { checkChain } from "../usecases/verify/check_chain.ts";
 import { defineAction } from "./action.ts";
 
 /** Proves the chain from settings to storage without touching data. */

@@ -1,6 +1,6 @@
 /** @module */
 import { z } from "zod";
-import { tick as goOn } from "../usecases/tick.ts";
+import { tick as goOn } from "../usecases/service/tick.ts";
 import { defineAction } from "./action.ts";
 
 /** The scheduler's call. Its key opens nothing else. */

@@ -1,6 +1,6 @@
 /** @module */
 import { z } from "zod";
-import { uninstall as remove } from "../usecases/uninstall.ts";
+import { uninstall as remove } from "../usecases/service/uninstall.ts";
 import { defineAction } from "./action.ts";
 
 /** What the caller has to write out. */

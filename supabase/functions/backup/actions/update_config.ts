@@ -1,7 +1,7 @@
 /** @module */
 import { z } from "zod";
 import { settingsPatchSchema, settingsSchema } from "../core/settings.ts";
-import { updateConfig as change } from "../usecases/update_config.ts";
+import { updateConfig as change } from "../usecases/service/update_config.ts";
 import { defineAction, defined } from "./action.ts";
 
 /** Changes settings, or returns to an earlier version of them. */

@@ -1,6 +1,6 @@
 /** @module */
 import { z } from "zod";
-import { startVerify } from "../usecases/start_verify.ts";
+import { startVerify } from "../usecases/verify/start_verify.ts";
 import { defineLongAction } from "./action.ts";
 
 /** Checks stored bytes. */

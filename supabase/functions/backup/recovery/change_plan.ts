@@ -8,7 +8,7 @@ import { BackupError } from "../core/errors.ts";
 import type { KnownPlan, RecoveryPlan } from "../core/recovery.ts";
 import type { Repository } from "../repository/mod.ts";
 import type { Caller, Deps } from "../usecases/deps.ts";
-import { recordAudit } from "../usecases/record_audit.ts";
+import { recordAudit } from "../usecases/jobs/record_audit.ts";
 import {
   isDefaultPlan,
   type PlanDocument,

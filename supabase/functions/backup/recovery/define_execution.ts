@@ -18,8 +18,8 @@ import {
 } from "../core/recovery.ts";
 import type { JobDefinition, PartContext } from "../jobs/job_definition.ts";
 import type { Deps } from "../usecases/deps.ts";
-import { getJob } from "../usecases/get_job.ts";
-import { recordAudit } from "../usecases/record_audit.ts";
+import { getJob } from "../usecases/jobs/get_job.ts";
+import { recordAudit } from "../usecases/jobs/record_audit.ts";
 import { endOf, type ExecutionStart, newExecution, withStep } from "./execution.ts";
 import { Journal } from "./journal.ts";
 import { missingFor, orderSteps } from "./order_steps.ts";

@@ -6,7 +6,7 @@
 import { toBackupError } from "../core/errors.ts";
 import { type Execution, hasEnded } from "../core/recovery.ts";
 import type { Deps } from "../usecases/deps.ts";
-import { goOn } from "../usecases/go_on.ts";
+import { goOn } from "../usecases/jobs/go_on.ts";
 
 /** Returns at once. */
 export function goOnWith(deps: Deps, execution: Execution): void {

@@ -9,7 +9,7 @@ import type { KnownPlan, RecoveryPlan } from "../core/recovery.ts";
 import type { Repository } from "../repository/mod.ts";
 import type { NewPlanRow, PlanRow } from "../state/recovery_plans.ts";
 import type { Deps } from "../usecases/deps.ts";
-import { bringSettingsBack } from "../usecases/stored_settings.ts";
+import { bringSettingsBack } from "../usecases/service/stored_settings.ts";
 import { DEFAULT_PLANS } from "./default_plans.ts";
 import { refuseOther } from "./record_execution.ts";
 

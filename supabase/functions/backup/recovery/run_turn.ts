@@ -7,8 +7,8 @@ import type { Clock } from "../core/clock.ts";
 import { BackupError, type ErrorCode, toBackupError } from "../core/errors.ts";
 import { isFinished, type Job, type JobError, type JobKind, toJobError } from "../core/job.ts";
 import { fromJobError } from "../core/job.ts";
-import { getJob } from "../usecases/get_job.ts";
-import { goOn } from "../usecases/go_on.ts";
+import { getJob } from "../usecases/jobs/get_job.ts";
+import { goOn } from "../usecases/jobs/go_on.ts";
 import type { StepContext, StepEnd, StepKind, StepOutcome } from "./step.ts";
 import { within } from "./within.ts";
 

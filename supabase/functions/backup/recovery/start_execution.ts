@@ -15,8 +15,8 @@ import {
 } from "../core/recovery.ts";
 import { Turns } from "../core/turns.ts";
 import type { Caller, Deps } from "../usecases/deps.ts";
-import { recordAudit } from "../usecases/record_audit.ts";
-import { restoreCommand } from "../usecases/restore_command.ts";
+import { recordAudit } from "../usecases/jobs/record_audit.ts";
+import { restoreCommand } from "../usecases/restore/restore_command.ts";
 import { choosePlan } from "./choose_plan.ts";
 import { type AskedExecution, firstOfExecution } from "./define_execution.ts";
 import { goOnWith } from "./go_on_execution.ts";

@@ -5,9 +5,9 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { toBackupError } from "../core/errors.ts";
-import { tick } from "../usecases/tick.ts";
+import { tick } from "../usecases/service/tick.ts";
 import type { Deps } from "../usecases/deps.ts";
-import { upgradeTables } from "../usecases/upgrade_tables.ts";
+import { upgradeTables } from "../usecases/service/upgrade_tables.ts";
 
 /** A running clock. */
 export interface Ticker {

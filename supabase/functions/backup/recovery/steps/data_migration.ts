@@ -7,9 +7,9 @@ import { z } from "zod";
 import { BackupError } from "../../core/errors.ts";
 import { fromJobError } from "../../core/job.ts";
 import { secretReference } from "../../core/storage_settings.ts";
-import { getJob } from "../../usecases/get_job.ts";
-import { startOnce } from "../../usecases/start_once.ts";
-import { startRestore } from "../../usecases/start_restore.ts";
+import { getJob } from "../../usecases/jobs/get_job.ts";
+import { startOnce } from "../../usecases/jobs/start_once.ts";
+import { startRestore } from "../../usecases/restore/start_restore.ts";
 import type { StepKind } from "../step.ts";
 import { readParameters } from "./read_parameters.ts";
 

@@ -11,11 +11,11 @@ import {
   assessDatabase,
   type DatabaseAssessment,
   type FullerBackup,
-} from "../../usecases/assess_database.ts";
-import { restoreCommand } from "../../usecases/restore_command.ts";
-import { findOnce, startOnce } from "../../usecases/start_once.ts";
-import { startRestore } from "../../usecases/start_restore.ts";
-import { startRestoreTest } from "../../usecases/start_test_restore.ts";
+} from "../../usecases/mend/assess_database.ts";
+import { restoreCommand } from "../../usecases/restore/restore_command.ts";
+import { findOnce, startOnce } from "../../usecases/jobs/start_once.ts";
+import { startRestore } from "../../usecases/restore/start_restore.ts";
+import { startRestoreTest } from "../../usecases/restore/start_test_restore.ts";
 import type { StepEnd, StepOutcome } from "../step.ts";
 import {
   backupOf,

@@ -9,7 +9,7 @@ import type { Job } from "../../core/job.ts";
 import { toJson } from "../../core/json.ts";
 import type { Json } from "../../core/part.ts";
 import { listFunctions } from "../../project/mod.ts";
-import { findRotatable } from "../../usecases/find_rotatable.ts";
+import { findRotatable } from "../../usecases/mend/find_rotatable.ts";
 import type { StepEnd } from "../step.ts";
 import { choice, linesOf, typeOf } from "./item_choice.ts";
 import type { RestoreWork } from "./restore_work.ts";

@@ -7,8 +7,8 @@
 import { BackupError } from "../../core/errors.ts";
 import type { ItemType } from "../../core/items.ts";
 import type { Job } from "../../core/job.ts";
-import { startItemRestore } from "../../usecases/start_item_restore.ts";
-import { findOnce, startOnce } from "../../usecases/start_once.ts";
+import { startItemRestore } from "../../usecases/items/start_item_restore.ts";
+import { findOnce, startOnce } from "../../usecases/jobs/start_once.ts";
 import type { StepEnd } from "../step.ts";
 import { choice, linesOf, lookBefore, typeOf, whyNeedless } from "./item_choice.ts";
 import { assessed, rehearsed, restored, verified } from "./item_reports.ts";

@@ -5,8 +5,8 @@
  */
 import { BackupError, toBackupError } from "../../core/errors.ts";
 import { fromJobError, type Job, type JobType } from "../../core/job.ts";
-import { cancelJob } from "../../usecases/cancel_job.ts";
-import { getJob } from "../../usecases/get_job.ts";
+import { cancelJob } from "../../usecases/jobs/cancel_job.ts";
+import { getJob } from "../../usecases/jobs/get_job.ts";
 import type { StepContext, StepEnd, StepOutcome } from "../step.ts";
 
 /** Parameters of a step of type `backup_restore`. */

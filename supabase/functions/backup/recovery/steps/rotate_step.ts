@@ -6,8 +6,8 @@
  */
 import { z } from "zod";
 import { toJson } from "../../core/json.ts";
-import { findRotatable } from "../../usecases/find_rotatable.ts";
-import { rotateSecrets, ROTATION_NAME } from "../../usecases/rotate_secrets.ts";
+import { findRotatable } from "../../usecases/mend/find_rotatable.ts";
+import { rotateSecrets, ROTATION_NAME } from "../../usecases/mend/rotate_secrets.ts";
 import type { StepContext, StepEnd } from "../step.ts";
 
 /** The `configKey` that means this. */

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { toJson } from "../../core/json.ts";
 import type { Json } from "../../core/part.ts";
-import { restartServices, SERVICES } from "../../usecases/restart_services.ts";
+import { restartServices, SERVICES } from "../../usecases/mend/restart_services.ts";
 import type { StepContext, StepKind } from "../step.ts";
 import { readParameters } from "./read_parameters.ts";
 

@@ -1,0 +1,72 @@
+/**
+ * Whether the newest backup of a type holds far less than the one before it. Such a backup is good, and may
+ * have saved a loss; only people can tell.
+ *
+ * @module
+ */
+import type { JobType } from "../../core/job.ts";
+import { typeOfJobId } from "../../core/ids.ts";
+import type { BackupRecord, Repository } from "../../repository/mod.ts";
+
+/**
+ * What is left when it is told: less than a half is no everyday life, and the same measure by which a recovery
+ * plan looks for a fuller backup.
+ */
+const SHARE_LEFT = 1 / 2;
+
+/** Smaller ones shrink by half when somebody tidies up. Nothing left at all is told of any size. */
+const FEWEST = { rows: 100, rawBytes: 1024 * 1024 };
+
+/** The two backups, and what the newer one lacks in words. */
+export interface Shrunk {
+  backupId: string;
+  beforeId: string;
+  /** Such as `45010 rows, and backup_… before it holds 379515`. */
+  found: string;
+}
+
+/**
+ * Ways back of restores do not count, nor do backups that had to leave items out, which say so themselves.
+ * What has shrunk is told until the next backup: that one is held against the small one.
+ */
+export function findShrunk(backups: readonly BackupRecord[], type: JobType): Shrunk | null {
+  const [newest, before] = backups
+    .filter((each) => each.type === type && each.origin !== "safety" && !isPartial(each))
+    .sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
+  if (newest === undefined || before === undefined) return null;
+  const [now, then] = [amountsOf(newest), amountsOf(before)];
+  for (const { name, words } of MEASURES) {
+    const [left, held] = [now[name], then[name]];
+    if (left === undefined || held === undefined || left >= held * SHARE_LEFT) continue;
+    if (held < FEWEST[name] && left > 0) continue;
+    const [backupId, beforeId] = [newest.backupId, before.backupId];
+    const found = `${backupId} holds ${left} ${words}, and ${beforeId} before it holds ${held}`;
+    return { backupId, beforeId, found };
+  }
+  return null;
+}
+
+/** Backups that are read to find two that count. */
+const MOST_READ = 5;
+
+/** The same from storage. @throws the `storage_*` and `object_*` codes */
+export async function readShrunk(
+  repository: Pick<Repository, "backupIds" | "listBackups">,
+  type: JobType,
+): Promise<Shrunk | null> {
+  const ids = (await repository.backupIds())
+    .filter((id) => typeOfJobId(id) === type && !id.startsWith("safety_"));
+  const { backups } = await repository.listBackups({ ids: ids.slice(0, MOST_READ) });
+  return findShrunk(backups, type);
+}
+
+const MEASURES = [{ name: "rows", words: "rows" }, { name: "rawBytes", words: "bytes" }] as const;
+
+function amountsOf(record: BackupRecord): { rows?: number; rawBytes: number } {
+  const { rawBytes } = record.totals;
+  return record.type === "database" ? { rows: record.totals.rows, rawBytes } : { rawBytes };
+}
+
+function isPartial(record: BackupRecord): boolean {
+  return record.type !== "database" && record.partial;
+}

@@ -1,0 +1,206 @@
+/**
+ * Applies retention to the stored backups: decides, and takes the records of what expired out of storage; and
+ * recovery points of which nothing is left.
+ *
+ * @module
+ */
+import { momentOfJobId, typeOfJobId } from "../../core/ids.ts";
+import type { Settings } from "../../core/settings.ts";
+import {
+  type BackupList,
+  type BackupRecord,
+  decideRetention,
+  type RecoveryPoint,
+  type Repository,
+  type RetainedBackup,
+  type Retention,
+  type RetentionRules,
+} from "../../repository/mod.ts";
+
+const DAY_MS = 86_400_000;
+
+/** Records that leave storage in one run; the next one goes on. */
+const MOST_EXPIRED = 400;
+
+/** What is known of backups beside the storage. */
+export interface RetentionFacts {
+  /** The present, by the most trustworthy clock there is. */
+  now: Date;
+  /** Backups in which a verification has found damage. */
+  damaged: ReadonlySet<string>;
+  /** Backups that running jobs read. */
+  inUse: ReadonlySet<string>;
+  /** Backups that somebody made with a reason, as far as the tables know. */
+  withReason: ReadonlySet<string>;
+}
+
+/** What retention did, or would do. */
+export interface Applied {
+  expired: { backupId: string; why: string; newBytes: number }[];
+  keptBackups: { backupId: string; why: string; until: string | null }[];
+  /** The storage does not give them up: a lock or a hold. */
+  refused: { backupId: string; message: string }[];
+  /** Backups that are due to expire and were left to the next run. */
+  leftToExpire: number;
+}
+
+/** The rules that the settings make. @param lockedDays how long the storage's lock holds an object */
+export function rulesOf(settings: Settings, lockedDays: number): RetentionRules {
+  return {
+    days: {
+      database: settings.databaseBackupRetention,
+      function: settings.functionBackupRetention,
+      config: settings.configBackupRetention,
+      secrets: settings.secretsBackupRetention,
+      files: settings.filesBackupRetention,
+    },
+    weekly: settings.weeklyBackupsKept,
+    monthly: settings.monthlyBackupsKept,
+    manualDays: settings.manualBackupRetention,
+    minimumKept: settings.minimumBackupsKept,
+    lockedDays,
+  };
+}
+
+/** @throws `storage_*`, `key_*` */
+export async function applyRetention(
+  repository: Repository,
+  { runId, rules, dryRun, facts, signal }: {
+    runId: string;
+    rules: RetentionRules;
+    dryRun: boolean;
+    facts: RetentionFacts;
+    signal?: AbortSignal;
+  },
+): Promise<Applied> {
+  const options = signal === undefined ? {} : { signal };
+  const { backups, newBytes } = await lookAtBackups(repository, { rules, facts, ...options });
+  const { now, inUse } = facts;
+  const decided = decideRetention(backups, { rules, now, inUse });
+  const toExpire = decided.filter(({ keep }) => !keep);
+  // The oldest first, so that a run that ends early leaves a history without holes.
+  const expiring = toExpire.toReversed().slice(0, MOST_EXPIRED);
+  const report = dryRun
+    ? { expired: expiring.map(({ backupId }) => backupId), refused: [] }
+    : await repository.freeing.expire(expiring, { runId, at: now, ...options });
+  const why = new Map(decided.map((each) => [each.backupId, each.why]));
+  return {
+    expired: report.expired.map((backupId) => ({
+      backupId,
+      why: why.get(backupId) ?? "noted by a try before this one",
+      newBytes: newBytes.get(backupId) ?? 0,
+    })),
+    keptBackups: decided.filter(({ keep }) => keep).map(toKept),
+    refused: report.refused,
+    leftToExpire: toExpire.length - expiring.length,
+  };
+}
+
+/**
+ * What retention has to know. Records of backups that are young by their ids are not read, but for the newest
+ * good ones: there may be hundreds, and each costs a request. Of the others the tables say which have a reason.
+ */
+async function lookAtBackups(
+  repository: Repository,
+  { rules, facts, signal }: { rules: RetentionRules; facts: RetentionFacts; signal?: AbortSignal },
+): Promise<{ backups: RetainedBackup[]; newBytes: Map<string, number> }> {
+  const options = signal === undefined ? {} : { signal };
+  const newBytes = new Map<string, number>();
+  const read = async (ids: readonly string[]) => {
+    const list = await repository.listBackups({ ids, ...options });
+    for (const { backupId, totals } of list.backups) newBytes.set(backupId, totals.newStoredBytes);
+    return toRetained(list, facts);
+  };
+  const backups: RetainedBackup[] = [];
+  for (const ids of Map.groupBy(await repository.backupIds(options), typeOfJobId).values()) {
+    const moments = ids.map((id) => momentOfJobId(id)?.getTime() ?? -Infinity);
+    const from = Math.min(facts.now.getTime(), moments[0]!);
+    const days = rules.days[typeOfJobId(ids[0]!)];
+    const young = ids.filter((_, index) => moments[index]! > from - days * DAY_MS);
+    let good = 0;
+    for (const id of young) {
+      const known = good >= rules.minimumKept || id.startsWith("safety_")
+        ? [unread(id, facts)]
+        : await read([id]);
+      backups.push(...known);
+      if (known.some((each) => each.good && each.createdAt <= facts.now)) good++;
+    }
+    backups.push(...await read(ids.filter((id) => !young.includes(id))));
+  }
+  return { backups, newBytes };
+}
+
+/** One that its days keep, whatever its record says. A reason only makes its days more. */
+function unread(backupId: string, { withReason }: RetentionFacts): RetainedBackup {
+  const isSafety = backupId.startsWith("safety_");
+  const hasReason = withReason.has(backupId);
+  return {
+    backupId,
+    type: typeOfJobId(backupId),
+    createdAt: momentOfJobId(backupId)!,
+    origin: isSafety ? "safety" : hasReason ? "manual" : "scheduled",
+    ...{ hasReason, good: !isSafety },
+  };
+}
+
+/** Takes recovery points away of which there is no backup any more; says which. */
+export async function removeEmptyPoints(
+  repository: Repository,
+  pointIds: readonly string[],
+  { left, rules, now, dryRun, signal }: {
+    /** Backups that are still there. */
+    left: ReadonlySet<string>;
+    rules: RetentionRules;
+    now: Date;
+    dryRun: boolean;
+    signal?: AbortSignal;
+  },
+): Promise<string[]> {
+  const options = signal === undefined ? {} : { signal };
+  const before = new Date(now.getTime() - rules.manualDays * DAY_MS);
+  const { points } = await repository.listPoints({ ids: pointIds, ...options });
+  const empty = points.filter((point) => isEmpty(point, { left, before }))
+    .map(({ pointId }) => pointId);
+  return dryRun ? empty : await repository.freeing.removePoints(empty, options);
+}
+
+/** Without any backup that is still there; one that never had any stays for a while. */
+function isEmpty(
+  { components, completedAt }: RecoveryPoint,
+  { left, before }: { left: ReadonlySet<string>; before: Date },
+): boolean {
+  const ids = components.flatMap(({ backupId }) => backupId === null ? [] : [backupId]);
+  return ids.length === 0 ? new Date(completedAt) < before : ids.every((id) => !left.has(id));
+}
+
+function toKept({ backupId, why, until }: Retention) {
+  return { backupId, why, until: until?.toISOString() ?? null };
+}
+
+/** What is listed, as retention sees it; what cannot be read is of the moment that its id tells. */
+export function toRetained(
+  { backups, damaged }: BackupList,
+  facts: Pick<RetentionFacts, "damaged">,
+): RetainedBackup[] {
+  const readable = backups.map((record): RetainedBackup => ({
+    backupId: record.backupId,
+    type: record.type,
+    // The id's moment is the order of backups; a record may be made by a clock that stood elsewhere.
+    createdAt: momentOfJobId(record.backupId) ?? new Date(record.createdAt),
+    origin: record.backupId.startsWith("safety_") ? "safety" : record.origin,
+    hasReason: record.reason !== null,
+    good: isWhole(record) && !facts.damaged.has(record.backupId),
+  }));
+  const others = damaged.flatMap(({ backupId }): RetainedBackup[] => {
+    const createdAt = momentOfJobId(backupId);
+    if (createdAt === null) return [];
+    const origin = backupId.startsWith("safety_") ? "safety" as const : null;
+    const type = typeOfJobId(backupId);
+    return [{ backupId, type, createdAt, origin, hasReason: false, good: false }];
+  });
+  return [...readable, ...others];
+}
+
+function isWhole(record: BackupRecord): boolean {
+  return record.type === "database" ? record.consistency.level === "one-moment" : !record.partial;
+}

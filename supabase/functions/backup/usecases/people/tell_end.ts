@@ -1,0 +1,151 @@
+/**
+ * Tells people how a job ended. A wish to cancel is no news to anybody.
+ *
+ * @module
+ */
+import { cryptoBytes, toHex, utf8 } from "../../core/bytes.ts";
+import { type BackupError, toBackupError } from "../../core/errors.ts";
+import type { Job, JobError, JobKind } from "../../core/job.ts";
+import type { Deps } from "../deps.ts";
+import { readShrunk } from "../backup/find_shrunk.ts";
+import { getJob } from "../jobs/get_job.ts";
+import type { AskedJob } from "../jobs/job_request.ts";
+import { verifiedBy } from "../verify/start_verify.ts";
+
+/** Kinds whose end is told of; others have somebody who knows better what to say. */
+const TOLD: readonly JobKind[] = ["backup", "restore", "verify", "cleanup"];
+
+/** Ids that a message names. */
+const MOST_NAMED = 10;
+
+/** What ended. */
+export interface EndedJob {
+  how: "completed" | "failed" | "cancelled";
+  /** As it began. */
+  job: Pick<Job, "jobId" | "kind" | "type" | "backupId">;
+  asked: AskedJob;
+}
+
+/** See the module. */
+export async function tellEnd(deps: Deps, ended: EndedJob): Promise<void> {
+  if (ended.how === "cancelled" || !TOLD.includes(ended.job.kind)) return;
+  if (ended.how === "completed") await tellOfSuccess(deps, ended);
+  else await tellOfFailure(deps, ended, await errorOf(deps, ended.job));
+}
+
+async function tellOfSuccess(deps: Deps, { job, asked }: EndedJob): Promise<void> {
+  const { jobId, type } = job;
+  const message = `The job ${jobId} ended well.`;
+  await deps.notify({ kind: "job-recovered", type, jobId, message });
+  if (job.kind === "backup") {
+    await tellWhetherWhole(deps, job);
+    await tellWhetherShrunk(deps, job);
+  }
+  if (asked.task !== "verify" || asked.level !== "full") return;
+  for (const key of await mended(deps, verifiedBy(asked))) {
+    const found = "All stored bytes were read again, and they are those that were written.";
+    await deps.notify({ kind: "job-recovered", type, jobId, key, message: found });
+  }
+}
+
+/** A backup that had to leave items out is listed all the same: an incident of its own says so. */
+async function tellWhetherWhole(deps: Deps, { jobId, kind, type }: EndedJob["job"]): Promise<void> {
+  let result: Job["result"];
+  try {
+    ({ result } = await getJob(deps, jobId, kind));
+  } catch (error) {
+    return deps.reportError(toBackupError(error), `notify: result of ${jobId}`);
+  }
+  const key = `partial:${type}`;
+  if (result?.partial !== true) {
+    const message = `The backup ${jobId} has everything.`;
+    return void await deps.notify({ kind: "job-recovered", type, jobId, key, message });
+  }
+  await deps.notify({
+    ...{ kind: "job-failed", type, jobId, key, priority: "medium" },
+    message: `The backup ${jobId} lacks what could not be saved.`,
+    todo: "Its remarks name what it lacks and why: action=job.",
+    details: { backupId: jobId },
+  });
+}
+
+/** A backup with less than half of what the one before held may have saved a loss: told at once. */
+async function tellWhetherShrunk(deps: Deps, { jobId, type }: EndedJob["job"]): Promise<void> {
+  const key = `shrunk:${type}`;
+  try {
+    const { settings } = await deps.settings();
+    const shrunk = await readShrunk(await deps.openRepository(settings), type);
+    if (shrunk === null) {
+      const message = `The backup ${jobId} holds at least half of what the one before it held.`;
+      return void await deps.notify({ kind: "job-recovered", type, jobId, key, message });
+    }
+    const { found, backupId, beforeId } = shrunk;
+    await deps.notify({
+      ...{ kind: "job-failed", type, jobId, key, priority: "high" },
+      message: `The newest backup holds less than half of the one before it: ${found}.`,
+      todo:
+        `If something was lost, restore ${beforeId}; if it was removed on purpose, nothing has to be done.`,
+      details: { backupId, beforeId },
+    });
+  } catch (error) {
+    deps.reportError(toBackupError(error), `notify: size of ${jobId}`);
+  }
+}
+
+/** The incidents of damage that a complete verification without a problem ends. */
+async function mended(deps: Deps, backups: readonly string[]): Promise<string[]> {
+  if (backups.length > 0) return backups.map((backupId) => `damage:${backupId}`);
+  try {
+    return (await deps.state.alerts.open({ prefix: "damage:" })).map(({ key }) => key);
+  } catch (error) {
+    deps.reportError(toBackupError(error), "notify: incidents of damage");
+    return [];
+  }
+}
+
+async function tellOfFailure(
+  deps: Deps,
+  { job, asked }: EndedJob,
+  error: JobError,
+): Promise<void> {
+  const { jobId, type } = job;
+  const damaged = damagedBackups(error);
+  await deps.notify({
+    ...{ kind: damaged === null ? "job-failed" : "damage", type, jobId, message: error.message },
+    ...(error.hint === undefined ? {} : { todo: error.hint }),
+    details: {
+      code: error.code,
+      action: asked.action,
+      ...(damaged === null || damaged.length === 0
+        ? {}
+        : { backups: damaged.slice(0, MOST_NAMED).join(", "), backupsInAll: damaged.length }),
+    },
+    ...(damaged === null ? {} : { key: await damageKey(damaged) }),
+  });
+}
+
+/** The backups that a verification found damaged; null when it failed for another reason. */
+function damagedBackups({ details }: JobError): string[] | null {
+  const problems = details?.problems;
+  if (!Array.isArray(problems)) return null;
+  const backups = problems.flatMap((problem) => (problem as { backups?: string[] }).backups ?? []);
+  return [...new Set(backups)].sort();
+}
+
+/** The same damage is one incident, however often it is found; other damage is another one. */
+async function damageKey(backups: readonly string[]): Promise<string> {
+  if (backups.length <= 1) return `damage:${backups[0] ?? "repository"}`;
+  const hash = await crypto.subtle.digest("SHA-256", cryptoBytes(utf8(backups.join("\n"))));
+  return `damage:${backups.length}-${toHex(new Uint8Array(hash)).slice(0, 16)}`;
+}
+
+async function errorOf(deps: Deps, { jobId, kind }: EndedJob["job"]): Promise<JobError> {
+  let why: BackupError;
+  try {
+    const { error } = await getJob(deps, jobId, kind);
+    return error ?? { code: "internal", message: `Cannot finish ${jobId}: no reason is recorded` };
+  } catch (thrown) {
+    why = toBackupError(thrown);
+  }
+  return { code: why.code, message: `Cannot tell why ${jobId} failed: ${why.message}` };
+}

@@ -1,0 +1,63 @@
+/**
+ * The command line that does a restore without a worker's limits.
+ *
+ * @module
+ */
+import type { Settings } from "../../core/settings.ts";
+import type { RestoreRequest } from "./restore_database.ts";
+
+/** What the command is to do. */
+export interface RestoreCommandInput {
+  settings: Settings;
+  backupId: string;
+  request: RestoreRequest;
+  /** Reference to another database's address; null for the service's own. */
+  targetDatabaseUrl: string | null;
+  /** The service's own database does not answer: the line restores into a new one, from an empty environment. */
+  isDown?: boolean;
+}
+
+/**
+ * One line for a POSIX shell. Secrets are named by variables of the environment: the database's address
+ * `SUPABASE_DB_URL`, or `NEW_DATABASE_URL` where that one is down, `BACKUP_ENCRYPTION_KEY`, `AWS_ACCESS_KEY_ID`
+ * and `AWS_SECRET_ACCESS_KEY`.
+ */
+export function restoreCommand(input: RestoreCommandInput): string {
+  const { settings, backupId, request, targetDatabaseUrl, isDown = false } = input;
+  const own = isDown ? "NEW_DATABASE_URL" : "SUPABASE_DB_URL";
+  const each = (name: string, values: readonly string[] = []) =>
+    values.flatMap((value) => [name, quoted(value)]);
+  const flag = (name: string, isSet: boolean | undefined) => isSet === true ? [name] : [];
+  const variable = /^env:([A-Za-z_][A-Za-z0-9_]*)$/.exec(targetDatabaseUrl ?? "")?.[1];
+  return [
+    // Who is in trouble has the key in the file of the README, and no environment yet.
+    ...(isDown && settings.enableEncryption ? ['BACKUP_ENCRYPTION_KEY="$(cat backup.key)"'] : []),
+    "deno task restore",
+    `--repository ${quoted(addressOf(settings))}`,
+    `--database-url "$${variable ?? (targetDatabaseUrl === null ? own : "TARGET_URL")}"`,
+    `--backup ${backupId}`,
+    ...flag("--no-encryption", !settings.enableEncryption),
+    ...(request.mode === undefined ? [] : [`--mode ${request.mode}`]),
+    ...(request.target === undefined ? [] : [`--target ${request.target}`]),
+    ...each("--schema", request.schemas),
+    ...each("--table", request.tables),
+    ...each("--into-schema", request.intoSchema === undefined ? [] : [request.intoSchema]),
+    ...each("--allow-hazard", request.acceptHazards),
+    ...flag("--schema-only", request.schemaOnly),
+    ...flag("--include-auth-sessions", request.includeAuthSessions),
+    ...flag("--skip-safety-backup", request.skipSafetyBackup),
+  ].join(" ");
+}
+
+function addressOf({ backupStorageType, backupStorageConfig: config }: Settings): string {
+  if (backupStorageType === "local") return `file://${config.path ?? config.bucket ?? "backups"}`;
+  const { bucket = "", prefix, endpoint, region } = config;
+  const address = new URL(`s3://${bucket}/${(prefix ?? "").replace(/^\/+|\/+$/g, "")}`);
+  if (endpoint !== undefined) address.searchParams.set("endpoint", endpoint);
+  if (region !== undefined) address.searchParams.set("region", region);
+  return address.href;
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}

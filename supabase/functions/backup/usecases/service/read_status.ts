@@ -1,0 +1,241 @@
+/**
+ * What is the state of everything: settings, last and next backup, running jobs, storage, tables.
+ *
+ * @module
+ */
+import { BackupError, outwardMessage, toBackupError } from "../../core/errors.ts";
+import { typeOfJobId } from "../../core/ids.ts";
+import { type Job, JOB_KINDS, JOB_TYPES, type JobType } from "../../core/job.ts";
+import type { Settings } from "../../core/settings.ts";
+import type { SettingsProblem } from "../../core/settings_in_force.ts";
+import type { BackupList, Repository } from "../../repository/mod.ts";
+import type { StoredBackup } from "../../state/job_tables.ts";
+import type { Deps } from "../deps.ts";
+import { listJobs } from "../jobs/list_jobs.ts";
+import { findShrunk } from "../backup/find_shrunk.ts";
+import { findLostBackups, type LostBackups, lostError } from "../restore/lost_backups.ts";
+import { findFirstBackup, type Finding, findKeySaved, findRestoreTest } from "./recoverability.ts";
+import { type NotificationStatus, readNotifications } from "../people/read_notifications.ts";
+import { readDue } from "./read_due.ts";
+import { toStoredList } from "./stored_backups.ts";
+import { type Due, INTERVALS, SWITCHES } from "./what_is_due.ts";
+
+/** A part of the service as it is now. */
+export interface Condition {
+  ok: boolean;
+  found: string;
+}
+
+/** See the module. Secrets are references in the settings and never values. */
+export interface Status {
+  healthy: boolean;
+  settings: Settings;
+  settingsFrom: string[];
+  settingsVersions: {
+    version: number;
+    changedAt: string;
+    changedBy: string | null;
+    /** Names of the settings that it changed. */
+    changed: string[];
+  }[];
+  /** Rows of the settings that are wrong and not followed. */
+  settingsProblems: SettingsProblem[];
+  notifications: NotificationStatus;
+  database: Condition;
+  storage: Condition & { location: string | null };
+  /** Whether the backups could be used: key kept outside, a backup, nothing lost, a restore tried. */
+  recoverable: Condition;
+  backups: Record<JobType, TypeOverview>;
+  /** What else runs by itself. */
+  verification: NextRun;
+  cleanup: NextRun;
+  runningJobs: Job[];
+}
+
+/** When something runs next by itself; null with the reason when it does not. */
+export interface NextRun {
+  nextDueAt: string | null;
+  whyNotDue: string | null;
+}
+
+/** The backups of one type. */
+export interface TypeOverview {
+  enabled: boolean;
+  count: number;
+  last: { backupId: string; completedAt: string; rawBytes: number; partial: boolean } | null;
+  nextDueAt: string | null;
+  /** Why it does not run by itself, or not now; null when nothing stands against it. */
+  whyNotDue: string | null;
+  overdue: boolean;
+  /** The newest backup holds less than half of the one before it: both in words; else null. */
+  shrunk: string | null;
+  /** What the tables know and storage does not have so. */
+  lost: LostBackups;
+}
+
+export async function readStatus(deps: Deps): Promise<Status> {
+  const { settings, fromTables, problems } = await deps.settings();
+  const database = await condition(deps, async () => {
+    await deps.state.jobs.failInterrupted();
+    return "reachable, tables there";
+  });
+  const stored = await readStorage(deps, settings);
+  const { storage } = stored;
+  const now = deps.clock.now();
+  const due = await readDue(deps, settings);
+  const backups = Object.fromEntries(
+    JOB_TYPES.map((type) => [
+      type,
+      { ...overviewOf(type, { settings, stored, now }), ...nextRun(due?.backups[type]) },
+    ]),
+  ) as Status["backups"];
+  const isLate = Object.values(backups).some(({ overdue }) => overdue);
+  const isShrunk = Object.values(backups).some(({ shrunk }) => shrunk !== null);
+  return {
+    healthy: database.ok && storage.ok && !isLate && !isShrunk && problems.length === 0,
+    settings,
+    settingsFrom: ["defaults", "environment", ...(fromTables ? ["backup_config"] : [])],
+    settingsVersions: await versions(deps, fromTables),
+    settingsProblems: problems,
+    notifications: await readNotifications(deps, settings),
+    database,
+    storage,
+    recoverable: await findRecoverable(deps, settings, stored),
+    backups,
+    verification: nextRun(due?.verification),
+    cleanup: nextRun(due?.cleanup),
+    runningJobs: await runningJobs(deps, database.ok),
+  };
+}
+
+/** @param due undefined while the tables are out of reach */
+function nextRun(due: Due | undefined): NextRun {
+  if (due === undefined) return { nextDueAt: null, whyNotDue: "the tables cannot be read" };
+  return { nextDueAt: due.dueAt?.toISOString() ?? null, whyNotDue: due.why };
+}
+
+interface StoredFacts {
+  storage: Status["storage"];
+  repository: Repository | null;
+  list: BackupList | null;
+  backups: StoredBackup[];
+  lost: LostBackups;
+}
+
+async function readStorage(deps: Deps, settings: Settings): Promise<StoredFacts> {
+  const facts: Omit<StoredFacts, "storage"> = {
+    repository: null,
+    list: null,
+    backups: [],
+    lost: { missing: [], replaced: [] },
+  };
+  let location: string | null = null;
+  const storage = await condition(deps, async () => {
+    location = (await deps.openStorage(settings)).location;
+    facts.repository = await openIfThere(deps, settings);
+    facts.list = await facts.repository?.listBackups() ?? null;
+    facts.backups = facts.list === null ? [] : toStoredList(facts.list, location);
+    facts.lost = await findLostBackups(deps, { location, list: facts.list });
+    const error = lostError(facts.lost);
+    if (error !== null) throw error;
+    return facts.list === null ? "reachable; no repository yet" : `${facts.backups.length} backups`;
+  });
+  return { ...facts, storage: { ...storage, location } };
+}
+
+async function openIfThere(deps: Deps, settings: Settings): Promise<Repository | null> {
+  try {
+    return await deps.openRepository(settings);
+  } catch (error) {
+    if (toBackupError(error).code !== "repository_missing") throw error;
+    return null;
+  }
+}
+
+async function findRecoverable(
+  deps: Deps,
+  settings: Settings,
+  { repository, list, storage }: StoredFacts,
+): Promise<Condition> {
+  if (repository === null || list === null || !storage.ok || storage.location === null) {
+    return { ok: false, found: "not recoverable yet: see storage" };
+  }
+  const { location } = storage;
+  let tested: Finding;
+  try {
+    tested = await findRestoreTest(deps, location);
+  } catch (error) {
+    if (!(error instanceof BackupError)) throw error;
+    tested = {
+      done: false,
+      found: "the tables do not say whether a restore was tried",
+      next: null,
+    };
+  }
+  const open = [findKeySaved(settings, repository), findFirstBackup(list), tested]
+    .filter((one) => !one.done);
+  return open.length === 0
+    ? { ok: true, found: tested.found }
+    : { ok: false, found: open.map((one) => one.found).join("; ") };
+}
+
+async function condition(deps: Deps, look: () => Promise<string>): Promise<Condition> {
+  try {
+    return { ok: true, found: await look() };
+  } catch (error) {
+    const failure = toBackupError(error);
+    if (failure.code === "internal") deps.reportError(failure, "status");
+    const { code, hint } = failure;
+    return {
+      ok: false,
+      found: `${code}: ${outwardMessage(failure)}${hint === undefined ? "" : `. ${hint}`}`,
+    };
+  }
+}
+
+function overviewOf(
+  type: JobType,
+  { settings, stored, now }: { settings: Settings; stored: StoredFacts; now: Date },
+): Omit<TypeOverview, keyof NextRun> {
+  const isOfType = (id: string) => typeOfJobId(id) === type;
+  const backups = stored.backups.filter(({ backupId }) => isOfType(backupId));
+  // A restore's way back is listed and is not what was asked for on time.
+  const last = backups.find((backup) => !backup.backupId.startsWith("safety_"));
+  const enabled = settings[SWITCHES[type]];
+  const intervalMs = settings[INTERVALS[type]] * 3_600_000;
+  const lateAt = last === undefined
+    ? now
+    : new Date(Date.parse(last.completedAt) + 1.5 * intervalMs);
+  // What was never saved here may have nothing to save it with; without the database there is no backup.
+  const isExpected = type === "database" || last !== undefined;
+  return {
+    enabled,
+    count: backups.length,
+    last: last === undefined ? null : {
+      backupId: last.backupId,
+      completedAt: last.completedAt,
+      rawBytes: last.rawBytes,
+      partial: last.result.partial === true,
+    },
+    overdue: enabled && isExpected && lateAt <= now,
+    shrunk: findShrunk(stored.list?.backups ?? [], type)?.found ?? null,
+    lost: {
+      missing: stored.lost.missing.filter(isOfType),
+      replaced: stored.lost.replaced.filter(isOfType),
+    },
+  };
+}
+
+async function versions(deps: Deps, fromTables: boolean): Promise<Status["settingsVersions"]> {
+  if (!fromTables) return [];
+  const list = await deps.state.config.versions();
+  return list.map(({ settings: _, ...version }) => version);
+}
+
+async function runningJobs(deps: Deps, fromTables: boolean): Promise<Job[]> {
+  if (!fromTables) return deps.jobs.all().filter((job) => job.status === "running");
+  const pages = await Promise.all(
+    JOB_KINDS.map((kind) => listJobs(deps, { kind, status: "running", limit: 50, offset: 0 })),
+  );
+  return pages.flatMap((page) => page.jobs);
+}

@@ -1,0 +1,194 @@
+/**
+ * Starts what is due: what was asked for in SQL, backups by their intervals, verification, cleanup. However
+ * many ticks come at the same moment, one of them does it.
+ *
+ * @module
+ */
+import { type BackupError, toBackupError } from "../../core/errors.ts";
+import { newJobId } from "../../core/ids.ts";
+import { type JobType, type NewJob, newJob, toJobError } from "../../core/job.ts";
+import { hasEnded } from "../../core/recovery.ts";
+import type { Settings } from "../../core/settings.ts";
+import type { Caller, Deps } from "../deps.ts";
+import { startBackup } from "../backup/start_backup.ts";
+import { startCleanup } from "../keep/start_cleanup.ts";
+import { startPoint, whyLeftOut } from "../points/start_point.ts";
+import { startRestoreTest } from "../restore/start_test_restore.ts";
+import { startDueVerification } from "../verify/start_due_verification.ts";
+import { type AllRuns, INTERVALS, whatIsDue } from "./what_is_due.ts";
+
+/** Who asks for what runs by itself; the rows of jobs say so. */
+const SCHEDULE = "schedule";
+
+/** What was started, and what was not and why. */
+export interface DueReport {
+  started: string[];
+  skipped: { what: string; reason: string }[];
+}
+
+/** Null when somebody else is about it. @throws `database_*`: what fails to start is recorded and told */
+export async function startDue(deps: Deps): Promise<DueReport | null> {
+  return await deps.state.latestRuns.alone(async () => {
+    const report: DueReport = { started: [], skipped: [] };
+    const recovery = await runningRecovery(deps);
+    if (recovery !== null) {
+      const reason = `the recovery ${recovery} runs: a backup would save the damage`;
+      return { ...report, skipped: [{ what: "everything", reason }] };
+    }
+    const run: DueRun = { deps, report, settings: (await deps.settings()).settings };
+    await startAskedBackups(run);
+    await startAskedTests(run);
+    const runs = await deps.state.latestRuns.read();
+    const due = whatIsDue(run.settings, runs, runs.now);
+    const types = (Object.keys(due.backups) as JobType[]).filter((type) => due.backups[type].isDue);
+    await startBackups(run, types);
+    if (due.verification.isDue) {
+      await attempt(run, "verification", async () => {
+        const job = await startDueVerification(deps, caller(deps));
+        return job === null ? [] : [job.jobId];
+      }, (error) => recordFailure(deps, { ...ownJob(deps, "verify"), error }));
+    }
+    if (due.cleanup.isDue) {
+      await attempt(run, "cleanup", async () => {
+        return [(await startCleanup(deps, caller(deps), { dryRun: false })).jobId];
+      }, (error) => recordFailure(deps, { ...ownJob(deps, "cleanup"), error }));
+    }
+    await tellOfMissed(run, runs);
+    return report;
+  });
+}
+
+/** The execution of a recovery plan that works on the live project; drills are in nobody's way. */
+async function runningRecovery(deps: Deps): Promise<string | null> {
+  const here = [...deps.recovery.executions.values()].map(({ execution }) => execution)
+    .find((each) => each.mode === "live" && !hasEnded(each));
+  if (here !== undefined) return here.executionId;
+  const running = { status: "running", mode: "live", limit: 1, offset: 0 } as const;
+  const { executions } = await deps.state.executions.list(running);
+  return executions[0]?.executionId ?? null;
+}
+
+interface DueRun {
+  deps: Deps;
+  report: DueReport;
+  settings: Settings;
+}
+
+function caller(deps: Deps, name = SCHEDULE): Caller {
+  return { name, requestId: `tick_${deps.clock.now().toISOString()}` };
+}
+
+/** What runs in the way is no failure: what is due then is so with the next tick too. */
+async function attempt(
+  { deps, report }: DueRun,
+  what: string,
+  start: () => Promise<string[]>,
+  failed: (error: BackupError) => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  try {
+    report.started.push(...await start());
+  } catch (thrown) {
+    const error = toBackupError(thrown);
+    report.skipped.push({ what, reason: error.message });
+    if (error.code === "conflict") return;
+    deps.reportError(error, `tick: ${what}`);
+    await failed(error);
+  }
+}
+
+/** Backups that `create_manual_backup` wrote down run under the ids that it gave. */
+async function startAskedBackups(run: DueRun): Promise<void> {
+  const { deps } = run;
+  for (const asked of await deps.state.latestRuns.pendingBackups()) {
+    const { jobId, type, reason, createdBy } = asked;
+    const who = caller(deps, createdBy ?? SCHEDULE);
+    await attempt(run, jobId, async () => {
+      const wish = { type, jobId, ...(reason === null ? {} : { reason }) };
+      return [(await startBackup(deps, who, wish)).jobId];
+    }, (error) => recordFailure(deps, { ...asked, kind: "backup", error }));
+  }
+}
+
+/** Tests that `test_backup_restoration` wrote down; one at a time, because each needs a database's room. */
+async function startAskedTests(run: DueRun): Promise<void> {
+  const { deps, settings } = run;
+  for (const { backupId, testType, requestedBy } of await deps.state.tests.pending(1)) {
+    await attempt(run, `test of ${backupId}`, async () => {
+      const repository = await deps.openRepository(settings);
+      const job = await startRestoreTest(deps, caller(deps, requestedBy ?? SCHEDULE), {
+        ...{ settings, repository, backupId, reason: null },
+      });
+      return [job.jobId];
+    }, async ({ code, message }) => {
+      await deps.state.tests.refuse({ backupId, testType, code, message });
+    });
+  }
+}
+
+/** Several types that are due at once become one recovery point. */
+async function startBackups(run: DueRun, due: readonly JobType[]): Promise<void> {
+  const { deps, settings, report } = run;
+  const types: JobType[] = [];
+  for (const type of due) {
+    const reason = await whyLeftOut(deps, { type, settings });
+    if (reason === null) types.push(type);
+    else report.skipped.push({ what: type, reason });
+  }
+  const [first] = types;
+  if (first === undefined) return;
+  const start = async () => {
+    if (types.length === 1) {
+      const job = await startBackup(deps, caller(deps), { type: first, origin: "scheduled" });
+      return [job.jobId];
+    }
+    const wish = { types, reason: null, origin: "scheduled" as const };
+    return (await startPoint(deps, caller(deps), wish)).jobs.map(({ jobId }) => jobId);
+  };
+  await attempt(run, types.join(", "), start, async (error) => {
+    for (const type of types) {
+      await recordFailure(deps, { ...ownJob(deps, "backup", type), error });
+    }
+  });
+}
+
+/** A job of the schedule's own that could not be started. */
+function ownJob(deps: Deps, kind: "backup" | "verify" | "cleanup", type: JobType = "database") {
+  const jobId = newJobId(kind, deps.clock.now(), type);
+  return { jobId, kind, type, reason: null, createdBy: SCHEDULE };
+}
+
+/** What could not even begin counts as a failed run: it is tried again after a pause, and told. */
+async function recordFailure(
+  deps: Deps,
+  { error, ...start }: Omit<NewJob, "backupId"> & { error: BackupError },
+): Promise<void> {
+  const { jobId, kind, type } = start;
+  await deps.state.jobs.finish({
+    ...newJob({ ...start, backupId: kind === "backup" ? jobId : null }, deps.clock.now()),
+    status: "failed",
+    completedAt: deps.clock.now().toISOString(),
+    error: toJobError(error),
+  });
+  await deps.notify({
+    ...{ kind: "job-failed", type, jobId, message: error.message },
+    ...(error.hint === undefined ? {} : { todo: error.hint }),
+    details: { code: error.code },
+  });
+}
+
+/** Types whose latest backup is older than one and a half of their intervals. */
+async function tellOfMissed({ deps, settings }: DueRun, runs: AllRuns & { now: Date }) {
+  for (const [type, { startedAt, running }] of Object.entries(runs.backups)) {
+    const hours = settings[INTERVALS[type as JobType]];
+    const isOff = whatIsDue(settings, runs, runs.now).backups[type as JobType].dueAt === null;
+    if (isOff || running || startedAt === null) continue;
+    const lateMs = runs.now.getTime() - startedAt.getTime() - 1.5 * hours * 3_600_000;
+    if (lateMs <= 0) continue;
+    await deps.notify({
+      ...{ kind: "missed", type, jobId: null },
+      message: `The latest backup (${type}) began at ${startedAt.toISOString()}: ` +
+        `there should be one every ${hours} hours.`,
+      todo: "Look at why the last ones failed: action=jobs.",
+    });
+  }
+}

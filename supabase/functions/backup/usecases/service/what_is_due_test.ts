@@ -1,0 +1,115 @@
+/** @module */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { JOB_TYPES } from "../../core/job.ts";
+import { DEFAULT_SETTINGS } from "../../core/settings.ts";
+import { type AllRuns, dueAfter, type LatestRuns, NEVER_RAN, whatIsDue } from "./what_is_due.ts";
+
+const NOW = new Date("2026-06-15T12:00:00.000Z");
+const ago = (minutes: number) => new Date(NOW.getTime() - minutes * 60_000);
+const good = (minutes: number): LatestRuns => ({ ...NEVER_RAN, startedAt: ago(minutes) });
+const failed = (runs: LatestRuns, failures: number, minutes: number): LatestRuns => ({
+  ...runs,
+  failures,
+  failedStart: ago(minutes + 1),
+  failedEnd: ago(minutes),
+});
+const NONE: AllRuns = {
+  ...{ madeAt: ago(10), backups: {}, verification: NEVER_RAN, cleanup: NEVER_RAN },
+};
+
+Deno.test("what never ran is due ten minutes after the tables were made, unless it was begun by hand", () => {
+  const young = { ...NONE, madeAt: ago(9) };
+  const due = whatIsDue(DEFAULT_SETTINGS, young, NOW);
+  for (const type of JOB_TYPES) {
+    const dueAt = new Date("2026-06-15T12:01:00.000Z");
+    assert.deepEqual(due.backups[type], { dueAt, isDue: false, retry: 0, why: null });
+  }
+  const byHand = whatIsDue(DEFAULT_SETTINGS, { ...young, backups: { database: good(2) } }, NOW);
+  assert.equal(byHand.backups.database.dueAt?.toISOString(), "2026-06-16T11:58:00.000Z");
+  assert.deepEqual([byHand.verification.isDue, byHand.cleanup.isDue], [false, false]);
+  const tried = { ...young, backups: { database: failed(NEVER_RAN, 1, 5) } };
+  assert.equal(whatIsDue(DEFAULT_SETTINGS, tried, NOW).backups.database.isDue, true);
+});
+
+Deno.test("every enabled type is due where there is no backup, and nothing else", () => {
+  const due = whatIsDue({ ...DEFAULT_SETTINGS, enableFilesBackup: false }, NONE, NOW);
+  assert.deepEqual(JOB_TYPES.filter((type) => due.backups[type].isDue), [
+    "database",
+    "function",
+    "config",
+    "secrets",
+  ]);
+  assert.deepEqual(due.backups.files, {
+    dueAt: null,
+    isDue: false,
+    retry: 0,
+    why: "switched off by enableFilesBackup",
+  });
+  assert.equal(due.verification.isDue, false);
+  assert.equal(due.cleanup.isDue, false);
+});
+
+Deno.test("each type is due when its own interval has passed since the start of the last one", () => {
+  const runs = Object.fromEntries(JOB_TYPES.map((type) => [type, good(25 * 60)]));
+  const due = whatIsDue(DEFAULT_SETTINGS, { ...NONE, backups: runs }, NOW);
+  assert.deepEqual(JOB_TYPES.filter((type) => due.backups[type].isDue), [
+    "database",
+    "config",
+    "files",
+  ]);
+  assert.equal(due.backups.function.dueAt?.toISOString(), "2026-06-21T11:00:00.000Z");
+  assert.equal(due.verification.isDue, true);
+  assert.equal(due.cleanup.isDue, true);
+});
+
+Deno.test("verification has its interval and its switch", () => {
+  const runs = { ...NONE, backups: { database: good(10) }, verification: good(23 * 60) };
+  assert.equal(whatIsDue(DEFAULT_SETTINGS, runs, NOW).verification.isDue, false);
+  const often = { ...DEFAULT_SETTINGS, verificationInterval: 12 };
+  assert.equal(whatIsDue(often, runs, NOW).verification.isDue, true);
+  const off = { ...often, enableBackupVerification: false };
+  assert.equal(
+    whatIsDue(off, runs, NOW).verification.why,
+    "switched off by enableBackupVerification",
+  );
+});
+
+Deno.test("one that goes on is not due, however old it is", () => {
+  const due = dueAfter({ ...good(10_000), running: true }, 24, NOW);
+  assert.deepEqual([due.isDue, due.why], [false, "one goes on"]);
+});
+
+Deno.test("a failed run is tried again after 5, 15 and 45 minutes, then at the next interval", () => {
+  const before = good(25 * 60);
+  for (const [failures, pause] of [[1, 5], [2, 15], [3, 45]] as const) {
+    assert.equal(
+      dueAfter(failed(before, failures, pause - 1), 24, NOW).isDue,
+      false,
+      `${failures}`,
+    );
+    const due = dueAfter(failed(before, failures, pause), 24, NOW);
+    assert.deepEqual([due.isDue, due.retry], [true, failures]);
+  }
+  assert.equal(dueAfter(failed(before, 4, 60), 24, NOW).isDue, false);
+  assert.equal(dueAfter(failed(before, 4, 24 * 60), 24, NOW).isDue, true);
+  assert.equal(dueAfter(failed(before, 5, 5), 24, NOW).isDue, true, "the next round of tries");
+});
+
+Deno.test("a run that failed by hand does not bring the next one forward", () => {
+  assert.equal(dueAfter(failed(good(60), 1, 30), 24, NOW).isDue, false);
+});
+
+Deno.test("where the interval is shorter than a pause the interval counts", () => {
+  const due = dueAfter(failed(good(31), 3, 29), 0.5, NOW);
+  assert.equal(due.isDue, true);
+});
+
+Deno.test("what is due never runs twice within its interval unless it failed, and never stays behind", () => {
+  const minutes = fc.integer({ min: 1, max: 20_000 });
+  fc.assert(fc.property(minutes, fc.integer({ min: 1, max: 200 }), (age, hours) => {
+    const due = dueAfter(good(age), hours, NOW);
+    assert.equal(due.isDue, age >= hours * 60);
+    assert.equal(dueAfter(good(0), hours, NOW).isDue, false);
+  }));
+});

@@ -1,0 +1,178 @@
+/**
+ * Starts a verification of what is stored as a job. A job that finds a problem has failed.
+ *
+ * @module
+ */
+import { BackupError, ERROR_CODES, type ErrorCode, toBackupError } from "../../core/errors.ts";
+import { newJobId, typeOfJobId } from "../../core/ids.ts";
+import type { Job } from "../../core/job.ts";
+import type { JobDefinition } from "../../jobs/job_definition.ts";
+import { isDamage, type Repository, type VerifyReport } from "../../repository/mod.ts";
+import type { Caller, Deps } from "../deps.ts";
+import type { JobRequest } from "../jobs/job_request.ts";
+import { findLostBackups, type LostBackups, lostError } from "../restore/lost_backups.ts";
+import { startJob } from "../jobs/start_job.ts";
+import { FIRST_OF_VERIFY, verifyInParts } from "./verify_in_parts.ts";
+
+/** @throws `backup_not_found`, `conflict`, `key_wrong`; what is found later is the job's result or error */
+export async function startVerify(
+  deps: Deps,
+  caller: Caller,
+  { backupId, level }: { backupId: string | null; level: "quick" | "full" },
+): Promise<Job> {
+  return await startVerification(deps, caller, {
+    backups: backupId === null ? [] : [backupId],
+    level,
+  });
+}
+
+/** As {@linkcode startVerify}, of several backups; none means all. */
+export async function startVerification(
+  deps: Deps,
+  caller: Caller,
+  request: { backups: readonly string[]; level: "quick" | "full" },
+): Promise<Job> {
+  const { settings } = await deps.settings();
+  const repository = await deps.openRepository(settings);
+  const lost = await findLostBackups(deps, {
+    location: repository.location,
+    list: await repository.listBackups(),
+  });
+  const { level } = request;
+  const backups: string[] = [];
+  for (const id of request.backups) backups.push(await findBackup(repository, id, lost));
+  const backupId = backups.length === 1 ? backups[0]! : null;
+  return await startJob(deps, caller, {
+    settings,
+    start: {
+      action: "verify",
+      job: {
+        jobId: newJobId("verify", deps.clock.now()),
+        ...{ kind: "verify", type: "database", backupId, reason: null, createdBy: caller.name },
+      },
+      request: { task: "verify", backupId, level, ...(backups.length > 1 ? { backups } : {}) },
+      first: FIRST_OF_VERIFY,
+      details: { backupId, level, ...(backups.length > 1 ? { backups } : {}) },
+    },
+  });
+}
+
+/** What such a job is made of. */
+export async function defineVerify(
+  deps: Deps,
+  job: Job,
+  asked: JobRequest & { task: "verify" },
+): Promise<JobDefinition> {
+  const { settings } = await deps.settings();
+  const repository = await deps.openRepository(settings);
+  const { level } = asked;
+  const backups = verifiedBy(asked);
+  return verifyInParts({
+    ...{ repository, level, backups },
+    async conclude(report) {
+      const lost = await findLostBackups(deps, {
+        location: repository.location,
+        list: await repository.listBackups(),
+      });
+      report.problems.push(...problemsOf(lost, backups));
+      await leaveOutExpired(repository, report);
+      await recordFindings(deps, { job, report, location: repository.location });
+      if (report.problems.length > 0) throw damaged(report);
+      return report;
+    },
+  });
+}
+
+/** Ids of the backups that a verification is of; none means all. */
+export function verifiedBy({ backupId, backups }: JobRequest & { task: "verify" }): string[] {
+  return backups ?? (backupId === null ? [] : [backupId]);
+}
+
+/** A backup that retention let go while it was verified is not lost. */
+async function leaveOutExpired(repository: Repository, report: VerifyReport): Promise<void> {
+  if (report.problems.length === 0) return;
+  const expired = await repository.freeing.expired();
+  report.backups = report.backups.filter((id) => !expired.has(id));
+  report.problems = report.problems.filter(({ backups }) =>
+    backups.length === 0 || backups.some((id) => !expired.has(id))
+  );
+}
+
+/** What was found of each backup; that it could not be recorded must not hide it. */
+async function recordFindings(
+  deps: Deps,
+  { job, report, location }: { job: Job; report: VerifyReport; location: string },
+): Promise<void> {
+  const { level, objectsChecked, bytesRead } = report;
+  const codes = new Map<string, Set<string>>();
+  for (const { code, backups } of report.problems) {
+    for (const id of backups) codes.set(id, (codes.get(id) ?? new Set()).add(code));
+  }
+  const results = [...new Set([...report.backups, ...codes.keys()])].map((backupId) => ({
+    backupId,
+    verificationType: level === "full" ? "integrity_check" as const : "existence" as const,
+    success: !codes.has(backupId),
+    details: codes.has(backupId)
+      ? { codes: [...codes.get(backupId)!] }
+      : { backupsInAll: report.backups.length, objectsChecked, bytesRead },
+  }));
+  try {
+    await deps.state.verifications.add(results, {
+      ...{ jobId: job.jobId, location, verifiedBy: job.createdBy },
+    });
+  } catch (error) {
+    deps.reportError(toBackupError(error), `record the verification ${job.jobId}`);
+  }
+}
+
+/** A backup that the tables know is lost, not unknown. @throws `backups_lost`, `backup_not_found` */
+async function findBackup(
+  repository: Repository,
+  id: string,
+  lost: LostBackups,
+): Promise<string> {
+  if (lost.missing.includes(id)) throw lostError({ missing: [id], replaced: [] }, `verify ${id}`);
+  try {
+    return (await repository.readBackup(id, { type: typeOfJobId(id) })).record.backupId;
+  } catch (error) {
+    // Damage is what a verification is there to find: its job tells and records it.
+    if (id !== "latest" && isDamage(toBackupError(error).code)) return id;
+    throw error;
+  }
+}
+
+/** Lost backups as problems of the verification: all of them, or those that are looked at. */
+function problemsOf(lost: LostBackups, chosen: readonly string[]): VerifyReport["problems"] {
+  const among = (ids: readonly string[], message: string) =>
+    ids.filter((id) => chosen.length === 0 || chosen.includes(id)).map((id) => ({
+      object: `backups/${id}`,
+      code: "backups_lost",
+      message,
+      backups: [id],
+    }));
+  return [
+    ...among(lost.missing, "The tables know it and the storage does not have it"),
+    ...among(lost.replaced, "It is not the one that was stored"),
+  ];
+}
+
+/** Problems in an answer are cut off here; the rest is seen by verifying on a terminal. */
+const PROBLEMS_SHOWN = 100;
+
+function damaged(report: VerifyReport): BackupError {
+  const first = report.problems[0];
+  const code: ErrorCode = first && first.code in ERROR_CODES
+    ? first.code as ErrorCode
+    : "object_altered";
+  const backups = [...new Set(report.problems.flatMap((problem) => problem.backups))];
+  return new BackupError(
+    code,
+    `Cannot vouch for ${
+      backups.length === 0 ? "the repository's own files" : backups.join(", ")
+    }: ${report.problems.length} stored objects are damaged`,
+    {
+      hint: "Restore from another backup or copy, and make a new backup now.",
+      details: { ...report, problems: report.problems.slice(0, PROBLEMS_SHOWN) },
+    },
+  );
+}
