@@ -141,3 +141,18 @@ Deno.test("a copy beside of a chosen table needs nothing of its own schema, or i
     /type DOMAIN "app"."code": .* needs it in the new schema/,
   );
 });
+
+Deno.test("a dropped table with a serial column comes back over a live database with the column's next value", async () => {
+  const server = await testServer(17);
+  await using source = await scratchDatabase(server, "a_serial");
+  await source.run(SAMPLE);
+  const backup = await backupInMemory(source.url);
+  await source.run("drop view app.known; drop table app.orders");
+  await restoreBackup(backup, source.url, {
+    ...{ mode: "over", tables: ["app.orders"], skipSafetyBackup: true },
+    acceptHazards: ["no-safety-backup"],
+  });
+  await source.run("insert into app.orders (user_id, code) values (1, 'c')");
+  const [row] = await source.run("select max(id) as id, count(*)::int as rows from app.orders");
+  assert.deepEqual(row, { id: 3, rows: 3 });
+});

@@ -79,6 +79,10 @@ export function tableWithParts(index: EntryIndex, table: Entry): Set<Entry> {
       } else if (isRows(dependent)) found.add(dependent);
       else if (dependent.kind === "sequence" && isOwnSequence(dependent, entry)) {
         found.add(dependent);
+        // Of a serial column this entry only says whose the sequence is; its value comes with itself.
+        for (const sequence of index.dependencies(dependent)) {
+          if (sequence.kind === "sequence") found.add(sequence);
+        }
       }
     }
   }
