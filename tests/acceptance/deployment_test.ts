@@ -117,7 +117,7 @@ Deno.test({
     assert.deepEqual(
       steps.filter(([, done]: [string, boolean]) => !done).map(([name]: [string]) => name),
       [
-        ...["key-saved", "schedule", "first-backup", "first-restore-test"],
+        ...["key-saved", "schedule", "first-backup", "first-restore-test", "channels"],
       ],
     );
     assert.equal(test.ok, true, JSON.stringify(test));
