@@ -8,6 +8,7 @@ import { BackupError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import { isLocal, parseDatabaseUrl } from "../postgres/database_url.ts";
 import { openDriverSocket } from "./driver_socket.ts";
+import { ignoreNullWrites } from "./ignore_null_writes.ts";
 import { toStateError } from "./state_error.ts";
 
 /** What runs statements: the pool, or a transaction on it. */
@@ -60,6 +61,7 @@ export class StateDatabase {
       });
     }
     const url = this.#url.reveal();
+    ignoreNullWrites();
     this.#pool = postgres(driverUrl(url), {
       ...(/[?&]sslmode=/.test(url) || !isLocal(parseDatabaseUrl(url)) ? viaTls(url) : {}),
       max: 2,
