@@ -7,6 +7,7 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { ROOT } from "../../scripts/embedded_postgres.ts";
 import { readEnvironment } from "../../supabase/functions/backup/config.ts";
 import { toBase64 } from "../../supabase/functions/backup/core/bytes.ts";
 import { createDeps } from "../../supabase/functions/backup/create_deps.ts";
@@ -70,7 +71,7 @@ async function open() {
     assert.equal(answer.body.success, answer.status < 400, words);
     if (answer.status >= 400) {
       assert.ok(answer.body.error.code && answer.body.error.message, words);
-      const inside = [folder, "/work/", "file://", "node_modules", "backup_internal", "pg_catalog"];
+      const inside = [folder, ROOT, "file://", "node_modules", "backup_internal", "pg_catalog"];
       for (const word of inside) assert.ok(!text.includes(word), `${word} in: ${words}`);
       assert.doesNotMatch(text, /\.ts:\d|\bat async\b|postgres(ql)?:\/\//, words);
     }
