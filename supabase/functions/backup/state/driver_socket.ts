@@ -32,6 +32,8 @@ export async function openDriverSocket(url: string, timeoutMs: number): Promise<
 
 function asStream(socket: Socket): Duplex {
   const stream = new Duplex({
+    // A server that goes away closes both ways: else the driver would wait for ever for its answers.
+    allowHalfOpen: false,
     read() {
       const buffer = new Uint8Array(READ_BYTES);
       socket.read(buffer).then(

@@ -5,14 +5,14 @@
  *
  * @module
  */
-import { Socket } from "node:net";
+import { Duplex } from "node:stream";
 
-const write = Socket.prototype.write as (this: Socket, ...given: unknown[]) => boolean;
+const write = Duplex.prototype.write as (this: Duplex, ...given: unknown[]) => boolean;
 
-/** Lets sockets take the driver's empty writes for what they are. Done once, however often it is called. */
+/** Lets sockets, and every stream that stands for one, take the driver's empty writes for what they are. Done once, however often it is called. */
 export function ignoreNullWrites(): void {
-  if (Socket.prototype.write !== write) return;
-  Socket.prototype.write = function (this: Socket, ...given: unknown[]): boolean {
+  if (Duplex.prototype.write !== write) return;
+  Duplex.prototype.write = function (this: Duplex, ...given: unknown[]): boolean {
     return given[0] === null ? true : write.apply(this, given);
-  } as typeof Socket.prototype.write;
+  } as typeof Duplex.prototype.write;
 }
