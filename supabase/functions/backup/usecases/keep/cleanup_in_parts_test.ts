@@ -1,125 +1,28 @@
 /**
- * What must hold whatever happens to a cleanup: every kept backup can be read, and space is freed in the end.
+ * What a cleanup frees, and that one that is struck anywhere loses nothing and is made good by the next.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import {
-  noise,
-  readSampleBackup,
-  SAMPLE_KEY,
-  writeSampleBackup,
-} from "../../../../../tests/support/repository_samples.ts";
-import { type Clock, systemClock } from "../../core/clock.ts";
+  backUp,
+  cleanUp,
+  copies,
+  countOf,
+  DAY_MS,
+  days,
+  expectWhole,
+  HOUR_MS,
+  idOf,
+  open,
+  type Place,
+  wrong,
+} from "../../../../../tests/support/cleanup_samples.ts";
 import { BackupError } from "../../core/errors.ts";
-import { runInProcess } from "../../jobs/run_in_process.ts";
-import { createRepository, openRepository, type RetentionRules } from "../../repository/mod.ts";
 import { faultyStorage } from "../../storage/faulty.ts";
-import { type MemoryStorage, memoryStorage } from "../../storage/memory.ts";
+import type { MemoryStorage } from "../../storage/memory.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { cleanupInParts, type CleanupReport } from "./cleanup_in_parts.ts";
 import { presentPoints } from "../points/present_point.ts";
-
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-const RULES: RetentionRules = {
-  days: { database: 3, function: 3, config: 3, secrets: 3, files: 3 },
-  ...{ weekly: 0, monthly: 0, manualDays: 3, minimumKept: 1, lockedDays: 0 },
-};
-const TIMES = { graceMs: 12 * HOUR_MS, lastsMs: 15 * 60_000, lockedMs: 0 };
-
-/** A clock that moves when it is told to; waiting takes no time. */
-function setClock(): Clock & { at: number } {
-  return {
-    at: Date.parse("2026-06-01T00:00:00Z"),
-    now() {
-      return new Date(this.at);
-    },
-    sleep: () => Promise.resolve(),
-  };
-}
-
-type Place = { storage: Storage; clock: Clock & { at: number } };
-
-const open = ({ storage, clock }: Place) => openRepository({ storage, key: SAMPLE_KEY, clock });
-
-/** Parts of a day's backup: some of every day, some of this one only. */
-function partsOf(day: number): Uint8Array[] {
-  const same = Array.from({ length: 3 }, (_, i) => noise(3000, i + 1));
-  return [...same, noise(3000, 100 + day), noise(2000, 200 + day)];
-}
-
-function idOf(day: number): string {
-  const moment = new Date(Date.parse("2026-06-01T00:00:00Z") + day * DAY_MS).toISOString();
-  return `backup_${moment.replace(/[-:.]/g, "")}_000000${String(day).padStart(4, "0")}`;
-}
-
-async function backUp(place: Place, day: number, { parts = partsOf(day) } = {}): Promise<void> {
-  const repository = await open(place);
-  await repository.rememberBackup("latest");
-  await writeSampleBackup(repository, { backupId: idOf(day), parts, targetBytes: 1500 });
-}
-
-/** A backup a day for so many days. */
-async function days(count: number): Promise<Place & { storage: MemoryStorage }> {
-  const clock = setClock();
-  const storage = memoryStorage(clock);
-  await createRepository({ storage, key: SAMPLE_KEY, clock });
-  for (let day = 0; day < count; day++) {
-    await backUp({ storage, clock }, day);
-    clock.at += DAY_MS;
-  }
-  return { storage, clock };
-}
-
-let runs = 0;
-
-async function cleanUp(
-  place: Place,
-  { dryRun = false, rules = RULES, whyNot = null as string | null, expired = [] as string[] } = {},
-): Promise<CleanupReport> {
-  const { clock } = place;
-  const runId = `cleanup_20260601T000000000Z_${String(runs++).padStart(10, "0")}`;
-  const definition = cleanupInParts({
-    plan: { runId, dryRun, rules, times: TIMES },
-    repository: await open(place),
-    clock,
-    facts: () =>
-      Promise.resolve({
-        ...{ now: clock.now(), damaged: new Set(), inUse: new Set(), withReason: new Set() },
-      }),
-    whyNotFree: () => Promise.resolve(whyNot),
-    expired: ({ backupIds }) => Promise.resolve(void expired.push(...backupIds)),
-    decided: () => Promise.resolve(),
-    prune: () => Promise.resolve({ rows: 1 }),
-  });
-  const job = await runInProcess(definition, {
-    job: {
-      ...{ jobId: runId, kind: "verify", type: "database", backupId: null },
-      ...{ reason: null, createdBy: null },
-    },
-    ...{ clock: systemClock, concurrency: 2 },
-  });
-  return job.result as unknown as CleanupReport;
-}
-
-/** Everything that is listed can be read and is what was saved; returns the days. */
-async function expectWhole(place: Place, what = ""): Promise<number[]> {
-  const repository = await open(place);
-  const { backups, damaged } = await repository.listBackups();
-  assert.deepEqual(damaged, [], what);
-  const { problems } = await repository.verify({ level: "full" });
-  assert.deepEqual(problems, [], what);
-  const found = backups.map(({ backupId }) => Number(backupId.slice(-4)));
-  for (const day of found) {
-    assert.deepEqual(await readSampleBackup(repository, idOf(day)), partsOf(day), what);
-  }
-  return found;
-}
-
-function countOf(storage: MemoryStorage, prefix: string): number {
-  return [...storage.objects.keys()].filter((name) => name.startsWith(prefix)).length;
-}
 
 Deno.test("what nothing refers to is freed by a cleanup after the grace period, and nothing else", async () => {
   const place = await days(8);
@@ -168,62 +71,6 @@ Deno.test("a dry run says what expires and what that frees, and changes nothing"
   place.clock.at += DAY_MS;
   const dryAgain = await cleanUp(place, { dryRun: true });
   assert.deepEqual(dryAgain.freed, (await cleanUp(place)).freed);
-});
-
-Deno.test("while a backup runs nothing is deleted, and the plan stays", async () => {
-  const place = await days(8);
-  await cleanUp(place);
-  place.clock.at += DAY_MS;
-  const held = await cleanUp(place, { whyNot: "backup_x runs" });
-  assert.deepEqual([held.freed.count, held.notFreed], [0, "backup_x runs"]);
-  assert.ok((await cleanUp(place)).freed.count > 10);
-  assert.deepEqual(await expectWhole(place), [7, 6, 5]);
-});
-
-Deno.test("a backup that began before the sweep keeps what it uses again", async () => {
-  const place = await days(8);
-  const { storage, clock } = place;
-  // It remembers the chunks of a backup that expires while it works, and stores none of them again.
-  const writer = await open(place);
-  await writer.rememberBackup(idOf(2));
-  await cleanUp(place);
-  await writeSampleBackup(writer, { backupId: idOf(8), parts: partsOf(2), targetBytes: 1500 });
-  clock.at += DAY_MS;
-  const { freed } = await cleanUp(place);
-  assert.ok(freed.count > 10);
-  const repository = await open(place);
-  assert.deepEqual((await repository.verify({ level: "full" })).problems, []);
-  assert.deepEqual(await readSampleBackup(repository, idOf(8)), partsOf(2));
-  assert.ok([...storage.objects.keys()].some((name) => name.endsWith("/done")));
-});
-
-Deno.test("a backup that says what it needs after the sweep has begun waits, and fails when it is gone", async () => {
-  const place = await days(8);
-  const { clock } = place;
-  const writer = await open(place);
-  await writer.rememberBackup(idOf(2));
-  const commit = () =>
-    writeSampleBackup(writer, { backupId: idOf(8), parts: partsOf(2), targetBytes: 1500 });
-  const needed = await writer.chunksToCheck({ backups: [idOf(2)] });
-  const isNeeded = (path: string) => needed.some(({ name }) => path.endsWith(name));
-  await cleanUp(place);
-  clock.at += DAY_MS;
-  let met: Promise<void> | undefined;
-  const storage = faultyStorage(place.storage, async ({ method, name }) => {
-    if (method === "delete" && isNeeded(name)) {
-      met ??= assert.rejects(commit(), { code: "storage_busy" });
-      await met;
-    }
-    return null;
-  });
-  assert.ok((await cleanUp({ storage, clock })).freed.count > 10);
-  await met!;
-  clock.at += 20 * 60_000;
-  await assert.rejects(commit(), { code: "object_missing" });
-  assert.deepEqual(await expectWhole(place), [7, 6, 5]);
-  // Another process knows nothing of what is gone and stores it.
-  await backUp(place, 8, { parts: partsOf(2) });
-  assert.deepEqual(await readSampleBackup(await open(place), idOf(8)), partsOf(2));
 });
 
 Deno.test("a run that lasts too long stops deleting, and the next one goes on", async () => {
@@ -278,133 +125,6 @@ Deno.test("what a lock of the storage holds stays, is told, and is tried again",
   clock.at += DAY_MS;
   assert.equal((await cleanUp(place)).freed.count, held.freed.refused);
   assert.deepEqual(await expectWhole(place), [7, 6, 5]);
-});
-
-Deno.test("several cleanups at once, as of several machines, do no harm to each other", async () => {
-  const place = await days(8);
-  for (let round = 0; round < 4; round++) {
-    const three = [cleanUp(place), cleanUp(place), cleanUp(place), backUp(place, 8 + round)];
-    await Promise.all(three.map((each) =>
-      each.catch((error) => {
-        assert.ok(["storage_busy", "object_missing"].includes(error.code), String(error));
-      })
-    ));
-    await expectWhole(place, `round ${round}`);
-    place.clock.at += DAY_MS;
-  }
-  await cleanUp(place);
-  const chunks = await (await open(place)).chunksToCheck();
-  place.clock.at += DAY_MS;
-  await cleanUp(place);
-  assert.deepEqual(await (await open(place)).chunksToCheck(), chunks);
-});
-
-/**
- * A backup that uses the chunks of an expired one again, and the cleanup that would delete these: one of them
- * does all of its work while the other one waits before a call.
- */
-async function meet(
-  { before, at }: { before: "cleanup" | "backup"; at: number },
-  { copy, expired }: { copy: () => Place & { storage: MemoryStorage }; expired: string[] },
-): Promise<{ outcome: string; calls: number }> {
-  const place = copy();
-  const { clock } = place;
-  let calls = 0;
-  let other: Promise<unknown> | undefined;
-  const waiting = faultyStorage(place.storage, async ({ index }) => {
-    calls++;
-    if (index === at) {
-      await (other = before === "cleanup" ? write(place.storage) : clean(place.storage));
-    }
-    return null;
-  });
-  let outcome = "not met";
-  const write = async (storage: Storage) => {
-    const writer = await open({ storage, clock });
-    writer.rememberChunks(expired);
-    const backup = { backupId: idOf(8), parts: partsOf(2), targetBytes: 1500 };
-    outcome = await writeSampleBackup(writer, backup)
-      .then(() => "stored", (error) => String(error.code));
-  };
-  const clean = (storage: Storage) => cleanUp({ storage, clock });
-  await (before === "cleanup" ? clean(waiting) : write(waiting));
-  await other;
-  const repository = await open(place);
-  const what = `${before} waits before call ${at}: ${outcome}`;
-  assert.deepEqual((await repository.verify({ level: "full" })).problems, [], what);
-  if (outcome === "stored") {
-    assert.deepEqual(await readSampleBackup(repository, idOf(8)), partsOf(2), what);
-  }
-  return { outcome, calls };
-}
-
-for (const before of ["cleanup", "backup"] as const) {
-  Deno.test(`a backup and a cleanup never miss each other, at whatever call the ${before} waits`, async () => {
-    const first = await days(6);
-    const chunks = await (await open(first)).chunksToCheck({ backups: [idOf(2)] });
-    const expired = chunks.map(({ name }) => name);
-    await cleanUp(first);
-    first.clock.at += DAY_MS;
-    const copy = copies(first);
-    const outcomes = new Set<string>();
-    const { calls } = await meet({ before, at: -1 }, { copy, expired });
-    for (let at = 0; at < calls; at++) {
-      outcomes.add((await meet({ before, at }, { copy, expired })).outcome);
-    }
-    assert.deepEqual([...outcomes].toSorted(), ["object_missing", "storage_busy", "stored"]);
-  });
-}
-
-/** A clock that is wrong by so much. */
-function wrong(clock: Clock, byMs: number): Clock & { at: number } {
-  return { at: 0, now: () => new Date(clock.now().getTime() + byMs), sleep: clock.sleep };
-}
-
-Deno.test("a backup whose host's clock is hours ahead still waits for a run that deletes", async () => {
-  const place = await days(8);
-  const { clock } = place;
-  const writer = await open({ storage: place.storage, clock: wrong(clock, 3 * HOUR_MS) });
-  await writer.rememberBackup(idOf(2));
-  const backup = { backupId: idOf(8), parts: partsOf(2), targetBytes: 1500 };
-  await cleanUp(place);
-  clock.at += DAY_MS;
-  let met: Promise<void> | undefined;
-  const storage = faultyStorage(place.storage, async ({ method, name }) => {
-    if (method === "delete" && name.startsWith("chunks/")) {
-      await (met ??= assert.rejects(writeSampleBackup(writer, backup), { code: "storage_busy" }));
-    }
-    return null;
-  });
-  assert.ok((await cleanUp({ storage, clock })).freed.count > 10);
-  await met!;
-  assert.deepEqual(await expectWhole(place), [7, 6, 5]);
-});
-
-Deno.test("what a backup says that it needs after the sweep stays, whatever its clock lets it do", async () => {
-  const place = await days(8);
-  const { clock } = place;
-  const writer = await open({ storage: place.storage, clock: wrong(clock, 3 * HOUR_MS) });
-  await writer.rememberBackup(idOf(2));
-  const backup = { backupId: idOf(8), parts: partsOf(2), targetBytes: 1500 };
-  await cleanUp(place);
-  clock.at += DAY_MS;
-  let sweeps = 0;
-  let outcome = "not met";
-  const storage = faultyStorage(place.storage, async ({ method, name }) => {
-    // The last part of the sweep; nothing is deleted yet.
-    if (method === "list" && name === "manifests/" && ++sweeps === 1) {
-      const commit = () =>
-        writeSampleBackup(writer, backup).then(() => "stored", (error) => String(error.code));
-      assert.equal(await commit(), "storage_busy");
-      outcome = await commit(); // tried again, by a clock that stands behind the run's end
-    }
-    return null;
-  });
-  await cleanUp({ storage, clock });
-  assert.equal(outcome, "stored");
-  const repository = await open(place);
-  assert.deepEqual((await repository.verify({ level: "full" })).problems, []);
-  assert.deepEqual(await readSampleBackup(repository, idOf(8)), partsOf(2));
 });
 
 Deno.test("a plan has to be old by the storage's clock, whatever the clocks of hosts say", async () => {
@@ -485,21 +205,6 @@ Deno.test("a recovery point goes with the last of its backups", async () => {
   ]);
   assert.match(point!.components[0]!.reason!, /^retention let it go on 2026-06-09: it was older/);
 });
-
-/** Makes the same place again and again. */
-function copies(first: Place & { storage: MemoryStorage }): () => typeof first {
-  const { at } = first.clock;
-  const objects = new Map(first.storage.objects);
-  return () => {
-    const clock = setClock();
-    clock.at = at;
-    const storage = memoryStorage(clock);
-    for (const [name, { body, modifiedAt }] of objects) {
-      storage.objects.set(name, { body, modifiedAt });
-    }
-    return { storage, clock };
-  };
-}
 
 /** Six days, and a plan if `planned`; made once and copied, because it is made often. */
 async function prepared(planned: boolean): Promise<() => Place & { storage: MemoryStorage }> {
