@@ -327,9 +327,11 @@ Deno.test(
         change(place, { updates: { databaseBackupRetention: days }, expectedVersion: version })
       ),
     );
-    // A caller whose value is there already changes nothing.
     const statuses = versioned.map(({ status }) => status);
-    assert.ok(statuses.every((status) => status === 200 || status === 409), statuses.join());
+    assert.deepEqual(statuses.toSorted(), [200, ...Array(9).fill(409)]);
+    const won = (await place.send("action=status")).body.data;
+    assert.equal(won.settings.databaseBackupRetention, wanted[statuses.indexOf(200)]);
+    assert.equal(won.settingsVersions[0].version, version + 1);
     const plain = await Promise.all(
       wanted.map((days) => change(place, { updates: { databaseBackupRetention: days + 100 } })),
     );
