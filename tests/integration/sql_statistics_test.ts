@@ -119,35 +119,6 @@ Deno.test("the counts by day agree with the jobs, whatever becomes of those", as
   });
 });
 
-Deno.test("statistics of many jobs read no table of jobs from end to end", async () => {
-  await onTables(async (session) => {
-    await session.execute(`
-      set local session_replication_role = replica;
-      insert into public.backup_jobs (job_id, type, status, started_at, completed_at)
-      select 'b' || i, (array['database', 'files'])[1 + i % 2], 'completed', t, t + interval '1 minute'
-      from (select i, now() - i * interval '1 minute' as t from generate_series(1, 50000) i) s;
-      insert into public.restore_jobs (job_id, backup_id, type, status, started_at, completed_at)
-      select 'r' || i, 'b', 'database', 'failed', now() - i * interval '1 hour', now()
-      from generate_series(1, 5000) i;
-      select backup_internal.recount_jobs();
-      analyze public.backup_jobs; analyze public.restore_jobs; analyze backup_internal.job_days`);
-    const scans = async () => {
-      const [row] = await session.query(`
-        select sum(seq_scan) as whole, sum(idx_scan) as indexed from pg_stat_xact_user_tables
-        where relname in ('backup_jobs', 'restore_jobs')`);
-      return { whole: Number(row?.whole), indexed: Number(row?.indexed) };
-    };
-    const before = await scans();
-    await session.query("select * from public.get_backup_statistics(30)");
-    await session.query("select * from public.get_backup_statistics(3650)");
-    await session.query("select * from public.get_restore_statistics(30)");
-    await session.query("select * from public.get_backup_dashboard()");
-    const after = await scans();
-    assert.equal(after.whole, before.whole, "no sequential scan");
-    assert.ok(after.indexed > before.indexed);
-  });
-});
-
 Deno.test("get_backup_dashboard is one row of what there is", async () => {
   await onTables(async (session) => {
     const empty = await session.query("select * from public.get_backup_dashboard()");
