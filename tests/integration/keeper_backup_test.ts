@@ -12,6 +12,7 @@ import {
   createSnapshotHolder,
   listKeepers,
   readBinaryRows,
+  type SnapshotHolder,
 } from "../../supabase/functions/backup/dump/mod.ts";
 import { runInProcess } from "../../supabase/functions/backup/jobs/run_in_process.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
@@ -89,26 +90,9 @@ Deno.test("a backup held by a keeper is of one moment, whatever others do, also 
            WHERE id = ANY (pair)`);
       }
     })();
-    const clock = systemClock;
-    const plan = backupPlan({
-      backupId: newJobId("backup", clock.now()),
-      origin: "manual",
-      limits: { partBytes: 65_536, maxPartBytes: 262_144 },
-    }, { writtenBy: "test" });
-    const { backupId } = plan;
-    const dump = () => Promise.resolve({ ...DUMP_OPTIONS, excludeSchemas: ["cron"] });
+    let backupId: string;
     try {
-      await runInProcess(
-        backupInParts({ plan, dump, connect: open, repository, holder, clock }),
-        {
-          job: {
-            ...{ jobId: backupId, kind: "backup", type: "database", backupId, reason: null },
-            createdBy: null,
-          },
-          clock,
-          concurrency: 2,
-        },
-      );
+      backupId = await save({ repository, holder, open });
     } finally {
       stop = true;
       await transferring;
@@ -126,6 +110,46 @@ Deno.test("a backup held by a keeper is of one moment, whatever others do, also 
     });
   });
 });
+
+Deno.test("a backup whose keeper pg_cron does not start is held by its worker, and says so", async () => {
+  await withDatabase(17, async ({ url, open }) => {
+    const observer = await open();
+    await observer.execute(SAMPLE);
+    await using cron = await startCronStandIn(url);
+    cron.starting = false;
+    const repository = await createRepository({ storage: memoryStorage(), key: null });
+    const holder = createSnapshotHolder({ connect: open, hosted: true, startTimeoutMs: 100 });
+    const backupId = await save({ repository, holder, open });
+    const { consistency } = (await repository.readBackup(backupId)).manifest;
+    assert.equal(consistency.strategy, "session");
+    assert.match(consistency.remarks.join("\n"), /pg_cron did not start its keeper in 1 s/);
+    assert.deepEqual((await totals(repository, backupId)).side, { rows: 500, balance: 0 });
+    assert.deepEqual(await observer.query("SELECT FROM cron.job"), []);
+  });
+});
+
+/** Makes a backup in small parts and gives its id. */
+async function save(
+  { repository, holder, open }: {
+    repository: Repository;
+    holder: SnapshotHolder;
+    open: () => Promise<Session>;
+  },
+): Promise<string> {
+  const clock = systemClock;
+  const plan = backupPlan({
+    backupId: newJobId("backup", clock.now()),
+    origin: "manual",
+    limits: { partBytes: 65_536, maxPartBytes: 262_144 },
+  }, { writtenBy: "test" });
+  const { backupId } = plan;
+  const dump = () => Promise.resolve({ ...DUMP_OPTIONS, excludeSchemas: ["cron"] });
+  const job = { jobId: backupId, kind: "backup", type: "database", backupId } as const;
+  await runInProcess(backupInParts({ plan, dump, connect: open, repository, holder, clock }), {
+    ...{ job: { ...job, reason: null, createdBy: null }, clock, concurrency: 2 },
+  });
+  return backupId;
+}
 
 async function totals(repository: Repository, backupId: string) {
   const { manifest } = await repository.readBackup(backupId);

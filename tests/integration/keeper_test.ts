@@ -209,9 +209,37 @@ Deno.test("keeperHolder() says so when no keeper is started, and takes its job a
     const holder = keeperHolder({ connect: open, startTimeoutMs: 200 });
     await assert.rejects(holder.open({ jobId: JOB, dump: DUMP }), {
       code: "invalid_config",
-      message: /pg_cron did not start its keeper in 1 s: the server shows no pg_cron launcher/,
+      message: /pg_cron did not start its keeper in 1 s \(the server shows no pg_cron launcher\)/,
     });
     assert.deepEqual(await session.query("SELECT FROM cron.job"), []);
+  });
+});
+
+Deno.test("createSnapshotHolder() holds the moment itself when pg_cron starts nothing, if there is time", async () => {
+  await withCron(async ({ open, session, cron }) => {
+    cron.starting = false;
+    const took: number[] = [];
+    let hasTime = true;
+    const holder = createSnapshotHolder({
+      ...{ connect: open, hosted: true, startTimeoutMs: 200 },
+      hasTimeAfter: (ms) => (took.push(ms), hasTime),
+    });
+    const held = await holder.open({ jobId: JOB, dump: DUMP });
+    assert.equal(held.strategy, "session");
+    assert.match(held.remark!, /did not start its keeper in 1 s .*; a worker's connection held/);
+    assert.deepEqual(await session.query("SELECT FROM cron.job"), []);
+    await holder.check(session, held);
+    await holder.close(held);
+    await assert.rejects(holder.check(session, held), (error) => {
+      const { code, message, hint } = error as { code: string; message: string; hint: string };
+      return code === "snapshot_lost" && message.includes(held.remark!) &&
+        /let pg_cron start jobs/.test(hint);
+    });
+
+    hasTime = false;
+    await assert.rejects(holder.open({ jobId: JOB, dump: DUMP }), { code: "invalid_config" });
+    assert.deepEqual(await listKeepers(session), []);
+    assert.ok(took.length === 2 && took.every((ms) => ms >= 200), String(took));
   });
 });
 

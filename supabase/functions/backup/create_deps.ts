@@ -97,6 +97,7 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
     snapshotHolder: createSnapshotHolder({
       connect: () => connector(databaseUrl(deps))(),
       hosted: environment.edgeRuntime,
+      hasTimeAfter: (partMs) => budget.hasTimeAfter(partMs),
     }),
     drive,
     budget,

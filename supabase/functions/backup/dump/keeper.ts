@@ -46,8 +46,9 @@ const EVERY_MINUTE: Schedule = { schedule: "* * * * *", usualMs: 80_000 };
 /** Once a year: for a keeper's job that has done what it was for. */
 const RARELY = "0 0 1 1 *";
 
-/** Pause between two looks at a keeper that is coming up. */
-const POLL_MS = 40;
+/** Pauses between looks at a keeper that is coming up; each is a bit longer, because looking costs CPU. */
+const FIRST_POLL_MS = 40;
+const LONGEST_POLL_MS = 500;
 
 /** A holder whose transactions live in jobs of pg_cron. */
 export function keeperHolder(options: KeeperHolderOptions): SnapshotHolder {
@@ -186,7 +187,7 @@ class Opening {
   /** Waits for the keeper and makes pg_cron forget it. */
   async #started(name: string, waitMs: number): Promise<number> {
     const until = performance.now() + waitMs;
-    for (;;) {
+    for (let pauseMs = FIRST_POLL_MS;; pauseMs = Math.min(pauseMs * 1.2, LONGEST_POLL_MS)) {
       const [keeper] = await listKeepers(this.#control, name);
       if (keeper !== undefined) {
         // pg_cron ends a background worker whose job is gone; a connection it only leaves alone.
@@ -200,13 +201,13 @@ class Opening {
       if (performance.now() > until) {
         throw await keeperMissing(this.#control, { name, waitedMs: waitMs });
       }
-      await this.#pause();
+      await this.#pause(pauseMs);
     }
   }
 
   /** Waits for what the keeper has to say. */
   async #told(name: string, pid: number): Promise<Told> {
-    for (;;) {
+    for (let pauseMs = FIRST_POLL_MS;; pauseMs = Math.min(pauseMs * 1.2, LONGEST_POLL_MS)) {
       const keeper = (await listKeepers(this.#control, name)).find((found) => found.pid === pid);
       if (keeper === undefined) {
         throw new BackupError(
@@ -219,13 +220,13 @@ class Opening {
       }
       const told = read(keeper.mark.slice(name.length + 1));
       if (told !== null) return told;
-      await this.#pause();
+      await this.#pause(pauseMs);
     }
   }
 
-  async #pause(): Promise<void> {
+  async #pause(pauseMs: number): Promise<void> {
     this.#options.moment.signal?.throwIfAborted();
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
     this.#options.moment.signal?.throwIfAborted();
   }
 

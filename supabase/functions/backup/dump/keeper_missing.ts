@@ -27,18 +27,23 @@ const HINT = "pg_cron has to be in shared_preload_libraries, cron.database_name 
   "cron.job_run_details order by runid desc limit 5 shows whether it starts any. Until it does, " +
   "run the backup from a computer: deno task backup.";
 
+/** A keeper was asked for and did not come, so another way to hold the moment may be tried. */
+export class KeeperMissing extends BackupError {
+  /** @param why what happened, as half a sentence */
+  constructor(readonly why: string) {
+    super("invalid_config", `Cannot hold the moment of the backup: ${why}`, { hint: HINT });
+  }
+}
+
 /** The error for a keeper that was asked for and did not come. */
 export async function keeperMissing(
   session: Session,
   { name, waitedMs }: { name: string; waitedMs: number },
-): Promise<BackupError> {
+): Promise<KeeperMissing> {
   const found = await findReasons(session, name);
-  const why = found.length === 0 ? "" : `: ${found.join("; ")}`;
-  const seconds = Math.ceil(waitedMs / 1000);
-  return new BackupError(
-    "invalid_config",
-    `Cannot hold the moment of the backup: pg_cron did not start its keeper in ${seconds} s${why}`,
-    { hint: HINT },
+  const reasons = found.length === 0 ? "" : ` (${found.join("; ")})`;
+  return new KeeperMissing(
+    `pg_cron did not start its keeper in ${Math.ceil(waitedMs / 1000)} s${reasons}`,
   );
 }
 

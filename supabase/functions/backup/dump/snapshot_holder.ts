@@ -34,6 +34,8 @@ export interface HeldSnapshot {
   name: string;
   /** The backup gives way to whoever waits longer than this for its locks; null for never. */
   yieldAfterMs: number | null;
+  /** Why it is not held in the way that was meant; belongs into the manifest. */
+  remark?: string;
 }
 
 /** What tells one transaction of one server process from every other. */
@@ -70,7 +72,7 @@ export interface SnapshotHolder {
    * Locks the tables, then takes the snapshot, then proves that both speak of the same tables.
    *
    * @throws `lock_timeout`, `concurrent_ddl`, `snapshot_lost` when the holder was ended,
-   *   `invalid_config` when pg_cron does not start it
+   *   `invalid_config` when pg_cron does not start it and there is no time for another way
    */
   open(options: OpenHeldOptions): Promise<HeldSnapshot>;
   /**
@@ -160,13 +162,23 @@ export async function checkHeld(
 }
 
 function lost(held: HeldSnapshot, why: string): BackupError {
-  const hint = held.strategy === "keeper"
-    ? "The backup has to begin again; what it has stored is not stored twice."
-    : "It lives as long as the process that began the backup. Where that is too short, enable the " +
-      "extension pg_cron, which can hold it in the database, or run the backup from a computer.";
-  return new BackupError("snapshot_lost", `Cannot go on with the backup's moment: ${why}`, {
-    hint,
-  });
+  if (held.strategy === "keeper") {
+    return new BackupError("snapshot_lost", `Cannot go on with the backup's moment: ${why}`, {
+      hint: "The backup has to begin again; what it has stored is not stored twice.",
+    });
+  }
+  const remark = held.remark === undefined ? "" : ` (${held.remark})`;
+  const cron = held.remark === undefined
+    ? "enable the extension pg_cron, which can hold it in the database"
+    : "let pg_cron start jobs, which can hold it in the database";
+  return new BackupError(
+    "snapshot_lost",
+    `Cannot go on with the backup's moment: ${why}${remark}`,
+    {
+      hint: "It lives as long as the process that began the backup. Where that is too short, " +
+        `${cron}, or run the backup from a computer.`,
+    },
+  );
 }
 
 const END = `

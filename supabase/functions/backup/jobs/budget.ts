@@ -47,6 +47,8 @@ export interface Budget {
   spent(): Spent;
   /** Replaces the limits: settings are known only after the worker has begun. */
   limit(limits: WorkerLimits): void;
+  /** Whether there is wall time for another part once one of them has taken so many milliseconds. */
+  hasTimeAfter(partMs: number): boolean;
   /** Whether a part that moves so many raw bytes may start now, beside those that run. */
   allows(next: { bytes: number }): boolean;
   /**
@@ -158,6 +160,13 @@ class WorkerBudget implements Budget {
     this.#meterIfNeeded();
   }
 
+  hasTimeAfter(partMs: number): boolean {
+    const { wallMs } = this.#limits;
+    if (wallMs === null) return true;
+    const needed = Math.max(SHORTEST_WALL_MS, Math.max(this.#parts.longestMs, partMs) * 1.5);
+    return this.#sources.wallMs() + needed <= wallMs * WALL_SHARE;
+  }
+
   arrived(): void {
     const { cpuMs } = this.#limits;
     if (cpuMs === null) return;
@@ -167,12 +176,9 @@ class WorkerBudget implements Budget {
   allows(next: { bytes: number }): boolean {
     if (this.#abort.signal.aborted) return false;
     const parts = [...this.#running, next];
-    const { cpuMs, wallMs, memoryBytes } = this.#limits;
+    const { cpuMs, memoryBytes } = this.#limits;
     const spent = this.spent();
-    if (wallMs !== null) {
-      const needed = Math.max(SHORTEST_WALL_MS, this.#parts.longestMs * 1.5);
-      if (spent.wallMs + needed > wallMs * WALL_SHARE) return false;
-    }
+    if (!this.hasTimeAfter(0)) return false;
     if (memoryBytes !== null) {
       const needed = parts.reduce(
         (sum, { bytes }) => sum + BUFFERS * Math.min(bytes, LARGEST_BUFFER_BYTES),

@@ -336,6 +336,7 @@ class BackupInParts {
     const writtenBefore = repository.written;
     const dataParts = await repository.writeLines(parts, { signal: context.signal });
     const remarks = new Set([...read.remarks, ...results.flatMap((result) => result.remarks)]);
+    if (held.remark !== undefined) remarks.add(held.remark);
     const manifest: DatabaseManifest = {
       format: 1,
       backupId: plan.backupId,
