@@ -35,6 +35,10 @@ export interface HostedServiceOptions {
   seed?: number;
   /** How often the project's clock calls `tick`. @default 60_000, as it does */
   tickMs?: number;
+  /** A storage that has something already, and its key. @default an empty one and a new key */
+  stored?: { s3: S3Server; encryptionKey: string };
+  /** More of the function's environment. */
+  variables?: Record<string, string>;
 }
 
 /** A job that has ended, and what it took. */
@@ -53,6 +57,11 @@ export interface HostedService extends AsyncDisposable {
   log: string[];
   /** Starts an action's job and waits for its end, however it ends. */
   run(action: string, body?: Record<string, unknown>): Promise<EndedJob>;
+  /** Calls an action until the service itself answers. @throws {Error} with any refusal */
+  call(
+    query: string,
+    options?: { method?: string; body?: Record<string, unknown> },
+  ): Promise<unknown>;
   /** Reads and checks all that is stored, in a process without limits. */
   verify(): Promise<VerifyReport>;
   storedBytes(): Promise<number>;
@@ -61,8 +70,10 @@ export interface HostedService extends AsyncDisposable {
 /** Starts and initializes it. */
 export async function startHostedService(options: HostedServiceOptions): Promise<HostedService> {
   const { sourceUrl, targetUrl, seed = 1 } = options;
-  const s3 = await startS3Server();
-  const encryptionKey = toBase64(crypto.getRandomValues(new Uint8Array(32)));
+  const { s3, encryptionKey } = options.stored ?? {
+    s3: await startS3Server(),
+    encryptionKey: toBase64(crypto.getRandomValues(new Uint8Array(32))),
+  };
   const log: string[] = [];
   const platform = startHostedPlatform({
     variables: {
@@ -81,6 +92,7 @@ export async function startHostedService(options: HostedServiceOptions): Promise
       BACKUP_ENABLE_CONFIG_BACKUP: "false",
       BACKUP_ENABLE_FILES_BACKUP: "false",
       BACKUP_ENABLE_VERIFICATION: "false",
+      ...options.variables,
     },
     kills: { seed, betweenMs: [0, 0], share: 0, most: 0 },
     onLog: (line) => void log.push(line),

@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { type ConsistencyReport, tryConsistency } from "./consistency.ts";
 import { type CostBySize, growthOf, measureCost } from "./cost.ts";
 import { costPlot, costTable, growthTable } from "./cost_report.ts";
+import { tryKeeping } from "./keeping.ts";
 import { sumOf, tryKills } from "./kills.ts";
 import { endInOrder } from "./on_interrupt.ts";
 import { startSoakServer } from "./soak_server.ts";
@@ -18,9 +19,12 @@ const HELP =
   consistency   saves and restores a database in which a bank is at work
   kills         saves and restores again and again while workers are killed at random
   cost          measures what a backup and a restore cost, by size
+  keeping       rebuilds the tables, answers, cleans up and verifies with a long history of backups
 
   --size …      size of the database in the server, as 300MB or 1GB; several by commas for cost
                 (default 100MB; kills 30MB; cost 10MB,100MB,1GB)
+  --backups …   of keeping: backups that there are (default 3000)
+  --chunks …    of keeping: chunks with their rows (default 100000)
   --kills …     random kills: in each job of consistency (default 8), in all of kills (default 200)
   --seed …      of everything random (default 1)
   --lanes …     trials of kills at a time, each with a server of its own (default 4)
@@ -42,6 +46,8 @@ async function main(): Promise<number> {
       lanes: { type: "string", default: "4" },
       "stand-in": { type: "boolean", default: false },
       plot: { type: "string" },
+      backups: { type: "string", default: "3000" },
+      chunks: { type: "string", default: "100000" },
     },
   });
   const seed = Number(values.seed);
@@ -56,6 +62,8 @@ async function main(): Promise<number> {
         ...{ bytes: toBytes(values.size ?? "30MB"), kills: Number(values.kills ?? 200), seed },
         lanes: Number(values.lanes),
       });
+    case "keeping":
+      return await keeping({ backups: Number(values.backups), chunks: Number(values.chunks) });
     case "cost":
       return await cost((values.size ?? "10MB,100MB,1GB").split(",").map(toBytes), values.plot);
     default:
@@ -113,6 +121,22 @@ async function kills(
   const { problems, ...sum } = sumOf(reports);
   console.log(JSON.stringify(sum));
   return conclude(problems);
+}
+
+async function keeping(size: { backups: number; chunks: number }): Promise<number> {
+  await using server = await startSoakServer({ pgCron: false });
+  const report = await tryKeeping({ ...server, ...size, onStep: say });
+  for (const { what, cpuMs, seconds, isolates, storageCalls } of report.steps) {
+    console.log(
+      `${what}: ${
+        (cpuMs / 1000).toFixed(2)
+      } CPU-seconds, ${seconds} s, ${isolates} workers started, ` +
+        `${storageCalls} storage calls`,
+    );
+  }
+  const peaks = [report.peakMemoryBytes, report.peakResidentBytes].map(inMegabytes);
+  console.log(`peak of a worker: ${peaks[0]} MB, resident ${peaks[1]} MB`);
+  return conclude(report.problems);
 }
 
 async function cost(sizes: readonly number[], plot: string | undefined): Promise<number> {

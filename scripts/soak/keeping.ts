@@ -1,0 +1,141 @@
+/**
+ * What keeps a long history in order, under enforced hosted limits: with thousands of backups and a hundred
+ * thousand chunks `init` rebuilds the tables, `status` and its like answer, everything is verified, and
+ * cleanups let backups go and free their space.
+ *
+ * @module
+ */
+import { toBase64 } from "../../supabase/functions/backup/core/bytes.ts";
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import { writeManyBackups } from "../../tests/support/many_backups.ts";
+import { startMemoryS3Server } from "../../tests/support/memory_s3_server.ts";
+import type { PlatformFigures } from "../../tests/support/hosted_platform.ts";
+import { type HostedService, startHostedService } from "./hosted_service.ts";
+
+/** What to try. */
+export interface KeepingOptions {
+  sourceUrl: string;
+  targetUrl: string;
+  backups: number;
+  /** Chunks of rows in all. */
+  chunks: number;
+  tickMs?: number;
+  onStep?: (step: string) => void;
+}
+
+/** What one action or job took. */
+export interface KeepingStep {
+  what: string;
+  cpuMs: number;
+  seconds: number;
+  isolates: number;
+  storageCalls: number;
+}
+
+/** What came of it. */
+export interface KeepingReport {
+  steps: KeepingStep[];
+  peakMemoryBytes: number;
+  peakResidentBytes: number;
+  /** What is wrong, in words; nothing when all is well. */
+  problems: string[];
+}
+
+/** Chunks that all backups share. */
+const SHARED = 20;
+/** A backup refers to so few chunks of its own that making it asks for each. */
+const MOST_OWN = 40;
+const DAY_MS = 86_400_000;
+/** CPU that an answer may take, a worker's start included. */
+const MOST_CPU_MS = 1000;
+
+/** What answers directly. */
+const ANSWERS = ["status", "recovery-points", "jobs", "executions"];
+
+/** Runs the trial. */
+export async function tryKeeping(options: KeepingOptions): Promise<KeepingReport> {
+  const { sourceUrl, targetUrl, backups, chunks, tickMs, onStep = () => {} } = options;
+  const encryptionKey = toBase64(crypto.getRandomValues(new Uint8Array(32)));
+  onStep(`making ${backups} backups`);
+  const storage = await writeManyBackups({
+    ...{ key: new Secret(encryptionKey), backups, sharedChunks: SHARED },
+    ownChunks: Math.min(Math.ceil(chunks / backups), MOST_OWN),
+    newest: new Date(Date.now() - DAY_MS),
+    onProgress: (made) => onStep(`${made} backups`),
+  });
+  const s3 = startMemoryS3Server(storage);
+  const problems: string[] = [];
+  await using service = await startHostedService({
+    ...{ sourceUrl, targetUrl, stored: { s3, encryptionKey } },
+    ...(tickMs === undefined ? {} : { tickMs }),
+    variables: {
+      BACKUP_ENABLE_DATABASE_BACKUP: "false",
+      BACKUP_ENABLE_FUNCTION_BACKUP: "false",
+      BACKUP_ENABLE_SECRETS_BACKUP: "false",
+      BACKUP_DATABASE_BACKUP_RETENTION: "30",
+    },
+  });
+  const steps: KeepingStep[] = [];
+  const trial = { service, steps, onStep, problems, calls: () => s3.calls() };
+  await answer(trial, "init", { method: "POST" });
+  for (const query of ANSWERS) await answer(trial, query, { method: "GET" });
+  await job(trial, "cleanup", {});
+  for (const query of ANSWERS) await answer(trial, query, { method: "GET" });
+  await job(trial, "verify", { level: "quick" });
+  await job(trial, "verify", { level: "full" });
+  const { peakMemoryBytes, peakResidentBytes } = service.platform.figures();
+  return { steps, peakMemoryBytes, peakResidentBytes, problems };
+}
+
+interface Trial {
+  service: HostedService;
+  steps: KeepingStep[];
+  problems: string[];
+  onStep: (step: string) => void;
+  calls: () => number;
+}
+
+async function answer(trial: Trial, query: string, options: { method: string }): Promise<void> {
+  await measure(trial, query, async () => void await trial.service.call(query, options), {
+    mostCpuMs: MOST_CPU_MS,
+  });
+}
+
+async function job(trial: Trial, action: string, body: Record<string, unknown>): Promise<void> {
+  const what = `${action} ${JSON.stringify(body)}`;
+  await measure(trial, what, async () => {
+    const { job: { status, error, result } } = await trial.service.run(action, body);
+    if (status !== "completed") trial.problems.push(`${what}: ${JSON.stringify(error)}`);
+    else trial.onStep(`${what}: ${JSON.stringify(result).slice(-600)}`);
+  });
+}
+
+async function measure(
+  { service: { platform }, steps, problems, onStep, calls }: Trial,
+  what: string,
+  work: () => Promise<void>,
+  { mostCpuMs = Infinity } = {},
+): Promise<void> {
+  const before: PlatformFigures & { calls: number } = { ...platform.figures(), calls: calls() };
+  const startedAt = performance.now();
+  try {
+    await work();
+  } catch (error) {
+    problems.push(`${what}: ${error}`);
+  }
+  const after = platform.figures();
+  const step = {
+    what,
+    cpuMs: Math.round(after.cpuMs - before.cpuMs),
+    seconds: Math.round((performance.now() - startedAt) / 100) / 10,
+    isolates: after.isolates - before.isolates,
+    storageCalls: calls() - before.calls,
+  };
+  steps.push(step);
+  onStep(JSON.stringify(step));
+  if (step.cpuMs > mostCpuMs) problems.push(`${what} took ${step.cpuMs} ms of CPU`);
+  for (const why of ["cpu", "memory"] as const) {
+    const ended = after.ended[why] - before.ended[why];
+    if (ended > 0) problems.push(`${what}: ${ended} workers were killed for ${why}`);
+  }
+}
