@@ -8,7 +8,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { BackupError, toBackupError } from "../../core/errors.ts";
 import { toJson } from "../../core/json.ts";
-import type { ItemSource, ItemSourceFacts, RangedListing } from "../../core/items.ts";
+import type { ItemSource, ItemSourceFacts } from "../../core/items.ts";
 import type { Json, Lease, NewPart, PartOutcome } from "../../core/part.ts";
 import { unknownPart } from "../../core/part_errors.ts";
 import type { JobDefinition, PartContext } from "../../jobs/job_definition.ts";
@@ -16,27 +16,24 @@ import { isDamage, type ItemRecord, type Repository } from "../../repository/mod
 import { bytesOf, cutIntoRuns, type ItemLimits, type ItemRun, packRuns } from "./cut_runs.ts";
 import { manifestOf, requireAny } from "./item_manifest.ts";
 import {
+  COMPARE,
   comparePages,
-  itemsOf,
+  LIST_RANGES,
+  listPart,
+  listParts,
   type ListPayload,
   listRanges,
   type ListWork,
   lostPages,
   namedBy,
   type PageSpan,
-  pageSpans,
   requireOrder,
   type SamePages,
 } from "./list_items.ts";
 import { ParentItems, type ParentPage } from "./parent_items.ts";
-import { saveItems, type SaveItemsPayload, type SaveItemsResult } from "./save_items.ts";
-import {
-  type JoinPayload,
-  joinRanges,
-  rangeParts,
-  type RangePayload,
-  saveRange,
-} from "./save_ranges.ts";
+import type { SaveItemsPayload, SaveItemsResult } from "./save_items.ts";
+import { type JoinPayload, joinRanges, type RangePayload, saveRange } from "./save_ranges.ts";
+import { type ItemSaver, type RangeTask, type SaveTask, saveTask, watchOf } from "./save_task.ts";
 import { outcomeOf } from "../service/stored_backups.ts";
 
 /** What is saved and how; the same for every worker. */
@@ -52,6 +49,8 @@ export interface BackupItemsOptions {
   /** Release that writes. */
   writtenBy: string;
   limits?: Partial<ItemLimits>;
+  /** Threads to save items in; without them the worker does it. */
+  saver?: ItemSaver;
 }
 
 const LIMITS: ItemLimits = {
@@ -76,8 +75,6 @@ export const FIRST_OF_ITEMS: readonly NewPart[] = [
 /** Names of the parts, which are what users see of them. */
 const DESCRIBE = FIRST_OF_ITEMS[0]!.name;
 const LIST = "listing-items";
-const COMPARE = "comparing-pages";
-const LIST_RANGES = "listing-changes";
 const SAVE = "saving-items";
 const RANGE = "saving-a-range";
 const JOIN = "joining-ranges";
@@ -230,39 +227,37 @@ class BackupItems {
   }
 
   async #save(lease: Lease, context: PartContext): Promise<PartOutcome> {
-    const { source, repository, clock } = this.#options;
-    const { signal } = context;
-    const payload = lease.payload as unknown as SaveItemsPayload;
-    const parent = await this.#parentItems(context);
-    const ranges = await rangeParts(payload, {
-      ...{ source, repository, parent, rangeBytes: this.#limits.rangeBytes, signal },
-      doubtful: isDoubtful(lease),
-    });
-    if (ranges !== null) {
-      const at = lease.step + 1;
-      const add = ranges.map((range): NewPart => ({
-        ...{ step: at, name: RANGE, payload: toJson(range), bytes: range.to - range.from },
-      }));
-      const join: JoinPayload = { run: payload.runs[0]!, ranges: ranges.length };
-      add.push({ step: at + 1, name: JOIN, payload: toJson(join), bytes: 0 });
-      return { result: null, bytes: 0, add };
-    }
-    let bytesDone = 0;
-    const result = await saveItems(payload, {
-      ...{ source, repository, parent, doubtful: isDoubtful(lease), signal },
+    const { source, repository, clock, saver } = this.#options;
+    const { parent } = await this.#describedBy(context);
+    const { runs } = lease.payload as unknown as SaveItemsPayload;
+    const task: SaveTask = {
+      ...{ runs, rangeBytes: this.#limits.rangeBytes, doubtful: isDoubtful(lease) },
+      ...{ lastTry: lease.attempt >= TRIES, lastResort: lease.attempt >= MOST_TRIES },
+      parent: parent === null ? null : { backupId: parent, type: source.type },
+    };
+    const watch = watchOf(context);
+    const done = await saver?.save(task, watch) ?? await saveTask(task, {
+      ...{ source, repository, parent: await this.#parentItems(context), ...watch },
       now: () => clock.now(),
-      lastTry: lease.attempt >= TRIES,
-      lastResort: lease.attempt >= MOST_TRIES,
-      onBytes: (bytes) => context.onProgress({ bytesDone: bytesDone += bytes }),
     });
-    return { result: plain(result) };
+    if ("saved" in done) return { result: plain(done.saved) };
+    const at = lease.step + 1;
+    const add = done.ranges.map((range): NewPart => ({
+      ...{ step: at, name: RANGE, payload: toJson(range), bytes: range.to - range.from },
+    }));
+    const join: JoinPayload = { run: runs[0]!, ranges: done.ranges.length };
+    add.push({ step: at + 1, name: JOIN, payload: toJson(join), bytes: 0 });
+    return { result: null, bytes: 0, add };
   }
 
-  async #saveRange(lease: Lease, { signal }: PartContext): Promise<PartOutcome> {
-    const { source, repository } = this.#options;
+  async #saveRange(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    const { source, repository, saver } = this.#options;
     const payload = lease.payload as unknown as RangePayload;
-    const lastTry = lease.attempt >= TRIES;
-    return { result: toJson(await saveRange(payload, { source, repository, lastTry, signal })) };
+    const task: RangeTask = { ...payload, lastTry: lease.attempt >= TRIES };
+    const watch = watchOf(context);
+    const done = await saver?.saveRange(task, watch) ??
+      await saveRange(task, { source, repository, ...watch });
+    return { result: toJson(done) };
   }
 
   async #join(lease: Lease, context: PartContext): Promise<PartOutcome> {
@@ -383,20 +378,4 @@ function plain(value: object): Json {
 
 function finishPart(): NewPart {
   return { step: FINISH_STEP, name: FINISH, payload: null, bytes: 0 };
-}
-
-/** What a source with a parent is listed by: digests of the parent's pages, then what is behind them. */
-function listParts(listing: RangedListing, pages: readonly ParentPage[]): NewPart[] {
-  const all = { from: null, upTo: null };
-  const known = itemsOf(pages);
-  if (listing.digests === undefined) return [listPart(1, { ranges: [all], known })];
-  const spans = pageSpans(pages.length).map((span): NewPart => ({
-    ...{ step: 1, name: COMPARE, payload: toJson(span), bytes: 0 },
-  }));
-  const from = pages.at(-1)?.range.upTo ?? null;
-  return [...spans, listPart(1, { ranges: [{ from, upTo: null }], known })];
-}
-
-function listPart(step: number, list: ListPayload): NewPart {
-  return { step, name: LIST_RANGES, payload: toJson(list), bytes: 0 };
 }

@@ -12,6 +12,8 @@ import {
   type RangedItem,
   type RangedListing,
 } from "../../core/items.ts";
+import { toJson } from "../../core/json.ts";
+import type { NewPart } from "../../core/part.ts";
 import type { Repository } from "../../repository/mod.ts";
 import {
   changedRanges,
@@ -32,6 +34,10 @@ const MOST_ITEMS = 1024;
 
 /** Pages of the parent that one part compares by digests of the source. */
 const COMPARED_PAGES = 128;
+
+/** Names of the parts, which are what users see of them. */
+export const COMPARE = "comparing-pages";
+export const LIST_RANGES = "listing-changes";
 
 /** Pages of the parent by number: from the first to before the last. Survives JSON. */
 export interface PageSpan {
@@ -58,7 +64,7 @@ export interface ListWork extends Omit<Comparison, "digestOf"> {
 }
 
 /** All pages of the parent, so many at a time. */
-export function pageSpans(pages: number): PageSpan[] {
+function pageSpans(pages: number): PageSpan[] {
   const spans: PageSpan[] = [];
   for (let first = 0; first < pages; first += COMPARED_PAGES) {
     spans.push({ first, end: Math.min(pages, first + COMPARED_PAGES) });
@@ -126,7 +132,7 @@ export function namedBy({ page: { items, chunks = [] } }: ParentPage): string[] 
 }
 
 /** Items of all these pages. */
-export function itemsOf(pages: readonly ParentPage[]): number {
+function itemsOf(pages: readonly ParentPage[]): number {
   return pages.reduce((sum, { page }) => sum + page.items.lines, 0);
 }
 
@@ -180,4 +186,21 @@ export function requireOrder(items: readonly ListedItem[], from: string | null):
     }
     before = key;
   }
+}
+
+/** What a source with a parent is listed by: digests of the parent's pages, then what is behind them. */
+export function listParts(listing: RangedListing, pages: readonly ParentPage[]): NewPart[] {
+  const all = { from: null, upTo: null };
+  const known = itemsOf(pages);
+  if (listing.digests === undefined) return [listPart(1, { ranges: [all], known })];
+  const spans = pageSpans(pages.length).map((span): NewPart => ({
+    ...{ step: 1, name: COMPARE, payload: toJson(span), bytes: 0 },
+  }));
+  const from = pages.at(-1)?.range.upTo ?? null;
+  return [...spans, listPart(1, { ranges: [{ from, upTo: null }], known })];
+}
+
+/** A part that lists runs of keys. */
+export function listPart(step: number, list: ListPayload): NewPart {
+  return { step, name: LIST_RANGES, payload: toJson(list), bytes: 0 };
 }

@@ -31,7 +31,7 @@ export interface RangePayload {
 }
 
 /** What came of a range. Survives JSON. */
-interface RangeResult {
+export interface RangeResult {
   pieces: Piece[];
   bytes: number;
   revision: string | null;
@@ -65,11 +65,11 @@ export async function rangeParts(
 
 /** Saves one range. @throws passing troubles until the last try, `storage_*` of the repository */
 export async function saveRange(
-  { item, from, to }: RangePayload,
-  { source, repository, lastTry, signal }: {
+  { item, from, to, lastTry }: RangePayload & { lastTry: boolean },
+  { source, repository, onBytes, signal }: {
     source: ItemSource;
     repository: Repository;
-    lastTry: boolean;
+    onBytes: (bytes: number) => void;
     signal: AbortSignal;
   },
 ): Promise<RangeResult> {
@@ -97,6 +97,7 @@ export async function saveRange(
     if (next.done) break;
     await writer.append(next.value);
     result.bytes += next.value.length;
+    onBytes(next.value.length);
   }
   const pieces = writer.endPart();
   await writer.finish();
