@@ -99,6 +99,7 @@ const ROWS: readonly (readonly string[])[] = [
     `insert into public.backup_verification (backup_id, verification_type, success) values ('done', 'existence', true)`,
     `insert into backup_internal.alerts (incident_id, alert_key) values ('i', 'k')`,
   ],
+  [],
 ];
 
 Deno.test("each earlier release's tables are brought along with all their rows, a job running", async () => {

@@ -322,6 +322,16 @@ export function testPartStore(
     assert.equal((await store.waiting()).workers, 1);
   });
 
+  test("parts of a job that goes before others are taken first, whichever began first", async (tested) => {
+    const { store } = tested;
+    await begin(tested, [part(0, "usual"), part(0, "usual")]);
+    const first = { ...BOUNDS, priority: 1 };
+    await begin(tested, [part(0, "first"), part(0, "first")], { kind: "verify", bounds: first });
+    const names: string[] = [];
+    for (let at = 0; at < 4; at++) names.push((await claim(store)).name);
+    assert.deepEqual(names, ["first", "first", "usual", "usual"]);
+  });
+
   test("two jobs of the same type exclude each other, and verification nothing but itself", async (tested) => {
     const { store } = tested;
     const first = await begin(tested, [part(0, "a")]);

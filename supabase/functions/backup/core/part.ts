@@ -119,6 +119,8 @@ export interface JobBounds {
   maxAttempts: number;
   /** Times that the job may begin from its first step. */
   maxRounds: number;
+  /** Parts of jobs with a higher one are taken first. @default 0 */
+  priority?: number;
 }
 
 /** How a job that ended, or a round of it, came to its end. */

@@ -298,7 +298,10 @@ export class MemoryPartStore implements PartStore {
   }
 
   #chosen(jobId: string | undefined): HeldJob[] {
-    if (jobId === undefined) return [...this.#jobs.values()];
+    if (jobId === undefined) {
+      const priority = ({ bounds }: HeldJob) => bounds.priority ?? 0;
+      return [...this.#jobs.values()].sort((a, b) => priority(b) - priority(a));
+    }
     const held = this.#jobs.get(jobId);
     return held === undefined ? [] : [held];
   }

@@ -8,6 +8,7 @@
 import { BACKUP_TABLES } from "./migrations/backup_tables.ts";
 import { JOB_PARTS } from "./migrations/job_parts.ts";
 import type { Migration } from "./migrations/migration.ts";
+import { PRIORITIES } from "./migrations/priorities.ts";
 import { RECOVERY_TABLES } from "./migrations/recovery_tables.ts";
 import { SQL_FUNCTIONS } from "./migrations/sql_functions.ts";
 
@@ -46,4 +47,5 @@ export const MIGRATIONS: readonly Migration[] = [
   JOB_PARTS,
   RECOVERY_TABLES,
   SQL_FUNCTIONS,
+  PRIORITIES,
 ];

@@ -93,9 +93,11 @@ export class PartTables {
       await insertRunning(sql, job);
       await sql`
         insert into backup_internal.job_runs
-          (job_id, kind, request, first_parts, max_workers, max_attempts, max_rounds, touched_at)
+          (job_id, kind, request, first_parts, max_workers, max_attempts, max_rounds, priority,
+           touched_at)
         values (${job.jobId}, ${job.kind}, ${toAsciiJson(request)}, ${toAsciiJson(parts)},
-          ${bounds.maxWorkers}, ${bounds.maxAttempts}, ${bounds.maxRounds}, ${this.#now(sql)})`;
+          ${bounds.maxWorkers}, ${bounds.maxAttempts}, ${bounds.maxRounds}, ${bounds.priority ?? 0},
+          ${this.#now(sql)})`;
       await insertParts(sql, { jobId: job.jobId, round: 1 }, parts);
     });
   }
@@ -301,7 +303,7 @@ export class PartTables {
     if (jobId !== undefined) return [jobId];
     const rows = await this.#database.run("look for jobs", (sql) =>
       sql`
-        select job_id from backup_internal.job_runs order by touched_at, job_id`);
+        select job_id from backup_internal.job_runs order by priority desc, touched_at, job_id`);
     return rows.map((row) => row.job_id);
   }
 
