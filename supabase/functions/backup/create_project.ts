@@ -13,7 +13,7 @@ import type { Session } from "./postgres/session.ts";
 import {
   configSource,
   configTarget,
-  filesSource,
+  filesAccess,
   filesTarget,
   functionsSource,
   functionsTarget,
@@ -21,12 +21,12 @@ import {
   type ManagementAccess,
   managementAccess,
   type ManagementApi,
+  openFilesSource,
+  openStorageApi,
   openVaultSeal,
-  s3Source,
-  s3SourceSettings,
   secretsSource,
   secretsTarget,
-  StorageApi,
+  storageAccess,
   type VaultSeal,
 } from "./project/mod.ts";
 import type { ProjectAccess } from "./usecases/deps.ts";
@@ -91,11 +91,16 @@ async function openSource(
       return { source, leave: nothing };
     }
     case "files": {
-      const bucket = s3SourceSettings(variable);
-      if (bucket !== null) return { source: s3Source(bucket), leave: nothing };
-      const storage = openFiles(environment);
-      const { database, leave } = await openDatabase(opening);
-      return { source: filesSource({ api: storage, projectRef, database }), leave };
+      let leave = nothing;
+      const source = await openFilesSource(filesAccess(environment), {
+        projectRef,
+        async openDatabase() {
+          const opened = await openDatabase(opening);
+          leave = opened.leave;
+          return opened.database;
+        },
+      });
+      return { source, leave: () => leave() };
     }
   }
 }
@@ -125,7 +130,7 @@ async function openTarget(
       return { target: kept(target), leave: nothing };
     }
     case "files": {
-      const storage = openFiles(environment);
+      const storage = openStorageApi(storageAccess(environment));
       const { database, leave } = await openDatabase(opening);
       const target = filesTarget({
         ...{ api: storage, database, ownersAndTimes: database !== null },
@@ -178,17 +183,4 @@ function databaseOf({ environment, connect }: Opening): (() => Promise<Session>)
 async function openDatabase(opening: Opening): Promise<Opened<{ database: Session | null }>> {
   const database = await databaseOf(opening)?.() ?? null;
   return { database, leave: async () => await database?.close() };
-}
-
-/** @throws `invalid_config` without an address or a key of Storage */
-function openFiles({ secretKeys, serviceRoleKey, variable }: Environment): StorageApi {
-  const project = variable("SUPABASE_URL");
-  const key = secretKeys[0]?.key ?? serviceRoleKey;
-  if (project !== undefined && key !== null && key !== undefined) {
-    return new StorageApi({ url: `${project.replace(/\/$/, "")}/storage/v1`, key });
-  }
-  const missing = project === undefined ? "SUPABASE_URL" : "SUPABASE_SECRET_KEYS";
-  throw new BackupError("invalid_config", `Cannot reach Storage: ${missing} is not set`, {
-    hint: "The platform sets it for its functions; elsewhere set it to the project's.",
-  });
 }

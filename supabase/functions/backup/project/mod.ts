@@ -19,6 +19,8 @@ export { configSource } from "./config_source.ts";
 export type { ConfigSourceOptions } from "./config_source.ts";
 export { configTarget } from "./config_target.ts";
 export type { ConfigTargetOptions } from "./config_target.ts";
+export { filesAccess, openFilesSource, openStorageApi, storageAccess } from "./files_access.ts";
+export type { FilesAccess } from "./files_access.ts";
 export { filesSource } from "./files_source.ts";
 export type { FilesSourceOptions } from "./files_source.ts";
 export { filesTarget } from "./files_target.ts";

@@ -35,6 +35,18 @@ export function s3SourceSettings(read: Read): S3SourceOptions | null {
 /** In front of the names of all these variables. */
 const PREFIX = "BACKUP_FILES_SOURCE_";
 
+const NAMES = [
+  ...["BUCKET", "ENDPOINT", "REGION", "PREFIX", "ACCESS_KEY", "SECRET_KEY", "SESSION_TOKEN"],
+];
+
+/** Those of the variables that are set; null where no bucket is named. */
+export function s3SourceVariables(read: Read): Record<string, string> | null {
+  if (read(`${PREFIX}BUCKET`) === undefined) return null;
+  const set = NAMES.map((name) => [PREFIX + name, read(PREFIX + name)])
+    .filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return Object.fromEntries(set);
+}
+
 function required(read: Read, name: string): string {
   const value = read(PREFIX + name);
   if (value !== undefined && !/^your-/i.test(value)) return value;
