@@ -10,15 +10,13 @@ import type { Environment } from "./core/environment.ts";
 import { BackupError, toBackupError } from "./core/errors.ts";
 import { schedulerKeys } from "./core/scheduler_key.ts";
 import { createProject } from "./create_project.ts";
-import type { StartedJob } from "./core/part.ts";
 import { Secret } from "./core/secret.ts";
 import type { Settings } from "./core/settings.ts";
 import { type SettingsInForce, settingsInForce } from "./core/settings_in_force.ts";
-import { createSnapshotHolder } from "./dump/mod.ts";
+import type { SnapshotHolder } from "./dump/mod.ts";
 import { type Budget, createBudget, stopBeforeUnload, workerLimits } from "./jobs/budget.ts";
 import type { JobDefinition } from "./jobs/job_definition.ts";
 import { Jobs } from "./jobs/jobs.ts";
-import { type AskedExecution, defineExecution } from "./recovery/define_execution.ts";
 import { recordRemembered, syncRecovery } from "./recovery/sync_recovery.ts";
 import {
   createRepository,
@@ -42,7 +40,6 @@ import { openStorage } from "./storage/open.ts";
 import { type Credential, settingsAddress } from "./storage/settings_address.ts";
 import type { Storage } from "./storage/storage.ts";
 import { connector, databaseUrl } from "./usecases/database_access.ts";
-import { definitionOf } from "./usecases/jobs/definition_of.ts";
 import type { Deps } from "./usecases/deps.ts";
 import { getJob } from "./usecases/jobs/get_job.ts";
 import { createNotify } from "./usecases/people/notify_people.ts";
@@ -73,7 +70,8 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
   const jobs = new Jobs({
     tables: state.parts,
     isUnavailable: (error) => isStateUnavailable(error) || error.code === "invalid_config",
-    define: async (started) => recoveryOf(deps, started) ?? await definitionOf(deps, started),
+    // All that jobs are made of is loaded with the first job: a start has little time.
+    define: async (started) => (await import("./define_job.ts")).defineJob(deps, started),
     read: (jobId) => getJob(deps, jobId),
     record: (job) => state.jobs.finish(job),
     wake: () => drive.begin(),
@@ -94,11 +92,13 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
     environment,
     state,
     jobs,
-    snapshotHolder: createSnapshotHolder({
-      connect: () => connector(databaseUrl(deps))(),
-      hosted: environment.edgeRuntime,
-      hasTimeAfter: (partMs) => budget.hasTimeAfter(partMs),
-    }),
+    snapshotHolder: loadedOnUse(async () =>
+      (await import("./dump/mod.ts")).createSnapshotHolder({
+        connect: () => connector(databaseUrl(deps))(),
+        hosted: environment.edgeRuntime,
+        hasTimeAfter: (partMs) => budget.hasTimeAfter(partMs),
+      })
+    ),
     drive,
     budget,
     inBackground(work) {
@@ -137,11 +137,15 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
   return deps;
 }
 
-/** An execution of a plan as a job; null for jobs of all other kinds. */
-function recoveryOf(deps: Deps, { job, request }: StartedJob): JobDefinition | null {
-  return job.kind === "recovery"
-    ? defineExecution(deps, request as unknown as AskedExecution)
-    : null;
+/** What reads databases is loaded with the first backup: a start has little time. */
+function loadedOnUse(load: () => Promise<SnapshotHolder>): SnapshotHolder {
+  let loading: Promise<SnapshotHolder> | undefined;
+  const holder = () => loading ??= load();
+  return {
+    open: async (options) => await (await holder()).open(options),
+    check: async (session, held) => await (await holder()).check(session, held),
+    close: async (held) => await (await holder()).close(held),
+  };
 }
 
 /** By the environment alone; rows of settings are known with the first job. */
