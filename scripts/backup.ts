@@ -24,6 +24,7 @@ import {
 import { formatBytes, showProgress } from "./cli/show_progress.ts";
 import { startEarly, threadCopier } from "./host/thread_copier.ts";
 import { ThreadPool } from "./host/thread_pool.ts";
+import { MEMORY_OPTION, threadsWithin } from "./host/threads_within.ts";
 
 await runCommand({
   name: "deno task backup",
@@ -32,6 +33,7 @@ await runCommand({
     "database-url": { type: "string", help: "postgres://…, else SUPABASE_DB_URL" },
     ...REPOSITORY_OPTIONS,
     jobs: { type: "string", default: "2", help: "threads that copy rows, each with a connection" },
+    ...MEMORY_OPTION,
     compression: { type: "string", default: "zstd:1", help: "zstd, gzip or none, with a level" },
     profile: { type: "string", default: "plain", help: "plain or supabase" },
     include: {
@@ -62,7 +64,7 @@ await runCommand({
     const compression = parseCompression(values.required("compression"));
     const repository = await openCommandRepository(values, { create: true, compression });
     const open = () => connect({ url, signal });
-    const jobs = values.count("jobs") ?? 2;
+    const { jobs, note } = threadsWithin(values, { kind: "copy", jobs: values.count("jobs") ?? 2 });
     const threads = new ThreadPool({
       kind: "copy",
       threads: jobs,
@@ -75,7 +77,7 @@ await runCommand({
     dump.excludeSchemas.push(...own.schemas);
     dump.excludeTables.push(...own.tables);
     dump.excludeFunctions = own.functions;
-    const progress = showProgress(json);
+    const progress = showProgress(json, note);
     const record = await backupDatabase({
       connect: open,
       repository,

@@ -21,6 +21,7 @@ import { type CommandValues, runCommand, UsageError } from "./cli/command.ts";
 import { openCommandRepository, REPOSITORY_OPTIONS, threadAccess } from "./cli/repository.ts";
 import { formatBytes, showProgress } from "./cli/show_progress.ts";
 import { loadingThreads, threadLoader } from "./host/thread_loader.ts";
+import { MEMORY_OPTION, threadsWithin } from "./host/threads_within.ts";
 
 await runCommand({
   name: "deno task restore",
@@ -48,6 +49,7 @@ await runCommand({
       default: "2",
       help: "connections that load rows into an empty database",
     },
+    ...MEMORY_OPTION,
     "lock-timeout": { type: "string", default: "60", help: "seconds to wait for a table's lock" },
   },
   explain: failureText,
@@ -56,10 +58,11 @@ await runCommand({
     if (url.reveal() === "") throw new UsageError("--database-url is missing");
     const request = restoreRequest(values);
     const repository = await openCommandRepository(values);
-    const progress = showProgress(json);
     const open = () => connect({ url, signal });
     const { jobs, lockTimeoutMs } = request;
-    const threads = loadingThreads(jobs, threadAccess(values, url));
+    const loading = threadsWithin(values, { kind: "load", jobs });
+    const threads = loadingThreads(loading.jobs, threadAccess(values, url));
+    const progress = showProgress(json, loading.note);
     const report = await restoreDatabase({
       connect: open,
       repository,

@@ -1,6 +1,7 @@
 /**
- * Shows how much memory a backup, a restore, exports and imports of one huge value need, each a process of
- * its own: `deno run -A scripts/bench/memory.ts [megabytes of text] [megabytes of bytea]`, else 200 and 900.
+ * Shows how much memory a backup and a restore need with as many jobs as anybody may ask for, and what they,
+ * exports and imports need of one huge value, each a process of its own:
+ * `deno run -A scripts/bench/memory.ts [megabytes of text] [megabytes of bytea]`, else 200 and 900.
  *
  * @module
  */
@@ -12,6 +13,14 @@ import { join } from "../paths.ts";
 
 /** Limits the heap to what a hosted function has; bytes outside of it are measured. */
 const V8_FLAGS = "--v8-flags=--max-old-space-size=200";
+
+/** Values of 9.6 kB that nothing compresses, about 320 MB of them. */
+const MANY_ROWS = `
+  CREATE TABLE filled AS
+    SELECT i, (SELECT string_agg(sha256((i * 1000 + j)::text::bytea), '')
+                 FROM generate_series(1, 300) j) AS value
+      FROM generate_series(1, 33000) i;
+  ANALYZE`;
 const KEY = toBase64(crypto.getRandomValues(new Uint8Array(32)));
 
 /** Runs a program of this project; its peak of resident memory in megabytes, and its seconds. */
@@ -63,6 +72,7 @@ async function main(): Promise<void> {
   try {
     const help = await measure("scripts/backup.ts", ["--help"]);
     print("idle", help, help.peak);
+    await measureJobs(server, { folder, idle: help.peak });
     const values = [
       { name: "text", megabytes: text, bytes: 32, value: "string_agg(md5(i::text), '')" },
       { name: "bytea", megabytes: bytea, bytes: 64, value: "string_agg(sha512(int4send(i)), '')" },
@@ -99,6 +109,32 @@ async function main(): Promise<void> {
     }
   } finally {
     await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Each with a backup and a restore. */
+async function measureJobs(
+  server: EmbeddedPostgres,
+  { folder, idle }: { folder: string; idle: number },
+): Promise<void> {
+  await run(server, "CREATE DATABASE rows_source");
+  await run(server, MANY_ROWS, "rows_source");
+  for (const jobs of ["2", "4", "16"]) {
+    const target = `rows_target_${jobs}`;
+    await run(server, `CREATE DATABASE ${target}`);
+    const repository = ["--repository", `file://${join(folder, `rows_${jobs}`)}`, "--jobs", jobs];
+    const from = ["--database-url", server.url("rows_source")];
+    print(
+      `backup, --jobs ${jobs}`,
+      await measure("scripts/backup.ts", [...repository, ...from]),
+      idle,
+    );
+    const to = ["--database-url", server.url(target)];
+    print(
+      `restore, --jobs ${jobs}`,
+      await measure("scripts/restore.ts", [...repository, ...to]),
+      idle,
+    );
   }
 }
 

@@ -10,9 +10,17 @@ import type { Progress, ProgressListener } from "../../supabase/functions/backup
 const BAR_WIDTH = 30;
 const encoder = new TextEncoder();
 
-/** A listener to hand to a use-case; call `end` before anything else is printed. */
-export function showProgress(json: boolean): { listener: ProgressListener; end: () => void } {
+/**
+ * A listener to hand to a use-case; call `end` before anything else is printed.
+ *
+ * @param note what to say first, if anything
+ */
+export function showProgress(
+  json: boolean,
+  note: string | null = null,
+): { listener: ProgressListener; end: () => void } {
   if (json) return { listener: () => {}, end: () => {} };
+  if (note !== null) console.error(`note: ${note}`);
   return Deno.stderr.isTerminal() ? bar() : lines();
 }
 
@@ -54,7 +62,17 @@ function shareOf({ partsDone, partsTotal }: Progress): number {
 function describe(progress: Progress): string {
   const parts = progress.partsTotal === 0 ? "" : `, ${progress.partsDone}/${progress.partsTotal}`;
   const bytes = progress.bytesDone === 0 ? "" : `, ${formatBytes(progress.bytesDone)}`;
-  return progress.phase + parts + bytes;
+  const { bytesPerSecond, secondsLeft } = progress;
+  const rate = bytesPerSecond ? `, ${formatBytes(bytesPerSecond)}/s` : "";
+  const left = secondsLeft ? `, about ${formatSeconds(secondsLeft)} left` : "";
+  return progress.phase + parts + bytes + rate + left;
+}
+
+/** `45 s`, `12 min` or `3 h 20 min`. */
+function formatSeconds(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** `1.5 MB`, in powers of 1000. */

@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { threadsWithin } from "./threads_within.ts";
+
+const within = (megabytes: number, kind: "copy" | "load", jobs: number) =>
+  threadsWithin({ count: () => megabytes }, { kind, jobs });
+
+Deno.test("threadsWithin() gives all jobs that fit, and says nothing of it", () => {
+  assert.deepEqual(within(500, "copy", 4), { jobs: 4, note: null });
+  assert.deepEqual(within(500, "load", 6), { jobs: 6, note: null });
+});
+
+Deno.test("threadsWithin() gives fewer where all would need more memory, and says what all need", () => {
+  const { jobs, note } = within(500, "copy", 16);
+  assert.equal(jobs, 4);
+  assert.match(
+    note!,
+    /4 connections at a time instead of 16, .* 500 MB; say --memory 1390 for all/,
+  );
+  assert.deepEqual(within(1390, "copy", 16), { jobs: 16, note: null });
+  assert.equal(within(500, "load", 7).jobs, 6);
+});
+
+Deno.test("threadsWithin() leaves one, however little memory there is", () => {
+  const { jobs, note } = within(1, "copy", 2);
+  assert.equal(jobs, 1);
+  assert.match(note!, /over 1 connection at a time/);
+  assert.deepEqual(within(1, "load", 1), { jobs: 1, note: null });
+});
