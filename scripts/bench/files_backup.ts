@@ -1,19 +1,18 @@
 /**
  * Saves files into a directory once, as a process of its own that can be measured. Its arguments: `storage`
- * or `s3`, the address, the database's, the directory, parts at a time, and the key of Storage.
+ * or `s3`, the address, the database's, the directory, parts at a time, the key of Storage, and the threads
+ * of a host; without threads it is done as a function does it.
  *
  * @module
  */
 // deno-lint-ignore-file no-console -- a program for a terminal
 import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { newJobId } from "../../supabase/functions/backup/core/ids.ts";
-import type { ItemSource } from "../../supabase/functions/backup/core/items.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { runInProcess } from "../../supabase/functions/backup/jobs/run_in_process.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
-import { pinSettings } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
-import { filesSource, s3Source, StorageApi } from "../../supabase/functions/backup/project/mod.ts";
+import { type FilesAccess, openFilesSource } from "../../supabase/functions/backup/project/mod.ts";
 import {
   createRepository,
   openRepository,
@@ -21,20 +20,38 @@ import {
 } from "../../supabase/functions/backup/repository/mod.ts";
 import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
 import { backupItems } from "../../supabase/functions/backup/usecases/items/backup_items.ts";
+import { nativeCode } from "../host/native_code.ts";
+import { ThreadPool } from "../host/thread_pool.ts";
+import { threadSaver } from "../host/thread_saver.ts";
 import { BUCKET } from "./files_place.ts";
 
-const [kind = "", address = "", databaseUrl = "", directory = "", atOnce = "2", apiKey = "bench"] =
-  Deno.args;
-const key = new Secret(Deno.env.get("BACKUP_ENCRYPTION_KEY") ?? "");
+const [kind = "", address = "", databaseUrl = "", directory = "", ...more] = Deno.args;
+const [atOnce = "2", apiKey = "bench", threadCount = "0"] = more;
+const threads = Number(threadCount);
+const key = Deno.env.get("BACKUP_ENCRYPTION_KEY") ?? "";
+const files = accessOf(kind);
+const pool = threads === 0 ? null : new ThreadPool({
+  kind: "save",
+  threads,
+  access: { databaseUrl, repositoryUrl: `file://${directory}`, key, files },
+});
 const storage = localStorage(directory);
 const open = await repositoryExists(storage) ? openRepository : createRepository;
-const repository = await open({ storage, key });
-const session = kind === "storage" ? await connect({ url: databaseUrl }) : null;
-if (session !== null) await pinSettings(session);
+const repository = await open({
+  ...{ storage, key: new Secret(key) },
+  ...(pool === null ? {} : nativeCode()),
+});
+pool?.start();
+let session: Session | null = null;
+const source = await openFilesSource(files, {
+  projectRef: null,
+  openDatabase: async () => session = await connect({ url: databaseUrl }),
+});
 const backupId = newJobId("backup", systemClock.now(), "files");
 const definition = backupItems({
-  ...{ backupId, reason: null, origin: "manual", database: "bench", repository },
-  ...{ source: sourceOf(session), clock: systemClock, writtenBy: "bench" },
+  ...{ backupId, reason: null, origin: "manual", database: "bench", repository, source },
+  ...{ clock: systemClock, writtenBy: "bench" },
+  ...(pool === null ? {} : { saver: threadSaver(pool) }),
 });
 // What a platform charges a worker for: its heap and the bytes outside of it, not the runtime itself.
 let chargedBytes = 0;
@@ -51,26 +68,23 @@ await runInProcess(definition, {
     reason: null,
     createdBy: "bench",
   },
-  ...{ clock: systemClock, concurrency: Number(atOnce), maxAttempts: 3 },
+  ...{ clock: systemClock, concurrency: Math.max(Number(atOnce), pool?.concurrency ?? 0) },
+  maxAttempts: 3,
 });
 clearInterval(looking);
-await session?.close();
+await pool?.close();
+await (session as Session | null)?.close();
 const { manifest } = await repository.readBackup(backupId, { type: "files" });
 console.log(JSON.stringify({ ...manifest.totals, chargedBytes }));
 
-function sourceOf(database: Session | null): ItemSource {
-  if (kind === "storage") {
-    const api = new StorageApi({ url: address, key: new Secret(apiKey) });
-    return filesSource({ api, projectRef: null, database });
-  }
-  return s3Source({
-    ...{
-      bucket: BUCKET,
-      prefix: "",
-      region: "us-east-1",
-      pathStyle: true,
-      endpoint: `${address}/s3`,
+function accessOf(kind: string): FilesAccess {
+  if (kind === "storage") return { url: address, key: apiKey };
+  return {
+    bucket: {
+      BACKUP_FILES_SOURCE_BUCKET: BUCKET,
+      BACKUP_FILES_SOURCE_ENDPOINT: `${address}/s3`,
+      BACKUP_FILES_SOURCE_ACCESS_KEY: "bench",
+      BACKUP_FILES_SOURCE_SECRET_KEY: "bench",
     },
-    credentials: { accessKeyId: "bench", secretAccessKey: new Secret("bench"), sessionToken: null },
-  });
+  };
 }

@@ -12,8 +12,8 @@ import { openHostStorage } from "./open_storage.ts";
 import {
   type FromThread,
   packError,
+  type PoolTask,
   type ThreadAccess,
-  type ThreadTask,
   type ToThread,
 } from "./thread_messages.ts";
 
@@ -35,7 +35,7 @@ export interface TaskContext {
 }
 
 /** Serves the main thread until it ends this one. */
-export function serveThread<Task extends ThreadTask>(
+export function serveThread<Task extends PoolTask>(
   open: (access: ThreadAccess) => ThreadWork<Task>,
 ): void {
   const stops = new Map<number, AbortController>();

@@ -14,16 +14,24 @@ import {
 } from "../../supabase/functions/backup/postgres/database_error.ts";
 import type { Compression } from "../../supabase/functions/backup/repository/mod.ts";
 import type { LoadItem, TargetFacts } from "../../supabase/functions/backup/restore/mod.ts";
+import type { FilesAccess } from "../../supabase/functions/backup/project/files_access.ts";
+import type {
+  RangeTask,
+  SaveTask,
+} from "../../supabase/functions/backup/usecases/items/save_task.ts";
 import type { CopyRowsPayload } from "../../supabase/functions/backup/usecases/backup/copy_rows.ts";
 
 /** What a thread opens for itself. Secrets travel in messages, never in arguments. */
 export interface ThreadAccess {
+  /** Empty where there is none. */
   databaseUrl: string;
   /** Address as `openStorage` takes it; credentials of S3 come from the environment. */
   repositoryUrl: string;
   /** Null for a repository without encryption. */
   key: string | null;
   compression?: Compression;
+  /** Where files are read from, for threads that save them. */
+  files?: FilesAccess;
 }
 
 /** What a session of a restore needs besides the pinned settings. */
@@ -48,13 +56,22 @@ export interface LoadTask extends LoadItem {
   restore: RestoreSettings;
 }
 
-/** Work for a thread of its kind. */
+/** Items of a backup to save. */
+export interface SaveWork {
+  kind: "save";
+  work: { items: SaveTask } | { range: RangeTask };
+}
+
+/** Work with rows of a database. */
 export type ThreadTask = CopyTask | LoadTask;
+
+/** Work for a thread of its kind. */
+export type PoolTask = ThreadTask | SaveWork;
 
 /** From the main thread. */
 export type ToThread =
   | { say: "open"; access: ThreadAccess }
-  | { say: "do"; id: number; task: ThreadTask }
+  | { say: "do"; id: number; task: PoolTask }
   | { say: "stop"; id: number }
   | { say: "close" };
 

@@ -7,8 +7,8 @@
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import {
   type FromThread,
+  type PoolTask,
   type ThreadAccess,
-  type ThreadTask,
   type ToThread,
   unpackError,
 } from "./thread_messages.ts";
@@ -16,7 +16,7 @@ import {
 /** What threads are started with. */
 export interface ThreadPoolOptions {
   /** What they do: each kind loads only what it needs. */
-  kind: ThreadTask["kind"];
+  kind: PoolTask["kind"];
   threads: number;
   /** Tasks of a thread at a time. @default 2, one at its connection and one before or behind it */
   tasksAThread?: number;
@@ -31,14 +31,15 @@ export interface TaskOptions {
 }
 
 interface Waiting extends TaskOptions {
-  task: ThreadTask;
+  task: PoolTask;
   resolve: (result: unknown) => void;
   reject: (error: unknown) => void;
 }
 
-const PROGRAMS: Record<ThreadTask["kind"], string> = {
+const PROGRAMS: Record<PoolTask["kind"], string> = {
   copy: "./copy_thread.ts",
   load: "./load_thread.ts",
+  save: "./save_thread.ts",
 };
 
 /** Threads with the same access; they start with the first task, if not before. Tasks begin in the order of asking. */
@@ -55,7 +56,7 @@ export class ThreadPool {
   }
 
   /** Does a task in some thread. @throws {BackupError} what it threw there, or the signal's reason */
-  run(task: ThreadTask, options: TaskOptions = {}): Promise<unknown> {
+  run(task: PoolTask, options: TaskOptions = {}): Promise<unknown> {
     this.start();
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#queue.push({ ...options, task, resolve, reject });
@@ -81,7 +82,9 @@ export class ThreadPool {
       const [free] = this.#threads.filter((thread) => thread.isUsable)
         .sort((a, b) => a.busy - b.busy);
       if (free === undefined) {
-        for (const { reject } of this.#queue.splice(0)) reject(ended());
+        for (const { reject } of this.#queue.splice(0)) {
+          reject(new ThreadEnded("there is none left"));
+        }
         return;
       }
       if (free.busy >= this.#options.tasksAThread) return;
@@ -99,7 +102,7 @@ class Thread {
   #usable = true;
 
   constructor(
-    kind: ThreadTask["kind"],
+    kind: PoolTask["kind"],
     { access, onFree }: { access: ThreadAccess; onFree: () => void },
   ) {
     this.#onFree = onFree;
@@ -156,7 +159,9 @@ class Thread {
     this.#usable = false;
     this.#worker.terminate();
     this.#closed.resolve();
-    for (const { reject, signal } of this.#tasks.values()) reject(signal?.reason ?? ended(why));
+    for (const { reject, signal } of this.#tasks.values()) {
+      reject(signal?.reason ?? new ThreadEnded(why));
+    }
     this.#tasks.clear();
     this.#onFree();
   }
@@ -166,8 +171,11 @@ class Thread {
   }
 }
 
-function ended(why = "there is none left"): BackupError {
-  return new BackupError("internal", `Cannot go on: a thread of this program has ended: ${why}`, {
-    hint: "Try again with --jobs 1; if that helps, the machine may be short of memory.",
-  });
+/** A task's thread is no more, or there is none left to do it. */
+export class ThreadEnded extends BackupError {
+  constructor(why: string) {
+    super("internal", `Cannot go on: a thread of this program has ended: ${why}`, {
+      hint: "Try again with --jobs 1; if that helps, the machine may be short of memory.",
+    });
+  }
 }
