@@ -17,6 +17,16 @@ export type { Freeing, FreeingTimes } from "./freeing.ts";
 export type { Freeable, Freed, Swept } from "./free_space.ts";
 export { NameSet } from "./name_set.ts";
 export {
+  backupProblem,
+  type CheckedLists,
+  type Checking,
+  chunkProblem,
+  type FoundChunks,
+} from "./checking.ts";
+export { type ListChunk, listKey, type LookedBackups, type Problem } from "./check_lists.ts";
+export { OVERHEAD_BYTES } from "./object.ts";
+export { DIGITS, keyOf } from "./chunk_ends.ts";
+export {
   decideRetention,
   type RetainedBackup,
   type Retention,

@@ -17,6 +17,7 @@ import {
   readBackup,
 } from "./backups.ts";
 import { ChunkStore } from "./chunk_store.ts";
+import { type Checking, openChecking } from "./checking.ts";
 import { type Freeing, openFreeing } from "./freeing.ts";
 import type { KeyRing } from "./key_ring.ts";
 import { listDocuments, readDocument, writeDocument } from "./documents.ts";
@@ -165,6 +166,10 @@ export class ContentRepository implements Repository {
 
   verify(options: VerifyOptions) {
     return verifyBackups(this.#chunks, options);
+  }
+
+  get checking(): Checking {
+    return openChecking(this.#chunks);
   }
 
   commitPoint(point: RecoveryPoint, options: CallOptions = {}) {

@@ -6,6 +6,7 @@
 import type { Piece } from "../core/model.ts";
 import type { ProgressListener } from "../core/progress.ts";
 import type { Secret } from "../core/secret.ts";
+import type { Checking } from "./checking.ts";
 import type { Freeing } from "./freeing.ts";
 import type {
   BackupRecord,
@@ -257,6 +258,8 @@ export interface Repository {
   ): Promise<CheckedChunk[]>;
   /** Checks stored backups; finds all problems rather than stop at the first. */
   verify(options: VerifyOptions): Promise<VerifyReport>;
+  /** The same in small looks, for a job in parts. */
+  readonly checking: Checking;
 
   /**
    * Makes a recovery point exist and gives what exists then: doing it again, also with other words,

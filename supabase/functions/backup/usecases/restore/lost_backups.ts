@@ -7,9 +7,15 @@
  */
 import { BackupError, toBackupError } from "../../core/errors.ts";
 import { typeOfJobId } from "../../core/ids.ts";
-import type { BackupList, Repository } from "../../repository/mod.ts";
+import type { Repository } from "../../repository/mod.ts";
 import { isStateUnavailable } from "../../state/state_error.ts";
 import type { Deps } from "../deps.ts";
+
+/** What storage has, as far as it matters here. */
+export interface StoredNames {
+  backups: readonly { backupId: string; manifest: string }[];
+  damaged: readonly { backupId: string }[];
+}
 
 /** What the tables know and storage does not have so. Ids, oldest first. */
 export interface LostBackups {
@@ -28,7 +34,7 @@ export const ACCEPT_LOST = "backups-lost";
  */
 export async function findLostBackups(
   deps: Deps,
-  { location, list }: { location: string; list: BackupList | null },
+  { location, list }: { location: string; list: StoredNames | null },
 ): Promise<LostBackups> {
   const lost: LostBackups = { missing: [], replaced: [] };
   const stored = new Map(list?.backups.map((record) => [record.backupId, record.manifest]));

@@ -10,9 +10,14 @@ import type { JobDefinition } from "../../jobs/job_definition.ts";
 import { isDamage, type Repository, type VerifyReport } from "../../repository/mod.ts";
 import type { Caller, Deps } from "../deps.ts";
 import type { JobRequest } from "../jobs/job_request.ts";
-import { findLostBackups, type LostBackups, lostError } from "../restore/lost_backups.ts";
+import {
+  findLostBackups,
+  findUnlisted,
+  type LostBackups,
+  lostError,
+} from "../restore/lost_backups.ts";
 import { startJob } from "../jobs/start_job.ts";
-import { FIRST_OF_VERIFY, verifyInParts } from "./verify_in_parts.ts";
+import { FIRST_OF_VERIFY, type SeenBackup, verifyInParts } from "./verify_in_parts.ts";
 
 /** @throws `backup_not_found`, `conflict`, `key_wrong`; what is found later is the job's result or error */
 export async function startVerify(
@@ -34,13 +39,10 @@ export async function startVerification(
 ): Promise<Job> {
   const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings);
-  const lost = await findLostBackups(deps, {
-    location: repository.location,
-    list: await repository.listBackups(),
-  });
   const { level } = request;
+  const missing = request.backups.length === 0 ? [] : await findUnlisted(deps, repository);
   const backups: string[] = [];
-  for (const id of request.backups) backups.push(await findBackup(repository, id, lost));
+  for (const id of request.backups) backups.push(await findBackup(repository, id, missing));
   const backupId = backups.length === 1 ? backups[0]! : null;
   return await startJob(deps, caller, {
     settings,
@@ -69,10 +71,10 @@ export async function defineVerify(
   const backups = verifiedBy(asked);
   return verifyInParts({
     ...{ repository, level, backups },
-    async conclude(report) {
+    async conclude(report, seen) {
       const lost = await findLostBackups(deps, {
         location: repository.location,
-        list: await repository.listBackups(),
+        list: { backups: seen, damaged: unreadableOf(report, seen) },
       });
       report.problems.push(...problemsOf(lost, backups));
       await leaveOutExpired(repository, report);
@@ -81,6 +83,15 @@ export async function defineVerify(
       return report;
     },
   });
+}
+
+/** Backups that are there and could not be opened. */
+function unreadableOf({ problems }: VerifyReport, seen: readonly SeenBackup[]) {
+  const opened = new Set(seen.map(({ backupId }) => backupId));
+  return problems
+    .filter(({ object, code }) => object.startsWith("backups/") && code !== "backup_not_found")
+    .flatMap(({ backups }) => backups.map((backupId) => ({ backupId })))
+    .filter(({ backupId }) => !opened.has(backupId));
 }
 
 /** Ids of the backups that a verification is of; none means all. */
@@ -129,9 +140,9 @@ async function recordFindings(
 async function findBackup(
   repository: Repository,
   id: string,
-  lost: LostBackups,
+  missing: readonly string[],
 ): Promise<string> {
-  if (lost.missing.includes(id)) throw lostError({ missing: [id], replaced: [] }, `verify ${id}`);
+  if (missing.includes(id)) throw lostError({ missing: [id], replaced: [] }, `verify ${id}`);
   try {
     return (await repository.readBackup(id, { type: typeOfJobId(id) })).record.backupId;
   } catch (error) {

@@ -71,3 +71,41 @@ Deno.test("verifyInParts() finds what a verification in one go finds", async () 
     assert.equal(codes.has("object_altered"), level === "full");
   }
 });
+
+Deno.test("verifyInParts() traces damaged lists and points that cannot be read", async () => {
+  const { storage, repository } = await samples();
+  const point = "point_20260102T000000000Z_0000000001";
+  await storage.put(`points/${point}`, new Uint8Array(100));
+  const { manifest } = await repository.readBackup(FIRST);
+  const [list] = manifest.dataParts.chunks;
+  const lostList = `chunks/${list!.name.slice(0, 2)}/${list!.name}`;
+  await storage.delete(lostList);
+  const { report } = await verify(repository, { level: "full", backups: [] });
+  const found = new Set(report.problems.map(({ object, backups }) => `${object} ${backups}`));
+  assert.deepEqual(
+    found,
+    new Set([`points/${point} `, `backups/${FIRST} ${FIRST}`, `${lostList} ${FIRST}`]),
+  );
+});
+
+Deno.test("verifyInParts() names each backup however much of the storage is lost", async () => {
+  const { storage, repository } = await samples();
+  const lists = new Set<string>();
+  for (const id of [FIRST, SECOND]) {
+    const { manifest } = await repository.readBackup(id);
+    for (const { chunks } of [manifest.entries, manifest.tableData, manifest.dataParts]) {
+      for (const { name } of chunks) lists.add(name);
+    }
+  }
+  const all = await repository.chunksToCheck();
+  const lost = all.filter(({ name }) => !lists.has(name));
+  for (const { name } of lost) await storage.delete(`chunks/${name.slice(0, 2)}/${name}`);
+  assert.ok(lost.length > 100);
+  const { report } = await verify(repository, { level: "quick", backups: [] });
+  const named = report.problems.filter(({ backups }) => backups.length > 0);
+  assert.deepEqual(new Set(named.flatMap(({ backups }) => backups)), new Set([FIRST, SECOND]));
+  assert.ok(named.every(({ code }) => code === "object_missing"));
+  const rest = report.problems.filter(({ backups }) => backups.length === 0);
+  const more = `${lost.length - named.length} more chunks are missing or damaged`;
+  assert.deepEqual(rest.map(({ message }) => message), [more]);
+});
