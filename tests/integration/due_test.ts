@@ -204,6 +204,99 @@ Deno.test("what was asked for in SQL is begun under its id", shared, async () =>
   assert.deepEqual(await rows(ask), [{ result: true }]);
 });
 
+/** As if the time of what waits had come. */
+const letTimeCome = () =>
+  rows(`update public.backup_jobs set started_at = now() - interval '1 second'
+    where status = 'pending' returning 1`);
+
+Deno.test(
+  "a recovery point with a time waits for it, can be taken back in part, and is begun as one",
+  shared,
+  async () => {
+    const { service } = await start();
+    const quiet = { BACKUP_ENABLE_VERIFICATION: "false", BACKUP_ENABLE_CONFIG_BACKUP: "true" };
+    await runDue(quiet);
+    const at = new Date(Date.now() + 600_000).toISOString();
+    const wish = { type: "full", includeComponents: ["database", "config"], scheduleAt: at };
+    const { status, body } = await post(service, "create", wish);
+    assert.equal(status, 202, JSON.stringify(body));
+    const { backupId, scheduledComponents } = body.data;
+    const shown = scheduledComponents.map((one: { type: string; status: string }) => [
+      ...[one.type, one.status],
+    ]);
+    assert.deepEqual(shown, [["database", "pending"], ["config", "pending"]]);
+    const listed = (await call(service, "jobs&status=pending")).body.data;
+    assert.equal(listed.total, 2);
+    const of = { startedAt: at, recoveryPointId: backupId, createdBy: "default" };
+    const [{ startedAt, recoveryPointId, createdBy }] = listed.jobs;
+    assert.deepEqual({ startedAt, recoveryPointId, createdBy }, of);
+    assert.deepEqual(typesOf(await runDue(quiet)), [], "its time has not come");
+    await age(25);
+    const later =
+      (await rows(`update public.backup_jobs set started_at = now() + interval '10 minutes'
+      where status = 'pending' returning 1`)).length;
+    assert.equal(later, 2);
+    assert.deepEqual(typesOf(await runDue(quiet)), ["backup ", "backup config_", "cleanup "]);
+
+    const [database, config] = scheduledComponents.map(({ jobId }: { jobId: string }) => jobId);
+    const cancelled = await post(service, "cancel", { jobId: config });
+    assert.equal(cancelled.body.data.status, "cancelled");
+    await letTimeCome();
+    assert.deepEqual((await runDue(quiet))!.started, [database]);
+    const { points } = (await call(service, "recovery-points")).body.data;
+    const point = points.find(({ pointId }: { pointId: string }) => pointId === backupId);
+    assert.deepEqual([point.status, point.reason], ["partial", "full"]);
+    assert.deepEqual(await rows("select from public.backup_jobs where status = 'pending'"), []);
+  },
+);
+
+Deno.test("of what waits a point of high priority is begun first", shared, async () => {
+  const { service } = await start();
+  const asked: string[] = [];
+  for (const priorityLevel of ["normal", "high"]) {
+    const wish = { type: "manual", includeComponents: ["database"], priorityLevel };
+    const scheduleAt = new Date(Date.now() + 600_000).toISOString();
+    const { body } = await post(service, "create", { ...wish, scheduleAt });
+    asked.push(body.data.scheduledComponents[0].jobId);
+  }
+  await letTimeCome();
+  const quiet = { BACKUP_ENABLE_VERIFICATION: "false", BACKUP_ENABLE_CONFIG_BACKUP: "false" };
+  const report = await withDeps(async (deps) => {
+    const report = await startDue(deps);
+    const priority = "select priority from backup_internal.job_runs";
+    assert.deepEqual(await rows(priority), [{ priority: 1 }]);
+    await deps.jobs.wait(asked[1]!, 60_000);
+    return report;
+  }, quiet);
+  assert.deepEqual(report!.started, [asked[1]]);
+  const second = await runDue(quiet);
+  assert.deepEqual(second!.started, [asked[0]], JSON.stringify([report, second]));
+});
+
+Deno.test(
+  "create refuses a time that is no time, past or far, and writes nothing down",
+  shared,
+  async () => {
+    const { service } = await start();
+    const far = new Date(Date.now() + 400 * 86_400_000).toISOString();
+    for (const scheduleAt of ["soon", "2020-01-01T00:00:00Z", "2030-01-01", far, 5, null, ""]) {
+      const { status, body } = await post(service, "create", { type: "manual", scheduleAt });
+      assert.equal(status, 400, JSON.stringify(body));
+      assert.equal(body.error.details.issues[0].path, "scheduleAt");
+    }
+    const scheduleAt = new Date(Date.now() + 600_000).toISOString();
+    await rows(`insert into public.backup_jobs (job_id, type, status, started_at)
+    select 'backup_x' || i, 'database', 'pending', now() + interval '1 day'
+    from generate_series(1, 99) i returning 1`);
+    const many = await post(service, "create", { type: "manual", scheduleAt });
+    assert.deepEqual([many.status, many.body.error.code], [409, "conflict"]);
+    assert.equal(
+      (await rows("delete from public.backup_jobs where status = 'pending' returning 1")).length,
+      99,
+    );
+  },
+);
+
 /** The service's repository, in this process. */
 async function openSampled() {
   const { variables } = await start();

@@ -26,14 +26,20 @@ export const backupAll = defineAction({
 export const create = defineAction({
   name: "create",
   method: "POST",
-  summary: "Make a recovery point of chosen components, and say about how long it will take.",
+  summary:
+    "Make a recovery point of chosen components, now or at a time, and say about how long it will take.",
   input: z.strictObject({
     type: z.enum(["full", "incremental", "manual"]).describe(
       "Every backup is complete and stores only what has changed; the type is kept as its reason.",
     ),
     reason,
     includeComponents: z.array(z.enum([...JOB_TYPES, "configurations"])).min(1).max(10).optional(),
-    priorityLevel: z.enum(["normal", "high"]).default("normal"),
+    priorityLevel: z.enum(["normal", "high"]).default("normal").describe(
+      "high goes before others: it is begun first of what waits, and its parts are done first.",
+    ),
+    scheduleAt: z.iso.datetime({ offset: true }).optional().describe(
+      "When it is to begin, as ISO 8601 with an offset; its jobs are pending until then, and cancel takes them back.",
+    ),
   }),
   output: z.object({
     backupId: z.string().describe("The recovery point's id."),
@@ -48,9 +54,9 @@ export const create = defineAction({
     recoveryPointsCreated: z.number(),
   }),
   accepted: true,
-  run: (deps, { type, reason, includeComponents, priorityLevel }, caller) =>
+  run: (deps, { type, reason, includeComponents, priorityLevel, scheduleAt }, caller) =>
     createPoint(deps, caller, {
-      ...{ type, priorityLevel, reason: reason ?? null },
+      ...{ type, priorityLevel, reason: reason ?? null, scheduleAt: scheduleAt ?? null },
       types: includeComponents?.map((each) => each === "configurations" ? "config" : each) ?? null,
     }),
 });

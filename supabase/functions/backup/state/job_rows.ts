@@ -49,10 +49,13 @@ export async function findRunning(
   return null;
 }
 
-/** Adds the row of a job that runs, unless it is there. A backup that was pending runs from now on. */
-export async function insertRunning(sql: Sql, job: Job): Promise<void> {
+/**
+ * Adds the row of a job that runs, unless it is there. A backup that was pending runs from now on; false
+ * when it is none that may run, because somebody has taken it back.
+ */
+export async function insertRunning(sql: Sql, job: Job): Promise<boolean> {
   if (job.kind === "backup") {
-    await sql`
+    const rows = await sql`
       insert into public.backup_jobs
         (job_id, type, status, started_at, reason, created_by, components, recovery_point_id)
       values (${job.jobId}, ${job.type}, 'running', ${job.startedAt}, ${job.reason}, ${job.createdBy},
@@ -60,7 +63,9 @@ export async function insertRunning(sql: Sql, job: Job): Promise<void> {
       on conflict (job_id) do update set status = 'running', started_at = excluded.started_at,
         updated_at = now(), reason = coalesce(backup_jobs.reason, excluded.reason),
         created_by = coalesce(backup_jobs.created_by, excluded.created_by)
-        where backup_jobs.status = 'pending'`;
+        where backup_jobs.status = 'pending'
+      returning job_id`;
+    return rows.length > 0;
   } else {
     // A restore finds the newest later; a verification of no certain backup, and a cleanup, are of all.
     const backupId = job.backupId ?? (job.kind === "restore" ? "latest" : null);
@@ -70,6 +75,7 @@ export async function insertRunning(sql: Sql, job: Job): Promise<void> {
       values (${job.jobId}, ${backupId}, ${job.type}, 'running', ${job.startedAt},
         ${job.reason}, ${job.createdBy})
       on conflict (job_id) do nothing`;
+    return true;
   }
 }
 

@@ -106,15 +106,6 @@ export class JobTables {
     });
   }
 
-  /** Takes back a backup that was asked for, unless somebody has begun it. */
-  async cancelPending(jobId: string): Promise<boolean> {
-    const rows = await this.#database.run("take a backup back", (sql) =>
-      sql`
-        update public.backup_jobs set status = 'cancelled', completed_at = now(), updated_at = now()
-        where job_id = ${jobId} and status = 'pending' returning job_id`);
-    return rows.length > 0;
-  }
-
   /** Marks running jobs without life as failed. */
   async failInterrupted(): Promise<void> {
     await this.#database.run("look for interrupted jobs", (sql) => failInterrupted(sql));

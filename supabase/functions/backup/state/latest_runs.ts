@@ -26,14 +26,6 @@ export interface RunTimes {
   failedEnd: Date | null;
 }
 
-/** A backup that was asked for in SQL. */
-export interface PendingBackup {
-  jobId: string;
-  type: JobType;
-  reason: string | null;
-  createdBy: string | null;
-}
-
 /** See the module. */
 export class LatestRuns {
   readonly #database: StateDatabase;
@@ -60,7 +52,8 @@ export class LatestRuns {
         from backup_internal.migrations`;
       const backups = await readRuns(sql, {
         table: TABLES.backup,
-        where: sql`j.job_id like 'backup\\_%'`,
+        // What waits for a later time is no run yet.
+        where: sql`j.job_id like 'backup\\_%' and (j.status <> 'pending' or j.started_at <= now())`,
       });
       const one = async (table: string, where: postgres.PendingQuery<postgres.Row[]>) =>
         Object.values(await readRuns(sql, { table, where }))[0] ?? NONE;
@@ -71,20 +64,6 @@ export class LatestRuns {
         cleanup: await one(TABLES.cleanup, sql`not j.metadata @> '{"result": {"dryRun": true}}'`),
       };
     });
-  }
-
-  /** Backups that were asked for in SQL and that nobody has begun, oldest first. */
-  async pendingBackups(limit = 10): Promise<PendingBackup[]> {
-    const rows = await this.#database.run("read the backups that were asked for", (sql) =>
-      sql`
-        select job_id, type, reason, created_by from public.backup_jobs
-        where status = 'pending' order by started_at, job_id limit ${limit}`);
-    return rows.map((row) => ({
-      jobId: row.job_id,
-      type: row.type,
-      reason: row.reason,
-      createdBy: row.created_by,
-    }));
   }
 
   /** Ids of backups that running jobs read, and of a backup that runs. */

@@ -90,7 +90,7 @@ export class PartTables {
       await failInterrupted(sql);
       const running = await findRunning(sql, job);
       if (running !== null) throw conflictWith(running);
-      await insertRunning(sql, job);
+      if (!await insertRunning(sql, job)) throw takenBack(job);
       await sql`
         insert into backup_internal.job_runs
           (job_id, kind, request, first_parts, max_workers, max_attempts, max_rounds, priority,
@@ -502,6 +502,10 @@ export class PartTables {
     const found = await readProgress(sql, jobId, this.#now);
     if (found !== null) await writeProgress(sql, { jobId, ...found });
   }
+}
+
+function takenBack({ jobId }: Job): BackupError {
+  return new BackupError("conflict", `Cannot start ${jobId}: somebody has taken it back`);
 }
 
 /** Whether what a part does still counts. */

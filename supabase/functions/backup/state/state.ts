@@ -15,6 +15,7 @@ import { StateDatabase } from "./database.ts";
 import { JobTables } from "./job_tables.ts";
 import { LatestRuns } from "./latest_runs.ts";
 import { PartTables } from "./part_tables.ts";
+import { PendingBackups } from "./pending_backups.ts";
 import { RecoveryPointRows } from "./recovery_points.ts";
 import { RecoveryExecutionTable } from "./recovery_executions.ts";
 import { RecoveryPlanTable } from "./recovery_plans.ts";
@@ -33,6 +34,7 @@ export class State {
   readonly backups: BackupRows;
   readonly recoveryPoints: RecoveryPointRows;
   readonly latestRuns: LatestRuns;
+  readonly pendingBackups: PendingBackups;
   readonly tests: BackupTestRows;
   readonly verifications: BackupVerificationRows;
   readonly config: BackupConfigTable;
@@ -50,6 +52,7 @@ export class State {
     this.backups = new BackupRows(this.database);
     this.recoveryPoints = new RecoveryPointRows(this.database);
     this.latestRuns = new LatestRuns(this.database);
+    this.pendingBackups = new PendingBackups(this.database);
     this.tests = new BackupTestRows(this.database);
     this.verifications = new BackupVerificationRows(this.database);
     this.parts = new PartTables(this.database);

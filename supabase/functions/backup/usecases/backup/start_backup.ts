@@ -68,6 +68,7 @@ export async function startBackup(deps: Deps, caller: Caller, start: StartBackup
           ...(origin === undefined ? {} : { origin }),
         },
         first: FIRST_PARTS[type],
+        isHigh: point?.plan.isHigh === true,
         details: { reason },
       },
     });

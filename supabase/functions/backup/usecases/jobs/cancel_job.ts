@@ -21,7 +21,7 @@ export async function cancelJob(deps: Deps, caller: Caller, jobId: string): Prom
     });
   }
   // One that nobody has begun is only taken back; one that is begun meanwhile is stopped.
-  if (job.status !== "pending" || !await deps.state.jobs.cancelPending(jobId)) {
+  if (job.status !== "pending" || !await deps.state.pendingBackups.takeBack(jobId)) {
     await deps.jobs.cancel(jobId);
     await deps.jobs.wait(jobId, PATIENCE_MS);
   }

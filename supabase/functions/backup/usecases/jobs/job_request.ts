@@ -17,6 +17,8 @@ export interface PointPlan {
   createdBy: string;
   /** @default manual */
   origin?: "scheduled";
+  /** Its backups go before others. @default false */
+  isHigh?: boolean;
   /** Jobs by type; a type without a job is left out, for the reason given. */
   components: { type: JobType; jobId: string | null; reason: string | null }[];
 }

@@ -23,6 +23,8 @@ export interface StartedAction {
   job: NewJob;
   request: JobRequest;
   first: readonly NewPart[];
+  /** It goes before others. @default false */
+  isHigh?: boolean;
   /** For the audit log. */
   details: Record<string, unknown>;
 }
@@ -33,7 +35,7 @@ export async function startJob(
   caller: Caller,
   { settings, start }: { settings: Settings; start: StartedAction },
 ): Promise<Job> {
-  const { action, details, first, request } = start;
+  const { action, details, first, request, isHigh = false } = start;
   const asked = { caller: { name: caller.name, requestId: caller.requestId }, action, ...request };
   const job = await deps.jobs.start({
     job: start.job,
@@ -43,6 +45,7 @@ export async function startJob(
       maxWorkers: settings.maxWorkers,
       maxAttempts: MAX_ATTEMPTS,
       maxRounds: MAX_ROUNDS,
+      priority: isHigh ? 1 : 0,
     },
     concurrency: settings.databaseConnections,
   });

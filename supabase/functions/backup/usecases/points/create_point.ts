@@ -1,10 +1,11 @@
 /**
- * Makes a recovery point of chosen components and estimates how long it will take.
+ * Makes a recovery point of chosen components, now or at a time, and estimates how long it will take.
  *
  * @module
  */
 import type { JobType } from "../../core/job.ts";
 import type { Caller, Deps } from "../deps.ts";
+import { schedulePoint } from "./schedule_point.ts";
 import { startPoint } from "./start_point.ts";
 
 /** What a caller asks for. */
@@ -14,19 +15,25 @@ export interface CreatePoint {
   reason: string | null;
   /** Null for all. */
   types: readonly JobType[] | null;
+  /** When it is to begin, as ISO 8601; null for now. */
+  scheduleAt: string | null;
 }
 
 /** Runs of the past that an estimate looks at. */
 const PAST_RUNS = 5;
 
-/** @throws as `startPoint` */
+/** @throws as `startPoint`, or with a time as `schedulePoint` */
 export async function createPoint(deps: Deps, caller: Caller, asked: CreatePoint) {
-  const { type, priorityLevel, reason, types } = asked;
-  const words = [type, ...(priorityLevel === "high" ? ["high priority"] : [])].join(", ");
-  const { recoveryPointId, jobs, skipped } = await startPoint(deps, caller, {
-    reason: reason === null ? words : `${words}: ${reason}`,
+  const { type, priorityLevel, reason, types, scheduleAt } = asked;
+  const isHigh = priorityLevel === "high";
+  const words = [type, ...(isHigh ? ["high priority"] : [])].join(", ");
+  const wish = {
+    ...{ isHigh, reason: reason === null ? words : `${words}: ${reason}` },
     ...(types === null ? {} : { types }),
-  });
+  };
+  const { recoveryPointId, jobs, skipped } = scheduleAt === null
+    ? await startPoint(deps, caller, wish)
+    : await schedulePoint(deps, caller, { ...wish, at: scheduleAt });
   const estimates = await Promise.all(jobs.map((job) => usualSeconds(deps, job.type)));
   const known = estimates.filter((each) => each !== null);
   return {

@@ -3,29 +3,19 @@
  *
  * @module
  */
-import { BackupError, toBackupError } from "../../core/errors.ts";
-import { newPointId } from "../../core/ids.ts";
-import {
-  isFinished,
-  type Job,
-  JOB_TYPES,
-  type JobType,
-  newJob,
-  toJobError,
-} from "../../core/job.ts";
+import { toBackupError } from "../../core/errors.ts";
+import { isFinished, type Job, type JobType, newJob, toJobError } from "../../core/job.ts";
 import { RELEASE } from "../../core/release.ts";
-import type { Settings } from "../../core/settings.ts";
 import type { PointComponent, RecoveryPoint } from "../../repository/mod.ts";
 import { isStateUnavailable } from "../../state/state_error.ts";
 import type { Caller, Deps } from "../deps.ts";
 import { describePoint } from "./describe_point.ts";
 import { getJob } from "../jobs/get_job.ts";
 import type { PointPlan } from "../jobs/job_request.ts";
-import { newBackupId } from "../backup/new_backup_id.ts";
 import { recordAudit } from "../jobs/record_audit.ts";
+import { planPoint, type PointWish, skippedOf } from "./plan_point.ts";
 import { startBackup } from "../backup/start_backup.ts";
 import { toStoredPoint } from "./stored_points.ts";
-import { SWITCHES } from "../service/what_is_due.ts";
 
 /** Within this time all jobs of a point are started, or never will be. */
 const LONGEST_START_MS = 10 * 60_000;
@@ -35,15 +25,6 @@ const NOT_STARTED = "it was never started: the service ended before";
 
 /** Points that one look concludes. */
 const MOST_LEFT_POINTS = 20;
-
-/** What a caller asks for. */
-export interface StartPoint {
-  /** @default every type that is switched on */
-  types?: readonly JobType[];
-  reason: string | null;
-  /** @default asked for by somebody */
-  origin?: "scheduled";
-}
 
 /** A recovery point that is being made. */
 export interface StartedPoint {
@@ -56,45 +37,42 @@ export interface StartedPoint {
  * Starts one backup of each type. A type that cannot be saved here is left out with the reason, and one
  * that fails leaves the others standing.
  *
- * @throws `invalid_config` when nothing can be saved at all, `conflict` when its first backup cannot run beside
- * what runs, `storage_*`, `key_*`
+ * @throws as `planPoint`, and as {@linkcode beginPoint}
  */
 export async function startPoint(
   deps: Deps,
   caller: Caller,
-  { types, reason, origin }: StartPoint,
+  wish: PointWish,
 ): Promise<StartedPoint> {
-  const { settings } = await deps.settings();
-  const repository = await deps.openRepository(settings, { create: true });
-  const now = deps.clock.now();
-  const components: PointPlan["components"] = [];
-  for (const type of JOB_TYPES) {
-    const left = await whyLeftOut(deps, { type, settings, types });
-    const jobId = left === null ? await newBackupId(repository, { clock: deps.clock, type }) : null;
-    components.push({ type, jobId, reason: left });
-  }
-  if (components.every(({ jobId }) => jobId === null)) throw nothingToSave(components);
-  const plan: PointPlan = {
-    ...{ pointId: newPointId(now), createdAt: now.toISOString(), reason },
-    ...{ createdBy: caller.name, components },
-    ...(origin === undefined ? {} : { origin }),
-  };
+  return await beginPoint(deps, caller, { plan: await planPoint(deps, caller, wish) });
+}
+
+/**
+ * Starts the backups of a plan.
+ *
+ * @param only ids of those that are to be started: others of the plan have been begun or taken back. @default all
+ * @throws `conflict` when the first backup cannot run beside what runs, `storage_*`, `key_*`
+ */
+export async function beginPoint(
+  deps: Deps,
+  caller: Caller,
+  { plan, only }: { plan: PointPlan; only?: readonly string[] },
+): Promise<StartedPoint> {
   await unlessUnavailable(() => deps.state.runningPoints<PointPlan>().begin(plan));
   const jobs: Job[] = [];
-  for (const { type, jobId } of components) {
+  let isNew = true;
+  for (const { type, jobId } of plan.components) {
     if (jobId === null) continue;
-    const job = await startOne(deps, caller, { type, jobId, plan, isFirst: jobs.length === 0 });
-    jobs.push(job);
+    if (only?.includes(jobId) === false) {
+      isNew = false;
+      continue;
+    }
+    const isFirst = jobs.length === 0;
+    jobs.push(await startOne(deps, caller, { type, jobId, plan, isFirst, isNew }));
   }
   // A job that could not be started does not end, and the others may have ended before it was known.
   await concludePoint(deps, plan);
-  return {
-    recoveryPointId: plan.pointId,
-    jobs,
-    skipped: components.flatMap(({ type, jobId, reason }) =>
-      jobId === null ? [{ type, reason: reason ?? "" }] : []
-    ),
-  };
+  return { recoveryPointId: plan.pointId, jobs, skipped: skippedOf(plan) };
 }
 
 /** A point is made without tables too; who looks at those then does not see that it is being made. */
@@ -106,37 +84,6 @@ async function unlessUnavailable(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Why a type is not part of a point; null when it is. */
-export async function whyLeftOut(
-  deps: Deps,
-  { type, settings, types }: {
-    type: JobType;
-    settings: Settings;
-    types?: readonly JobType[] | undefined;
-  },
-): Promise<string | null> {
-  if (types !== undefined && !types.includes(type)) return "not asked for";
-  if (!settings[SWITCHES[type]]) return `switched off by ${SWITCHES[type]}`;
-  if (type === "database") {
-    return deps.environment.databaseUrl === null ? "no address of a database is set" : null;
-  }
-  try {
-    await (await deps.project.source(type, settings)).leave();
-    return null;
-  } catch (error) {
-    const { code, message, hint } = toBackupError(error);
-    if (code !== "invalid_config") return null; // it is tried, and then told by its job
-    return hint === undefined ? message : `${message}. ${hint}`;
-  }
-}
-
-function nothingToSave(components: PointPlan["components"]): BackupError {
-  const why = components.map(({ type, reason }) => `${type}: ${reason}`).join("; ");
-  return new BackupError("invalid_config", `Cannot make a recovery point: ${why}`, {
-    hint: "Switch a type on, or set what it needs.",
-  });
-}
-
 /**
  * A job that cannot be started is recorded as failed: the point says why. Where already the first one is in
  * the way of another job, as when somebody asks twice, there is no point to make.
@@ -146,11 +93,13 @@ function nothingToSave(components: PointPlan["components"]): BackupError {
 async function startOne(
   deps: Deps,
   caller: Caller,
-  { type, jobId, plan, isFirst }: {
+  { type, jobId, plan, isFirst, isNew }: {
     type: JobType;
     jobId: string;
     plan: PointPlan;
     isFirst: boolean;
+    /** Nothing of the point has been begun. */
+    isNew: boolean;
   },
 ): Promise<Job> {
   const { reason } = plan;
@@ -160,7 +109,7 @@ async function startOne(
   } catch (thrown) {
     const error = toBackupError(thrown);
     if (isFirst && error.code === "conflict") {
-      await unlessUnavailable(() => deps.state.runningPoints().forget(plan.pointId));
+      if (isNew) await unlessUnavailable(() => deps.state.runningPoints().forget(plan.pointId));
       throw error;
     }
     const start = {

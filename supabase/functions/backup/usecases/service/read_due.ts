@@ -8,7 +8,7 @@ import { JOB_TYPES } from "../../core/job.ts";
 import type { Settings } from "../../core/settings.ts";
 import { isStateUnavailable } from "../../state/state_error.ts";
 import type { Deps } from "../deps.ts";
-import { whyLeftOut } from "../points/start_point.ts";
+import { whyLeftOut } from "../points/plan_point.ts";
 import { type DueWork, whatIsDue } from "./what_is_due.ts";
 
 /** Null while the tables are out of reach: then nothing runs by itself. */

@@ -1,18 +1,29 @@
 /**
- * Starts what is due: what was asked for in SQL, backups by their intervals, verification, cleanup. However
+ * Starts what is due: what was asked for in SQL or for this time, backups by their intervals, verification, cleanup. However
  * many ticks come at the same moment, one of them does it.
  *
  * @module
  */
 import { type BackupError, toBackupError } from "../../core/errors.ts";
 import { newJobId } from "../../core/ids.ts";
-import { type JobType, type NewJob, newJob, toJobError } from "../../core/job.ts";
+import {
+  type Job,
+  type JobError,
+  type JobType,
+  type NewJob,
+  newJob,
+  toJobError,
+} from "../../core/job.ts";
 import { hasEnded } from "../../core/recovery.ts";
 import type { Settings } from "../../core/settings.ts";
+import type { PendingBackup } from "../../state/pending_backups.ts";
 import type { Caller, Deps } from "../deps.ts";
+import type { PointPlan } from "../jobs/job_request.ts";
 import { startBackup } from "../backup/start_backup.ts";
 import { startCleanup } from "../keep/start_cleanup.ts";
-import { startPoint, whyLeftOut } from "../points/start_point.ts";
+import { whyLeftOut } from "../points/plan_point.ts";
+import { beginScheduled } from "../points/schedule_point.ts";
+import { startPoint } from "../points/start_point.ts";
 import { startRestoreTest } from "../restore/start_test_restore.ts";
 import { startDueVerification } from "../verify/start_due_verification.ts";
 import { type AllRuns, INTERVALS, whatIsDue } from "./what_is_due.ts";
@@ -96,16 +107,32 @@ async function attempt(
   }
 }
 
-/** Backups that `create_manual_backup` wrote down run under the ids that it gave. */
+/** Backups that were written down for now, or for a time that has come, run under the ids that they were given. */
 async function startAskedBackups(run: DueRun): Promise<void> {
   const { deps } = run;
-  for (const asked of await deps.state.latestRuns.pendingBackups()) {
+  const due = await deps.state.pendingBackups.due();
+  for (const asked of due) {
+    if (asked.point !== null) continue;
     const { jobId, type, reason, createdBy } = asked;
     const who = caller(deps, createdBy ?? SCHEDULE);
     await attempt(run, jobId, async () => {
       const wish = { type, jobId, ...(reason === null ? {} : { reason }) };
       return [(await startBackup(deps, who, wish)).jobId];
     }, (error) => recordFailure(deps, { ...asked, kind: "backup", error }));
+  }
+  await startAskedPoints(run, due.filter(({ point }) => point !== null));
+}
+
+async function startAskedPoints(run: DueRun, due: readonly PendingBackup[]): Promise<void> {
+  const { deps } = run;
+  const points = Map.groupBy(due, ({ point }) => (point as PointPlan).pointId);
+  for (const [pointId, backups] of points) {
+    await attempt(run, pointId, async () => {
+      const who = caller(deps, backups[0]!.createdBy ?? SCHEDULE);
+      const { jobs } = await beginScheduled(deps, who, backups);
+      for (const job of jobs) if (job.error !== null) await tellFailure(deps, job, job.error);
+      return jobs.filter(({ error }) => error === null).map(({ jobId }) => jobId);
+    });
   }
 }
 
@@ -162,13 +189,21 @@ async function recordFailure(
   deps: Deps,
   { error, ...start }: Omit<NewJob, "backupId"> & { error: BackupError },
 ): Promise<void> {
-  const { jobId, kind, type } = start;
+  const { jobId, kind } = start;
   await deps.state.jobs.finish({
     ...newJob({ ...start, backupId: kind === "backup" ? jobId : null }, deps.clock.now()),
     status: "failed",
     completedAt: deps.clock.now().toISOString(),
     error: toJobError(error),
   });
+  await tellFailure(deps, start, toJobError(error));
+}
+
+async function tellFailure(
+  deps: Deps,
+  { jobId, type }: Pick<Job, "jobId" | "type">,
+  error: JobError,
+): Promise<void> {
   await deps.notify({
     ...{ kind: "job-failed", type, jobId, message: error.message },
     ...(error.hint === undefined ? {} : { todo: error.hint }),
