@@ -66,6 +66,10 @@ export const status = defineAction({
     }).describe("Whether people would be told, and what they were told of that is not over."),
     database: condition,
     storage: condition.extend({ location: z.string().nullable() }),
+    heldMoments: condition
+      .describe(
+        "Who holds the moments of backups. Not ok when that outlives its job, because it holds back VACUUM.",
+      ),
     recoverable: condition,
     backups: z.object({
       database: overview,

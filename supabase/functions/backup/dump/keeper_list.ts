@@ -71,35 +71,38 @@ export async function endHoldersOf(session: Session, jobId: string): Promise<voi
   for (const name of new Set(names)) await endHolders(session, name);
 }
 
-/** What {@linkcode cleanStrayKeepers} goes by. */
-export interface CleanStrayKeepersOptions {
+/** What tells a stray keeper from others. */
+export interface StrayKeepersOptions {
   /** Ids of the jobs that have not ended. */
   activeJobs: readonly string[];
   /** Keepers younger than this may belong to a job that the list does not know yet. @default 60 */
   graceSeconds?: number;
 }
 
+/** Keepers of jobs that have ended. Moments on connections of a process are no strays: they end with it. */
+export async function findStrayKeepers(
+  session: Session,
+  { activeJobs, graceSeconds = 60 }: StrayKeepersOptions,
+): Promise<FoundHolder[]> {
+  const active = new Set(activeJobs.map(jobMark));
+  return (await listKeepers(session)).filter(({ name, strategy, ageSeconds }) =>
+    strategy === "keeper" && ageSeconds >= graceSeconds && !active.has(jobMarkOf(name) ?? "")
+  );
+}
+
 /**
- * Ends keepers of jobs that have ended, and takes their jobs off pg_cron. Moments on connections of a
- * process are left alone: they end with it. The session's settings are pinned.
+ * Ends keepers of jobs that have ended, and takes their jobs off pg_cron. The session's settings are pinned.
  *
  * @returns the names of what was ended
  */
 export async function cleanStrayKeepers(
   session: Session,
-  options: CleanStrayKeepersOptions,
+  options: StrayKeepersOptions,
 ): Promise<string[]> {
   await pinSettings(session);
-  const active = new Set(options.activeJobs.map(jobMark));
-  const grace = options.graceSeconds ?? 60;
-  const isStray = (name: string) => !active.has(jobMarkOf(name) ?? "");
-  const strays = new Set<string>();
-  const living = new Set<string>();
-  for (const holder of await listKeepers(session)) {
-    if (holder.strategy !== "keeper") continue;
-    living.add(holder.name);
-    if (isStray(holder.name) && holder.ageSeconds >= grace) strays.add(holder.name);
-  }
+  const found = await findStrayKeepers(session, options);
+  const strays = new Set(found.map(({ name }) => name));
+  const living = new Set((await listKeepers(session)).map(({ name }) => name));
   const scheduled = await findScheduled(session);
   for (const { name, overdue } of scheduled) {
     if (overdue && !living.has(name)) strays.add(name);

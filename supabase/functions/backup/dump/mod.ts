@@ -3,9 +3,12 @@
  *
  * @module
  */
-export type { DumpOptions } from "./context.ts";
+export type { CatalogSlice, DumpOptions } from "./context.ts";
 export { CatalogReading, type DatabaseReading, readDatabase } from "./read_database.ts";
 export { type RowsEntry } from "./families/table_data.ts";
+export { cutCatalog } from "./slices.ts";
+export { readSlice, type SliceLine, type SliceNode, type SliceReading } from "./read_slice.ts";
+export { type EntryPlace, orderSlices, type SlicesOrder } from "./order_slices.ts";
 export { recheck, type RowVersions } from "./recheck.ts";
 export { readSourceFacts } from "./source_facts.ts";
 export * from "./data/mod.ts";
@@ -22,7 +25,12 @@ export {
 } from "./snapshot_strategy.ts";
 export { describeWaiters, findWaiters, type Waiter, waiterRemarks } from "./snapshot_waiters.ts";
 export { keeperHolder, type KeeperHolderOptions } from "./keeper.ts";
-export { cleanStrayKeepers, type FoundHolder, listKeepers } from "./keeper_list.ts";
+export {
+  cleanStrayKeepers,
+  findStrayKeepers,
+  type FoundHolder,
+  listKeepers,
+} from "./keeper_list.ts";
 export { readBinaryRows, type RowValues } from "./data/binary_rows.ts";
 export { binaryAsTextLines, checkedTextLines } from "./data/text_lines.ts";
 export { ExportOutput, type ExportTarget } from "./export/export_output.ts";

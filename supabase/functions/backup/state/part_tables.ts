@@ -262,6 +262,15 @@ export class PartTables {
     });
   }
 
+  /** Ids of jobs that run, and of those that have ended and still hold something. */
+  async unfinished(): Promise<string[]> {
+    return await this.#database.run("list jobs", async (sql) => {
+      const rows = await sql<{ jobId: string }[]>`
+        select job_id as "jobId" from backup_internal.job_runs`;
+      return rows.map(({ jobId }) => jobId);
+    });
+  }
+
   async progress(jobId: string): Promise<Progress | null> {
     return await this.#database.run(
       "read progress",

@@ -16,6 +16,7 @@ import { findShrunk } from "../backup/find_shrunk.ts";
 import { findLostBackups, type LostBackups, lostError } from "../restore/lost_backups.ts";
 import { findFirstBackup, type Finding, findKeySaved, findRestoreTest } from "./recoverability.ts";
 import { type NotificationStatus, readNotifications } from "../people/read_notifications.ts";
+import { describeHeldMoments } from "./held_moments.ts";
 import { readDue } from "./read_due.ts";
 import { toStoredList } from "./stored_backups.ts";
 import { type Due, INTERVALS, SWITCHES } from "./what_is_due.ts";
@@ -43,6 +44,8 @@ export interface Status {
   notifications: NotificationStatus;
   database: Condition;
   storage: Condition & { location: string | null };
+  /** Who holds the moments of backups; a keeper that has outlived its job is not ok. */
+  heldMoments: Condition;
   /** Whether the backups could be used: key kept outside, a backup, nothing lost, a restore tried. */
   recoverable: Condition;
   backups: Record<JobType, TypeOverview>;
@@ -79,8 +82,12 @@ export async function readStatus(deps: Deps): Promise<Status> {
     await deps.state.jobs.failInterrupted();
     return "reachable, tables there";
   });
+  const heldMoments = database.ok
+    ? condition(deps, () => describeHeldMoments(deps))
+    : Promise.resolve({ ok: true, found: "unknown while the tables cannot be read" });
   const stored = await readStorage(deps, settings);
   const { storage } = stored;
+  const moments = await heldMoments;
   const now = deps.clock.now();
   const due = await readDue(deps, settings);
   const backups = Object.fromEntries(
@@ -92,7 +99,8 @@ export async function readStatus(deps: Deps): Promise<Status> {
   const isLate = Object.values(backups).some(({ overdue }) => overdue);
   const isShrunk = Object.values(backups).some(({ shrunk }) => shrunk !== null);
   return {
-    healthy: database.ok && storage.ok && !isLate && !isShrunk && problems.length === 0,
+    healthy: database.ok && storage.ok && moments.ok && !isLate && !isShrunk &&
+      problems.length === 0,
     settings,
     settingsFrom: ["defaults", "environment", ...(fromTables ? ["backup_config"] : [])],
     settingsVersions: await versions(deps, fromTables),
@@ -100,6 +108,7 @@ export async function readStatus(deps: Deps): Promise<Status> {
     notifications: await readNotifications(deps, settings),
     database,
     storage,
+    heldMoments: moments,
     recoverable: await findRecoverable(deps, settings, stored),
     backups,
     verification: nextRun(due?.verification),
@@ -179,9 +188,13 @@ async function findRecoverable(
     : { ok: false, found: open.map((one) => one.found).join("; ") };
 }
 
-async function condition(deps: Deps, look: () => Promise<string>): Promise<Condition> {
+async function condition(
+  deps: Deps,
+  look: () => Promise<string | Condition>,
+): Promise<Condition> {
   try {
-    return { ok: true, found: await look() };
+    const found = await look();
+    return typeof found === "string" ? { ok: true, found } : found;
   } catch (error) {
     const failure = toBackupError(error);
     if (failure.code === "internal") deps.reportError(failure, "status");

@@ -6,16 +6,10 @@
  * @module
  */
 import { toBackupError } from "../../core/errors.ts";
-import { JOB_KINDS } from "../../core/job.ts";
-import { cleanStrayKeepers } from "../../dump/mod.ts";
-import { connect } from "../../postgres/connect.ts";
-import { databaseUrl } from "../database_access.ts";
 import type { Deps } from "../deps.ts";
 import { dropScratchDatabases } from "../restore/scratch_database.ts";
 import { concludeLeftPoints } from "../points/start_point.ts";
-
-/** Jobs that run at a time are few. */
-const MOST_JOBS = 100;
+import { endStrayKeepers } from "./held_moments.ts";
 
 /** What was cleared away, by kind; what failed is on the log and tried again with the next tick. */
 export async function tidy(
@@ -45,23 +39,4 @@ export async function tidy(
 async function recordExecutions(deps: Deps): Promise<string[]> {
   const days = deps.clock.now().getUTCMinutes() % 30 === 0 ? 2 : 0;
   return (await deps.recovery.sync({ days })).executions;
-}
-
-async function endStrayKeepers(deps: Deps): Promise<string[]> {
-  const lists = await Promise.all(
-    JOB_KINDS.map((kind) =>
-      deps.state.jobs.list({ kind, status: "running", limit: MOST_JOBS, offset: 0 })
-    ),
-  );
-  const activeJobs = lists.flatMap(({ jobs }) => jobs.map(({ jobId }) => jobId));
-  const session = await connect({
-    url: databaseUrl(deps),
-    applicationName: "supabase-backup",
-    connectTimeoutMs: 8000,
-  });
-  try {
-    return await cleanStrayKeepers(session, { activeJobs });
-  } finally {
-    await session.close();
-  }
 }

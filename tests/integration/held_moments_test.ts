@@ -1,0 +1,57 @@
+/**
+ * What the service says of those who hold moments in its database, and whom it ends.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { readEnvironment } from "../../supabase/functions/backup/config.ts";
+import { createDeps } from "../../supabase/functions/backup/create_deps.ts";
+import { newHolderName } from "../../supabase/functions/backup/dump/snapshot_names.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import {
+  describeHeldMoments,
+  endStrayKeepers,
+} from "../../supabase/functions/backup/usecases/service/held_moments.ts";
+import { readStatus } from "../../supabase/functions/backup/usecases/service/read_status.ts";
+import { temporaryDatabase } from "../support/temporary_database.ts";
+
+Deno.test("keepers of jobs that are over are seen and ended, those of others are left alone", async () => {
+  await using database = await temporaryDatabase("t_moments");
+  const variables = new Map([["SUPABASE_DB_URL", database.url]]);
+  const deps = createDeps({ environment: readEnvironment((name) => variables.get(name)) });
+  const admin = await connect({ url: database.url });
+  /** A process that looks as a keeper of the job does. */
+  const keeper = async (jobId: string) => {
+    const name = newHolderName(jobId);
+    const session = await connect({ url: database.url, applicationName: `${name}/here` });
+    await session.execute("begin");
+    return { name, session };
+  };
+  try {
+    await deps.state.migrate();
+    const quiet = await describeHeldMoments(deps, { graceSeconds: 0 });
+    assert.deepEqual(quiet, { ok: true, found: "none is held" });
+
+    await admin.execute(`insert into public.backup_jobs (job_id, type, status)
+      values ('backup_works', 'database', 'running'), ('backup_over', 'database', 'completed')`);
+    const [works, over] = [await keeper("backup_works"), await keeper("backup_over")];
+    const young = await describeHeldMoments(deps);
+    assert.ok(young.ok && young.found.includes(works.name) && young.found.includes(over.name));
+    const { ok, found } = await describeHeldMoments(deps, { graceSeconds: 0 });
+    assert.equal(ok, false);
+    assert.match(found, new RegExp(`hold back VACUUM: ${over.name} \\(keeper\\) for \\d+ s;`));
+    assert.ok(!found.includes(works.name));
+    assert.equal((await readStatus(deps)).heldMoments.ok, true);
+
+    assert.deepEqual(await endStrayKeepers(deps, { graceSeconds: 0 }), [over.name]);
+    await works.session.query("select 1");
+    await assert.rejects(over.session.query("select 1"), { code: "database_unreachable" });
+    assert.equal((await describeHeldMoments(deps, { graceSeconds: 0 })).ok, true);
+    await works.session.close();
+    await over.session.close();
+  } finally {
+    await admin.close();
+    await deps.idle();
+    await deps.state.close();
+  }
+});
