@@ -18,7 +18,9 @@ export interface Project {
 
 /** Starts a server and gives it the platform's shape if it does not have it yet. */
 export async function startProject(
-  options: Partial<Pick<StartOptions, "dataDirectory" | "port" | "fsync" | "major">> = {},
+  options: Partial<
+    Pick<StartOptions, "dataDirectory" | "port" | "fsync" | "major" | "home" | "settings">
+  > = {},
 ): Promise<Project> {
   const server = await startPostgres({ major: 17, ...options, superuser: "supabase_admin" });
   try {

@@ -110,15 +110,23 @@ reset role;
 create schema storage authorization supabase_storage_admin;
 grant usage on schema storage to anon, authenticated, service_role, postgres;
 set role supabase_storage_admin;
+create type storage.buckettype as enum ('STANDARD', 'ANALYTICS', 'VECTOR');
 create table storage.buckets (
     id text primary key,
     name text not null unique,
     owner uuid,
     public boolean default false,
+    avif_autodetection boolean default false,
     file_size_limit bigint,
     allowed_mime_types text[],
-    created_at timestamptz default now()
+    owner_id text,
+    type storage.buckettype not null default 'STANDARD',
+    created_at timestamptz default now(),
+    updated_at timestamptz default now()
 );
+create table storage.buckets_analytics (id uuid primary key default gen_random_uuid(), name text not null);
+-- Nobody but the platform writes to this one.
+create table storage.buckets_vectors (id text primary key, type storage.buckettype not null default 'VECTOR');
 create table storage.objects (
     id uuid primary key default gen_random_uuid(),
     bucket_id text references storage.buckets (id),
@@ -126,10 +134,15 @@ create table storage.objects (
     owner uuid,
     metadata jsonb,
     path_tokens text[] generated always as (string_to_array(name, '/')) stored,
+    version text,
+    owner_id text,
+    user_metadata jsonb,
     created_at timestamptz default now(),
     updated_at timestamptz default now(),
-    unique (bucket_id, name)
+    last_accessed_at timestamptz default now()
 );
+create unique index bucketid_objname on storage.objects (bucket_id, name);
+create index idx_objects_bucket_id_name on storage.objects (bucket_id, name collate "C");
 create table storage.migrations (id integer primary key, name varchar(100) unique not null, executed_at timestamp default current_timestamp);
 insert into storage.migrations (id, name) values (0, 'create-migrations-table'), (1, 'initialmigration');
 create function storage.foldername(name text) returns text[] language sql immutable as $$
@@ -147,7 +160,8 @@ create trigger protect_objects_delete before delete on storage.objects for each 
 create trigger protect_buckets_delete before delete on storage.buckets for each statement execute function storage.protect_delete();
 alter table storage.buckets enable row level security;
 alter table storage.objects enable row level security;
-grant all on storage.buckets, storage.objects to anon, authenticated, service_role;
+grant all on storage.buckets, storage.objects, storage.buckets_analytics to anon, authenticated, service_role;
+grant select on storage.buckets_vectors to anon, authenticated, service_role;
 grant all on storage.buckets, storage.objects to postgres with grant option;
 reset role;
 

@@ -30,6 +30,7 @@ const ROWS = `
   insert into auth.sessions (id, user_id) values (gen_random_uuid(), '${USER}');
   insert into storage.buckets (id, name) values ('b', 'b');
   insert into storage.objects (bucket_id, name) values ('b', 'x/y.txt');
+  insert into storage.buckets_vectors (id) values ('kept by the platform');
 `;
 
 async function run(url: string, sql: string): Promise<Row[]> {
@@ -77,6 +78,8 @@ Deno.test("a Supabase project is restored over itself by its owner, and into a p
   });
   const reasons = over.leftOut.map((each) => `${each.identity}: ${each.reason}`).join("\n");
   assert.match(reasons, /"auth"\."sessions": open logins .* only with includeAuthSessions/);
+  assert.match(reasons, /"storage"\."buckets_vectors": .* the restoring role may not write to it/);
+  assert.doesNotMatch(reasons, /buckets_analytics/);
 
   await run(project.adminUrl, "create database plain");
   const plain = new URL(project.adminUrl);

@@ -79,6 +79,12 @@ export class StorageServer implements AsyncDisposable {
     });
   }
 
+  /** Starts one over the tables of a project that has the platform's shape. @param url as its superuser */
+  static async over(url: string): Promise<StorageServer> {
+    const session = await connect({ url });
+    return new StorageServer(session, url, () => session.close());
+  }
+
   get url(): string {
     return `http://127.0.0.1:${this.#server.addr.port}`;
   }

@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import type { Project } from "../../scripts/demo/start_project.ts";
 import { startService } from "../../scripts/start_service.ts";
 import { toBase64 } from "../../supabase/functions/backup/core/bytes.ts";
 import {
@@ -29,19 +30,30 @@ export interface WholeProject extends AsyncDisposable {
   again(): WholeProject;
 }
 
+/** How it is started. */
+export interface WholeProjectOptions {
+  /** A database in the platform's shape, to which the function comes as `postgres`. @default a plain one */
+  platform?: Pick<Project, "databaseUrl" | "adminUrl">;
+  /** @default that of the contract */
+  projectRef?: string;
+}
+
 /** Starts one on an empty project. */
 export async function startWholeProject(
   variables: Record<string, string> = {},
+  { platform, projectRef = CONTRACT_REF }: WholeProjectOptions = {},
 ): Promise<WholeProject> {
-  const files = await StorageServer.start("whole");
-  const management = startManagementContract();
+  const files = platform === undefined
+    ? await StorageServer.start("whole")
+    : await StorageServer.over(platform.adminUrl);
+  const management = startManagementContract({ projectRef });
   const folder = await Deno.makeTempDir({ prefix: "supabase-backup-whole-" });
   const encryptionKey = toBase64(crypto.getRandomValues(new Uint8Array(32)));
   const all = {
-    SUPABASE_DB_URL: files.databaseUrl,
+    SUPABASE_DB_URL: platform?.databaseUrl ?? files.databaseUrl,
     SUPABASE_URL: files.url,
     SUPABASE_SECRET_KEYS: JSON.stringify({ default: files.key }),
-    BACKUP_PROJECT_REF: CONTRACT_REF,
+    BACKUP_PROJECT_REF: projectRef,
     BACKUP_MANAGEMENT_URL: management.url,
     BACKUP_MANAGEMENT_TOKEN: CONTRACT_TOKEN,
     BACKUP_STORAGE_TYPE: "local",

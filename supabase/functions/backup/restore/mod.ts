@@ -43,6 +43,6 @@ export { prepareSession } from "./prepare_session.ts";
 export { prepareMarks, removeMarks } from "./restore_marks.ts";
 export { restoreMismatch } from "./restore_mismatch.ts";
 export { runUnit } from "./run_unit.ts";
-export { readTargetFacts } from "./read_target.ts";
+export { type ReadAsOwners, readTargetFacts, readUnwritableTables } from "./read_target.ts";
 export { type PlanSummary, summarizePlan } from "./summarize_plan.ts";
 export { together, type UnitReport } from "./unit_report.ts";

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { matchesTable } from "../core/match_pattern.ts";
 import type { DataPart, Entry, TableData, TableFacts } from "../core/model.ts";
 import { major } from "./check_target.ts";
-import { EntryIndex } from "./entry_index.ts";
+import { EntryIndex, sqlNameOf } from "./entry_index.ts";
 import { LeaveOuts } from "./leave_out.ts";
 import type {
   BackupFacts,
@@ -41,7 +42,7 @@ export interface PlannedLoads {
   missing: Missing[];
 }
 
-/** Plans the loading of rows, largest tables first. */
+/** Plans the loading of rows: critical tables first, and the largest ones of each kind. */
 export function planLoads(input: LoadsInput): PlannedLoads {
   const { backup, request, rows, plan } = input;
   const result: PlannedLoads = { load: [], clearOnly: [], leftOut: [], missing: [] };
@@ -65,7 +66,13 @@ export function planLoads(input: LoadsInput): PlannedLoads {
       });
     }
   }
-  result.load.sort((a, b) => bytesOf(b) - bytesOf(a));
+  const { criticalTables = [] } = request;
+  for (const load of result.load) {
+    load.isCritical = matchesTable(criticalTables, sqlNameOf(load.entry));
+  }
+  result.load.sort((a, b) =>
+    Number(b.isCritical) - Number(a.isCritical) || bytesOf(b) - bytesOf(a)
+  );
   return result;
 }
 
@@ -94,7 +101,10 @@ function planLoad(input: LoadsInput, entry: Entry, { data, parts, result }: Load
   const ofPlatform = entry.managed === true || entry.extension !== undefined;
   const reason = cannotLoad(input, { entry, table, there });
   if (reason !== null) {
-    result.leftOut.push({ identity: entry.identity, reason });
+    // Of a table of the platform that was empty nothing is left out.
+    if (parts.some(({ rows }) => rows > 0)) {
+      result.leftOut.push({ identity: entry.identity, reason });
+    }
     return;
   }
   const facts = entry.table ?? table?.table;
@@ -158,12 +168,18 @@ function cannotLoad(
   if (!target.role.superuser && !target.role.replicaMode) {
     return "the restoring role may not set session_replication_role, which rows of the platform need";
   }
-  const columns = new Set(there.table?.columns.map((column) => column.name) ?? []);
+  // What is known of a table stands with its rows.
+  const facts = live.byIdentity(entry.identity)?.table;
+  if (facts === undefined) return null;
+  if (target.unwritableTables.includes(facts.oid)) {
+    return "the platform keeps its rows itself: the restoring role may not write to it";
+  }
+  const columns = new Set(facts.columns.map((column) => column.name));
   const lacking =
     (entry.table ?? table?.table)?.columns.filter((column) =>
       column.generated === "" && !columns.has(column.name)
     ) ?? [];
-  if (columns.size === 0 || lacking.length === 0) return null;
+  if (lacking.length === 0) return null;
   return `the target's release of the platform lacks the columns ${
     lacking.map((column) => column.name).join(", ")
   }`;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { BackupError } from "../core/errors.ts";
-import type { Entry, EntryKind, EntryStatements } from "../core/model.ts";
+import type { Entry, EntryKind, EntryStatements, TableFacts } from "../core/model.ts";
 import { planRestore, refuseUnfit } from "./plan_restore.ts";
 import type { BackupFacts, RestoreRequest, TargetFacts } from "./plan_types.ts";
 
@@ -73,6 +73,7 @@ function target(entries: Entry[], more: Partial<TargetFacts> = {}): TargetFacts 
     lackedCollations: [],
     eventTriggers: [],
     clusterOwner: "postgres",
+    unwritableTables: [],
     lockCapacity: 6400,
     entries,
     ...more,
@@ -225,6 +226,44 @@ Deno.test("planRestore() takes the platform's own objects as given on Supabase a
   const onSupabase = plan(facts, target([auth], { isSupabase: true }));
   assert.deepEqual([onSupabase.create, onSupabase.expect], [[], []]);
   assert.deepEqual(identities(plan(facts, target([])).create), ["table users"]);
+});
+
+Deno.test("planRestore() leaves rows of the platform out that its release cannot take or nobody else may write", () => {
+  const table = (name: string, oid: number, columns: string[]) => {
+    const facts = {
+      ...{ oid, sqlName: `auth.${name}` },
+      columns: columns.map((column) => ({ name: column, generated: "" })),
+    } as TableFacts;
+    const ofPlatform = { schema: "auth", managed: true as const };
+    const made = entry("table", name, ofPlatform);
+    const dependsOn = [made.key];
+    return [made, entry("table-data", name, { ...ofPlatform, dependsOn, table: facts })];
+  };
+  const saved = [
+    ...table("users", 1, ["id"]),
+    ...table("older", 2, ["id", "level"]),
+    ...table("theirs", 3, ["id"]),
+    ...table("theirs_empty", 4, ["id"]),
+  ];
+  const facts = backup(saved, { profile: "supabase" });
+  facts.dataParts = ["users", "older", "theirs"].map((name) => ({
+    ...{ entry: `table-data:${name}`, rows: 1, rawBytes: 1 },
+  } as BackupFacts["dataParts"][number]));
+  const live = [
+    ...table("users", 11, ["id", "newer"]),
+    ...table("older", 12, ["id"]),
+    ...table("theirs", 13, ["id"]),
+    ...table("theirs_empty", 14, ["id"]),
+  ];
+  const role = { name: "postgres", superuser: false, createRole: true, replicaMode: true };
+  const there = { isSupabase: true, unwritableTables: [13, 14], role };
+  const made = plan(facts, target(live, there));
+  assert.deepEqual(made.load.map((load) => load.entry.name), ["users"]);
+  assert.deepEqual(made.lock, ["auth.users"]);
+  assert.deepEqual(
+    made.leftOut.map(({ identity, reason }) => [identity, /level|may not write/.exec(reason)?.[0]]),
+    [["table-data older", "level"], ["table-data theirs", "may not write"]],
+  );
 });
 
 Deno.test("planRestore() refuses more locks than the server has room for", () => {

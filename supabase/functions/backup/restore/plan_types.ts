@@ -30,6 +30,8 @@ export interface RestoreRequest {
   includeAuthSessions?: boolean;
   /** Restores no rows. @default false */
   schemaOnly?: boolean;
+  /** Tables whose rows are loaded before others, as patterns of `schema.table`. @default [] */
+  criticalTables?: readonly string[];
 }
 
 /** What the target is, read before anything is planned. */
@@ -55,6 +57,8 @@ export interface TargetFacts {
   lackedProviders: string[];
   lackedCollations: LackedCollation[];
   eventTriggers: LiveEventTrigger[];
+  /** Oids of tables whose rows the restoring role may not change. */
+  unwritableTables: number[];
   /** Locks that one transaction can count on. */
   lockCapacity: number;
   /** Live entries in restore order, as the dumper reads them. */
@@ -180,6 +184,8 @@ export interface TableLoad {
   checkForeignKeys: boolean;
   /** Large objects that this restore makes: none of their pages is there. */
   areNew?: boolean;
+  /** Its rows are loaded before those of others. */
+  isCritical?: boolean;
 }
 
 /** Statements that make an existing object equal without making it again. */

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { Entry } from "../core/model.ts";
 import type { Row, Session } from "../postgres/session.ts";
 import type { BackupFacts, LiveEventTrigger, TargetFacts } from "./plan_types.ts";
 import { lackedCollations, lackedProviders } from "./probe_target.ts";
@@ -33,14 +32,15 @@ const EXTENSIONS = `
 
 /**
  * A query for the oids of roles that the current one may make itself a member of: from 16 on CREATEROLE
- * reaches only roles that one has ADMIN OPTION on.
+ * reaches only roles that one has ADMIN OPTION on. Nobody joins pg_database_owner but by owning the database.
  */
 export function joinableRoles(serverVersion: number): string {
   return serverVersion >= 160000
     ? `select j.oid from pg_catalog.pg_roles j
         where pg_catalog.pg_has_role(j.oid, 'MEMBER WITH ADMIN OPTION')`
     : `select j.oid from pg_catalog.pg_roles j, pg_catalog.pg_roles me
-        where me.rolname = current_user and me.rolcreaterole and not j.rolsuper`;
+        where me.rolname = current_user and me.rolcreaterole and not j.rolsuper
+          and j.rolname <> 'pg_database_owner'`;
 }
 
 function rolesQuery(serverVersion: number): string {
@@ -63,10 +63,27 @@ const EVENT_TRIGGERS = `
    where e.evtenabled <> 'D'
    order by e.evtname`;
 
-/** Reads the facts. `entries` is the live model, which the caller reads by the dumper. */
+const UNWRITABLE = `
+  select c.oid
+    from pg_catalog.pg_class c
+   where c.relkind in ('r', 'p') and c.relpersistence <> 't'
+     and c.relnamespace <> 'pg_catalog'::regnamespace
+     and not (pg_catalog.has_table_privilege(c.oid, 'INSERT')
+              and pg_catalog.has_table_privilege(c.oid, 'DELETE'))
+   order by c.oid`;
+
+/** Oids of tables whose rows the session's role may not change with the memberships that it has now. */
+export async function readUnwritableTables(session: Session): Promise<number[]> {
+  return (await session.query<{ oid: number }>(UNWRITABLE)).map(({ oid }) => oid);
+}
+
+/** What a caller has read of a target as the owners of its objects: the live model, by the dumper, and rights. */
+export type ReadAsOwners = Pick<TargetFacts, "entries" | "unwritableTables">;
+
+/** Reads the other facts. */
 export async function readTargetFacts(
   session: Session,
-  entries: Entry[],
+  { entries, unwritableTables }: ReadAsOwners,
   backup: BackupFacts,
 ): Promise<TargetFacts> {
   const [facts] = await session.query(FACTS);
@@ -93,6 +110,7 @@ export async function readTargetFacts(
     lackedCollations: await lackedCollations(session, backup.entries, entries),
     eventTriggers: await session.query<LiveEventTrigger & Row>(EVENT_TRIGGERS),
     clusterOwner: facts!.cluster_owner,
+    unwritableTables,
     lockCapacity: facts!.lock_capacity,
     entries,
   };

@@ -12,7 +12,9 @@ import {
   borrowRoles,
   inWordsOf,
   ownersToBorrow,
+  type ReadAsOwners,
   readTargetFacts,
+  readUnwritableTables,
   type TargetFacts,
 } from "../../restore/mod.ts";
 
@@ -37,13 +39,17 @@ export async function readTarget(session: Session, backup: BackupFacts): Promise
 }
 
 /** In a transaction of the caller the roles are borrowed already; here they are for the reading only. */
-async function readAsOwners(session: Session, backup: BackupFacts): Promise<Entry[]> {
+async function readAsOwners(session: Session, backup: BackupFacts): Promise<ReadAsOwners> {
+  const read = async () => ({
+    entries: await readLive(session, backup),
+    unwritableTables: await readUnwritableTables(session),
+  });
   const owners = session.inTransaction ? [] : await ownersToBorrow(session);
-  if (owners.length === 0) return await readLive(session, backup);
+  if (owners.length === 0) return await read();
   await session.execute("BEGIN");
   try {
     await borrowRoles(session, owners);
-    return await readLive(session, backup);
+    return await read();
   } finally {
     await session.execute("ROLLBACK");
   }
