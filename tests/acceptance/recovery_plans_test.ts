@@ -23,6 +23,7 @@ async function startSavedProject(
   await files.session.execute(`
     create table public.notes as select i as id, 'note ' || i as body from generate_series(1, 50) i;
     create table public.queue as select 1 as id;
+    create schema auth; create table auth.users as select 'ada' as email;
     create schema supabase_migrations;
     create table supabase_migrations.schema_migrations as select '20260101000000' as version;`);
   management.resources.config.auth.site_url = "https://shop.example";
@@ -67,7 +68,9 @@ const shown = async ({ files }: WholeProject) => {
 };
 
 Deno.test("database_failure leaves a sound database alone and restores one that is empty", async () => {
-  await using project = await startSavedProject(["database"]);
+  await using project = await startSavedProject(["database"], {
+    BACKUP_DATABASE_PROFILE: "supabase",
+  });
   const { session } = project.files;
   const trigger = { planId: "database_failure", trigger: "database_unavailable" };
 
@@ -160,6 +163,25 @@ Deno.test("database_failure leaves a sound database alone and restores one that 
   const back = await run(project, trigger);
   assert.equal(back.status, "success", JSON.stringify(back));
   assert.equal((await session.query("select count(*)::int as n from public.notes"))[0]?.n, 50);
+
+  // A small table and the users are lost, and the rest is newer than the backup: what is lost comes back by itself.
+  assert.equal((await tell(project, "backup-database&wait=60")).status, 200);
+  await session.execute(`
+    insert into public.notes values (52, 'newer'); drop table public.queue; delete from auth.users`);
+  const small = await run(project, trigger);
+  assert.equal(small.status, "failed", JSON.stringify(small));
+  const findings = JSON.stringify(stepOf(small, "assess_database").details.findings);
+  assert.match(findings, /users.* has no rows.*queue.* is gone/);
+  const { hint } = stepOf(small, "restore_database").error!;
+  const them = JSON.parse(/\{"backupId".*?\}/.exec(hint!)![0]);
+  assert.deepEqual(them.tables.sort(), ["auth.users", "public.queue"]);
+  assert.equal((await tell(project, "restore&wait=60", them)).status, 200);
+  const mended = await run(project, trigger);
+  assert.match(mended.message!, /nothing to restore: sound/);
+  const counts = await session.query(`
+    select (select count(*)::int from public.queue) as queue, (select count(*)::int from auth.users) as users,
+           (select count(*)::int from public.notes) as notes`);
+  assert.deepEqual(counts, [{ queue: 1, users: 1, notes: 51 }]);
 });
 
 Deno.test("function_failure deploys what is changed or gone, and nothing else", async () => {

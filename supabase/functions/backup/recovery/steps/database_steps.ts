@@ -92,12 +92,12 @@ function fullerLines({ fuller, backupId }: DatabaseAssessment): string[] {
   return [
     `backup ${fuller.backupId} of ${fuller.createdAt} holds ${fuller.rows} rows, more than twice the ` +
     `${fuller.rowsSince} of ${backupId}: if rows were lost before that was made, restore the earlier ` +
-    `one: ${requestFor(fuller)}`,
+    `one: ${requestFor(fuller.backupId)}`,
   ];
 }
 
-function requestFor({ backupId }: FullerBackup): string {
-  return `POST ?action=restore with ${JSON.stringify({ backupId, type: "database" })}`;
+function requestFor(backupId: string, more: { tables?: string[] } = {}): string {
+  return `POST ?action=restore with ${JSON.stringify({ backupId, type: "database", ...more })}`;
 }
 
 function inWords({ condition, backupId, findings, tablesCompared }: DatabaseAssessment): string {
@@ -152,19 +152,25 @@ async function restore(work: RestoreWork): Promise<StepOutcome> {
   return waitingFor(job, `${inWords(found)}; job ${job.jobId} restores`);
 }
 
+/** Tables that one request names. */
+const MOST_TABLES = 50;
+
 /** A restore could undo somebody's work, and to do nothing could leave a loss. */
 function unclear(
-  { command, backupId, findings, ...found }: DatabaseAssessment & { command: string },
+  { command, backupId, findings, lostTables, ...found }: DatabaseAssessment & { command: string },
 ) {
   if (isSavedLoss(found)) return savedLoss(found.fuller, { backupId });
+  const tables = lostTables.slice(0, MOST_TABLES);
+  const them = tables.length === 0 ? "" : `: ${requestFor(backupId, { tables })}`;
   return new BackupError(
     "restore_refused",
     `Cannot decide whether to restore ${backupId}: the database is ` +
-      inWords({ ...found, backupId, findings }),
+      inWords({ ...found, backupId, findings, lostTables }),
     {
       hint:
-        "Look at the findings. If it is a loss, restore the tables with action=restore, or post the " +
-        "trigger again with force; if it is not, nothing has to be done.",
+        "Look at the findings. If it is a loss, restore what is lost and leave the rest as it is" +
+        `${them}; or restore all of the database: post the trigger again with force. If it is no loss, ` +
+        "nothing has to be done.",
       details: { backupId, command, findings },
     },
   );
@@ -187,7 +193,7 @@ function savedLoss(fuller: FullerBackup, { backupId }: { backupId: string }): Ba
     `Cannot take the database for sound: backup ${fuller.backupId} of ${createdAt} holds ${rows} rows, ` +
       `${backupId} after it holds ${rowsSince}, and beside the earlier one ${lost[0]}${more}`,
     {
-      hint: `If rows were lost, restore the earlier backup: ${requestFor(fuller)}; with ` +
+      hint: `If rows were lost, restore the earlier backup: ${requestFor(fuller.backupId)}; with ` +
         `"dryRun": true it tells what it would do. If they were removed on purpose, nothing has to be done.`,
       details: { backupId, fuller: toJson(fuller) },
     },

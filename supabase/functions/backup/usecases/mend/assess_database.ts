@@ -29,6 +29,8 @@ export interface DatabaseAssessment {
   findings: string[];
   /** What differs and is no reason to restore, a line each. */
   remarks: string[];
+  /** Tables of the findings that are gone or hold no rows any more, as `action=restore` takes them. */
+  lostTables: string[];
   tablesCompared: number;
   /**
    * An earlier backup with more than twice the rows: the one that was looked at may have saved the loss.
@@ -87,8 +89,9 @@ export async function assessDatabase(
   const beside = await judge(deps, held, { settings, signal });
   if (beside.condition === "sound") return { ...facts, fuller };
   // As good as a backup that saved the loss, and only people know whether it was one.
-  const lost = beside.findings;
-  return { ...facts, condition: "unclear", findings: lost, fuller: { ...fuller, lost } };
+  const { findings: lost, lostTables } = beside;
+  const fullerAndLost = { ...fuller, lost };
+  return { ...facts, condition: "unclear", findings: lost, lostTables, fuller: fullerAndLost };
 }
 
 /** Where rows were lost step by step, the one from before the first step. */
@@ -118,7 +121,7 @@ async function judge(
   deps: Deps,
   saved: readonly SavedTable[],
   { settings, signal }: { settings: Settings; signal: AbortSignal },
-): Promise<Pick<DatabaseAssessment, "condition" | "findings" | "remarks">> {
+): Promise<Pick<DatabaseAssessment, "condition" | "findings" | "remarks" | "lostTables">> {
   try {
     const session = await connect({
       ...{ url: databaseUrl(deps), applicationName: "supabase-backup" },
@@ -132,7 +135,10 @@ async function judge(
       const own = compared.filter(({ sqlName }) => sqlName !== MIGRATIONS);
       const isAnyGone = own.some(({ look }) => !look.isThere);
       const strangers = isAnyGone ? await findStrangersOf(session, { saved, settings }) : [];
-      return judgeTables(own, { migrated, strangers });
+      const { lost, ...judgement } = judgeTables(own, { migrated, strangers });
+      const isNamed = ({ sqlName }: SavedTable) => lost.includes(sqlName);
+      const lostTables = saved.filter(isNamed).map(({ schema, name }) => `${schema}.${name}`);
+      return { ...judgement, lostTables };
     } finally {
       await session.close();
     }
@@ -140,7 +146,7 @@ async function judge(
     signal.throwIfAborted();
     const error = toBackupError(thrown);
     if (error.code !== "database_unreachable") throw error;
-    return { condition: "unreachable", findings: [error.message], remarks: [] };
+    return { condition: "unreachable", findings: [error.message], remarks: [], lostTables: [] };
   }
 }
 
@@ -170,7 +176,17 @@ async function hasMigrated(session: Session, tables: readonly ComparedTable[]): 
   return Number(now?.ran) > list.rows;
 }
 
-/** The project's own tables; those of the platform and of extensions come and go with other things. */
+/** What the platform keeps of the project, and how its loss counts. */
+const PLATFORMS: Record<string, "users" | "files"> = {
+  '"auth"."users"': "users",
+  '"storage"."buckets"': "files",
+  '"storage"."objects"': "files",
+};
+
+/**
+ * The project's own tables, its users and its files. Others of the platform and those of extensions come and go
+ * with other things.
+ */
 async function readTables(
   repository: Repository,
   { backupId, signal }: { backupId: string; signal: AbortSignal },
@@ -181,10 +197,12 @@ async function readTables(
   const facts = { rows: 0, isPartition: false, isUnlogged: false };
   for await (const entry of repository.readLines<Entry>(manifest.entries, { signal })) {
     const { kind, key, schema, name, table } = entry;
-    if (schema === null || !isOfProject(entry)) continue;
+    if (schema === null || entry.extension !== undefined) continue;
     const sqlName = quoteQualified(schema, name);
+    const holds = entry.managed === true ? PLATFORMS[sqlName] : "own";
+    if (holds === undefined) continue;
     if (kind === "table" && !isForeign(entry)) {
-      tables.set(sqlName, { schema, name, sqlName, ...facts });
+      tables.set(sqlName, { schema, name, sqlName, holds, ...facts });
     }
     const known = tables.get(sqlName);
     if (known === undefined) continue;
@@ -202,8 +220,4 @@ async function readTables(
 
 function isForeign({ statements }: Entry): boolean {
   return statements.create.some((sql) => sql.startsWith("CREATE FOREIGN TABLE"));
-}
-
-function isOfProject({ managed, extension }: Entry): boolean {
-  return managed !== true && extension === undefined;
 }

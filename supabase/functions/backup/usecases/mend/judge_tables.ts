@@ -15,6 +15,8 @@ export interface ComparedTable {
   isPartition: boolean;
   /** Its rows do not survive a crash of the server anyway. */
   isUnlogged: boolean;
+  /** The project's own, or what the platform keeps for it: who can sign in, and the list of its files. */
+  holds: "own" | "users" | "files";
   look: TableLook;
 }
 
@@ -28,6 +30,8 @@ export interface Judgement {
   findings: string[];
   /** What differs and is no reason to restore, a line each. */
   remarks: string[];
+  /** Tables of the findings that are gone or hold no rows any more, by `sqlName`. */
+  lost: string[];
 }
 
 /** What else is known. */
@@ -42,45 +46,52 @@ export interface Circumstances {
 const MOST_LINES = 50;
 
 /**
- * `empty`: nothing is left of the tables that held rows. `damaged`: a table cannot be read; a table that
- * is no partition is gone, and neither a migration nor a new table explains it; or at least half of the tables, with
- * at least half of all rows, are gone or hold none.
+ * `empty`: nothing is left of the tables that held rows. `damaged`: a table cannot be read; tables that are
+ * no partitions are gone with at least half of all rows, and neither a migration nor a new table explains it; or
+ * at least half of the tables, with at least half of all rows, are gone or hold none.
  *
- * `unclear`: it could be a loss or somebody's work, and only people can tell: half of all rows are lost but few
- * tables, tables may have been renamed, or half of all rows could not be looked at.
+ * `unclear`: it could be a loss or somebody's work, and only people can tell: fewer tables are gone, half of all
+ * rows are lost but few tables, tables may have been renamed, nobody is left who could sign in, or half of all rows
+ * could not be looked at.
  *
  * Less than that is everyday life (queues run empty, old partitions are dropped) and only remarked.
  */
 export function judgeTables(
-  tables: readonly ComparedTable[],
+  compared: readonly ComparedTable[],
   { migrated, strangers }: Circumstances,
 ): Judgement {
+  const tables = compared.filter(({ holds }) => holds === "own");
   const held = tables.filter(({ rows, isUnlogged }) => rows > 0 && !isUnlogged);
-  const lost = held.filter(({ look }) => !look.isThere || look.hasRows === false);
+  const lost = held.filter(isLost);
   const gone = tables.filter(({ look }) => !look.isThere);
   const mayBeRenamed = gone.length > 0 && strangers.length > 0;
   const isHalf = (some: readonly ComparedTable[]) => some.length > 0 && 2 * sum(some) >= sum(held);
   const surelyLost = lost.filter(({ look }) => look.isThere || !mayBeRenamed);
   const isMostLost = isHalf(surelyLost) && 2 * surelyLost.length >= held.length;
-  const isEmpty = !mayBeRenamed && tables.every(({ look }) => look.unreadable === null) &&
+  const isReadable = compared.every(({ look }) => look.unreadable === null);
+  const isEmpty = !mayBeRenamed && isReadable &&
     (held.length > 0
       ? lost.length === held.length
       : tables.length > 0 && gone.length === tables.length);
   const isMissed = ({ isPartition, look }: ComparedTable) =>
     !look.isThere && !isPartition && !migrated;
-  const isDamaged = isMostLost ||
-    tables.some((table) => table.look.unreadable !== null || (isMissed(table) && !mayBeRenamed));
-  const isLossUnclear = isHalf(lost) || tables.some(isMissed);
+  const isMuchGone = !mayBeRenamed && isHalf(held.filter(isMissed));
+  const isDamaged = isMostLost || isMuchGone || !isReadable;
+  const areUsersLost = (table: ComparedTable) => table.holds === "users" && isLost(table);
+  const isLossUnclear = isHalf(lost) || tables.some(isMissed) || compared.some(areUsersLost);
   const isBlind = isHalf(held.filter(({ look }) => look.unknown !== null));
   const findings: string[] = [];
   const remarks: string[] = [];
-  for (const table of tables) {
+  const lostNames: string[] = [];
+  for (const table of compared) {
     const line = lineOf(table);
     if (line === null) continue;
     const { unreadable, unknown } = table.look;
-    const isFinding = unreadable !== null ||
+    const isOwnFinding = table.holds === "own" &&
       (unknown === null ? isEmpty || isMostLost || isHalf(lost) || isMissed(table) : isBlind);
+    const isFinding = unreadable !== null || isOwnFinding || areUsersLost(table);
     (isFinding ? findings : remarks).push(line);
+    if (isFinding && isLost(table)) lostNames.push(table.sqlName);
   }
   if (mayBeRenamed) {
     const lines = strangers.map((name) => `${name} holds rows and is not in the backup`);
@@ -93,7 +104,11 @@ export function judgeTables(
     : isLossUnclear || isBlind
     ? "unclear"
     : "sound";
-  return { condition, findings: shorten(findings), remarks: shorten(remarks) };
+  return { condition, findings: shorten(findings), remarks: shorten(remarks), lost: lostNames };
+}
+
+function isLost({ rows, look }: ComparedTable): boolean {
+  return !look.isThere || (rows > 0 && look.hasRows === false);
 }
 
 /** What is to be said of a table; null when it is as it was. */

@@ -17,6 +17,7 @@ function table(
     rows,
     isPartition: false,
     isUnlogged: false,
+    holds: "own",
     look: { ...HERE, ...look },
     ...facts,
   };
@@ -28,7 +29,7 @@ const conditionOf = (...tables: ComparedTable[]) => judge(tables).condition;
 
 Deno.test("judgeTables() calls a database sound whose tables are there, whatever else is there", () => {
   assert.deepEqual(judge([table("a", 10), table("b", 0)]), {
-    ...{ condition: "sound", findings: [], remarks: [] },
+    ...{ condition: "sound", findings: [], remarks: [], lost: [] },
   });
   assert.equal(conditionOf(), "sound");
   assert.equal(conditionOf(table("a", 0, EMPTY)), "sound", "the backup has no rows either");
@@ -37,21 +38,21 @@ Deno.test("judgeTables() calls a database sound whose tables are there, whatever
 Deno.test("judgeTables() calls a database empty when nothing is left of what held rows", () => {
   assert.equal(conditionOf(table("a", 10, EMPTY), table("b", 5, GONE), table("c", 0)), "empty");
   assert.equal(conditionOf(table("a", 0, GONE), table("b", 0, GONE)), "empty");
-  const { findings } = judge([table("a", 10, EMPTY), table("b", 5, GONE)]);
+  const { findings, lost } = judge([table("a", 10, EMPTY), table("b", 5, GONE)]);
+  assert.deepEqual(lost, ["a", "b"]);
   assert.deepEqual(findings, [
     "a has no rows any more (the backup has 10)",
     "b is gone (the backup has 5)",
   ]);
 });
 
-Deno.test("judgeTables() calls a database damaged for a table that is gone or cannot be read", () => {
-  assert.equal(conditionOf(table("a", 100), table("b", 1, GONE)), "damaged");
-  assert.equal(conditionOf(table("a", 100), table("b", 0, GONE)), "damaged");
+Deno.test("judgeTables() calls a database damaged for a table that cannot be read, however small", () => {
   const torn = table("b", 1, { unreadable: "invalid page in block 3" });
   assert.deepEqual(judge([table("a", 100), torn]), {
     condition: "damaged",
     findings: ["b cannot be read: invalid page in block 3"],
     remarks: [],
+    lost: [],
   });
   assert.equal(
     conditionOf(table("a", 100, { unreadable: "invalid page" })),
@@ -63,6 +64,45 @@ Deno.test("judgeTables() calls a database damaged for a table that is gone or ca
 Deno.test("judgeTables() calls a database damaged when at least half of all rows are lost", () => {
   assert.equal(conditionOf(table("a", 50), table("b", 50, EMPTY)), "damaged");
   assert.equal(conditionOf(table("a", 51), table("b", 49, EMPTY)), "sound");
+  const others = [table("a", 10), table("b", 10), table("c", 10)];
+  assert.equal(conditionOf(...others, table("d", 30, GONE)), "damaged", "one that large is missed");
+  assert.equal(conditionOf(...others, table("d", 29, GONE)), "unclear");
+});
+
+Deno.test("judgeTables() leaves to people a small table that is gone: all others would lose what is new", () => {
+  const gone = judge([table("a", 100), table("b", 1, GONE)]);
+  assert.deepEqual(gone, {
+    condition: "unclear",
+    findings: ["b is gone (the backup has 1)"],
+    remarks: [],
+    lost: ["b"],
+  });
+  assert.equal(conditionOf(table("a", 100), table("b", 0, GONE)), "unclear");
+});
+
+Deno.test("judgeTables() holds lost users for a loss, and lost files for a remark", () => {
+  const users = table("users", 3, EMPTY, { holds: "users" });
+  const own = [table("a", 1000)];
+  const judged = judge([...own, users]);
+  assert.deepEqual([judged.condition, judged.lost], ["unclear", ["users"]]);
+  assert.deepEqual(judged.findings, ["users has no rows any more (the backup has 3)"]);
+  const files = table("objects", 5000, EMPTY, { holds: "files" });
+  assert.deepEqual(judge([...own, files]), {
+    condition: "sound",
+    findings: [],
+    remarks: ["objects has no rows any more (the backup has 5000)"],
+    lost: [],
+  });
+  const manyUsers = table("users", 9000, {}, { holds: "users" });
+  const unseen = { hasRows: null, unknown: "permission denied" };
+  assert.equal(
+    judge([table("a", 1, EMPTY), manyUsers]).condition,
+    "empty",
+    "users do not hide a loss",
+  );
+  assert.equal(judge([...own, { ...manyUsers, look: { ...HERE, ...unseen } }]).condition, "sound");
+  const torn = table("objects", 5, { unreadable: "invalid page" }, { holds: "files" });
+  assert.equal(judge([table("a", 1, EMPTY), torn]).condition, "damaged");
 });
 
 Deno.test("judgeTables() only remarks what happens every day", () => {
@@ -79,6 +119,7 @@ Deno.test("judgeTables() only remarks what happens every day", () => {
       "cache has no rows any more (the backup has 900)",
       "busy is not known: canceling statement",
     ],
+    lost: [],
   });
 });
 
