@@ -281,7 +281,8 @@ class BackupInParts {
     const smaller = wasTooLarge(lease) ? splitPayload(payload) : null;
     if (smaller !== null) {
       const bytes = Math.round(lease.bytes / smaller.length);
-      const split = smaller.map((each) => ({ step: 2, name: COPY, payload: toJson(each), bytes }));
+      const { step, name } = lease;
+      const split = smaller.map((each) => ({ step, name, payload: toJson(each), bytes }));
       return { result: null, split };
     }
     const { held } = await this.#opened(lease, context);
