@@ -131,6 +131,19 @@ export interface DumpContext {
   readByFunction: { catalog: string; oid: number }[];
   /** What the operator should know, in words. */
   remarks: string[];
+  /** The part of the catalog that is read; null for all of it. */
+  slice: CatalogSlice | null;
+}
+
+/** A part of the catalog that can be read by itself. Survives JSON. */
+export interface CatalogSlice {
+  /**
+   * True for the one slice that has all but relations, and with them the relations that no other slice
+   * names; false for those that have some relations and what hangs on them.
+   */
+  isRest: boolean;
+  /** Oids of the slice's relations; of those of all others for the rest. */
+  relations: number[];
 }
 
 /** A schema and what is taken of it. */

@@ -29,6 +29,7 @@ function partAddress(catalog: string, oid: string): string {
     end`;
 }
 
+// Of the objects `$1`, or of all.
 const COMMENTS = `
   select c.relname as catalog, d.objoid as oid, d.objsubid as number, a.attname as column,
          ${partAddress("d.classoid", "d.objoid")} as address, d.description as text
@@ -36,12 +37,15 @@ const COMMENTS = `
     join pg_class c on c.oid = d.classoid
     left join pg_attribute a on d.classoid = 'pg_class'::regclass
          and a.attrelid = d.objoid and a.attnum = d.objsubid and d.objsubid <> 0
-   where d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass
+   where (d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass)
+     and ($1::oid[] is null or d.objoid = any ($1::oid[]))
   union all
   select c.relname, d.objoid, 0, null, null, d.description
     from pg_shdescription d join pg_class c on c.oid = d.classoid
+   where $1::oid[] is null or d.objoid = any ($1::oid[])
    order by 1, 2, 3`;
 
+// Of the objects `$1`, or of all.
 const LABELS = `
   select c.relname as catalog, l.objoid as oid, l.objsubid as number, a.attname as column,
          l.provider, l.label as text
@@ -49,9 +53,11 @@ const LABELS = `
     join pg_class c on c.oid = l.classoid
     left join pg_attribute a on l.classoid = 'pg_class'::regclass
          and a.attrelid = l.objoid and a.attnum = l.objsubid and l.objsubid <> 0
+   where $1::oid[] is null or l.objoid = any ($1::oid[])
   union all
   select c.relname, l.objoid, 0, null, l.provider, l.label
     from pg_shseclabel l join pg_class c on c.oid = l.classoid
+   where $1::oid[] is null or l.objoid = any ($1::oid[])
    order by 1, 2, 3, 5`;
 
 /** Comments and security labels as statements, by the key of the draft they are about. */
@@ -77,9 +83,11 @@ export async function decorate(
     if (draft === undefined || draft.extension !== undefined || !draft.commentable) return null;
     return { key: key!, draft, isItself: key === object };
   };
+  // Of a slice the rest would be asked for in vain; of everything the list would only be long.
+  const objects = context.slice === null ? null : `{${[...dependencies.oids()].join(",")}}`;
   const [commentRows, labelRows] = await sideBySide([
-    context.session.query(COMMENTS),
-    context.session.query(LABELS),
+    context.session.query(COMMENTS, [objects]),
+    context.session.query(LABELS, [objects]),
   ]);
   for (const row of commentRows) {
     const found = find(row);

@@ -99,12 +99,16 @@ export class Dependencies {
     this.#context = context;
   }
 
-  /** Reads pg_depend. Only what is asked of it needs the drafts of all families. */
+  /**
+   * Reads pg_depend. Only what is asked of it needs the drafts of all families. In a slice nothing is known of
+   * needs, which lead to others; and of relations each part that matters has a draft of its own.
+   */
   static async read(context: DumpContext): Promise<Dependencies> {
     const read = new Dependencies(context);
+    const { session, slice } = context;
     const [needs, parts] = await sideBySide([
-      context.session.query(DEPENDENCIES),
-      context.session.query(PARTS),
+      slice === null ? session.query(DEPENDENCIES) : Promise.resolve([]),
+      slice === null || slice.isRest ? session.query(PARTS) : Promise.resolve([]),
     ]);
     for (const { catalog, needed_catalog: neededCatalog, objects, needs: needed } of needs) {
       for (const [at, oid] of objects.entries()) {
@@ -120,6 +124,16 @@ export class Dependencies {
       }
     }
     return read;
+  }
+
+  /** Oids of all that has a draft or stands in one. */
+  oids(): Set<string> {
+    const oids = new Set<string>();
+    for (const { oid } of this.#context.drafts.all()) oids.add(String(oid));
+    for (const parts of (this.#parts ??= this.#findParts()).values()) {
+      for (const part of parts) oids.add(part.slice(part.indexOf(":") + 1));
+    }
+    return oids;
   }
 
   /** The key of the draft that holds an object: its own, or that of what it is a part of. */

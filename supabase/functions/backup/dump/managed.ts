@@ -5,10 +5,13 @@
  * @module
  */
 import { type Draft, Drafts, type DumpContext } from "./context.ts";
+import { oidArray } from "./families/relations.ts";
 
 const TRIGGER_FUNCTIONS = `
   select t.oid, p.pronamespace as schema
-    from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+    from unnest($1::oid[]) wanted(oid)
+    join pg_trigger t on t.oid = wanted.oid
+    join pg_proc p on p.oid = t.tgfoid
    where not t.tgisinternal`;
 
 /** Tables of the platform whose policies are the user's. */
@@ -52,8 +55,11 @@ export async function markManaged(context: DumpContext): Promise<void> {
     managed.add(schema.name);
     managedOids.add(schema.oid);
   }
+  const asked = [...context.drafts.all()]
+    .filter(({ kind, schema }) => kind === "trigger" && managed.has(schema ?? ""))
+    .map(({ oid }) => oid);
   const triggers = new Map<number, number>();
-  for (const row of await context.session.query(TRIGGER_FUNCTIONS)) {
+  for (const row of await context.session.query(TRIGGER_FUNCTIONS, [oidArray(asked)])) {
     triggers.set(row.oid, row.schema);
   }
 

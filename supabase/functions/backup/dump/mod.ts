@@ -3,9 +3,12 @@
  *
  * @module
  */
-export type { DumpOptions } from "./context.ts";
+export type { CatalogSlice, DumpOptions } from "./context.ts";
 export { CatalogReading, type DatabaseReading, readDatabase } from "./read_database.ts";
 export { type RowsEntry } from "./families/table_data.ts";
+export { cutCatalog } from "./slices.ts";
+export { readSlice, type SliceLine, type SliceNode, type SliceReading } from "./read_slice.ts";
+export { type EntryPlace, orderSlices, type SlicesOrder } from "./order_slices.ts";
 export { recheck, type RowVersions } from "./recheck.ts";
 export { readSourceFacts } from "./source_facts.ts";
 export * from "./data/mod.ts";

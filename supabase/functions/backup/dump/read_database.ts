@@ -13,22 +13,20 @@ import type {
 import type { Session } from "../postgres/session.ts";
 import { takeCensus } from "./census.ts";
 import { keepChosen } from "./chosen_tables.ts";
-import { Drafts, type DumpContext, type DumpOptions } from "./context.ts";
+import { beginReading, quotingAll } from "./begin_reading.ts";
+import type { DumpContext, DumpOptions } from "./context.ts";
 import { describeTableData } from "./data/table_data.ts";
 import { readTypes, type TypeCatalog } from "./data/types.ts";
 import { decorate, type Decorations, moveToHosts, statementsOf } from "./decorate.ts";
 import { Dependencies } from "./dependencies.ts";
-import { readExtensionMembers } from "./extension_members.ts";
 import { extensionDependenciesFamily } from "./families/extension_dependencies.ts";
 import { FAMILIES } from "./families/index.ts";
-import { schemasFamily } from "./families/schemas.ts";
 import { readRowsEntries, type RowsEntry } from "./families/table_data.ts";
 import { markManaged } from "./managed.ts";
 import { orderDrafts, type OrderedDraft } from "./order.ts";
 import { noteRowVersions, type RowVersions } from "./recheck.ts";
 import { draftRights } from "./rights.ts";
 import { sideBySide } from "./side_by_side.ts";
-import { readSourceFacts } from "./source_facts.ts";
 
 /** A model with what the backup needs besides it. */
 export interface DatabaseReading extends DatabaseModel {
@@ -37,9 +35,6 @@ export interface DatabaseReading extends DatabaseModel {
   /** What is left out or held otherwise, in words. */
   remarks: string[];
 }
-
-const IN_CLEAR = "the connection to the database was not encrypted: others on the way could read " +
-  "along; sslmode=verify-full with sslrootcert in its address prevents it";
 
 /**
  * Reads the database as the session's transaction sees it.
@@ -69,24 +64,7 @@ export class CatalogReading {
 
   /** Begins it in a session as {@linkcode readDatabase} takes it. */
   static async begin(session: Session, options: DumpOptions): Promise<CatalogReading> {
-    const [source, extensionMembers] = await sideBySide([
-      readSourceFacts(session, options),
-      readExtensionMembers(session),
-    ]);
-    const context: DumpContext = {
-      session,
-      options,
-      version: session.serverVersion,
-      isSuperuser: source.readAs.superuser,
-      drafts: new Drafts(),
-      schemas: new Map(),
-      extensionMembers,
-      leftOut: new Set(),
-      tableData: [],
-      readByFunction: [],
-      remarks: session.inClear ? [IN_CLEAR] : [],
-    };
-    await quotingAll(session, () => schemasFamily.read(context));
+    const { context, source } = await beginReading(session, options);
     return new CatalogReading(context, source);
   }
 
@@ -124,18 +102,6 @@ export class CatalogReading {
   }
 }
 
-/**
- * Names in quotes need no server's list of keywords. For the reading only: what a session with this setting
- * makes can keep the quotes, such as the options of a text search dictionary.
- */
-async function quotingAll<T>(session: Session, read: () => Promise<T>): Promise<T> {
-  const [before] = await session.query("select current_setting('quote_all_identifiers') as quotes");
-  await session.execute("set quote_all_identifiers = on");
-  const reading = await read();
-  await session.execute(`set quote_all_identifiers = ${before!.quotes}`);
-  return reading;
-}
-
 async function readCatalogs(context: DumpContext, source: SourceFacts): Promise<DatabaseReading> {
   const [dependencies] = await sideBySide([
     Dependencies.read(context),
@@ -160,7 +126,7 @@ async function readCatalogs(context: DumpContext, source: SourceFacts): Promise<
 }
 
 /** Rights of built-in objects and of extensions' members are entries only where somebody changed them. */
-function removeIdleRights(context: DumpContext): void {
+export function removeIdleRights(context: DumpContext): void {
   for (const [key, draft] of context.drafts.entries()) {
     if (draft.kind === "acl" && draftRights(draft).length === 0) context.drafts.remove(key);
   }
@@ -175,7 +141,11 @@ function toEntries(
   return ordered.map((one) => toEntry(one, statementsOf(one.key, one.draft, decorations)));
 }
 
-function toEntry({ key, draft, dependsOn }: OrderedDraft, statements: EntryStatements): Entry {
+/** The entry of a draft at its place. */
+export function toEntry(
+  { key, draft, dependsOn }: OrderedDraft,
+  statements: EntryStatements,
+): Entry {
   const { kind, section, schema, name, owner } = draft;
   const identity = `${kind} ${draft.address}`;
   const entry: Entry = { key, kind, section, schema, name, identity, owner, statements, dependsOn };

@@ -6,7 +6,7 @@
 
 /**
  * Relations of the schemas `$1`, and those of the schemas `$2` whose rights are not those they were made
- * with.
+ * with; where `$3` is given, only those in it, or with `$4` only those not in it.
  */
 export const RELATIONS = `
   select c.oid, c.relname as name, c.relnamespace as schema_oid, c.relkind as kind,
@@ -37,6 +37,7 @@ export const RELATIONS = `
     left join pg_init_privs i
       on i.classoid = 'pg_class'::regclass and i.objoid = c.oid and i.objsubid = 0
    where c.relkind in ('r', 'p', 'f', 'v', 'm', 'S')
+     and ($3::oid[] is null or c.oid = any ($3::oid[]) is distinct from $4::bool)
      and (c.relnamespace = any ($1::oid[])
           or c.relnamespace = any ($2::oid[])
              and (c.relacl is distinct from i.initprivs

@@ -6,7 +6,7 @@
  */
 import { quoteQualified } from "../../postgres/quote.ts";
 import type { Row } from "../../postgres/session.ts";
-import { Drafts, type DumpContext, type DumpOptions } from "../context.ts";
+import { type CatalogSlice, Drafts, type DumpContext, type DumpOptions } from "../context.ts";
 import { matchesPattern, takesWholeSchema } from "../selection.ts";
 import { sideBySide } from "../side_by_side.ts";
 import { type Column, readColumns } from "./columns.ts";
@@ -116,12 +116,34 @@ export function matchesRelation(patterns: string[], schema: string, name: string
 }
 
 async function readRelations(context: DumpContext): Promise<Map<number, Relation>> {
+  const relations = await readHeads(context, context.slice);
+  followOwners(relations);
+  await addDetails(context, relations);
+  return relations;
+}
+
+/** Relations that another slice has, as far as pg_class tells of them: without columns and parents. */
+export async function relationsElsewhere(
+  context: DumpContext,
+  oids: Iterable<number>,
+): Promise<Map<number, Relation>> {
+  const relations = [...oids];
+  if (context.slice === null || relations.length === 0) return new Map();
+  return await readHeads(context, { isRest: false, relations });
+}
+
+async function readHeads(
+  context: DumpContext,
+  slice: CatalogSlice | null,
+): Promise<Map<number, Relation>> {
   const schemas = [...context.schemas.values()];
   const [extensions, rows] = await sideBySide([
     context.session.query(EXTENSIONS),
     context.session.query(RELATIONS, [
       oidArray(schemas.filter((schema) => schema.take === "all").map((schema) => schema.oid)),
       oidArray(schemas.filter((schema) => schema.take === "rights").map((schema) => schema.oid)),
+      slice === null ? null : oidArray(slice.relations),
+      slice?.isRest ?? false,
     ]),
   ]);
   const relations = new Map<number, Relation>();
@@ -154,8 +176,6 @@ async function readRelations(context: DumpContext): Promise<Map<number, Relation
       row,
     });
   }
-  followOwners(relations);
-  await addDetails(context, relations);
   return relations;
 }
 

@@ -8,7 +8,13 @@ import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
 import { hasRowsOfNoUse } from "../managed.ts";
 import { sideBySide } from "../side_by_side.ts";
 import { takesWholeDatabase } from "./define.ts";
-import { matchesRelation, oidArray, type Relation, relationsOf } from "./relations.ts";
+import {
+  matchesRelation,
+  oidArray,
+  type Relation,
+  relationsElsewhere,
+  relationsOf,
+} from "./relations.ts";
 
 // A key on a partitioned table means its leaves.
 const REFERENCES = `
@@ -47,7 +53,12 @@ export const tableDataFamily: CatalogFamily = {
     const oids = tables.map((table) => table.oid);
     const saved = new Set(oids);
     const references = new Map<number, string[]>();
-    for (const row of await context.session.query(REFERENCES, [oidArray(oids)])) {
+    const rows = await context.session.query(REFERENCES, [oidArray(oids)]);
+    const others = new Set(rows.map((row) => row.referenced).filter((oid) => !relations.has(oid)));
+    for (const other of (await relationsElsewhere(context, others)).values()) {
+      if (mayHaveRows(context, other)) saved.add(other.oid);
+    }
+    for (const row of rows) {
       if (!saved.has(row.referenced)) continue;
       const key = Drafts.key("pg_class", row.referenced, "data");
       const list = references.get(row.relation);
