@@ -136,6 +136,9 @@ const DATABASE = {
   excludeTableData: z.array(pattern).max(1000).describe(
     "Tables whose rows are left out, as patterns.",
   ),
+  criticalTables: z.array(pattern).max(1000).describe(
+    "Tables whose rows are backed up and restored before those of others, as patterns of schema.table.",
+  ),
   lockTimeoutSeconds: z.number().int().min(1).max(3600).describe(
     "How long one try of a backup or restore waits for a table's lock; a job tries 8 times, with pauses " +
       "that grow to 32 seconds, the command line once.",
@@ -254,6 +257,7 @@ export const DEFAULT_SETTINGS: Settings = {
   excludeSchemas: [],
   excludeTables: [],
   excludeTableData: [],
+  criticalTables: [],
   lockTimeoutSeconds: 30,
   maxKeeperSeconds: 43_200,
   onRunningBackup: "refuse",

@@ -56,6 +56,7 @@ export const SETTING_VARIABLES: readonly (readonly [string, keyof Settings, Form
   ["BACKUP_EXCLUDE_SCHEMAS", "excludeSchemas", "list"],
   ["BACKUP_EXCLUDE_TABLES", "excludeTables", "list"],
   ["BACKUP_EXCLUDE_TABLE_DATA", "excludeTableData", "list"],
+  ["BACKUP_CRITICAL_TABLES", "criticalTables", "list"],
   ["BACKUP_LOCK_TIMEOUT_SECONDS", "lockTimeoutSeconds", "number"],
   ["BACKUP_YIELD_TO_WAITERS_SECONDS", "yieldToWaitersSeconds", "number"],
   ["BACKUP_MAX_KEEPER_SECONDS", "maxKeeperSeconds", "number"],

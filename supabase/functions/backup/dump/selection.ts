@@ -3,7 +3,10 @@
  *
  * @module
  */
+import { matchesPattern } from "../core/match_pattern.ts";
 import type { DumpOptions, SavedSchema } from "./context.ts";
+
+export { matchesPattern };
 
 /** Schemas whose definitions the Supabase platform owns and makes itself in every project. */
 export const MANAGED_SCHEMAS: readonly string[] = [
@@ -58,20 +61,4 @@ function isSelected(options: DumpOptions, schema: string): boolean {
 export function takesWholeSchema(options: DumpOptions, schema: string): boolean {
   if (!hasPatterns(options)) return true;
   return options.includeSchemas.some((pattern) => matchesPattern(pattern, schema));
-}
-
-/**
- * Whether a name matches a pattern of literal characters, `*` (any run) and `?` (any one).
- *
- * @example
- * ```ts
- * matchesPattern("app_*", "app_one"); // true
- * ```
- */
-export function matchesPattern(pattern: string, name: string): boolean {
-  const expression = pattern
-    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
-    .replaceAll("*", ".*")
-    .replaceAll("?", ".");
-  return new RegExp(`^${expression}$`, "su").test(name);
 }

@@ -6,7 +6,7 @@
  */
 import type { DataPart, Entry } from "../core/model.ts";
 import { EntryIndex, sqlNameOf } from "./entry_index.ts";
-import type { RestorePlan } from "./plan_types.ts";
+import type { RestorePlan, TableLoad } from "./plan_types.ts";
 
 /** What a unit is about; the names are those of the phases of a restore. */
 export type RestoreStepName =
@@ -170,10 +170,17 @@ class Packer {
   }
 }
 
+/** Rows of critical tables, then all others. */
+function cutRows({ load }: RestorePlan, limits: RestoreLimits): RestoreUnit[] {
+  const critical = load.filter(({ isCritical }) => isCritical === true);
+  const others = load.filter(({ isCritical }) => isCritical !== true);
+  return [...cutLoads(critical, limits), ...cutLoads(others, limits)];
+}
+
 /** Largest units first, so that the last worker is not left alone with one of them. */
-function cutRows(plan: RestorePlan, limits: RestoreLimits): RestoreUnit[] {
+function cutLoads(loads: readonly TableLoad[], limits: RestoreLimits): RestoreUnit[] {
   const packer = new Packer({ entries: limits.entries, bytes: limits.partBytes });
-  for (const { entry, parts } of plan.load) {
+  for (const { entry, parts } of loads) {
     for (const part of parts) packer.add(entry.key, part.rawBytes, part.part);
   }
   return packer.units.sort((a, b) => b.bytes - a.bytes);

@@ -56,6 +56,12 @@ Deno.test("definitions are made batch after batch, in their order", () => {
   assert.deepEqual(keysOf(steps, "definitions"), [[["table:a", "table:b"]], [["view:c"]]]);
 });
 
+Deno.test("rows of critical tables have units of their own, before all others", () => {
+  const critical = { isCritical: true };
+  const steps = cut([], [load("c", [10], critical), load("d", [20], critical), load("a", [90])]);
+  assert.deepEqual(keysOf(steps, "rows"), [[["table-data:c", "table-data:d"], ["table-data:a"]]]);
+});
+
 Deno.test("small parts share a unit up to its bytes and entries, and a large one is never cut", () => {
   const steps = cut([], [load("a", [60, 40, 1]), load("b", [500])]);
   const [rows] = steps.filter((step) => step.name === "rows");

@@ -39,6 +39,8 @@ export interface BackupRequest {
   maxKeeperSeconds?: number;
   /** What to do about rows that the server cannot read. @default "fail" */
   onDamage?: "fail" | "skip";
+  /** Patterns of tables whose rows are copied before others. @default [] */
+  criticalTables?: readonly string[];
   /** How often to begin when definitions change meanwhile. @default 3 */
   attempts?: number;
 }
@@ -101,6 +103,7 @@ export function backupPlan(
     yieldAfterMs: request.yieldAfterMs ?? null,
     maxKeeperSeconds: request.maxKeeperSeconds ?? 43_200,
     onDamage: request.onDamage ?? "fail",
+    criticalTables: request.criticalTables ?? [],
     ...{ origin, writtenBy },
   };
 }

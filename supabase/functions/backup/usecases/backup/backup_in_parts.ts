@@ -47,6 +47,7 @@ import {
   type RowCopier,
   splitPayload,
 } from "./copy_rows.ts";
+import { criticalFirst } from "./critical_first.ts";
 import { cancelling, JoinedSessions } from "./joined_sessions.ts";
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
 import { SharedCheck } from "./shared_check.ts";
@@ -66,6 +67,8 @@ export interface BackupPlan {
   /** After this time nobody holds the backup's moment any more, if it is held in the database. */
   maxKeeperSeconds: number;
   onDamage: "fail" | "skip";
+  /** Patterns of tables whose rows are copied before others. */
+  criticalTables: readonly string[];
   /** Release that writes. */
   writtenBy: string;
 }
@@ -207,7 +210,7 @@ class BackupInParts {
 
   /** Finds the tables and cuts their rows into parts: they can be copied before all else is read. */
   async #list(lease: Lease, context: PartContext): Promise<PartOutcome> {
-    const { plan: { limits, onDamage }, copier } = this.#options;
+    const { plan: { limits, onDamage, criticalTables }, copier } = this.#options;
     const { signal } = context;
     const { held, dump } = await this.#opened(lease, context);
     refuseManyTables(lease, held);
@@ -221,7 +224,8 @@ class BackupInParts {
       const model = { entries, tableData };
       const units = planUnits(model, limits);
       // Whether the moment is still held is asked after this: by whoever copies, and by whoever reads on.
-      return copyPayloads(model, units, { limits, onDamage, largeObjects });
+      const payloads = copyPayloads(model, units, { limits, onDamage, largeObjects });
+      return criticalFirst(payloads, criticalTables);
     });
     // Threads copy while this one reads on. Without them the two would only share one core and its memory.
     const copyStep = copier === undefined ? 3 : 2;

@@ -127,6 +127,7 @@ async function defineDatabase(
       lockTimeoutMs: settings.lockTimeoutSeconds * 1000,
       yieldAfterMs: yieldSeconds === undefined ? null : yieldSeconds * 1000,
       maxKeeperSeconds: settings.maxKeeperSeconds,
+      criticalTables: settings.criticalTables,
     }, { writtenBy: RELEASE }),
     dump: () => dumpOptions(connect, settings),
     connect,

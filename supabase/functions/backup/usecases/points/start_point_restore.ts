@@ -74,7 +74,10 @@ export async function startPointRestore(
       },
       request: {
         task: "restore-point",
-        request: { ...asked, pointId: point.pointId, parts, leftOut: leftOutOf(point) },
+        request: {
+          ...{ ...asked, pointId: point.pointId, parts, leftOut: leftOutOf(point) },
+          database: { ...asked.database, criticalTables: settings.criticalTables },
+        },
       },
       first: firstOfSequence(
         first!.name,

@@ -77,7 +77,11 @@ export async function startRestore(deps: Deps, caller: Caller, start: StartResto
         ...{ jobId, kind: "restore", type: "database", backupId: record.backupId, reason },
         createdBy: caller.name,
       },
-      request: { task: "restore", backupId: record.backupId, targetDatabaseUrl, request },
+      // Kept with the job: every worker makes the same plan, whatever becomes of the settings.
+      request: {
+        ...{ task: "restore", backupId: record.backupId, targetDatabaseUrl },
+        request: { ...request, criticalTables: settings.criticalTables },
+      },
       first: FIRST_OF_RESTORE,
       details: { backupId: record.backupId, dryRun: request.dryRun, mode: request.mode ?? null },
     },
