@@ -42,8 +42,9 @@ async function execute(url: string, sql: string): Promise<void> {
   }
 }
 
-function source(url: string, settingsTables = TABLES) {
+function source(url: string, settingsTables = TABLES, own = {}) {
   return configSource({
+    ...own,
     projectRef: null,
     api: null,
     connect: () => connect({ url }),
@@ -52,8 +53,8 @@ function source(url: string, settingsTables = TABLES) {
   });
 }
 
-function target(url: string, backup: MemoryBackup) {
-  return configTarget({ api: null, connect: () => connect({ url }), open: backup.open });
+function target(url: string, backup: MemoryBackup, own = {}) {
+  return configTarget({ ...own, api: null, connect: () => connect({ url }), open: backup.open });
 }
 
 function step(steps: readonly ItemStep[], key: string): ItemStep {
@@ -152,6 +153,28 @@ Deno.test("what comes back with the database is compared and left to the databas
   const same = await planAll(target(database.url, saved), saved);
   const open = same.filter(({ action, key }) => action !== "keep" && key !== "environment");
   assert.deepEqual(open, []);
+});
+
+Deno.test("indexes of this service's own tables are neither saved nor missed", async () => {
+  await using database = await filledDatabase();
+  const tables = [["backup_internal", "parts"], ["public", "backup_jobs"]];
+  const make = tables.map(([schema, name]) =>
+    `create table ${schema}.${name} (id int primary key)`
+  );
+  await execute(database.url, `create schema backup_internal; ${make.join("; ")}`);
+  const own = { own: { schemas: ["backup_internal"], tables: ["public.backup_jobs"] } };
+  const saved = await saveAll(source(database.url, [], own));
+  assert.match(saved.text("index-definitions", "rows.jsonl"), /flags_weight/);
+  assert.doesNotMatch(saved.text("index-definitions", "rows.jsonl"), /backup_/);
+
+  const withThem = await saveAll(source(database.url, []));
+  assert.match(withThem.text("index-definitions", "rows.jsonl"), /backup_internal/);
+  await execute(database.url, "drop schema backup_internal cascade; drop table public.backup_jobs");
+  const plan = async (options = {}) => {
+    const steps = await planAll(target(database.url, withThem, options), withThem);
+    return step(steps, "index-definitions").action;
+  };
+  assert.deepEqual([await plan(), await plan(own)], ["by-hand", "keep"]);
 });
 
 Deno.test("a table without a key, or with a trigger that changes rows, is not said to be restored", async () => {

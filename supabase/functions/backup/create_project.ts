@@ -29,7 +29,11 @@ import {
   storageAccess,
   type VaultSeal,
 } from "./project/mod.ts";
+import { OWN_SCHEMA, OWN_TABLES } from "./state/migrations.ts";
 import type { ProjectAccess } from "./usecases/deps.ts";
+
+/** This service's tables are no part of a project's configuration. */
+const OWN = { schemas: [OWN_SCHEMA], tables: OWN_TABLES.map((table) => `public.${table}`) };
 
 /** What it is made of. */
 export interface CreateProjectOptions {
@@ -78,6 +82,7 @@ async function openSource(
         connect: databaseOf(opening),
         environment: { variable, declared: settings.plainVariables },
         settingsTables: settings.settingsTables,
+        own: OWN,
       });
       return { source, leave: nothing };
     }
@@ -120,7 +125,7 @@ async function openTarget(
       return { target: kept(target), leave: nothing };
     }
     case "config": {
-      const target = configTarget({ api, connect: databaseOf(opening), open });
+      const target = configTarget({ api, connect: databaseOf(opening), open, own: OWN });
       return { target: kept(target), leave: nothing };
     }
     case "secrets": {

@@ -58,10 +58,27 @@ export const CATALOG_LISTS: readonly CatalogList[] = [
   },
 ];
 
+/** Tables that no list tells of: this service's own, which come and go with it. */
+export interface OwnTables {
+  schemas: readonly string[];
+  /** As `schema.table`. */
+  tables: readonly string[];
+}
+
+/** The rows without those that belong to own tables. */
+export function withoutOwn(rows: readonly string[], own: OwnTables | undefined): string[] {
+  if (own === undefined) return [...rows];
+  return rows.filter((row) => {
+    const { schema, table } = JSON.parse(row) as { schema?: string; table?: string };
+    return !own.schemas.includes(schema ?? "") && !own.tables.includes(`${schema}.${table}`);
+  });
+}
+
 /** The rows; null where the database has no such thing. @throws the `database_*` codes */
 export async function readCatalogList(
   session: Session,
   { needs, sql }: CatalogList,
+  own: OwnTables | undefined,
 ): Promise<string[] | null> {
   if (needs !== null) {
     const [found] = await session.query("select pg_catalog.to_regclass($1) is not null as there", [
@@ -69,5 +86,5 @@ export async function readCatalogList(
     ]);
     if (found?.there !== true) return null;
   }
-  return (await session.query<{ row: string }>(sql)).map(({ row }) => row);
+  return withoutOwn((await session.query<{ row: string }>(sql)).map(({ row }) => row), own);
 }

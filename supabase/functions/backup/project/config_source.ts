@@ -15,7 +15,7 @@ import {
   type ReadItem,
 } from "../core/items.ts";
 import type { Session } from "../postgres/session.ts";
-import { CATALOG_LISTS, readCatalogList } from "./config_catalog.ts";
+import { CATALOG_LISTS, type OwnTables, readCatalogList } from "./config_catalog.ts";
 import { encodeDocument } from "./config_document.ts";
 import { CONFIG_LISTS } from "./config_lists.ts";
 import { CONFIG_SECTIONS } from "./config_sections.ts";
@@ -43,6 +43,8 @@ export interface ConfigSourceOptions {
   };
   /** Tables with settings, as `schema.table`. */
   settingsTables: readonly string[];
+  /** Tables whose indexes and webhooks are not told of. @default none */
+  own?: OwnTables;
 }
 
 /** The content with fields, variables or what is known of rows. */
@@ -212,7 +214,8 @@ class ConfigSource implements ItemSource {
   async #readCatalog(key: string): Promise<ReadItem | null> {
     const list = CATALOG_LISTS.find((one) => one.key === key);
     if (list === undefined) return null;
-    const rows = await this.#withSession((session) => readCatalogList(session, list));
+    const { own } = this.#options;
+    const rows = await this.#withSession((session) => readCatalogList(session, list, own));
     return this.#rows(key, { title: list.title, rows, found: null });
   }
 

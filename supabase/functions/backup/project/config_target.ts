@@ -14,6 +14,7 @@ import type {
 } from "../core/items.ts";
 import { applyList, compareLists, showLists } from "./apply_list.ts";
 import { applySection } from "./apply_section.ts";
+import type { OwnTables } from "./config_catalog.ts";
 import { compareSections, nameByHand, showDifference } from "./config_difference.ts";
 import type { SectionDocument } from "./config_document.ts";
 import { CONFIG_LISTS, type ConfigList } from "./config_lists.ts";
@@ -35,6 +36,8 @@ export interface ConfigTargetOptions {
   connect: Connect | null;
   /** Reads a saved content: a plan compares contents. */
   open: OpenContent;
+  /** Tables whose indexes and webhooks are not compared. @default none */
+  own?: OwnTables;
 }
 
 /** Makes the target. Nothing is read yet. */

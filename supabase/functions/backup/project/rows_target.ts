@@ -8,7 +8,13 @@ import { fromUtf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import type { ItemResult, ItemStep, OpenContent, SavedItem } from "../core/items.ts";
 import type { Session } from "../postgres/session.ts";
-import { CATALOG_LISTS, type CatalogList, readCatalogList } from "./config_catalog.ts";
+import {
+  CATALOG_LISTS,
+  type CatalogList,
+  type OwnTables,
+  readCatalogList,
+  withoutOwn,
+} from "./config_catalog.ts";
 import { ROWS_CONTENT, type RowsDocument, TABLE_PREFIX } from "./config_source.ts";
 import { readContent, readDocument } from "./saved_document.ts";
 import {
@@ -26,6 +32,8 @@ import { type Connect, withSession } from "./settings_session.ts";
 export interface RowsTarget {
   connect: Connect | null;
   open: OpenContent;
+  /** Tables whose indexes and webhooks are not compared. @default none */
+  own?: OwnTables;
 }
 
 /** What would be done with an item of rows. */
@@ -42,17 +50,22 @@ export async function planRows(
   }
   const list = CATALOG_LISTS.find((one) => one.key === key);
   if (list !== undefined) {
-    return [await withSession(target.connect, (session) => planList(session, { list, saved }))];
+    const { own } = target;
+    // A backup of an earlier release may tell of own tables too.
+    const told = { ...saved, rows: withoutOwn(saved.rows, own) };
+    return [
+      await withSession(target.connect, (session) => planList(session, { list, saved: told, own })),
+    ];
   }
   return await withSession(target.connect, (session) => planTable(session, { key, saved }));
 }
 
 async function planList(
   session: Session,
-  { list, saved }: { list: CatalogList; saved: TableRows },
+  { list, saved, own }: { list: CatalogList; saved: TableRows; own: OwnTables | undefined },
 ): Promise<ItemStep> {
   const { key, title } = list;
-  const found = await readCatalogList(session, list) ?? [];
+  const found = await readCatalogList(session, list, own) ?? [];
   const difference = await compareRows(session, saved, found);
   if (difference.missing === 0) {
     return {
