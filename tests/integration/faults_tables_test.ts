@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { startPostgres } from "../../scripts/embedded_postgres.ts";
+import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import type { DataPart } from "../../supabase/functions/backup/core/model.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { databaseState } from "../support/database_state.ts";
@@ -106,6 +107,45 @@ Deno.test("rows larger than a part, and larger than the largest part, go through
   await using target = await sample("");
   await restoreKept(target.url, { kept: saved, mode: "empty" });
   assert.deepEqual(await databaseState(target.url), await databaseState(database.url));
+});
+
+Deno.test("a part whose size was misjudged is cut until its pieces fit, each row once", async () => {
+  await using database = await sample();
+  // The whole table is thought to fit; in fact no worker has room for more than ten pages.
+  await using backup = await partBackup(database.url, {
+    limits: { partBytes: 8 << 20, maxPartBytes: 32 << 20 },
+  });
+  const pagesOf = (sql: string) => {
+    const page = (bound: string) => new RegExp(`ctid ${bound} '\\((\\d+),`).exec(sql)?.[1];
+    return Number(page("<") ?? 40) - Number(page(">=") ?? 0);
+  };
+  const refused: number[] = [];
+  const taken: number[] = [];
+  const open = async () => {
+    const session = await connect({ url: database.url });
+    return new Proxy(session, {
+      get(inner, name) {
+        const value = Reflect.get(inner, name, inner);
+        if (typeof value !== "function") return value;
+        return async (...given: unknown[]) => {
+          const sql = [given[0]].flat().find((one) => /^COPY .*notes/.test(String(one)));
+          if (sql === undefined) return await value.apply(inner, given);
+          const pages = pagesOf(String(sql));
+          (pages > 10 ? refused : taken).push(pages);
+          if (pages > 10) throw new BackupError("over_budget", "Cannot copy it: too large");
+          return await value.apply(inner, given);
+        };
+      },
+    });
+  };
+  const jobId = await backup.begin();
+  for (let turn = 0; turn < 6; turn++) {
+    await backup.work(jobId, { open });
+    backup.advance(60_000);
+  }
+  assert.ok(refused.length > 1 && taken.length > 3, JSON.stringify({ refused, taken }));
+  assert.equal(taken.reduce((sum, pages) => sum + pages, 0), 40);
+  await backup.expectSaved(jobId);
 });
 
 Deno.test("a restore over tables that somebody has locked gives up in time, names the lock and changes nothing", async () => {
