@@ -9,6 +9,7 @@ import { startPostgres } from "../../scripts/embedded_postgres.ts";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { State } from "../../supabase/functions/backup/state/state.ts";
 
 Deno.test("what is no PostgreSQL server is named as such", async () => {
@@ -53,6 +54,7 @@ Deno.test("passwords by SCRAM and md5, TLS by sslmode, and the unix socket", asy
     const [row] = await opened.query(
       "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
     );
+    await copyThere(opened);
     await opened.close();
     return row!.ssl as boolean;
   };
@@ -122,6 +124,23 @@ Deno.test("passwords by SCRAM and md5, TLS by sslmode, and the unix socket", asy
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+/** Rows go out and in again as they are, also more of them than a TLS record or a read of the socket holds. */
+async function copyThere(session: Session): Promise<void> {
+  const slices: Uint8Array[] = [];
+  await session.copyOut(
+    "COPY (SELECT i, repeat(md5(i::text), 50) FROM generate_series(1, 300) i) TO STDOUT (FORMAT binary)",
+    (slice) => void slices.push(slice.slice()),
+  );
+  await session.execute("CREATE TEMPORARY TABLE copied (i int, words text)");
+  await session.copyIn("COPY copied FROM STDIN (FORMAT binary)", ReadableStream.from(slices));
+  assert.deepEqual(
+    await session.query(
+      "SELECT count(*)::int AS rows FROM copied WHERE words = repeat(md5(i::text), 50)",
+    ),
+    [{ rows: 300 }],
+  );
+}
 
 /** Gives the server a certificate of an authority made here; returns that authority's file. */
 async function makeCertificates(dataDirectory: string): Promise<string> {
