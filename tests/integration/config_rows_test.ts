@@ -153,6 +153,9 @@ Deno.test("what comes back with the database is compared and left to the databas
   const same = await planAll(target(database.url, saved), saved);
   const open = same.filter(({ action, key }) => action !== "keep" && key !== "environment");
   assert.deepEqual(open, []);
+  await execute(database.url, "update cron.job set active = false");
+  const off = step(await planAll(target(database.url, saved), saved), "cron-jobs");
+  assert.match(off.title, /^cron jobs: 1 are otherwise here; .* until somebody switches them on$/);
 });
 
 Deno.test("indexes of this service's own tables are neither saved nor missed", async () => {

@@ -14,6 +14,10 @@ export interface CatalogList {
   needs: string | null;
   /** One row of JSON text each, in a fixed order. */
   sql: string;
+  /** Fields by which two rows are the same thing. */
+  identity: readonly string[];
+  /** What to do where all are there and some are otherwise. @default they come back with the database */
+  otherwise?: string;
 }
 
 /** See the module. */
@@ -25,6 +29,8 @@ export const CATALOG_LISTS: readonly CatalogList[] = [
     sql: `select jsonb_build_object('name', jobname, 'schedule', schedule, 'command', command,
         'database', database, 'username', username, 'active', active)::text as row
       from cron.job order by jobname, command, schedule, jobid`,
+    identity: ["name", "username", "schedule", "command"],
+    otherwise: "restored jobs stay switched off until somebody switches them on",
   },
   {
     key: "database-webhooks",
@@ -38,6 +44,7 @@ export const CATALOG_LISTS: readonly CatalogList[] = [
       join pg_catalog.pg_class c on c.oid = t.tgrelid
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where not t.tgisinternal order by n.nspname, c.relname, t.tgname`,
+    identity: ["schema", "table", "name"],
   },
   {
     key: "index-definitions",
@@ -48,6 +55,7 @@ export const CATALOG_LISTS: readonly CatalogList[] = [
       from pg_catalog.pg_indexes
       where schemaname not in ('pg_catalog', 'information_schema') and schemaname !~ '^pg_toast'
       order by schemaname, tablename, indexname`,
+    identity: ["schema", "name"],
   },
   {
     key: "migrations",
@@ -55,6 +63,7 @@ export const CATALOG_LISTS: readonly CatalogList[] = [
     needs: "supabase_migrations.schema_migrations",
     sql: `select to_jsonb(m)::text as row from supabase_migrations.schema_migrations m
       order by m.version`,
+    identity: ["version"],
   },
 ];
 

@@ -36,6 +36,8 @@ export interface RowsTarget {
   own?: OwnTables;
 }
 
+const WITH_DATABASE = "they come back with the database";
+
 /** What would be done with an item of rows. */
 export async function planRows(
   target: RowsTarget,
@@ -66,22 +68,22 @@ async function planList(
 ): Promise<ItemStep> {
   const { key, title } = list;
   const found = await readCatalogList(session, list, own) ?? [];
-  const difference = await compareRows(session, saved, found);
-  if (difference.missing === 0) {
+  const difference = await compareRows(session, { ...saved, key: [...list.identity] }, found);
+  const { missing, different } = difference;
+  if (missing + different === 0) {
     return {
-      key,
-      action: "keep",
-      title: `${title}: none is missing`,
+      ...{ key, action: "keep", title: `${title}: none is missing` },
       difference: { ...difference },
     };
   }
+  const words = [
+    ...(missing === 0 ? [] : [`${missing} of ${saved.rows.length} are missing`]),
+    ...(different === 0 ? [] : [`${different} are otherwise here`]),
+  ];
+  const { otherwise = WITH_DATABASE } = list;
   return {
-    key,
-    action: "by-hand",
-    title:
-      `${title}: ${difference.missing} of ${saved.rows.length} are missing or otherwise here; ` +
-      "they come back with the database",
-    difference: { ...difference },
+    ...{ key, action: "by-hand", difference: { ...difference } },
+    title: `${title}: ${words.join(", ")}; ${missing === 0 ? otherwise : WITH_DATABASE}`,
   };
 }
 
