@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { readEnvironment } from "../../supabase/functions/backup/config.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { createDeps } from "../../supabase/functions/backup/create_deps.ts";
+import { DEFAULT_PLANS } from "../../supabase/functions/backup/recovery/default_plans.ts";
 import { openRepository } from "../../supabase/functions/backup/repository/mod.ts";
 import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
 import type { Deps } from "../../supabase/functions/backup/usecases/deps.ts";
@@ -36,6 +37,26 @@ async function withDeps<T>(
     await deps.idle();
     await deps.state.close();
   }
+}
+
+/** Journals of old executions, three more than are always kept, and of one whose worker was lost 100 days ago. */
+async function writeJournals(): Promise<string> {
+  const repository = await openSampled();
+  const write = async (at: Date, number: number) => {
+    const executionId = `recovery_${at.toISOString().replace(/[-:.]/g, "")}_${
+      String(number).padStart(10, "0")
+    }`;
+    const request = {
+      ...{ trigger: "config_corruption", mode: "live", force: false, rotate: [] },
+      ...{ idempotencyKey: null, caller: { name: "ada", requestId: "req_1" } },
+    };
+    const plan = DEFAULT_PLANS.find(({ id }) => id === "config_corruption");
+    const value = { format: 1, executionId, plan, request, startedAt: at.toISOString() };
+    await repository.writeDocument({ name: `executions/${executionId}/begin`, value });
+    return executionId;
+  };
+  for (let number = 0; number < 22; number++) await write(new Date(Date.UTC(2020, number)), number);
+  return await write(new Date(Date.now() - 100 * 24 * 3_600_000), 22);
 }
 
 /** Starts what is due and waits for its end; null when another one did. */
@@ -186,8 +207,21 @@ Deno.test("nothing is started while a recovery works on the live project", share
   const report = await withDeps((deps) => startDue(deps));
   assert.deepEqual(report!.started, []);
   assert.match(report!.skipped[0]!.reason, /recovery_2026\S+ runs/);
-  await rows("delete from public.disaster_recovery_executions returning 1");
   await age(-2000);
+
+  // One whose job is gone is at its end with the next look, and in nobody's way any more.
+  await rows(`update public.disaster_recovery_executions
+    set updated_at = now() - interval '2 minutes' returning 1`);
+  const [next] = (await withDeps((deps) => startDue(deps)))!.skipped;
+  assert.doesNotMatch(next?.reason ?? "", /recovery/);
+  assert.deepEqual(
+    await rows(
+      "select status, metadata->'error'->>'code' as code " +
+        "from public.disaster_recovery_executions",
+    ),
+    [{ status: "failed", code: "interrupted" }],
+  );
+  await rows("delete from public.disaster_recovery_executions returning 1");
 });
 
 Deno.test("what was asked for in SQL is begun under its id", shared, async () => {
@@ -365,8 +399,14 @@ Deno.test(
       1,
     );
 
+    const lost = await writeJournals();
     // As the guide asks for it: without a body.
     const done = await call(strict, "cleanup&wait=30", { method: "POST" });
+    assert.equal(done.body.data.result.pruned.journals, 3);
+    assert.deepEqual(
+      await rows("select execution_id, status from public.disaster_recovery_executions"),
+      [{ execution_id: lost, status: "failed" }],
+    );
     assert.deepEqual(done.body.data.result.expired.map(withoutBytes), expired);
     const [kept] = done.body.data.result.keptBackups
       .filter(({ backupId }: { backupId: string }) => backupId === young);

@@ -88,14 +88,27 @@ let runs = 0;
 /** A cleanup from its first part to its last. */
 export async function cleanUp(
   place: Place,
-  { dryRun = false, rules = RULES, whyNot = null as string | null, expired = [] as string[] } = {},
+  {
+    dryRun = false,
+    rules = RULES,
+    whyNot = null as string | null,
+    expired = [] as string[],
+    server,
+  }: {
+    dryRun?: boolean;
+    rules?: RetentionRules;
+    whyNot?: string | null;
+    expired?: string[];
+    /** The clock that counts. @default the place's */
+    server?: Clock;
+  } = {},
 ): Promise<CleanupReport> {
-  const { clock } = place;
+  const clock = server ?? place.clock;
   const runId = `cleanup_20260601T000000000Z_${String(runs++).padStart(10, "0")}`;
   const definition = cleanupInParts({
     plan: { runId, dryRun, rules, times: TIMES },
     repository: await open(place),
-    clock,
+    clock: () => Promise.resolve(clock),
     facts: () =>
       Promise.resolve({
         ...{ now: clock.now(), damaged: new Set(), inUse: new Set(), withReason: new Set() },

@@ -17,6 +17,7 @@ import type { SnapshotHolder } from "./dump/mod.ts";
 import { type Budget, createBudget, stopBeforeUnload, workerLimits } from "./jobs/budget.ts";
 import type { JobDefinition } from "./jobs/job_definition.ts";
 import { Jobs } from "./jobs/jobs.ts";
+import { pruneJournals } from "./recovery/prune_journals.ts";
 import { recordRemembered, syncRecovery } from "./recovery/sync_recovery.ts";
 import {
   createRepository,
@@ -128,6 +129,7 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
         const { plans, executions: others } = await syncRecovery(deps, { days });
         return { plans, executions: [...executions, ...others] };
       },
+      prune: ({ before }) => pruneJournals(deps, { before }),
     },
     secret,
     notify: (event) => notify(event),

@@ -101,9 +101,13 @@ export interface JournaledExecution {
 
 /** Ids of all executions that have a journal, in order of time. */
 export async function journaledIds(repository: Repository): Promise<string[]> {
-  const ids = new Set<string>();
-  for await (const name of repository.listDocuments(EXECUTIONS)) ids.add(name.split("/")[1]!);
-  return [...ids].sort();
+  return [...(await journaledNames(repository)).keys()].sort();
+}
+
+/** The documents of each journal, by the execution's id. */
+export async function journaledNames(repository: Repository): Promise<Map<string, string[]>> {
+  const names: string[] = await Array.fromAsync(repository.listDocuments(EXECUTIONS));
+  return Map.groupBy(names, (name) => name.split("/")[1]!);
 }
 
 /** Null when there is no journal of the id. @throws the `object_*` codes, `storage_*` */

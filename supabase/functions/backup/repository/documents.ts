@@ -47,6 +47,15 @@ export async function readDocument(
   }
 }
 
+/** See `Repository.removeDocument`. */
+export async function removeDocument(
+  objects: ObjectStore,
+  name: string,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  return await objects.deleteUnlessLocked(pathOf(name), signal);
+}
+
 /** See `Repository.listDocuments`. */
 export async function* listDocuments(
   objects: ObjectStore,

@@ -315,7 +315,7 @@ export async function concludeFreeing(
     await writeFreed(objects, { runId, what: "plan", value: plan }, signal);
   }
   await clearDone(objects, { clock, signal });
-  await forgetLost(objects, signal);
+  await forgetLost(objects, { now: clock.now(), signal });
 }
 
 /** Takes away what is left of plans that are over; a `done` goes last, and after it was of use. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Clock } from "../core/clock.ts";
 import { BackupError, toBackupError } from "../core/errors.ts";
 import { isDamage } from "./backups.ts";
 import type { ChunkStore } from "./chunk_store.ts";
@@ -88,10 +89,9 @@ export interface Freeing {
   ): Promise<void>;
 }
 
-/** Opens the work on a repository's chunks. */
-export function openFreeing(chunks: ChunkStore): Freeing {
+/** Opens the work on a repository's chunks. @param clock decides what is old, and until when may be deleted */
+export function openFreeing(chunks: ChunkStore, clock: Clock = chunks.objects.clock): Freeing {
   const { objects } = chunks;
-  const { clock } = objects;
   return {
     expire: (backups, options) => expireBackups(objects, backups, options),
     expired: ({ signal } = {}) => readExpired(objects, signal),

@@ -41,8 +41,11 @@ export async function readLost(objects: ObjectStore, signal?: AbortSignal): Prom
 }
 
 /** Takes old notes away. */
-export async function forgetLost(objects: ObjectStore, signal?: AbortSignal): Promise<void> {
-  const before = objects.clock.now().getTime() - NOTES_KEPT_MS;
+export async function forgetLost(
+  objects: ObjectStore,
+  { now, signal }: { now: Date; signal: AbortSignal | undefined },
+): Promise<void> {
+  const before = now.getTime() - NOTES_KEPT_MS;
   for (const { runId, missing } of await listFreedRuns(objects, signal)) {
     if (!missing) continue;
     const note = await readFreedIfThere<MissingNote>(objects, { runId, what: "missing" }, signal);

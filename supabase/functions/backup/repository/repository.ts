@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Clock } from "../core/clock.ts";
 import { BackupError, toBackupError } from "../core/errors.ts";
 import type { Piece } from "../core/model.ts";
 import type { Secret } from "../core/secret.ts";
@@ -20,7 +21,7 @@ import { ChunkStore } from "./chunk_store.ts";
 import { type Checking, openChecking } from "./checking.ts";
 import { type Freeing, openFreeing } from "./freeing.ts";
 import type { KeyRing } from "./key_ring.ts";
-import { listDocuments, readDocument, writeDocument } from "./documents.ts";
+import { listDocuments, readDocument, removeDocument, writeDocument } from "./documents.ts";
 import { readLines, writeLines } from "./lines.ts";
 import { readLost } from "./lost_chunks.ts";
 import type { ObjectStore } from "./object_store.ts";
@@ -192,6 +193,10 @@ export class ContentRepository implements Repository {
     return openFreeing(this.#chunks);
   }
 
+  freeingBy(clock: Clock): Freeing {
+    return openFreeing(this.#chunks, clock);
+  }
+
   writeDocument(document: { name: string; value: unknown }, options: CallOptions = {}) {
     return writeDocument(this.#chunks.objects, document, options.signal);
   }
@@ -202,6 +207,10 @@ export class ContentRepository implements Repository {
 
   listDocuments(folder: string, options: CallOptions = {}) {
     return listDocuments(this.#chunks.objects, folder, options.signal);
+  }
+
+  async removeDocument(name: string, options: CallOptions = {}) {
+    return await removeDocument(this.#chunks.objects, name, options.signal);
   }
 
   async owner(options: CallOptions = {}): Promise<RepositoryOwner | null> {

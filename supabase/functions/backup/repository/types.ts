@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Clock } from "../core/clock.ts";
 import type { Piece } from "../core/model.ts";
 import type { ProgressListener } from "../core/progress.ts";
 import type { Secret } from "../core/secret.ts";
@@ -287,11 +288,15 @@ export interface Repository {
   ): Promise<{ created: boolean }>;
   /** A document's value, unchecked. @throws `object_missing` and the other `object_*` codes */
   readDocument(name: string, options?: { signal?: AbortSignal }): Promise<unknown>;
+  /** Takes a document away; false for one that a lock holds. @throws `storage_*` */
+  removeDocument(name: string, options?: { signal?: AbortSignal }): Promise<boolean>;
   /** Names of the documents in a folder and below it, in order. */
   listDocuments(folder: string, options?: { signal?: AbortSignal }): AsyncIterable<string>;
 
   /** Expiring backups and freeing space. */
   readonly freeing: Freeing;
+  /** The same by another clock than this process's, which may be wrong by days. */
+  freeingBy(clock: Clock): Freeing;
 
   /** Whose repository it is; null before the first backup. */
   owner(options?: { signal?: AbortSignal }): Promise<RepositoryOwner | null>;

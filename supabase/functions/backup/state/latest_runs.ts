@@ -66,6 +66,12 @@ export class LatestRuns {
     });
   }
 
+  /** The present by the server's clock. */
+  async now(): Promise<Date> {
+    const [row] = await this.#database.run("read the time", (sql) => sql`select now() as now`);
+    return row!.now;
+  }
+
   /** Ids of backups that running jobs read, and of a backup that runs. */
   async inUse(): Promise<{ read: string[]; running: string | null }> {
     return await this.#database.run("read the running jobs", async (sql) => {

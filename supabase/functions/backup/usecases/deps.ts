@@ -107,6 +107,8 @@ export interface Deps {
      * look at storage
      */
     sync(options: { days: number }): Promise<{ plans: string[]; executions: string[] }>;
+    /** Takes journals of old executions out of storage, but for the newest; says how many. */
+    prune(options: { before: Date }): Promise<number>;
   };
   /** What a reference (`env:NAME`, `vault://name`) stands for. @throws `invalid_config` */
   secret(reference: string): Promise<Secret>;

@@ -40,7 +40,8 @@ export interface CleanupPlan {
 export interface CleanupInPartsOptions {
   plan: CleanupPlan;
   repository: Repository;
-  clock: Clock;
+  /** The time by the most trustworthy clock there is: a worker's own may be wrong by days. */
+  clock(): Promise<Clock>;
   /** What is known beside the storage, at this moment. */
   facts(): Promise<RetentionFacts>;
   /** Why nothing may be deleted now (a backup runs); null when it may. */
@@ -50,7 +51,7 @@ export interface CleanupInPartsOptions {
   /** Told of what stays, and until when by its days alone. Not in a dry run. */
   decided(kept: Applied["keptBackups"]): Promise<void>;
   /** Prunes records of the past; says how many of what. Nothing is pruned in a dry run. */
-  prune(): Promise<Record<string, number>>;
+  prune(now: Date): Promise<Record<string, number>>;
 }
 
 /** What a cleanup did, or with `dryRun` would do. */
@@ -192,14 +193,14 @@ async function idsLeft(
 }
 
 async function begin(
-  { plan, repository, whyNotFree }: CleanupInPartsOptions,
+  { plan, repository, clock, whyNotFree }: CleanupInPartsOptions,
   { signal, results }: PartContext,
 ): Promise<PartOutcome> {
   const { runId, times, dryRun } = plan;
   const ids = await repository.backupIds({ signal });
   // Retention leaves the last one of each type: without any, somebody else took the records, or lists fail.
   const notFreed = ids.length === 0 ? "no backup is listed" : await whyNotFree();
-  const begun = await repository.freeing.begin({
+  const begun = await repository.freeingBy(await clock()).begin({
     ...{ runId, times, signal, dryRun: dryRun || notFreed !== null },
   });
   const state: Begun = { ...begun, plans: notFreed === null ? begun.plans : [], notFreed };
@@ -246,14 +247,15 @@ async function mark(
 }
 
 async function sweep(
-  { plan, repository }: CleanupInPartsOptions,
+  { plan, repository, clock }: CleanupInPartsOptions,
   area: string,
   { signal, results }: PartContext,
 ): Promise<PartOutcome> {
   const { plans } = await only<Begun>(results, BEGIN);
   const reachable = await reachableIn(area, results);
   const { times, dryRun } = plan;
-  const swept = await repository.freeing.sweep(area, { reachable, plans, times, signal });
+  const freeing = repository.freeingBy(await clock());
+  const swept = await freeing.sweep(area, { reachable, plans, times, signal });
   const { freeable, candidates, waiting, kept } = swept;
   const of = area === "manifests" ? "manifests" as const : "chunks" as const;
   const bytes = freeable.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -287,12 +289,13 @@ interface FreePayload {
 }
 
 async function free(
-  { repository }: CleanupInPartsOptions,
+  { repository, clock }: CleanupInPartsOptions,
   { of, group }: FreePayload,
   { signal, results }: PartContext,
 ): Promise<PartOutcome> {
   const { until } = await only<Begun>(results, BEGIN);
-  return { result: toJson(await repository.freeing.free(group, { of, until, signal })) };
+  const freeing = repository.freeingBy(await clock());
+  return { result: toJson(await freeing.free(group, { of, until, signal })) };
 }
 
 async function conclude(
@@ -300,6 +303,7 @@ async function conclude(
   { signal, results }: PartContext,
 ): Promise<PartOutcome> {
   const { runId, dryRun } = plan;
+  const time = await clock();
   const begun = await only<Begun>(results, BEGIN);
   const found: Found[] = [];
   for await (const { result } of results(SWEEP)) found.push(result as unknown as Found);
@@ -314,9 +318,10 @@ async function conclude(
   };
   if (!dryRun) {
     const done = freed.left === 0 ? begun.plans : [];
-    await repository.freeing.conclude({ runId, done, candidates, signal });
-    const before = new Date(clock.now().getTime() - NOTES_KEPT_MS);
-    await repository.freeing.forgetExpired({ before, signal });
+    const freeing = repository.freeingBy(time);
+    await freeing.conclude({ runId, done, candidates, signal });
+    const before = new Date(time.now().getTime() - NOTES_KEPT_MS);
+    await freeing.forgetExpired({ before, signal });
   }
   const removedPoints: string[] = [];
   for await (const { result } of results(POINTS)) removedPoints.push(...result as string[]);
@@ -328,7 +333,7 @@ async function conclude(
     kept: sumOfGroups(found.map(({ kept }) => kept)),
     nextFreeAt: begun.waiting.toSorted()[0] ?? null,
     notFreed: begun.notFreed,
-    pruned: dryRun ? {} : await prune(),
+    pruned: dryRun ? {} : await prune(time.now()),
   };
   return { result: null, finish: { result: { ...report } } };
 }

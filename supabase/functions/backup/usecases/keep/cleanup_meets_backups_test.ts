@@ -203,3 +203,33 @@ Deno.test("what a backup says that it needs after the sweep stays, whatever its 
   assert.deepEqual((await repository.verify({ level: "full" })).problems, []);
   assert.deepEqual(await readSampleBackup(repository, idOf(8)), partsOf(2));
 });
+
+for (const byDays of [3, -3]) {
+  const how = byDays > 0 ? "ahead" : "behind";
+  Deno.test(`a worker whose clock is days ${how} cleans up by the server's clock`, async () => {
+    const { storage: stored, clock: server } = await days(8);
+    const clock = wrong(server, byDays * DAY_MS);
+    const { planned } = await cleanUp({ storage: stored, clock }, { server });
+    assert.ok(planned.count > 10);
+    const early = await cleanUp({ storage: stored, clock }, { server });
+    assert.deepEqual([early.freed.count, early.nextFreeAt !== null], [0, true]);
+
+    // What a backup has just stored looks old to a clock that is ahead.
+    const writer = await open({ storage: stored, clock: server });
+    const { name } = await writer.writeChunk(new Uint8Array(100).fill(7));
+    server.at += 13 * HOUR_MS;
+    const { name: young } = await writer.writeChunk(new Uint8Array(100).fill(8));
+    let deleted = 0;
+    const storage = faultyStorage(stored, ({ method, name }) => {
+      // The run's time ends after the first deletions; a clock that is behind does not see it.
+      if (method === "delete" && name.startsWith("chunks/") && ++deleted === 3) {
+        server.at += 16 * 60_000;
+      }
+      return Promise.resolve(null);
+    });
+    const { freed, planned: next, waiting } = await cleanUp({ storage, clock }, { server });
+    assert.ok(freed.count >= 3 && freed.left > 0, JSON.stringify(freed));
+    assert.deepEqual([next.count, waiting.count], [1, 1], `${name} is old enough, ${young} is not`);
+    assert.deepEqual(await expectWhole({ storage: stored, clock: server }), [7, 6, 5]);
+  });
+}

@@ -4,6 +4,7 @@
  * @module
  */
 import { BackupError } from "../../core/errors.ts";
+import type { Clock } from "../../core/clock.ts";
 import { isPointId, newJobId } from "../../core/ids.ts";
 import type { Job } from "../../core/job.ts";
 import type { SettingsInForce } from "../../core/settings_in_force.ts";
@@ -23,6 +24,9 @@ import { startJob } from "../jobs/start_job.ts";
 const LASTS_MS = 15 * 60_000;
 
 const DAY_MS = 86_400_000;
+
+/** Records of executions are kept so long, in the tables and in storage. */
+const EXECUTION_DAYS = 180;
 
 /**
  * @throws `conflict` while another cleanup runs, `invalid_config`, `repository_missing`, `repository_foreign`,
@@ -97,7 +101,7 @@ export async function defineCleanup(
   return cleanupInParts({
     plan,
     repository,
-    clock: deps.clock,
+    clock: () => serverClock(deps),
     facts: () => readFacts(deps, repository),
     async whyNotFree() {
       const { running } = await deps.state.latestRuns.inUse();
@@ -112,8 +116,21 @@ export async function defineCleanup(
       await deps.state.backups.markFreed({ backupIds, pointIds });
     },
     decided: (kept) => deps.state.backups.setRetention(kept),
-    prune: () => deps.state.latestRuns.prune(),
+    async prune(now) {
+      const rows = await deps.state.latestRuns.prune();
+      // Executions that were lost while nobody looked end here: no tick looks so far back.
+      await deps.recovery.sync({ days: EXECUTION_DAYS });
+      const before = new Date(now.getTime() - EXECUTION_DAYS * DAY_MS);
+      return { ...rows, journals: await deps.recovery.prune({ before }) };
+    },
   });
+}
+
+/** The database's clock, as it stands in this moment beside the process's own. */
+async function serverClock({ clock, state }: Deps): Promise<Clock> {
+  const askedAt = clock.now().getTime();
+  const aheadMs = (await state.latestRuns.now()).getTime() - askedAt;
+  return { ...clock, now: () => new Date(clock.now().getTime() + aheadMs) };
 }
 
 /** By the database's clock, which is not that of whoever asks. */
