@@ -289,6 +289,7 @@ class BackupInParts {
       const split = smaller.map((each) => ({ step, name, payload: toJson(each), bytes }));
       return { result: null, split };
     }
+    refuseLargeRows(lease, payload);
     const { held } = await this.#opened(lease, context);
     await this.#rememberParent(context.signal);
     let bytesDone = 0;
@@ -498,6 +499,17 @@ function refuseManyTables(lease: Lease, { locked }: HeldSnapshot): void {
     hint: "Make the backup where no limits end a worker: deno task backup, on any computer. " +
       "Or save chosen schemas, each in a backup of its own.",
     details: { tables: locked.length },
+  });
+}
+
+/** @throws `over_budget` when worker after worker was ended at rows that nothing can cut any further */
+function refuseLargeRows(lease: Lease, { tables }: CopyRowsPayload): void {
+  const names = Object.values(tables).map(({ table }) => table?.sqlName ?? "large objects");
+  refuseWithoutRoom(lease, {
+    doing: `copy rows of ${names.join(", ")} that cannot be cut any further`,
+    hint: "Make the backup where no limits end a worker: deno task backup, on any computer. " +
+      "Or leave out the rows of the table.",
+    details: { tables: names },
   });
 }
 
