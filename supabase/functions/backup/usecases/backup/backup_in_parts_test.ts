@@ -4,10 +4,26 @@ import type { Lease } from "../../core/part.ts";
 import type { PartContext } from "../../jobs/job_definition.ts";
 import { backupInParts, type BackupInPartsOptions } from "./backup_in_parts.ts";
 
+type Tries = Pick<Lease, "attempt" | "previous">;
+
 /** Reads the definitions of two tables as a worker would that cannot reach the database. */
-async function readDefinitions(tries: Pick<Lease, "attempt" | "previous">): Promise<unknown> {
+function readDefinitions(tries: Tries): Promise<unknown> {
+  return run({ name: "reading-definitions", ...tries });
+}
+
+/** Copies a single page as such a worker would. */
+function copyPage(tries: Tries): Promise<unknown> {
+  const table = { accessMethod: "heap", tableBytes: 8192, sqlName: "public.films" };
+  const ranges = [{ entry: "a", pages: { from: 0, to: 1 } }];
+  const payload = { order: [0], ranges, tables: { a: { table, data: {} } }, limits: {} };
+  return run({ name: "copying-rows", ...tries, payload } as unknown as Tries & { name: string });
+}
+
+async function run(part: Tries & { name: string }): Promise<unknown> {
   const backup = backupInParts({
     plan: { limits: {} },
+    repository: { rememberBackup: () => Promise.resolve(null) },
+    holder: { check: () => Promise.resolve([]) },
     connect: () => Promise.reject(new BackupError("database_unreachable", "Cannot connect")),
   } as unknown as BackupInPartsOptions);
   const opened = { held: { id: "1", locked: [10, 20] }, dump: {} };
@@ -17,7 +33,7 @@ async function readDefinitions(tries: Pick<Lease, "attempt" | "previous">): Prom
       yield await Promise.resolve({ result: opened });
     },
   } as unknown as PartContext;
-  const lease = { name: "reading-definitions", round: 1, ...tries } as Lease;
+  const lease = { round: 1, ...part } as Lease;
   return await backup.run(lease, context).catch((error) => error);
 }
 
@@ -34,4 +50,13 @@ Deno.test("backupInParts() reads definitions again after fewer losses, and after
     const error = await readDefinitions({ attempt, previous });
     assert.equal((error as BackupError).code, "database_unreachable");
   }
+});
+
+Deno.test("backupInParts() gives rows up that nothing can cut and that end worker after worker, by name", async () => {
+  const error = await copyPage({ attempt: 6, previous: "interrupted" }) as BackupError;
+  assert.equal(error.code, "over_budget", error.message);
+  assert.match(error.message, /^Cannot copy rows of public.films that cannot be cut .*: 5 workers/);
+  assert.match(error.hint ?? "", /task backup/);
+  const earlier = await copyPage({ attempt: 5, previous: "interrupted" }) as BackupError;
+  assert.equal(earlier.code, "database_unreachable", earlier.message);
 });
