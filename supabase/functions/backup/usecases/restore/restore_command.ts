@@ -4,6 +4,8 @@
  * @module
  */
 import type { Settings } from "../../core/settings.ts";
+import { localStorage } from "../../storage/local.ts";
+import { settingsAddress } from "../../storage/settings_address.ts";
 import type { RestoreRequest } from "./restore_database.ts";
 
 /** What the command is to do. */
@@ -19,8 +21,10 @@ export interface RestoreCommandInput {
 
 /**
  * One line for a POSIX shell. Secrets are named by variables of the environment: the database's address
- * `SUPABASE_DB_URL`, or `NEW_DATABASE_URL` where that one is down, `BACKUP_ENCRYPTION_KEY`, `AWS_ACCESS_KEY_ID`
- * and `AWS_SECRET_ACCESS_KEY`.
+ * `SUPABASE_DB_URL`, or `NEW_DATABASE_URL` where that one is down, `BACKUP_ENCRYPTION_KEY`, and the storage's
+ * credentials as `openStorage` asks for them.
+ *
+ * @throws `invalid_config` when the settings name no place
  */
 export function restoreCommand(input: RestoreCommandInput): string {
   const { settings, backupId, request, targetDatabaseUrl, isDown = false } = input;
@@ -49,13 +53,12 @@ export function restoreCommand(input: RestoreCommandInput): string {
   ].join(" ");
 }
 
-function addressOf({ backupStorageType, backupStorageConfig: config }: Settings): string {
-  if (backupStorageType === "local") return `file://${config.path ?? config.bucket ?? "backups"}`;
-  const { bucket = "", prefix, endpoint, region } = config;
-  const address = new URL(`s3://${bucket}/${(prefix ?? "").replace(/^\/+|\/+$/g, "")}`);
-  if (endpoint !== undefined) address.searchParams.set("endpoint", endpoint);
-  if (region !== undefined) address.searchParams.set("region", region);
-  return address.href;
+/** As the command line takes it, from whichever folder it is run. */
+function addressOf(settings: Settings): string {
+  const { backupStorageType: type, backupStorageConfig: config } = settings;
+  if (type !== "local") return settingsAddress(settings).url;
+  const path = config.path ?? config.bucket ?? "backups";
+  return localStorage(path.startsWith("/") ? path : `${Deno.cwd()}/${path}`).location;
 }
 
 function quoted(text: string): string {
