@@ -106,6 +106,39 @@ Deno.test("a restore whose parts are each done by a new worker gives what the ba
   await expectTidy(target.url, restore.jobId);
 });
 
+Deno.test("a restore over a live database is one transaction where it fits, else refused with the command", async () => {
+  const { source, backup } = await sample();
+  await using _source = source;
+  await using target = await temporaryDatabase("parts_target");
+  await runSql(target.url, "create table owners (id int primary key); create table own (id int)");
+  const before = await databaseState(target.url);
+  const request = {
+    mode: "over" as const,
+    skipSafetyBackup: true,
+    acceptHazards: ["no-safety-backup", "replaced-rows", "unknown-objects"],
+  };
+  const commandLine = "deno task restore --backup it";
+  const refuse = async (maxWholeBytes: number) => {
+    const options = { request, commandLine, maxWholeBytes };
+    return await failure(new PartsOfRestore(backup, target.url, options).workUntil());
+  };
+  const bytes = (await refuse(1)).details!.bytes as number;
+  const error = await refuse(bytes - 1);
+  assert.equal(error.code, "over_budget");
+  assert.equal(error.hint, `Nothing was changed. Run it on any computer: ${commandLine}`);
+  assert.deepEqual(await databaseState(target.url), before);
+
+  const fits = new PartsOfRestore(backup, target.url, {
+    ...{ request, commandLine, maxWholeBytes: bytes },
+  });
+  const whole = (await fits.workUntil(({ name }) => name === "restoring-at-once"))!;
+  assert.deepEqual(fits.ready.map(({ name }) => name), [whole.name]);
+  assert.deepEqual(await databaseState(target.url), before);
+  await fits.workUntil();
+  assert.equal(fits.report?.rowsLoaded, 381);
+  await expectTidy(target.url, fits.jobId);
+});
+
 /** The statement by which rows get their mark and are committed. */
 const isCommitOfRows = (sql: string) => /restore_marks.*COMMIT$/s.test(sql);
 
