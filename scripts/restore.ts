@@ -137,11 +137,13 @@ function oneOf<T extends string>(values: CommandValues, name: string, allowed: r
   throw new UsageError(`--${name} must be ${allowed.join(" or ")}`);
 }
 
-function planText({ plan }: RestoreReport): string {
+function planText({ plan, summary = [] }: RestoreReport): string {
   const shown = (objects: readonly string[]) =>
     objects.slice(0, 10).map((object) => `    ${object}`)
       .concat(objects.length > 10 ? [`    and ${objects.length - 10} more`] : []);
   return [
+    ...summary,
+    "",
     `plan for ${plan.backupId}, mode ${plan.mode}: ${plan.rows} rows, ${formatBytes(plan.bytes)}`,
     ...plan.steps.flatMap(({ name, objects }) => [
       `  ${name}: ${objects.length}`,

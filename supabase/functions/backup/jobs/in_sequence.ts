@@ -141,7 +141,11 @@ async function conclude(
     ends.map(({ stage, result, failed }) => [stage, failed === null ? { result } : { failed }]),
   );
   const failed = ends.filter((end) => end.failed !== null);
-  if (failed.length === 0) return { result: null, finish: { result: { ...about, stages } } };
+  const summary = ends.flatMap(({ stage, result }) =>
+    (result?.summary as string[] | undefined ?? []).map((line) => `${stage}: ${line}`)
+  );
+  const head = summary.length === 0 ? about : { summary, ...about };
+  if (failed.length === 0) return { result: null, finish: { result: { ...head, stages } } };
   throw new BackupError(
     "restore_incomplete",
     `Cannot restore all: ${

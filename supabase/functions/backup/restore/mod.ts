@@ -11,6 +11,7 @@ export {
   type Comparison,
   type Difference,
 } from "./compare_models.ts";
+export { describePlan } from "./describe_plan.ts";
 export type { Failure } from "./failures.ts";
 export { inParallel, listSource } from "./in_parallel.ts";
 export { inWordsOf } from "./in_words_of.ts";

@@ -6,6 +6,7 @@
  */
 import type postgres from "postgres";
 import { excludedKinds, type Job, type JobKind } from "../core/job.ts";
+import { summaryFirst } from "../core/json.ts";
 import type { Progress } from "../core/progress.ts";
 import type { Sql } from "./database.ts";
 
@@ -149,7 +150,7 @@ export function toJob(row: postgres.Row, kind: JobKind): Job {
     error: metadata.error ??
       (row.error_message === null ? null : { code: "internal", message: row.error_message }),
     progress: metadata.progress ?? null,
-    result: metadata.result ?? null,
+    result: summaryFirst(metadata.result ?? null),
     recorded: true,
   };
 }

@@ -21,6 +21,7 @@ import { unknownPart } from "../../core/part_errors.ts";
 import { isOutOfReach } from "../../jobs/classify_failure.ts";
 import type { JobDefinition, PartContext } from "../../jobs/job_definition.ts";
 import type { ItemPageRef, Repository } from "../../repository/mod.ts";
+import { describeItems } from "./describe_items.ts";
 import { concernsAll, toFailure } from "./save_items.ts";
 
 /** What is restored and how; the same for every worker. */
@@ -191,10 +192,8 @@ class RestoreItems {
   }
 
   #refuseHazards(steps: readonly ItemStep[]): void {
-    const { acceptHazards } = this.#options;
-    const hazards = steps.filter(({ key, hazards }) =>
-      hazards !== undefined && hazards.length > 0 &&
-      !acceptHazards.some((accepted) => isNamed(key, accepted))
+    const hazards = steps.filter((step) =>
+      (step.hazards?.length ?? 0) > 0 && !this.#isAccepted(step)
     );
     if (hazards.length === 0) return;
     const keys = hazards.map(({ key }) => key);
@@ -207,6 +206,10 @@ class RestoreItems {
         details: { hazards: hazards.map(({ key, hazards }) => ({ key, hazards: hazards ?? [] })) },
       },
     );
+  }
+
+  #isAccepted({ key }: ItemStep): boolean {
+    return this.#options.acceptHazards.some((accepted) => isNamed(key, accepted));
   }
 
   async #restore(lease: Lease, context: PartContext): Promise<PartOutcome> {
@@ -283,7 +286,9 @@ class RestoreItems {
     const head = { type, backupId, dryRun: dryRun !== false, planned };
     if (dryRun !== false) {
       const shown = { steps: steps.first, stepsTotal: steps.total, hazards: hazards.first };
-      return { result: null, finish: { result: { ...head, ...shown }, backupId } };
+      const open = hazards.first.filter((step) => !this.#isAccepted(step));
+      const summary = describeItems({ type, backupId, planned, byHand, hazards: open });
+      return { result: null, finish: { result: { summary, ...head, ...shown }, backupId } };
     }
     const failures = new Shown<ItemResult>();
     const outcomes: Record<string, number> = {};

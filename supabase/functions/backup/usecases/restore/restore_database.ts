@@ -18,6 +18,7 @@ import {
   type BackupFacts,
   borrowRoles,
   type Comparison,
+  describePlan,
   type LeftOut,
   ownersToBorrow,
   planRestore,
@@ -75,6 +76,8 @@ export interface RestoreDatabaseOptions {
 
 /** What came of a restore. */
 export interface RestoreReport {
+  /** Of a dry run: the plan in a few sentences. */
+  summary?: string[];
   backupId: string;
   dryRun: boolean;
   plan: PlanSummary;
@@ -329,10 +332,11 @@ export function reportOf(
   plan: RestorePlan,
   result: { dryRun?: boolean; applied?: Applied; safetyBackupId?: string | null },
 ): RestoreReport {
-  const { applied } = result;
+  const { applied, dryRun = false } = result;
   return {
+    ...(dryRun ? { summary: describePlan(plan) } : {}),
     backupId: plan.backupId,
-    dryRun: result.dryRun ?? false,
+    dryRun,
     plan: summarizePlan(plan),
     leftOut: [...plan.leftOut, ...(applied?.leftOut ?? [])],
     safetyBackupId: result.safetyBackupId ?? null,
