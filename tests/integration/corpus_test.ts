@@ -157,7 +157,7 @@ async function backUpAndRestore(
         origin: "manual",
         dump: DUMP_OPTIONS,
         jobs: limits === undefined ? 1 : workers,
-        ...(limits === undefined ? {} : { limits }),
+        ...(limits === undefined ? {} : { limits, relationsAPart: 2 }),
       },
       writtenBy: "test",
     });

@@ -79,8 +79,9 @@ export interface PartBackup extends AsyncDisposable {
 /** Prepares a database, which has its rows already. */
 export async function partBackup(
   url: string,
-  { limits = LIMITS, lockTimeoutMs = 2000, storage = memoryStorage() }: {
+  { limits = LIMITS, relationsAPart = null, lockTimeoutMs = 2000, storage = memoryStorage() }: {
     limits?: DataLimits;
+    relationsAPart?: number | null;
     lockTimeoutMs?: number;
     storage?: Storage;
   } = {},
@@ -119,7 +120,7 @@ export async function partBackup(
       const connects = openSpoilt ?? open;
       const definition = backupInParts({
         plan: backupPlan(
-          { ...{ backupId: jobId, origin: "manual", limits, lockTimeoutMs } },
+          { ...{ backupId: jobId, origin: "manual", limits, relationsAPart, lockTimeoutMs } },
           { writtenBy: "test" },
         ),
         dump: () => dumpOptions(connects, { ...DEFAULT_SETTINGS, databaseProfile: "plain" }),

@@ -41,6 +41,8 @@ export interface BackupRequest {
   onDamage?: "fail" | "skip";
   /** Patterns of tables whose rows are copied before others. @default [] */
   criticalTables?: readonly string[];
+  /** See `BackupPlan`. @default null, all at once */
+  relationsAPart?: number | null;
   /** How often to begin when definitions change meanwhile. @default 3 */
   attempts?: number;
 }
@@ -104,6 +106,7 @@ export function backupPlan(
     maxKeeperSeconds: request.maxKeeperSeconds ?? 43_200,
     onDamage: request.onDamage ?? "fail",
     criticalTables: request.criticalTables ?? [],
+    relationsAPart: request.relationsAPart ?? null,
     ...{ origin, writtenBy },
   };
 }

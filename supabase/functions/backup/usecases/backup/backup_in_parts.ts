@@ -8,12 +8,12 @@
 import type { Clock } from "../../core/clock.ts";
 import { BackupError } from "../../core/errors.ts";
 import { toJson } from "../../core/json.ts";
-import type { SourceFacts, TableData } from "../../core/model.ts";
+import type { SourceFacts } from "../../core/model.ts";
 import type { Lease, NewPart, PartOutcome } from "../../core/part.ts";
 import { unknownPart } from "../../core/part_errors.ts";
 import {
   CatalogReading,
-  type DatabaseReading,
+  cutCatalog,
   type DataLimits,
   describeWaiters,
   type DumpOptions,
@@ -24,6 +24,7 @@ import {
   planUnits,
   recheck,
   type RowsEntry,
+  type RowVersions,
   type SnapshotHolder,
   type Waiter,
   waiterRemarks,
@@ -34,7 +35,6 @@ import {
   type BackupTotals,
   type DatabaseManifest,
   type DatabaseRecord,
-  type LinesRef,
   type Repository,
   writtenSince,
   type WrittenTotals,
@@ -48,6 +48,15 @@ import {
   splitPayload,
 } from "./copy_rows.ts";
 import { criticalFirst } from "./critical_first.ts";
+import {
+  BEHIND_DEFINITIONS,
+  DefinitionsInParts,
+  type Noted,
+  partsOfSlices,
+  type ReadDefinitions,
+  requireListed,
+  sqlBytesOf,
+} from "./definitions_in_parts.ts";
 import { cancelling, JoinedSessions } from "./joined_sessions.ts";
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
 import { SharedCheck } from "./shared_check.ts";
@@ -67,6 +76,11 @@ export interface BackupPlan {
   /** After this time nobody holds the backup's moment any more, if it is held in the database. */
   maxKeeperSeconds: number;
   onDamage: "fail" | "skip";
+  /**
+   * Relations whose definitions one part reads, which has to fit into a worker; null where no limits end
+   * one: all are read at once.
+   */
+  relationsAPart: number | null;
   /** Patterns of tables whose rows are copied before others. */
   criticalTables: readonly string[];
   /** Release that writes. */
@@ -101,17 +115,6 @@ interface Listed {
   bytes: number;
 }
 
-/** What the definitions came to. */
-interface Read {
-  parent: string | null;
-  source: SourceFacts;
-  entries: LinesRef;
-  tableData: LinesRef;
-  remarks: string[];
-  counts: { entries: number; tables: number; sqlBytes: number };
-  written: WrittenTotals;
-}
-
 /** A reading of the catalog that has begun, in a session of its own. */
 interface Reading {
   heldId: string;
@@ -136,6 +139,9 @@ const READ = "reading-definitions";
 const COPY = "copying-rows";
 const FINISH = "writing-the-manifest";
 
+/** A table has about seven: itself, a sequence and its value, rows, a key, indexes. */
+const ENTRIES_A_RELATION = 4;
+
 /** The definition of one backup; an instance may do any number of its parts. */
 export function backupInParts(options: BackupInPartsOptions): JobDefinition {
   const backup = new BackupInParts(options);
@@ -150,6 +156,7 @@ export function backupInParts(options: BackupInPartsOptions): JobDefinition {
 class BackupInParts {
   readonly #options: BackupInPartsOptions;
   readonly #sessions: JoinedSessions;
+  readonly #definitions: DefinitionsInParts;
   /** Begun by the list of tables, for the definitions. */
   #reading: Reading | undefined;
   #check: { heldId: string; shared: SharedCheck<Waiter[]> } | undefined;
@@ -160,6 +167,13 @@ class BackupInParts {
   constructor(options: BackupInPartsOptions) {
     this.#options = options;
     this.#sessions = new JoinedSessions(options.connect);
+    this.#definitions = new DefinitionsInParts({
+      repository: options.repository,
+      entriesAPart: ENTRIES_A_RELATION * (options.plan.relationsAPart ?? 0),
+      read: ({ lease, context }, work) => this.#readSome(lease, { context, work }),
+      claim: (source, signal) => this.#claimOwner(source, signal),
+      parent: (signal) => this.#rememberParent(signal),
+    });
   }
 
   async run(lease: Lease, context: PartContext): Promise<PartOutcome> {
@@ -175,7 +189,8 @@ class BackupInParts {
       case FINISH:
         return await this.#finish(lease, context);
       default:
-        throw unknownPart(lease.name);
+        if (!DefinitionsInParts.has(lease.name)) throw unknownPart(lease.name);
+        return await this.#definitions.run(lease, context);
     }
   }
 
@@ -210,25 +225,35 @@ class BackupInParts {
 
   /** Finds the tables and cuts their rows into parts: they can be copied before all else is read. */
   async #list(lease: Lease, context: PartContext): Promise<PartOutcome> {
-    const { plan: { limits, onDamage, criticalTables }, copier } = this.#options;
+    const { plan: { limits, onDamage, criticalTables, relationsAPart }, copier } = this.#options;
     const { signal } = context;
     const { held, dump } = await this.#opened(lease, context);
     refuseManyTables(lease, held);
-    const work = await this.#withCatalog(held, { dump, signal, keep: true }, async (catalog) => {
-      const { session } = catalog;
-      const entries = await catalog.rows();
-      requireReadable(entries, held);
-      const tableData = await catalog.describe(entries);
-      const hasObjects = entries.some(({ kind }) => kind === "large-object-data");
-      const largeObjects = hasObjects ? await planLargeObjects(session, limits) : [];
-      const model = { entries, tableData };
-      const units = planUnits(model, limits);
-      // Whether the moment is still held is asked after this: by whoever copies, and by whoever reads on.
-      const payloads = copyPayloads(model, units, { limits, onDamage, largeObjects });
-      return criticalFirst(payloads, criticalTables);
-    });
+    const { work, rows, slices } = await this.#withCatalog(
+      held,
+      { dump, signal, keep: true },
+      async (catalog) => {
+        const { session } = catalog;
+        const entries = await catalog.rows();
+        requireReadable(entries, held);
+        const tableData = await catalog.describe(entries);
+        const hasObjects = entries.some(({ kind }) => kind === "large-object-data");
+        const largeObjects = hasObjects ? await planLargeObjects(session, limits) : [];
+        const model = { entries, tableData };
+        const units = planUnits(model, limits);
+        // Whether the moment is still held is asked after this: by whoever copies, and by whoever reads on.
+        const payloads = copyPayloads(model, units, { limits, onDamage, largeObjects });
+        const work = criticalFirst(payloads, criticalTables);
+        const slices = relationsAPart === null
+          ? []
+          : await cutCatalog(session, dump, relationsAPart);
+        return { work, rows: entries.map(({ key }) => key), slices };
+      },
+    );
+    // What is known of all relations is of no use to those who read some, and takes their memory.
+    if (slices.length > 0) await this.#endReading();
     // Threads copy while this one reads on. Without them the two would only share one core and its memory.
-    const copyStep = copier === undefined ? 3 : 2;
+    const copyStep = copier !== undefined ? 2 : slices.length > 0 ? 4 : 3;
     const copies = work.map(({ payload, bytes }): NewPart => (
       { step: copyStep, name: COPY, payload: toJson(payload), bytes }
     ));
@@ -236,43 +261,42 @@ class BackupInParts {
     return {
       result: toJson(listed),
       add: [
-        { step: 2, name: READ, payload: null, bytes: 0 },
+        ...(slices.length > 0
+          ? partsOfSlices(slices, rows)
+          : [{ step: 2, name: READ, payload: null, bytes: 0 }]),
         ...copies,
-        { step: 4, name: FINISH, payload: null, bytes: 0 },
+        { step: BEHIND_DEFINITIONS, name: FINISH, payload: null, bytes: 0 },
       ],
     };
   }
 
-  /** Reads and stores the definitions. */
+  /** Reads and stores all definitions at once. */
   async #read(lease: Lease, context: PartContext): Promise<PartOutcome> {
-    const { repository, plan } = this.#options;
+    const { repository } = this.#options;
     const { signal } = context;
     const { held, dump } = await this.#opened(lease, context);
     refuseManyTables(lease, held);
     const model = await this.#withCatalog(held, { dump, signal, keep: false }, async (catalog) => {
       const model = await catalog.database();
-      await this.#recheck(model);
+      await this.#recheck(model.rowVersions);
       model.tableData = await catalog.describe(model.entries);
-      requireListed(model.tableData, await catalog.rows());
+      const [read, listed] = [model.tableData, await catalog.rows()];
+      requireListed(read.map(({ entry }) => entry), listed.map(({ key }) => key));
       await this.#options.holder.check(catalog.session, held);
       return model;
     });
     signal.throwIfAborted();
-    await repository.claimOwner({
-      projectRef: plan.projectRef,
-      systemIdentifier: model.source.systemIdentifier,
-      database: model.source.database,
-    }, { signal });
+    await this.#claimOwner(model.source, signal);
     const before = repository.written;
     const parent = await this.#rememberParent(signal);
     const entries = await repository.writeLines(model.entries, { signal });
     const tableData = await repository.writeLines(model.tableData, { signal });
-    const read: Read = {
+    const read: ReadDefinitions = {
       ...{ parent, source: model.source, entries, tableData, remarks: model.remarks },
       counts: {
         entries: model.entries.length,
         tables: model.tableData.length,
-        sqlBytes: sqlBytesOf(model),
+        sqlBytes: model.entries.reduce((sum, entry) => sum + sqlBytesOf(entry), 0),
       },
       written: writtenSince(before, repository.written),
     };
@@ -333,7 +357,8 @@ class BackupInParts {
     const before = await this.#committedBefore();
     if (before !== null) return finished(before, repository);
     const { held, createdAt } = await this.#opened(lease, context);
-    const read = await this.#knownResult<Read>(lease, context, READ);
+    const read = await this.#definitions.found(context) ??
+      await this.#knownResult<ReadDefinitions>(lease, context, READ);
     const results: CopyRowsResult[] = [];
     for await (const { result } of context.results(COPY)) {
       results.push(result as unknown as CopyRowsResult);
@@ -386,14 +411,40 @@ class BackupInParts {
     }
   }
 
+  /** Reads some of the definitions, in any session of the moment. */
+  async #readSome<T>(
+    lease: Lease,
+    { context, work }: {
+      context: PartContext;
+      work: (session: Session, dump: DumpOptions) => Promise<Noted<T>>;
+    },
+  ): Promise<T> {
+    const { held, dump } = await this.#opened(lease, context);
+    return await this.#sessions.with(held, async (session) => {
+      await lockAllJoined(session, held);
+      const { value, rowVersions } = await work(session, dump);
+      if (rowVersions.length > 0) await this.#recheck(rowVersions);
+      await this.#options.holder.check(session, held);
+      return value;
+    }, { signal: context.signal });
+  }
+
   /** Compares what was read with the present, in a session outside of the moment. */
-  async #recheck(model: DatabaseReading): Promise<void> {
+  async #recheck(noted: readonly RowVersions[]): Promise<void> {
     const observer = await this.#sessions.connect();
     try {
-      await recheck(observer, model.rowVersions);
+      await recheck(observer, noted);
     } finally {
       await observer.close();
     }
+  }
+
+  async #claimOwner(
+    { systemIdentifier, database }: SourceFacts,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { repository, plan: { projectRef } } = this.#options;
+    await repository.claimOwner({ projectRef, systemIdentifier, database }, { signal });
   }
 
   /** Chunks of the newest backup are not looked for in storage again. */
@@ -531,25 +582,12 @@ function requireReadable(entries: readonly RowsEntry[], { locked }: HeldSnapshot
   );
 }
 
-/** @throws `internal` when other rows are in the model than those that are being copied */
-function requireListed(tableData: readonly TableData[], listed: readonly RowsEntry[]): void {
-  const keys = new Set(listed.map(({ key }) => key));
-  const other = tableData.find(({ entry }) => !keys.delete(entry))?.entry ?? [...keys][0];
-  if (other === undefined) return;
-  throw new BackupError("internal", `Cannot save the rows: ${other} was not expected`);
-}
-
 function finished(record: DatabaseRecord, { location }: Repository): PartOutcome {
   return { result: null, finish: outcomeOf(record, location) };
 }
 
-function sqlBytesOf(model: DatabaseReading): number {
-  const statements = model.entries.flatMap((entry) => Object.values(entry.statements).flat());
-  return statements.reduce((sum: number, sql: string) => sum + sql.length, 0);
-}
-
 function totalsOf(
-  { counts, written }: Read,
+  { counts, written }: ReadDefinitions,
   results: readonly CopyRowsResult[],
   last: WrittenTotals,
 ): BackupTotals {

@@ -1,0 +1,359 @@
+/**
+ * The definitions of very many relations, read in parts: each slice of the catalog by whoever is free, then
+ * the order of all entries from what little that needs, then the entries in that order. What the slices give
+ * waits in the repository, in chunks that no backup refers to. Read {@linkcode DefinitionsInParts.run} first.
+ *
+ * @module
+ */
+import { BackupError } from "../../core/errors.ts";
+import { toJson } from "../../core/json.ts";
+import type { Entry, SourceFacts, TableData } from "../../core/model.ts";
+import type { DonePart, Json, Lease, NewPart, PartOutcome } from "../../core/part.ts";
+import { unknownPart } from "../../core/part_errors.ts";
+import {
+  type CatalogSlice,
+  type DumpOptions,
+  type EntryPlace,
+  orderSlices,
+  readSlice,
+  type RowVersions,
+  type SliceLine,
+  type SliceNode,
+} from "../../dump/mod.ts";
+import type { PartContext } from "../../jobs/job_definition.ts";
+import type { Session } from "../../postgres/session.ts";
+import {
+  type LinesRef,
+  type Repository,
+  sumOfWritten,
+  writtenSince,
+  type WrittenTotals,
+} from "../../repository/mod.ts";
+import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
+
+/** What the definitions came to, in one part or in many. */
+export interface ReadDefinitions {
+  parent: string | null;
+  source: SourceFacts;
+  entries: LinesRef;
+  tableData: LinesRef;
+  remarks: string[];
+  counts: { entries: number; tables: number; sqlBytes: number };
+  written: WrittenTotals;
+}
+
+/** What was read in the moment, and what has to be the same still. */
+export interface Noted<T> {
+  value: T;
+  rowVersions: RowVersions[];
+}
+
+/** What the backup lends to its definitions. */
+export interface DefinitionsAccess {
+  repository: Repository;
+  /** Entries that one part stores. */
+  entriesAPart: number;
+  /**
+   * Works in a session that has joined the moment and is past everybody who waits for its tables; afterwards
+   * what was read is still so, and the moment was held all the time.
+   */
+  read<T>(
+    part: { lease: Lease; context: PartContext },
+    work: (session: Session, dump: DumpOptions) => Promise<Noted<T>>,
+  ): Promise<T>;
+  /** Becomes the repository's owner, or is refused. */
+  claim(source: SourceFacts, signal: AbortSignal): Promise<void>;
+  /** The newest backup, whose chunks need not be looked for. */
+  parent(signal: AbortSignal): Promise<string | null>;
+}
+
+/** Names of the parts, which are what users see of them. */
+const SLICE = "reading-some-definitions";
+const ORDER = "ordering-definitions";
+const AGAIN = "reading-circular-definitions";
+const STORE = "storing-definitions";
+
+/** Rungs of the backup's ladder that these parts stand on; rows are copied between them. */
+const STEPS = { [SLICE]: 2, [ORDER]: 3, [AGAIN]: 4, [STORE]: 5 };
+
+/** The rung above all of them. */
+export const BEHIND_DEFINITIONS = 6;
+
+/** What a slice gave. */
+interface SliceResult {
+  source: SourceFacts;
+  parent: string | null;
+  lines: LinesRef;
+  nodes: LinesRef | null;
+  leftOut: string[];
+  remarks: string[];
+  written: WrittenTotals;
+}
+
+/** What the order gave. */
+interface OrderResult {
+  places: LinesRef;
+  remarks: string[];
+  written: WrittenTotals;
+}
+
+/** Some entries, as the manifest has them. */
+interface StoreResult {
+  entries: LinesRef;
+  tableData: LinesRef;
+  sqlBytes: number;
+  written: WrittenTotals;
+}
+
+/** The parts that read and order these slices. @param rows keys of the entries whose rows are being copied */
+export function partsOfSlices(slices: readonly CatalogSlice[], rows: readonly string[]): NewPart[] {
+  return [
+    ...slices.map((slice) => newPart(SLICE, { slice })),
+    newPart(ORDER, { rows }),
+  ];
+}
+
+/** Bytes of SQL in an entry. */
+export function sqlBytesOf({ statements }: Entry): number {
+  return Object.values(statements).flat().reduce((sum: number, sql: string) => sum + sql.length, 0);
+}
+
+/** @throws `internal` when other rows are in the model than those that are being copied */
+export function requireListed(read: readonly string[], listed: readonly string[]): void {
+  const keys = new Set(listed);
+  const other = read.find((key) => !keys.delete(key)) ?? [...keys][0];
+  if (other === undefined) return;
+  throw new BackupError("internal", `Cannot save the rows: ${other} was not expected`);
+}
+
+/** Does the parts; any number of them, in any worker. */
+export class DefinitionsInParts {
+  readonly #access: DefinitionsAccess;
+
+  constructor(access: DefinitionsAccess) {
+    this.#access = access;
+  }
+
+  /** Whether a part is one of these. */
+  static has(name: string): boolean {
+    return name in STEPS;
+  }
+
+  async run(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    refuseWithoutRoom(lease, {
+      doing: "read the definitions in parts",
+      hint: "Make the backup where no limits end a worker: deno task backup, on any computer. " +
+        "Or save chosen schemas, each in a backup of its own.",
+    });
+    switch (lease.name) {
+      case SLICE:
+      case AGAIN:
+        return await this.#slice(lease, context);
+      case ORDER:
+        return await this.#order(lease, context);
+      case STORE:
+        return await this.#store(lease, context);
+      default:
+        throw unknownPart(lease.name);
+    }
+  }
+
+  /** All of it put together; null when the definitions were read at once. */
+  async found(context: Pick<PartContext, "results">): Promise<ReadDefinitions | null> {
+    const [order] = await resultsOf<OrderResult>(context, ORDER);
+    if (order === undefined) return null;
+    const slices = await resultsOf<SliceResult>(context, SLICE);
+    const again = await resultsOf<SliceResult>(context, AGAIN);
+    const stored = await resultsOf<StoreResult>(context, STORE);
+    const { source, parent } = slices[0]!.result;
+    const entries = joined(stored.map(({ result }) => result.entries));
+    const tableData = joined(stored.map(({ result }) => result.tableData));
+    const all = [...slices, ...again, order, ...stored].map(({ result }) => result.written);
+    return {
+      ...{ source, parent, entries, tableData },
+      remarks: [...order.result.remarks, ...slices.flatMap(({ result }) => result.remarks)],
+      counts: {
+        entries: entries.lines,
+        tables: tableData.lines,
+        sqlBytes: stored.reduce((sum, { result }) => sum + result.sqlBytes, 0),
+      },
+      written: sumOfWritten(all),
+    };
+  }
+
+  /** Reads a slice; for the second time when the order has taken parts of it out of their hosts. */
+  async #slice(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    const { signal } = context;
+    const { repository } = this.#access;
+    const { slice, separate } = lease.payload as unknown as Again;
+    const read = await this.#access.read(
+      { lease, context },
+      async (session, dump) => {
+        const value = await readSlice(session, dump, { slice, separate: separate ?? [] });
+        return { value, rowVersions: value.rowVersions };
+      },
+    );
+    if (slice.isRest) await this.#access.claim(read.source, signal);
+    const parent = slice.isRest ? await this.#access.parent(signal) : null;
+    const before = repository.written;
+    const result: SliceResult = {
+      ...{ source: read.source, parent, leftOut: read.leftOut, remarks: read.remarks },
+      lines: await repository.writeLines(read.lines, { signal }),
+      nodes: separate === undefined ? await repository.writeLines(read.nodes, { signal }) : null,
+      written: writtenSince(before, repository.written),
+    };
+    return { result: toJson(result) };
+  }
+
+  /** Puts all entries into their order, and finds out whether every object has one. */
+  async #order(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    const { signal } = context;
+    const { repository, entriesAPart } = this.#access;
+    const { rows } = lease.payload as { rows: string[] };
+    const slices = await resultsOf<SliceResult>(context, SLICE);
+    const nodes: SliceNode[][] = [];
+    for (const { result } of slices) {
+      nodes.push(await readKept<SliceNode>(repository, result.nodes!, signal));
+    }
+    const leftOut = slices.flatMap(({ result }) => result.leftOut);
+    const order = await this.#access.read(
+      { lease, context },
+      async (session, dump) => {
+        const value = await orderSlices(session, dump, { nodes, leftOut });
+        return { value, rowVersions: [] };
+      },
+    );
+    requireListed(order.rows, rows);
+    const before = repository.written;
+    const result: OrderResult = {
+      places: await repository.writeLines(order.places, { signal }),
+      remarks: order.remarks,
+      written: writtenSince(before, repository.written),
+    };
+    const again = order.separate.flatMap((separate, at) => {
+      const { slice } = slices[at]!.payload as unknown as Again;
+      return separate.length === 0 ? [] : [newPart(AGAIN, { slice, at, separate })];
+    });
+    const store: NewPart[] = [];
+    for (let from = 0; from < order.places.length; from += entriesAPart) {
+      const to = Math.min(from + entriesAPart, order.places.length);
+      store.push(newPart(STORE, { from, to }));
+    }
+    return { result: toJson(result), add: [...again, ...store] };
+  }
+
+  /** Stores some of the entries in their order, as the manifest lists them. */
+  async #store(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    const { signal } = context;
+    const { repository } = this.#access;
+    const { from, to } = lease.payload as { from: number; to: number };
+    const [order] = await resultsOf<OrderResult>(context, ORDER);
+    const { places: ref } = order!.result;
+    const numbers = new Set(Array.from({ length: to - from }, (_, at) => from + at));
+    const found = await pickLines<EntryPlace>(repository, { ref, numbers, signal });
+    const places = [...numbers].map((number) => found.get(number)!);
+    const lines = await this.#linesOf(places, context);
+    const entries: Entry[] = [];
+    const tableData: TableData[] = [];
+    for (const [slice, line, dependsOn, section] of places) {
+      const [entry, data] = lines[slice]!.get(line)!;
+      entries.push({ ...entry, dependsOn, section: section ?? entry.section });
+      if (data !== null) tableData.push(data);
+    }
+    await this.#access.parent(signal);
+    const before = repository.written;
+    const result: StoreResult = {
+      entries: await repository.writeLines(entries, { signal }),
+      tableData: await repository.writeLines(tableData, { signal }),
+      sqlBytes: entries.reduce((sum, entry) => sum + sqlBytesOf(entry), 0),
+      written: writtenSince(before, repository.written),
+    };
+    return { result: toJson(result) };
+  }
+
+  /** By slice, its lines that these places name. */
+  async #linesOf(
+    places: readonly EntryPlace[],
+    context: PartContext,
+  ): Promise<Map<number, SliceLine>[]> {
+    const { repository } = this.#access;
+    const slices = await resultsOf<SliceResult>(context, SLICE);
+    for (const { payload, result } of await resultsOf<SliceResult>(context, AGAIN)) {
+      slices[(payload as unknown as Again).at!]!.result = result;
+    }
+    const lines: Map<number, SliceLine>[] = [];
+    for (const [at, { result: { lines: ref } }] of slices.entries()) {
+      const numbers = new Set(places.flatMap(([slice, line]) => slice === at ? [line] : []));
+      lines.push(await pickLines<SliceLine>(repository, { ref, numbers, signal: context.signal }));
+    }
+    return lines;
+  }
+}
+
+/** What a slice is read by; `at` and `separate` for one that is read again. */
+interface Again {
+  slice: CatalogSlice;
+  /** Its place among the slices. */
+  at?: number;
+  separate?: string[];
+}
+
+function newPart(name: keyof typeof STEPS, payload: unknown): NewPart {
+  return { step: STEPS[name], name, payload: payload as Json, bytes: 0 };
+}
+
+async function resultsOf<T>(
+  { results }: Pick<PartContext, "results">,
+  name: string,
+): Promise<(Omit<DonePart, "result"> & { result: T })[]> {
+  const parts = await Array.fromAsync(results(name));
+  return parts.sort((a, b) => a.part - b.part) as unknown as (DonePart & { result: T })[];
+}
+
+/** Lists one after the other as one list. */
+function joined(refs: readonly LinesRef[]): LinesRef {
+  return {
+    lines: refs.reduce((sum, { lines }) => sum + lines, 0),
+    chunks: refs.flatMap(({ chunks }) => chunks),
+  };
+}
+
+/** Lines by their numbers; chunks without any of them are not read. */
+async function pickLines<T>(
+  repository: Repository,
+  { ref, numbers, signal }: { ref: LinesRef; numbers: ReadonlySet<number>; signal: AbortSignal },
+): Promise<Map<number, T>> {
+  const picked = new Map<number, T>();
+  const wanted = Uint8Array.from({ length: ref.lines }, (_, at) => numbers.has(at) ? 1 : 0);
+  let first = 0;
+  for (const chunk of ref.chunks) {
+    if (wanted.subarray(first, first + chunk.lines).includes(1)) {
+      const all = await readKept<T>(repository, { lines: chunk.lines, chunks: [chunk] }, signal);
+      all.forEach((value, at) => wanted[first + at] === 1 && picked.set(first + at, value));
+    }
+    first += chunk.lines;
+  }
+  return picked;
+}
+
+/**
+ * Reads what an earlier part has kept.
+ *
+ * @throws `chunks_lost` when it is gone: no backup refers to it, and somebody may have given the space back
+ */
+async function readKept<T>(
+  repository: Repository,
+  ref: LinesRef,
+  signal: AbortSignal,
+): Promise<T[]> {
+  try {
+    return await Array.fromAsync(repository.readLines<T>(ref, { signal }));
+  } catch (error) {
+    if (!(error instanceof BackupError) || error.code !== "object_missing") throw error;
+    throw new BackupError(
+      "chunks_lost",
+      "Cannot store the definitions: the storage has lost what an earlier part had stored",
+      { hint: "Keep others from deleting in the storage while a backup runs.", cause: error },
+    );
+  }
+}
