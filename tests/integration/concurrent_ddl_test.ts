@@ -162,6 +162,46 @@ for (const { step, connection, statement } of STEPS) {
   });
 }
 
+Deno.test("definitions that change under each reading are read again up to five times, then named", async () => {
+  const server = await testServer(17);
+  await using source = await scratchDatabase(server, "rb2_ddl_rapid");
+  await source.run("create function busy() returns int language sql as 'select 0'");
+  const repository = await createRepository({ storage: memoryStorage(), key: null });
+  /** Replaces the function in so many of the moments that the backup takes. */
+  const backUp = async (most: number) => {
+    let moments = 0;
+    const replace = async () => {
+      if (moments > most) return;
+      await source.run(
+        `create or replace function busy() returns int language sql as 'select ${moments}'`,
+      );
+    };
+    const count = () => Promise.resolve(void moments++);
+    const record = backupDatabase({
+      async connect() {
+        const session = await connect({ url: source.url });
+        const counted = interrupted(session, "\n  select pg_catalog.pg_export", count);
+        return interrupted(counted, "set quote_all_identifiers = off", replace);
+      },
+      repository,
+      clock: systemClock,
+      request: { origin: "manual", dump: DUMP_OPTIONS },
+      writtenBy: "test",
+    });
+    return { ended: await record.catch((error) => error), moments };
+  };
+  const lucky = await backUp(4);
+  assert.equal(lucky.moments, 5, lucky.ended.message);
+  const saved = await backupState(repository, lucky.ended.backupId);
+  assert.deepEqual(saved.public, (await databaseState(source.url)).public);
+
+  const hopeless = await backUp(100);
+  assert.equal(hopeless.ended.code, "concurrent_ddl");
+  assert.match(hopeless.ended.message, /busy \(pg_proc\)/);
+  assert.equal(hopeless.moments, 5);
+  assert.equal((await repository.listBackups()).backups.length, 1);
+});
+
 /**
  * Changes that did not wait came in one step of the backup: it has seen all or none of them. Those
  * that waited came after them.

@@ -43,7 +43,7 @@ export interface BackupRequest {
   criticalTables?: readonly string[];
   /** See `BackupPlan`. @default null, all at once */
   relationsAPart?: number | null;
-  /** How often to begin when definitions change meanwhile. @default 3 */
+  /** How often to begin when definitions change meanwhile. @default 5 */
   attempts?: number;
 }
 
@@ -85,7 +85,7 @@ export async function backupDatabase(options: BackupDatabaseOptions): Promise<Da
       ...{ jobId: backupId, kind: "backup", type: "database", backupId, reason, createdBy: null },
     },
     concurrency: copier === undefined ? request.jobs ?? 2 : PARTS_A_THREAD * copier.concurrency,
-    maxRounds: request.attempts ?? 3,
+    maxRounds: request.attempts ?? 5,
   });
   return (await repository.readBackup(backupId)).record;
 }
