@@ -12,6 +12,7 @@ import type { ItemSource } from "../../supabase/functions/backup/core/items.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import { DirectFetch } from "../../supabase/functions/backup/project/direct_fetch.ts";
 import { openFilesSource } from "../../supabase/functions/backup/project/files_access.ts";
 import type { Repository } from "../../supabase/functions/backup/repository/mod.ts";
 import { ParentItems } from "../../supabase/functions/backup/usecases/items/parent_items.ts";
@@ -20,6 +21,7 @@ import {
   type SaveTask,
   saveTask,
 } from "../../supabase/functions/backup/usecases/items/save_task.ts";
+import { nativeHashing } from "./native_hashing.ts";
 import {
   openThreadRepository,
   serveThread,
@@ -32,6 +34,8 @@ class SaveThread implements ThreadWork<SaveWork> {
   readonly #access: ThreadAccess;
   readonly #repository: Promise<Repository>;
   readonly #source: Promise<ItemSource>;
+  readonly #hashing = nativeHashing();
+  readonly #direct = new DirectFetch();
   #session: Session | null = null;
   /** Of the backup that the last task named. */
   #parent: { backupId: string | undefined; items: ParentItems } | undefined;
@@ -44,7 +48,8 @@ class SaveThread implements ThreadWork<SaveWork> {
   }
 
   async do({ work }: SaveWork, context: TaskContext): Promise<unknown> {
-    const tools = { ...context, repository: await this.#repository, source: await this.#source };
+    const opened = { repository: await this.#repository, source: await this.#source };
+    const tools = { ...context, ...opened, hashing: this.#hashing, recycle: this.#direct.recycle };
     if ("range" in work) return await saveRange(work.range, tools);
     const parent = this.#parentItems(work.items.parent, tools.repository);
     return await saveTask(work.items, { ...tools, parent, now: () => systemClock.now() });
@@ -53,6 +58,7 @@ class SaveThread implements ThreadWork<SaveWork> {
   async close(): Promise<void> {
     await this.#source.catch(() => {});
     await this.#session?.close();
+    this.#direct.close();
   }
 
   #parentItems(parent: SaveTask["parent"], repository: Repository): ParentItems {
@@ -67,10 +73,20 @@ class SaveThread implements ThreadWork<SaveWork> {
     const { files, databaseUrl } = this.#access;
     return await openFilesSource(files!, {
       projectRef: null, // only the owner of the repository is known by it
+      tools: {
+        hashing: this.#hashing,
+        // The runtime goes by a proxy, and knows of its exceptions.
+        ...(isByProxy() ? {} : { fetch: this.#direct.fetch }),
+      },
       openDatabase: async () =>
         this.#session = databaseUrl === "" ? null : await connect({ url: new Secret(databaseUrl) }),
     });
   }
+}
+
+function isByProxy(): boolean {
+  return ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
+    .some((name) => Deno.env.get(name) || Deno.env.get(name.toLowerCase()));
 }
 
 serveThread<SaveWork>((access) => new SaveThread(access));

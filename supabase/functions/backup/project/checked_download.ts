@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { BackupError } from "../core/errors.ts";
+import type { Hashing } from "../core/hashing.ts";
 import { md5Of } from "./object_types.ts";
 import type { Download } from "./storage_api.ts";
 
@@ -16,6 +17,7 @@ export interface DownloadSource {
   open(range: { from: number; to?: number }, signal: AbortSignal): Promise<Download | null>;
   /** How often a connection may break without any progress. */
   tries: number;
+  hashing: Hashing;
   signal: AbortSignal;
 }
 
@@ -73,12 +75,12 @@ export async function* checkedBytes(
 
 /** A small object's bytes in memory. @throws as {@linkcode checkedBytes} */
 export async function wholeBytes(source: DownloadSource, first: Download): Promise<Uint8Array> {
-  const { title, signal, tries } = source;
+  const { title, signal, tries, hashing } = source;
   let download = first;
   for (let attempt = 1;; attempt++) {
     try {
       const bytes = await download.whole();
-      requireMd5(title, md5Of(first.eTag), () => createHash("md5").update(bytes).digest("hex"));
+      requireMd5(title, md5Of(first.eTag), () => hashing.md5(bytes));
       return bytes;
     } catch (error) {
       if (!isBroken(error) || attempt >= tries) throw error;

@@ -6,9 +6,11 @@
  */
 import type { Environment } from "../core/environment.ts";
 import { BackupError } from "../core/errors.ts";
+import type { Hashing } from "../core/hashing.ts";
 import type { ItemSource } from "../core/items.ts";
 import { Secret } from "../core/secret.ts";
 import type { Session } from "../postgres/session.ts";
+import type { Fetch } from "./direct_fetch.ts";
 import { filesSource } from "./files_source.ts";
 import { s3Source } from "./s3_source.ts";
 import { s3SourceSettings, s3SourceVariables } from "./s3_source_settings.ts";
@@ -48,9 +50,18 @@ export function storageAccess(
   });
 }
 
+/** What a host has better than the runtime. */
+export interface ReadingTools {
+  fetch?: Fetch;
+  hashing?: Hashing;
+}
+
 /** The API of Storage. */
-export function openStorageApi({ url, key }: StorageAccess): StorageApi {
-  return new StorageApi({ url, key: new Secret(key) });
+export function openStorageApi(
+  { url, key }: StorageAccess,
+  options: { fetch?: Fetch } = {},
+): StorageApi {
+  return new StorageApi({ url, key: new Secret(key), ...options });
 }
 
 /**
@@ -60,15 +71,18 @@ export function openStorageApi({ url, key }: StorageAccess): StorageApi {
  */
 export async function openFilesSource(
   access: FilesAccess,
-  { projectRef, openDatabase }: {
+  { projectRef, openDatabase, tools = {} }: {
     projectRef: string | null;
     /** A session on the project's database; null when there is none. */
     openDatabase: () => Promise<Session | null>;
+    tools?: ReadingTools;
   },
 ): Promise<ItemSource> {
   if ("bucket" in access) {
     const { bucket } = access;
-    return s3Source(s3SourceSettings((name) => bucket[name])!);
+    return s3Source({ ...s3SourceSettings((name) => bucket[name])!, ...tools });
   }
-  return filesSource({ api: openStorageApi(access), projectRef, database: await openDatabase() });
+  const { fetch, ...rest } = tools;
+  const api = openStorageApi(access, fetch === undefined ? {} : { fetch });
+  return filesSource({ api, projectRef, database: await openDatabase(), ...rest });
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { BackupError, toBackupError } from "../core/errors.ts";
+import { type Hashing, runtimeHashing } from "../core/hashing.ts";
 import {
   compareKeys,
   type ItemFacts,
@@ -41,6 +42,8 @@ export interface FilesSourceOptions {
   store?: ObjectStore;
   /** Items of a page. @default 1000 */
   pageItems?: number;
+  /** @default the runtime's */
+  hashing?: Hashing;
 }
 
 /** Objects up to this size are read into memory, so that they can be read again. */
@@ -241,6 +244,7 @@ class FilesSource implements ItemSource {
       title: `${address.bucket}/${address.name}`,
       open: (range, signal) => this.#api.download(address, { ...range, signal }),
       tries: this.#api.requests.tries,
+      hashing: this.#options.hashing ?? runtimeHashing,
       signal,
     };
   }

@@ -20,6 +20,7 @@ export type { ConfigSourceOptions } from "./config_source.ts";
 export { configTarget } from "./config_target.ts";
 export type { ConfigTargetOptions } from "./config_target.ts";
 export { filesAccess, openFilesSource, openStorageApi, storageAccess } from "./files_access.ts";
+export { DirectFetch } from "./direct_fetch.ts";
 export type { FilesAccess } from "./files_access.ts";
 export { filesSource } from "./files_source.ts";
 export type { FilesSourceOptions } from "./files_source.ts";

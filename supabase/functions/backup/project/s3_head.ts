@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Answer } from "./http_connection.ts";
 
 /** In front of the names of an application's own metadata. */
 const METADATA = "x-amz-meta-";
@@ -20,7 +21,7 @@ export interface S3Head {
 }
 
 /** What an answer says of its object. */
-export function headOf({ headers }: Response): S3Head {
+export function headOf({ headers }: Pick<Answer, "headers">): S3Head {
   const text = (name: string) => headers.get(name) ?? undefined;
   const metadata = [...headers].filter(([name]) => name.startsWith(METADATA))
     .map(([name, value]) => [name.slice(METADATA.length), value]);

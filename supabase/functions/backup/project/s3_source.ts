@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { S3Client } from "@aws-sdk/client-s3";
-import { createHash } from "node:crypto";
-import { type Clock, systemClock } from "../core/clock.ts";
+import { systemClock } from "../core/clock.ts";
+import { utf8 } from "../core/bytes.ts";
 import { BackupError, type ErrorCode } from "../core/errors.ts";
+import { type Hashing, runtimeHashing } from "../core/hashing.ts";
 import {
   compareKeys,
   type ItemFacts,
@@ -17,7 +17,6 @@ import {
   type RangedListing,
   type ReadItem,
 } from "../core/items.ts";
-import type { S3ClientOptions } from "../storage/s3_client.ts";
 import { statusOf, translateS3Error } from "../storage/s3_errors.ts";
 import {
   changed,
@@ -29,18 +28,18 @@ import {
 import type { Deadline } from "./deadline.ts";
 import { addressOf, keyOf, OBJECT_CONTENT, objectFacts, textFact } from "./object_facts.ts";
 import { bareETag, md5Of } from "./object_types.ts";
+import type { Answer } from "./http_connection.ts";
 import { headOf, type S3Head } from "./s3_head.ts";
-import type { S3Requests } from "./s3_requests.ts";
+import type { S3Page } from "./s3_listing.ts";
+import { type S3RequestOptions, S3Requests } from "./s3_requests.ts";
 import type { Download } from "./storage_api.ts";
 
 /** Which bucket, or which part of it. */
-export interface S3SourceOptions extends S3ClientOptions {
-  bucket: string;
+export interface S3SourceOptions extends S3RequestOptions {
   /** Only objects whose names begin so; empty for all. */
   prefix: string;
   /** Tries of each request. @default 4 */
   tries?: number;
-  clock?: Clock;
 }
 
 /** Objects up to this size are read into memory, so that they can be read again. */
@@ -49,7 +48,7 @@ const WHOLE_BYTES = 1 << 20;
 /** Reads of an object that does not fit its checksum. */
 const READS = 3;
 
-/** A bucket's objects. Nothing is loaded or asked before the first call. */
+/** A bucket's objects. Nothing is asked before the first call. */
 export function s3Source(options: S3SourceOptions): ItemSource {
   return new S3Source(options);
 }
@@ -59,21 +58,18 @@ interface Got extends Download {
   head: S3Head;
 }
 
-interface Connection {
-  sdk: typeof import("@aws-sdk/client-s3");
-  client: S3Client;
-  requests: S3Requests;
-}
-
 class S3Source implements ItemSource {
   readonly type = "files" as const;
   readonly #options: S3SourceOptions;
   readonly #tries: number;
-  #opened: Promise<Connection> | undefined;
+  readonly #hashing: Hashing;
+  readonly #requests: S3Requests;
 
   constructor(options: S3SourceOptions) {
     this.#options = options;
     this.#tries = options.tries ?? 4;
+    this.#hashing = options.hashing ?? runtimeHashing;
+    this.#requests = new S3Requests(options);
   }
 
   async describe(signal: AbortSignal): Promise<ItemSourceFacts> {
@@ -105,22 +101,21 @@ class S3Source implements ItemSource {
         if (behind < 0) return { items: page.items, end: !page.truncated };
         return { items: page.items.slice(0, behind), end: true };
       },
-      digestOf: (items) => createHash("sha256").update(JSON.stringify(items)).digest("hex"),
+      digestOf: (items) => this.#hashing.sha256(utf8(JSON.stringify(items))),
     });
   }
 
   async #page(after: string | null, signal: AbortSignal) {
     const found = await this.#list(after, { limit: 1000, signal });
     const items: ListedItem[] = [];
-    for (const { Key: name, ETag, Size, LastModified } of found.Contents ?? []) {
-      if (name === undefined) continue;
-      const item = this.#item(name, { ETag, ContentLength: Size, LastModified });
+    for (const { name, head: listed } of found.objects) {
+      const item = this.#item(name, listed);
       // One that is read in ranges gets its facts here: reading gives none.
       const head = item.sizeBytes > WHOLE_BYTES ? await this.#head(name, signal) : null;
       items.push(head === null ? item : this.#item(name, head));
     }
     requireOrder(items);
-    return { items, truncated: found.IsTruncated === true && items.length > 0 };
+    return { items, truncated: found.truncated && items.length > 0 };
   }
 
   async read(item: ListedItem, signal: AbortSignal): Promise<ReadItem | null> {
@@ -162,6 +157,7 @@ class S3Source implements ItemSource {
       title: keyOf({ bucket: this.#options.bucket, name }),
       open: (range, signal) => this.#get(name, { ...range, signal }),
       tries: this.#tries,
+      hashing: this.#hashing,
       signal,
     };
   }
@@ -195,26 +191,19 @@ class S3Source implements ItemSource {
   async #list(
     after: string | null,
     { limit, signal }: { limit: number; signal: AbortSignal },
-  ) {
-    const { bucket: Bucket, prefix: Prefix } = this.#options;
+  ): Promise<S3Page> {
+    const { prefix } = this.#options;
     return await this.#run(
       { verb: "list the objects", signal, isOfAll: true },
-      async (connection) => {
-        const { sdk, client } = connection;
-        const command = new sdk.ListObjectsV2Command({
-          ...{ Bucket, Prefix, MaxKeys: limit },
-          ...(after === null ? {} : { StartAfter: after }),
-        });
-        return await client.send(command, { abortSignal: signal });
-      },
+      () => this.#requests.list({ prefix, after, limit }, signal),
     );
   }
 
   async #head(name: string, signal: AbortSignal): Promise<S3Head | null> {
-    return await this.#run({ verb: `look at ${name}`, signal }, async ({ sdk, client }) => {
-      const command = new sdk.HeadObjectCommand({ Bucket: this.#options.bucket, Key: name });
-      return await orNull(client.send(command, { abortSignal: signal }));
-    });
+    return await this.#run(
+      { verb: `look at ${name}`, signal },
+      () => orNull(this.#requests.head(name, signal)),
+    );
   }
 
   async #get(
@@ -226,12 +215,12 @@ class S3Source implements ItemSource {
     const range = whole ? null : `bytes=${from}-${to === undefined ? "" : to - 1}`;
     const answer = await this.#run(
       { verb, signal },
-      ({ requests }) => orNull(requests.get(name, { range, signal })),
+      () => orNull(this.#requests.get(name, { range, signal })),
     );
     if (answer === null) return null;
     const { response, deadline } = answer;
     const head = headOf(response);
-    const stream = response.body ?? undefined;
+    const stream = response.body;
     const bytes = head.ContentLength ?? null;
     const broken = (error: unknown) => this.#translate(error, { verb, signal, isOfAll: false });
     return {
@@ -241,7 +230,7 @@ class S3Source implements ItemSource {
       body: counted(stream, { bytes, broken, verb, deadline }),
       whole: async () => {
         try {
-          const content = new Uint8Array(await response.arrayBuffer());
+          const content = await response.bytes();
           requireLength(content.length, { bytes, verb });
           return content;
         } catch (error) {
@@ -252,33 +241,20 @@ class S3Source implements ItemSource {
       },
       cancel: async () => {
         deadline.end();
-        if (stream?.locked === false) await stream.cancel().catch(() => {}); // it is given up
+        await stream?.cancel().catch(() => {}); // it is given up, or read already
       },
     };
   }
 
-  /** Loads the client when it is first needed: whoever has no such source never does. */
-  #connect(): Promise<Connection> {
-    this.#opened ??= Promise.all([
-      import("@aws-sdk/client-s3"),
-      import("../storage/s3_client.ts"),
-      import("./s3_requests.ts"),
-    ]).then(([sdk, { s3Client }, { S3Requests }]) => {
-      return { sdk, client: s3Client(this.#options), requests: new S3Requests(this.#options) };
-    });
-    return this.#opened;
-  }
-
   async #run<T>(
     call: { verb: string; signal: AbortSignal; isOfAll?: boolean },
-    run: (connection: Connection) => Promise<T>,
+    run: () => Promise<T>,
   ): Promise<T> {
-    const connection = await this.#connect();
     const { clock = systemClock } = this.#options;
     for (let attempt = 1;; attempt++) {
       call.signal.throwIfAborted();
       try {
-        return await run(connection);
+        return await run();
       } catch (error) {
         const known = this.#translate(error, { isOfAll: false, ...call });
         if (known.code !== "files_unreachable" || attempt >= this.#tries) throw known;
@@ -311,7 +287,7 @@ class S3Source implements ItemSource {
 
 /** The bytes, counted: a connection that was cut may look like an end. */
 async function* counted(
-  stream: ReadableStream<Uint8Array> | undefined,
+  stream: Answer["body"],
   { bytes, broken, verb, deadline }: {
     bytes: number | null;
     broken: (error: unknown) => BackupError;

@@ -10,6 +10,7 @@ import { toBase64, utf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import type { Json } from "../core/part.ts";
 import type { Deadline } from "./deadline.ts";
+import type { Answer } from "./http_connection.ts";
 import { objectPath } from "./object_path.ts";
 import {
   bareETag,
@@ -237,7 +238,7 @@ interface BodyReading {
 
 /** The body, counted: a connection that was cut may look like an end. */
 async function* readBody(
-  response: Response,
+  response: Answer,
   { bytes, deadline, signal, broken }: BodyReading,
 ): AsyncGenerator<Uint8Array> {
   let read = 0;
@@ -260,11 +261,11 @@ async function* readBody(
 
 /** Reading an object so takes half the CPU time that it takes as a stream: much, where there are many. */
 async function readWhole(
-  response: Response,
+  response: Answer,
   { bytes, deadline, signal, broken }: BodyReading,
 ): Promise<Uint8Array> {
   try {
-    const body = new Uint8Array(await response.arrayBuffer());
+    const body = await response.bytes();
     requireLength(body.length, bytes);
     return body;
   } catch (error) {

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { Answer } from "./http_connection.ts";
 import { BackupError, type ErrorCode } from "../core/errors.ts";
 
 /** A refusal as the server told it. */
@@ -19,7 +20,9 @@ export interface StorageRefusal {
 }
 
 /** Reads what a refusing answer says. */
-export async function readRefusal(answer: Response): Promise<StorageRefusal> {
+export async function readRefusal(
+  answer: Pick<Answer, "status" | "text">,
+): Promise<StorageRefusal> {
   const text = (await answer.text()).slice(0, 2000);
   try {
     const body = JSON.parse(text) as Record<string, unknown>;

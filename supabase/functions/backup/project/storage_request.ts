@@ -9,6 +9,8 @@ import { BackupError } from "../core/errors.ts";
 import { RELEASE } from "../core/release.ts";
 import type { Secret } from "../core/secret.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
+import type { Fetch } from "./direct_fetch.ts";
+import type { Answer } from "./http_connection.ts";
 import {
   mayPass,
   noAnswerError,
@@ -28,7 +30,7 @@ export interface StorageApiOptions {
   /** How long to wait without a byte of an answer. @default 60 seconds */
   idleMs?: number;
   clock?: Clock;
-  fetch?: typeof fetch;
+  fetch?: Fetch;
 }
 
 /** What is sent. */
@@ -48,7 +50,7 @@ export interface StorageRequest {
 
 /** An answer: a success whose body is still to be read, or a refusal that the caller may expect. */
 export type StorageAnswer =
-  | { ok: true; response: Response; deadline: Deadline }
+  | { ok: true; response: Answer; deadline: Deadline }
   | { ok: false; refusal: StorageRefusal };
 
 /** Sends requests of one project's Storage. */
@@ -182,7 +184,7 @@ export class StorageRequests {
   }
 }
 
-function retryAfterMs(response: Response): number {
+function retryAfterMs(response: Answer): number {
   const seconds = Number(response.headers.get("retry-after") ?? 0);
   return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 0;
 }

@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { BackupError, type ErrorCode, toBackupError } from "../../core/errors.ts";
+import { type Hashing, runtimeHashing } from "../../core/hashing.ts";
 import type {
   ItemContent,
   ItemFailure,
@@ -59,6 +60,10 @@ export interface SaveItemsWork extends CompareWork {
   /** Whether also a part that could read nothing is to end: its items may be broken for good. */
   lastResort: boolean;
   onBytes: (bytes: number) => void;
+  /** @default the runtime's */
+  hashing?: Hashing;
+  /** Takes back the bytes of a small item, which are stored by then: nobody else uses them. */
+  recycle?: (bytes: Uint8Array) => void;
 }
 
 /** An item whose bytes are on their way. */
@@ -166,13 +171,21 @@ async function storeItem(
   found: ReadItem | BackupError,
   work: SaveItemsWork & { writer: PieceWriter },
 ): Promise<Stored> {
-  const { writer, now, onBytes } = work;
+  const { writer, now, onBytes, hashing = runtimeHashing } = work;
   const savedAt = now().toISOString();
   if (found instanceof BackupError) return failedItem(item, found, { ...work, savedAt });
   const { revision = item.revision, facts = item.facts } = found;
   const contents: ItemContent[] = [];
   const pieces: Promise<Piece[]>[] = [];
   for (const { name, body } of found.contents) {
+    if (body instanceof Uint8Array) {
+      await writer.append(body);
+      onBytes(body.length);
+      pieces.push(writer.endPart());
+      contents.push({ name, bytes: body.length, sha256: hashing.sha256(body), pieces: [] });
+      work.recycle?.(body);
+      continue;
+    }
     const hash = createHash("sha256");
     let bytes = 0;
     const append = async (chunk: Uint8Array) => {
@@ -181,14 +194,10 @@ async function storeItem(
       await writer.append(chunk);
       onBytes(chunk.length);
     };
-    if (body instanceof Uint8Array) {
-      await append(body);
-    } else {
-      const broken = await drain(body, append);
-      if (broken !== null) {
-        void writer.endPart(); // the bytes until there belong to nothing
-        return failedItem(item, broken, { ...work, savedAt });
-      }
+    const broken = await drain(body, append);
+    if (broken !== null) {
+      void writer.endPart(); // the bytes until there belong to nothing
+      return failedItem(item, broken, { ...work, savedAt });
     }
     pieces.push(writer.endPart());
     contents.push({ name, bytes, sha256: hash.digest("hex"), pieces: [] });

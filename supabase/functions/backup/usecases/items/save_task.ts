@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Hashing } from "../../core/hashing.ts";
 import type { ItemSource, ItemType } from "../../core/items.ts";
 import type { PartContext } from "../../jobs/job_definition.ts";
 import type { Repository } from "../../repository/mod.ts";
@@ -46,6 +47,10 @@ export interface SaveTools extends SaveWatch {
   /** Of the backup that the task names. */
   parent: ParentItems;
   now: () => Date;
+  /** @default the runtime's */
+  hashing?: Hashing;
+  /** See `SaveItemsWork`. */
+  recycle?: (bytes: Uint8Array) => void;
 }
 
 /** Threads of a host that save items, each with a repository and connections of its own. */

@@ -1,0 +1,54 @@
+/**
+ * A page of a bucket's objects, as S3 tells it.
+ *
+ * @module
+ */
+import type { S3Head } from "./s3_head.ts";
+
+/** A page. */
+export interface S3Page {
+  objects: { name: string; head: S3Head }[];
+  /** Whether more follow. */
+  truncated: boolean;
+}
+
+/** Reads the answer; null for one that is no listing. */
+export function readS3Page(xml: string): S3Page | null {
+  if (!/<ListBucketResult[\s>]/.test(xml)) return null;
+  const objects: S3Page["objects"] = [];
+  for (const [, content = ""] of xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
+    const name = textOf(content, "Key");
+    const size = Number(textOf(content, "Size") ?? NaN);
+    if (name === null || !Number.isSafeInteger(size)) return null;
+    const modified = textOf(content, "LastModified");
+    objects.push({
+      name,
+      head: {
+        ETag: textOf(content, "ETag") ?? undefined,
+        ContentLength: size,
+        LastModified: modified === null ? undefined : new Date(modified),
+      },
+    });
+  }
+  return { objects, truncated: textOf(xml, "IsTruncated") === "true" };
+}
+
+/** The text of the first element of this name; null without one. */
+export function textOf(xml: string, element: string): string | null {
+  const text = new RegExp(`<${element}>([^<]*)</${element}>`).exec(xml)?.[1];
+  return text === undefined ? null : unescapeXml(text);
+}
+
+const NAMED: Record<string, string> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" };
+
+function unescapeXml(text: string): string {
+  return text.replace(
+    /&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(\w{2,4}));/g,
+    (all, decimal, hexadecimal, name) => {
+      if (name !== undefined) return NAMED[name] ?? all;
+      return String.fromCodePoint(
+        decimal === undefined ? parseInt(hexadecimal, 16) : Number(decimal),
+      );
+    },
+  );
+}
