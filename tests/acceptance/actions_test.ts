@@ -107,6 +107,10 @@ const EXAMPLES: Record<string, (project: WholeProject) => Promise<void>> = {
     const refused = await tell(project, "disaster-recovery", trigger);
     assert.ok([404, 409].includes(refused.status), JSON.stringify(refused.body));
     assert.match(refused.body.error.message, /disabled/);
+    assert.match(
+      refused.body.error.hint,
+      /: curl -s -X POST "\$URL\?action=enable-plan" .*"enabled":true\}'$/,
+    );
     assert.equal((await change(true)).body.data.plan.enabled, true);
   },
 

@@ -1,26 +1,13 @@
 import assert from "node:assert/strict";
-import { fileURLToPath } from "../../scripts/paths.ts";
 import { toBase64, utf8 } from "../../supabase/functions/backup/core/bytes.ts";
-import { CONTRACT_REF } from "../support/management_contract.ts";
-import type { Answer } from "../support/service.ts";
 import {
   ask,
   deploy,
+  endedPoint,
   startWholeProject,
   tell,
   type WholeProject,
 } from "../support/whole_project.ts";
-
-/** Waits for the end of all jobs of a recovery point. */
-async function point(project: WholeProject, pointId: string): Promise<Answer["body"]> {
-  for (let tries = 0; tries < 300; tries++) {
-    const { body } = await ask(project, "recovery-points");
-    const found = body.data?.points.find((each: { pointId: string }) => each.pointId === pointId);
-    if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`${pointId} never came to its end`);
-}
 
 Deno.test("a whole project is saved as one recovery point and each part of it comes back", async () => {
   await using project = await startWholeProject();
@@ -38,7 +25,7 @@ Deno.test("a whole project is saved as one recovery point and each part of it co
 
   const { status, body } = await tell(project, "backup-all", { reason: "before the move" });
   assert.equal(status, 202, JSON.stringify(body));
-  const made = await point(project, body.data.recoveryPointId);
+  const made = await endedPoint(project, body.data.recoveryPointId);
   const by = new Map<string, { type: string; status: string; backupId: string }>(
     made.components.map((each: { type: string }) => [each.type, each]),
   );
@@ -124,88 +111,6 @@ Deno.test("a whole project is saved as one recovery point and each part of it co
   assert.deepEqual(await rows(), [row]);
 });
 
-/** Does an action by the command line. */
-async function act({ variables }: WholeProject, action: string, body: unknown) {
-  const script = fileURLToPath(new URL("../../scripts/action.ts", import.meta.url));
-  const args = ["run", "-A", "--no-lock", "--no-check", script, "--json", "--action", action];
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...args, "--body", JSON.stringify(body)],
-    env: variables,
-  }).output();
-  const [answer, said] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  const line = said!.split("\n").find((line) => line.startsWith(`{"error"`));
-  return {
-    ...{ code, said },
-    answer: answer === "" ? null : JSON.parse(answer!),
-    error: line === undefined ? null : JSON.parse(line).error,
-  };
-}
-
-Deno.test("a recovery point comes back whole in another project, each step shown first", async () => {
-  await using old = await startWholeProject();
-  await files(old);
-  await old.files.session.execute(
-    "create table public.notes as select i as id, 'note ' || i as body from generate_series(1, 50) i",
-  );
-  old.management.resources.config.auth.site_url = "https://shop.example";
-  await deploy(old.management, "export default 'good';");
-  await tell(old, "init");
-  const { recoveryPointId } = (await tell(old, "backup-all")).body.data;
-  const made = await point(old, recoveryPointId);
-  assert.equal(made.status, "completed", JSON.stringify(made));
-
-  await using young = await startWholeProject({
-    BACKUP_STORAGE_PATH: old.folder,
-    BACKUP_ENCRYPTION_KEY: old.encryptionKey,
-  });
-  // On a plain server Storage's tables are ordinary ones, and its rows come back with the database.
-  const all = { backupId: recoveryPointId, type: "all", mode: "over", skipSafetyBackup: true };
-  const plan = await tell(young, "restore&wait=60", { ...all, dryRun: true });
-  assert.equal(plan.status, 200, JSON.stringify(plan.body));
-  const stages = plan.body.data.result.stages;
-  assert.deepEqual(Object.keys(stages), ["database", "files", "function", "config", "secrets"]);
-  assert.deepEqual(stages.files.result.planned, { create: 2 });
-  assert.deepEqual(young.management.resources.functions.functions.size, 0);
-
-  // By the command line, which needs no service, only what the function has in its environment.
-  const restore = (acceptHazards: string[]) => act(young, "restore", { ...all, acceptHazards });
-  await files(young, "another one");
-  const refused = await restore(["no-safety-backup"]);
-  assert.deepEqual([refused.code, refused.error?.code], [1, "restore_refused"], refused.said);
-  assert.deepEqual(refused.error.details.hazards.map((each: { key: string }) => each.key), [
-    "avatars/1.png",
-  ]);
-  const [before] = await young.files.session.query(
-    "select to_regclass('public.notes') is null as untouched",
-  );
-  assert.equal(before?.untouched, true, "the database comes before the files");
-
-  const restored = await restore(["no-safety-backup", "avatars/1.png"]);
-  assert.equal(restored.code, 0, restored.said);
-  const { pointId, leftOut, stages: done } = restored.answer.result;
-  assert.deepEqual([pointId, leftOut], [recoveryPointId, []]);
-  assert.deepEqual(Object.keys(done), Object.keys(stages));
-  const [notes] = await young.files.session.query("select count(*)::int as n from public.notes");
-  assert.equal(notes?.n, 50);
-  assert.equal(young.management.resources.config.auth.site_url, "https://shop.example");
-  const signal = new AbortController().signal;
-  const download = await young.files.api().download({ bucket: "avatars", name: "1.png" }, {
-    signal,
-  });
-  assert.equal(await new Response(ReadableStream.from(download!.body)).text(), "one");
-  assert.equal(young.management.resources.functions.functions.size, 1);
-
-  // The new project goes on with the backups of the old one, once it is said whose they were.
-  await tell(young, "init");
-  const foreign = await tell(young, "backup-database&wait=60");
-  assert.equal(foreign.body.error.code, "repository_foreign");
-  const guess = await tell(young, "init", { takeOverRepository: "zyxwvutsrqponmlkjihg" });
-  assert.deepEqual([guess.status, guess.body.error.code], [400, "invalid_request"]);
-  assert.ok(foreign.body.error.hint.includes(`"takeOverRepository": "${CONTRACT_REF}"`));
-  assert.equal((await tell(young, "init", { takeOverRepository: CONTRACT_REF })).status, 200);
-  assert.equal((await tell(young, "backup-database&wait=60")).status, 200);
-});
-
 Deno.test("what a restore of items does not know is refused by name", async () => {
   await using project = await startWholeProject();
   await files(project);
@@ -242,7 +147,7 @@ Deno.test("a part that cannot be saved leaves the others standing and the point 
   });
   await tell(project, "init");
   const { body } = await tell(project, "backup-all");
-  const made = await point(project, body.data.recoveryPointId);
+  const made = await endedPoint(project, body.data.recoveryPointId);
   const status = Object.fromEntries(
     made.components.map((each: { type: string; status: string }) => [each.type, each.status]),
   );
@@ -255,7 +160,7 @@ Deno.test("a part that cannot be saved leaves the others standing and the point 
   const both = await Promise.all([tell(project, "backup-all"), tell(project, "backup-all")]);
   assert.deepEqual(both.map(({ status }) => status).sort(), [202, 409]);
   const twice = both.find(({ status }) => status === 202)!.body.data;
-  await point(project, twice.recoveryPointId);
+  await endedPoint(project, twice.recoveryPointId);
   const { points } = (await ask(project, "recovery-points")).body.data;
   assert.equal(points.length, 2, "the refused one is no point");
 
@@ -273,7 +178,7 @@ Deno.test("a part that cannot be saved leaves the others standing and the point 
       values ('${left.pointId}', now(), 'running', '${JSON.stringify(left)}')`,
   );
   assert.equal((await tell(project, "tick")).status, 202);
-  const concluded = await point(project, left.pointId);
+  const concluded = await endedPoint(project, left.pointId);
   assert.equal(concluded.status, "partial");
   const [database, lost] = concluded.components;
   assert.deepEqual([database.status, lost.status], ["completed", "failed"]);

@@ -6,6 +6,7 @@
  */
 import { BackupError } from "../core/errors.ts";
 import type { KnownPlan, RecoveryPlan } from "../core/recovery.ts";
+import { requestLine } from "../core/request_line.ts";
 import type { Repository } from "../repository/mod.ts";
 import type { Caller, Deps } from "../usecases/deps.ts";
 import { recordAudit } from "../usecases/jobs/record_audit.ts";
@@ -159,7 +160,7 @@ async function refuseTooMany(deps: Deps, repository: Repository): Promise<void> 
   const there = (await readPlanDocuments(deps, repository)).filter(({ removed }) => !removed);
   if (there.length < MAX_PLANS) return;
   throw new BackupError("conflict", `Cannot add the plan: there are ${there.length} already`, {
-    hint: "Remove plans that nobody needs: POST ?action=remove-plan.",
+    hint: `Remove plans that nobody needs: ${requestLine("remove-plan", { planId: "<its id>" })}`,
   });
 }
 
@@ -177,7 +178,7 @@ function isDefault(planId: string, verb: "add" | "remove"): BackupError {
     {
       hint: verb === "add"
         ? "Take another id for a plan of your own."
-        : `POST ?action=enable-plan {"planId": "${planId}", "enabled": false} disables it.`,
+        : `Disable it: ${requestLine("enable-plan", { planId, enabled: false })}`,
       details: { planId },
     },
   );

@@ -5,6 +5,7 @@
  */
 import { BackupError } from "../core/errors.ts";
 import { type ExecutionMode, type KnownPlan, PRIORITIES, TEST_TRIGGER } from "../core/recovery.ts";
+import { requestLine } from "../core/request_line.ts";
 
 /** What a caller says of the plan to run. */
 export interface PlanChoice {
@@ -76,7 +77,7 @@ function refusedField(path: string, message: string): BackupError {
 
 function disabled(planId: string): BackupError {
   return new BackupError("conflict", `Cannot run the plan ${planId}: it is disabled`, {
-    hint: `POST ?action=enable-plan {"planId": "${planId}", "enabled": true} enables it.`,
+    hint: `Enable it: ${requestLine("enable-plan", { planId, enabled: true })}`,
     details: { planId },
   });
 }

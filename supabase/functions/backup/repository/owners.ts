@@ -7,6 +7,7 @@
  */
 import { fromUtf8, utf8 } from "../core/bytes.ts";
 import { BackupError, toBackupError } from "../core/errors.ts";
+import { requestLine } from "../core/request_line.ts";
 import { isDamage } from "./backups.ts";
 import type { ObjectStore } from "./object_store.ts";
 import { ownerPath, OWNERS } from "./paths.ts";
@@ -126,7 +127,7 @@ function foreign(owner: RepositoryOwner, writer: RepositoryOwner): BackupError {
     {
       hint:
         "Use another bucket or prefix for this database. If that database is gone and this one goes on " +
-        `for it: POST ?action=init with {"takeOverRepository": "${nameOf(owner)}"}.`,
+        `for it: ${requestLine("init", { takeOverRepository: nameOf(owner) })}`,
       details: { owner, writer },
     },
   );

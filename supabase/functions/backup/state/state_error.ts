@@ -4,6 +4,7 @@
  * @module
  */
 import { BackupError } from "../core/errors.ts";
+import { requestLine } from "../core/request_line.ts";
 
 /** SQLSTATEs of a table or schema that is not there. */
 const MISSING = new Set(["42P01", "3F000"]);
@@ -21,7 +22,7 @@ export function toStateError(error: unknown, doing: string): BackupError {
   const message = error instanceof Error ? error.message : String(error);
   if (MISSING.has(code)) {
     return new BackupError("not_found", `Cannot ${doing}: the service's tables are not there`, {
-      hint: "Make them with POST ?action=init.",
+      hint: `Make them: ${requestLine("init")}`,
       cause: error,
     });
   }
@@ -29,7 +30,7 @@ export function toStateError(error: unknown, doing: string): BackupError {
     return new BackupError(
       "not_found",
       `Cannot ${doing}: the service's tables are of an older release`,
-      { hint: "Bring them up to this release with POST ?action=init.", cause: error },
+      { hint: `Bring them up to this release: ${requestLine("init")}`, cause: error },
     );
   }
   if (PASSING.has(code)) {

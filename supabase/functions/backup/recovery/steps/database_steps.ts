@@ -7,6 +7,7 @@
 import { BackupError } from "../../core/errors.ts";
 import { toJson } from "../../core/json.ts";
 import type { Json } from "../../core/part.ts";
+import { requestLine } from "../../core/request_line.ts";
 import {
   assessDatabase,
   type DatabaseAssessment,
@@ -97,7 +98,7 @@ function fullerLines({ fuller, backupId }: DatabaseAssessment): string[] {
 }
 
 function requestFor(backupId: string, more: { tables?: string[] } = {}): string {
-  return `POST ?action=restore with ${JSON.stringify({ backupId, type: "database", ...more })}`;
+  return requestLine("restore", { backupId, type: "database", ...more });
 }
 
 function inWords({ condition, backupId, findings, tablesCompared }: DatabaseAssessment): string {
