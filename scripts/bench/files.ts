@@ -22,7 +22,8 @@ const HELP = `deno run -A scripts/bench/files.ts: measures backups of files besi
   --objects …      how many (default 10000; the bar is 100000)
   --bytes …        of each (default 10000)
   --runs …         of each contestant, of which the median counts (default 1)
-  --at-once …      parts of the backup at a time (default 2)
+  --threads …      of the backup, as a host has them (default 2; 0: none, as a function does it)
+  --at-once …      parts of the backup at a time without threads (default 2)
   --only …         storage, s3 or rclone (repeatable)
 
 rclone is taken from PATH and left out where there is none.`;
@@ -39,6 +40,7 @@ interface Place {
   serverPid: number;
   folder: string;
   atOnce: string;
+  threads: string;
 }
 
 /** A way of copying from the place into a directory. */
@@ -63,9 +65,9 @@ function own(kind: "storage" | "s3"): Contestant {
   return {
     name: `backup from ${kind === "storage" ? "Storage, listed by SQL" : "S3"}`,
     program: Deno.execPath(),
-    args: ({ url, databaseUrl, atOnce }, directory) => [
+    args: ({ url, databaseUrl, atOnce, threads }, directory) => [
       ...["run", "-A", "--no-check", HEAP, join(HERE, "files_backup.ts")],
-      ...[kind, url, databaseUrl, directory, atOnce],
+      ...[kind, url, databaseUrl, directory, atOnce, "bench", threads],
     ],
     env: () => ({ BACKUP_ENCRYPTION_KEY: KEY }),
   };
@@ -100,6 +102,7 @@ async function main(): Promise<void> {
       objects: { type: "string", default: "10000" },
       bytes: { type: "string", default: "10000" },
       runs: { type: "string", default: "1" },
+      threads: { type: "string", default: "2" },
       "at-once": { type: "string", default: "2" },
       only: { type: "string", multiple: true },
       help: { type: "boolean" },
@@ -132,6 +135,7 @@ async function main(): Promise<void> {
       for (const [index, contestant] of wanted.entries()) {
         const measured = await measure(contestant, {
           ...{ count, bytes, folder, atOnce: values["at-once"] ?? "2" },
+          threads: values.threads ?? "2",
           ...{ databaseUrl: server.url(), serverPid: Number(pidFile.split("\n")[0]) },
         });
         results[index]!.push(measured);
@@ -255,12 +259,13 @@ function table(
     const of = (pick: (rounds: Rounds) => number) => median(results[index]!.map(pick));
     const first = of((rounds) => rounds.first.seconds);
     const second = of((rounds) => rounds.second.seconds);
+    const cpu = of((rounds) => rounds.first.cpuSeconds);
     const peak = Math.max(
       ...results[index]!.flatMap((rounds) => [rounds.first.peakBytes, rounds.second.peakBytes]),
     );
     return [
-      ...[name, first.toFixed(1), (count / first).toFixed(0)],
-      ...[of((rounds) => rounds.first.cpuSeconds).toFixed(1), second.toFixed(2)],
+      ...[name, first.toFixed(1), (count / first).toFixed(0), cpu.toFixed(1)],
+      ...[(count / cpu).toFixed(0), second.toFixed(2)],
       of((rounds) => rounds.second.cpuSeconds).toFixed(1),
       ...[`${(100 * second / first).toFixed(1)} %`, of((rounds) => rounds.second.reads)],
       ...[(peak / 1e6).toFixed(0), chargedMb(results[index]!)],
@@ -269,8 +274,8 @@ function table(
   return [
     `**${count} objects of ${bytes} bytes, then again after ${Math.ceil(count / 1000)} changed**`,
     "",
-    "| contestant | seconds | objects a second | CPU-s | again, seconds | CPU-s | of the first | read again | peak MB | charged MB |",
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    "| contestant | seconds | objects a second | CPU-s | objects a CPU-s | again, seconds | CPU-s | of the first | read again | peak MB | charged MB |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ...rows.map((row) => `| ${row} |`),
   ].join("\n");
 }
