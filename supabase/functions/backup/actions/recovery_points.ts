@@ -14,7 +14,7 @@ export const recoveryPoints = defineAction({
   input: z.strictObject({
     from: moment,
     to: moment,
-    limit: z.coerce.number().int().min(1).max(1000).default(100),
+    limit: z.coerce.number().int().min(1).max(250).default(100),
   }).refine(
     ({ from, to }) => from === undefined || to === undefined || Date.parse(from) <= Date.parse(to),
     { path: ["from"], message: "is after to" },

@@ -5,7 +5,7 @@
  * @module
  */
 import { BackupError } from "../core/errors.ts";
-import { isJobId } from "../core/ids.ts";
+import { isJobId, momentOfJobId } from "../core/ids.ts";
 import {
   type ExpiredBackup,
   type ExpiredNote,
@@ -57,14 +57,22 @@ export async function expireBackups(
   return report;
 }
 
-/** Every backup that retention ever let go, by id, as far as notes are kept. */
+/** A run's id tells when it began, by a clock that may have been wrong. */
+const WRONG_MS = 7 * 86_400_000;
+
+/**
+ * Every backup that retention ever let go, by id, as far as notes are kept.
+ *
+ * @param options `since`: what expired before is not asked for
+ */
 export async function readExpired(
   objects: ObjectStore,
-  signal?: AbortSignal,
+  { since, signal }: { since?: Date | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<Map<string, { at: string; why: string }>> {
   const found = new Map<string, { at: string; why: string }>();
+  const from = (since?.getTime() ?? -Infinity) - WRONG_MS;
   for (const { runId, expired } of await listFreedRuns(objects, signal)) {
-    if (!expired) continue;
+    if (!expired || (momentOfJobId(runId)?.getTime() ?? Infinity) < from) continue;
     const note = await readFreedIfThere<ExpiredNote>(objects, { runId, what: "expired" }, signal);
     for (const { backupId, why } of note?.backups ?? []) found.set(backupId, { at: note!.at, why });
   }
@@ -91,7 +99,8 @@ export async function forgetExpired(
   { before, signal }: { before: Date; signal?: AbortSignal | undefined },
 ): Promise<void> {
   for (const { runId, expired } of await listFreedRuns(objects, signal)) {
-    if (!expired) continue;
+    const isYoung = (momentOfJobId(runId)?.getTime() ?? 0) > before.getTime() + WRONG_MS;
+    if (!expired || isYoung) continue;
     const note = await readFreedIfThere<ExpiredNote>(objects, { runId, what: "expired" }, signal);
     if (note === null || Date.parse(note.at) >= before.getTime()) continue;
     await objects.deleteUnlessLocked(freedPath(runId, "expired"), signal);

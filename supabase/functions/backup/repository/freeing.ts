@@ -51,7 +51,9 @@ export interface Freeing {
     options: CallOptions & { runId: string; at: Date },
   ): Promise<ExpiryReport>;
   /** Every backup that expired, by id, as far as notes are kept. */
-  expired(options?: CallOptions): Promise<Map<string, { at: string; why: string }>>;
+  expired(
+    options?: CallOptions & { since?: Date },
+  ): Promise<Map<string, { at: string; why: string }>>;
   /** Forgets notes from before this moment. */
   forgetExpired(options: CallOptions & { before: Date }): Promise<void>;
   /** Takes recovery points away whose backups are all gone. @returns their ids */
@@ -94,7 +96,7 @@ export function openFreeing(chunks: ChunkStore, clock: Clock = chunks.objects.cl
   const { objects } = chunks;
   return {
     expire: (backups, options) => expireBackups(objects, backups, options),
-    expired: ({ signal } = {}) => readExpired(objects, signal),
+    expired: (options = {}) => readExpired(objects, options),
     forgetExpired: (options) => forgetExpired(objects, options),
     removePoints: (pointIds, { signal } = {}) => removePoints(objects, pointIds, signal),
     begin: ({ times: { graceMs, lastsMs }, ...options }) =>

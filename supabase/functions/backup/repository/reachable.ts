@@ -5,6 +5,7 @@
  */
 import { fromUtf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
+import { momentOfJobId } from "../core/ids.ts";
 import type { SavedItem } from "../core/items.ts";
 import type { DataPart } from "../core/model.ts";
 import { linesOf, readAnyBackup } from "./backups.ts";
@@ -59,7 +60,8 @@ async function readUnlessGone(chunks: ChunkStore, backupId: string, signal?: Abo
     return await readAnyBackup(chunks, backupId, signal);
   } catch (error) {
     if (!(error instanceof BackupError) || error.code !== "backup_not_found") throw error;
-    if ((await readExpired(chunks.objects, signal)).has(backupId)) return null;
+    const since = momentOfJobId(backupId) ?? undefined;
+    if ((await readExpired(chunks.objects, { since, signal })).has(backupId)) return null;
     throw error;
   }
 }

@@ -85,24 +85,39 @@ export class JobTables {
     });
   }
 
+  /** Of these backups, those that have no row, in the same order. */
+  async unknown(backupIds: readonly string[]): Promise<string[]> {
+    const rows = await this.#database.run("read the list of backups", (sql) =>
+      sql`
+        select id from unnest(${[...backupIds]}::text[]) with ordinality as stored (id, place)
+        where not exists (select from public.backup_jobs b where b.job_id = stored.id)
+        order by place`);
+    return rows.map((row) => String(row.id));
+  }
+
   /** Adds rows for backups that are in storage and not in the table; returns their ids. */
   async addFromStorage(backups: readonly StoredBackup[]): Promise<string[]> {
     return await this.#database.run("rebuild the list of backups", async (sql) => {
-      const added: string[] = [];
-      for (const backup of backups) {
-        const metadata = toJson({ result: backup.result, rebuiltFromStorage: true });
-        const rows = await sql`
-          insert into public.backup_jobs
-            (job_id, type, status, started_at, completed_at, size_bytes, checksum, location, reason,
-             metadata, compressed_size_bytes, tables_included, components, locations)
-          values (${backup.backupId}, ${backup.type}, 'completed', ${backup.createdAt},
-            ${backup.completedAt}, ${backup.rawBytes}, ${backup.checksum}, ${backup.location},
-            ${backup.reason}, ${sql.json(metadata)}, ${backup.newStoredBytes}, ${backup.tables},
-            ${sql.json([backup.type])}, ${sql.json(locationsOf(backup.location))})
-          on conflict (job_id) do nothing returning job_id`;
-        if (rows.length > 0) added.push(backup.backupId);
-      }
-      return added;
+      const values = backups.map(({ result, ...backup }) => ({
+        ...backup,
+        metadata: { result, rebuiltFromStorage: true },
+        components: [backup.type],
+        locations: locationsOf(backup.location),
+      }));
+      const rows = await sql`
+        insert into public.backup_jobs
+          (job_id, type, status, started_at, completed_at, size_bytes, checksum, location, reason,
+           metadata, compressed_size_bytes, tables_included, components, locations)
+        select b."backupId", b.type, 'completed', b."createdAt", b."completedAt", b."rawBytes",
+          b.checksum, b.location, b.reason, b.metadata, b."newStoredBytes", b.tables, b.components,
+          b.locations
+        from jsonb_to_recordset(${sql.json(toJson(values))}) as b ("backupId" text, type text,
+          "createdAt" timestamptz, "completedAt" timestamptz, "rawBytes" bigint, checksum text,
+          location text, reason text, metadata jsonb, "newStoredBytes" bigint, tables integer,
+          components jsonb, locations jsonb)
+        on conflict (job_id) do nothing returning job_id`;
+      const added = new Set(rows.map((row) => row.job_id));
+      return backups.map(({ backupId }) => backupId).filter((id) => added.has(id));
     });
   }
 

@@ -33,6 +33,17 @@ export class RecoveryPointRows {
     this.#database = database;
   }
 
+  /** Of these points, those that have no row as it should be, in the same order. */
+  async unknown(pointIds: readonly string[]): Promise<string[]> {
+    const rows = await this.#database.run("read the recovery points", (sql) =>
+      sql`
+        select id from unnest(${[...pointIds]}::text[]) with ordinality as stored (id, place)
+        where not exists (select from public.recovery_points p
+          where p.point_id = stored.id and p.freed_at is null and p.plan is null)
+        order by place`);
+    return rows.map((row) => String(row.id));
+  }
+
   /**
    * Adds rows for points that storage has, and fills those of points that were being made.
    *

@@ -30,9 +30,7 @@ async function findRecorded(deps: Deps, jobId: string, kind: JobKind): Promise<J
   } catch (error) {
     const failure = toBackupError(error);
     if (!isStateUnavailable(failure) || kind !== "backup") throw failure;
-    const { settings } = await deps.settings();
-    const backups = await readStoredBackups(deps, settings);
-    const stored = backups.find((backup) => backup.backupId === jobId);
+    const [stored] = await readStoredBackups(deps, (ids) => ids.filter((id) => id === jobId));
     return stored ? jobOfStored(stored) : null;
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { toBackupError } from "../../core/errors.ts";
+import { typeOfJobId } from "../../core/ids.ts";
 import type { Job } from "../../core/job.ts";
 import type { JobFilter } from "../../state/job_tables.ts";
 import { isStateUnavailable } from "../../state/state_error.ts";
@@ -29,27 +30,31 @@ export async function listJobs(deps: Deps, filter: JobFilter): Promise<JobPage> 
   } catch (error) {
     const failure = toBackupError(error);
     if (!isStateUnavailable(failure) && failure.code !== "invalid_config") throw failure;
-    const all = await withoutTables(deps, filter);
-    return {
-      jobs: all.slice(offset, offset + limit),
-      total: all.length,
-      limit,
-      offset,
-      from: "storage",
-    };
+    return { ...await withoutTables(deps, filter), limit, offset, from: "storage" };
   }
 }
 
-async function withoutTables(deps: Deps, filter: JobFilter): Promise<Job[]> {
-  const here = deps.jobs.all().filter((job) => job.kind === filter.kind);
-  const known = new Set(here.map((job) => job.jobId));
-  const stored = filter.kind !== "backup"
-    ? []
-    : (await readStoredBackups(deps, (await deps.settings()).settings))
-      .filter((backup) => !known.has(backup.backupId))
-      .map(jobOfStored);
-  return [...here, ...stored]
-    .filter((job) => filter.type === undefined || job.type === filter.type)
-    .filter((job) => filter.status === undefined || job.status === filter.status)
-    .sort((a, b) => (a.jobId < b.jobId ? 1 : -1));
+/** Of the backups in storage only those of the page are read. */
+async function withoutTables(
+  deps: Deps,
+  { kind, type, status, limit, offset }: JobFilter,
+): Promise<{ jobs: Job[]; total: number }> {
+  const here = new Map(
+    deps.jobs.all().filter((job) =>
+      job.kind === kind && (type ?? job.type) === job.type && (status ?? job.status) === job.status
+    ).map((job) => [job.jobId, job]),
+  );
+  const known = new Set(deps.jobs.all().map(({ jobId }) => jobId));
+  const isWanted = (id: string) => !known.has(id) && (type ?? typeOfJobId(id)) === typeOfJobId(id);
+  const all = [...here.keys()];
+  const pageOf = (ids: string[]) => ids.sort().reverse().slice(offset, offset + limit);
+  // What storage lists is complete; of other kinds it has no jobs.
+  const hasStored = kind === "backup" && (status ?? "completed") === "completed";
+  const stored = !hasStored ? [] : await readStoredBackups(deps, (ids) => {
+    all.push(...ids.filter(isWanted));
+    return pageOf(all).filter((id) => !here.has(id));
+  });
+  const byId = new Map(stored.map((backup) => [backup.backupId, jobOfStored(backup)]));
+  const jobs = pageOf(all).flatMap((id) => here.get(id) ?? byId.get(id) ?? []);
+  return { jobs, total: all.length };
 }

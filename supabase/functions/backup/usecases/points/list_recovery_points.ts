@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { momentOfJobId } from "../../core/ids.ts";
 import type { BackupRecord, RecoveryPoint } from "../../repository/mod.ts";
 import type { Deps } from "../deps.ts";
 import { presentPoints } from "./present_point.ts";
@@ -36,26 +37,74 @@ export async function listRecoveryPoints(
 ): Promise<RecoveryPointList> {
   const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings);
-  const [points, backups] = [await repository.listPoints(), await repository.listBackups()];
-  const [first, last] = [
-    from === null ? -Infinity : Date.parse(from),
-    to === null ? Infinity : Date.parse(to),
-  ];
-  const isWithin = (begin: string, end: string) =>
-    Date.parse(end) >= first && Date.parse(begin) <= last;
-  return {
-    points: await presentPoints(
-      repository,
-      points.points
-        .filter(({ createdAt, completedAt }) => isWithin(createdAt, completedAt)).slice(0, limit),
-    ),
-    backups: backups.backups.map(toRecoverable)
-      .filter((backup) => isWithin(backup.from, backup.to)).slice(0, limit),
-    damaged: [
-      ...points.damaged.map(({ pointId, ...rest }) => ({ id: pointId, ...rest })),
-      ...backups.damaged.map(({ backupId, ...rest }) => ({ id: backupId, ...rest })),
-    ],
+  const window: Window = {
+    first: from === null ? -Infinity : Date.parse(from),
+    last: to === null ? Infinity : Date.parse(to),
+    limit,
   };
+  const points = await look(await repository.pointIds(), window, async (ids) => {
+    const { points, damaged } = await repository.listPoints({ ids });
+    return {
+      found: points.map((point) => ({ point, from: point.createdAt, to: point.completedAt })),
+      damaged: damaged.map(({ pointId, ...rest }) => ({ id: pointId, ...rest })),
+    };
+  });
+  const backups = await look(await repository.backupIds(), window, async (ids) => {
+    const { backups, damaged } = await repository.listBackups({ ids });
+    return {
+      found: backups.map(toRecoverable),
+      damaged: damaged.map(({ backupId, ...rest }) => ({ id: backupId, ...rest })),
+    };
+  });
+  return {
+    points: await presentPoints(repository, points.found.map(({ point }) => point)),
+    backups: backups.found,
+    damaged: [...points.damaged, ...backups.damaged],
+  };
+}
+
+/** What is asked for. */
+interface Window {
+  first: number;
+  last: number;
+  limit: number;
+}
+
+type Damaged = RecoveryPointList["damaged"];
+
+/** Records that are read at a time. */
+const PAGE = 100;
+
+/** What it takes to make a backup is less; its id tells when that began. */
+const LONGEST_MS = 7 * 86_400_000;
+/** Clocks are wrong by less. */
+const WRONG_MS = 86_400_000;
+
+/**
+ * Reads from the newest on until there are enough, and none whose id tells that it is of another time.
+ *
+ * @param ids newest first
+ */
+async function look<T extends { from: string; to: string }>(
+  ids: readonly string[],
+  { first, last, limit }: Window,
+  read: (ids: readonly string[]) => Promise<{ found: T[]; damaged: Damaged }>,
+): Promise<{ found: T[]; damaged: Damaged }> {
+  const mayShow = ids.filter((id) => {
+    const moment = momentOfJobId(id)?.getTime();
+    return moment === undefined || (moment >= first - LONGEST_MS && moment <= last + WRONG_MS);
+  });
+  const looked: { found: T[]; damaged: Damaged } = { found: [], damaged: [] };
+  const page = Math.min(limit, PAGE);
+  for (let at = 0; at < mayShow.length && looked.found.length < limit; at += page) {
+    const { found, damaged } = await read(mayShow.slice(at, at + page));
+    looked.damaged.push(...damaged);
+    looked.found.push(
+      ...found.filter(({ from, to }) => Date.parse(to) >= first && Date.parse(from) <= last),
+    );
+  }
+  looked.found.length = Math.min(looked.found.length, limit);
+  return looked;
 }
 
 function toRecoverable(record: BackupRecord): RecoverableBackup {

@@ -17,7 +17,8 @@ export async function presentPoints(
   const there = new Set(await repository.backupIds());
   const isGone = ({ backupId }: PointComponent) => backupId !== null && !there.has(backupId);
   if (!points.some(({ components }) => components.some(isGone))) return [...points];
-  const expired = await repository.freeing.expired();
+  const oldest = Math.min(...points.map(({ createdAt }) => Date.parse(createdAt)));
+  const expired = await repository.freeing.expired({ since: new Date(oldest) });
   return points.map((point) => {
     const components = point.components.map((component): PointComponent => {
       const gone = component.backupId === null ? undefined : expired.get(component.backupId);

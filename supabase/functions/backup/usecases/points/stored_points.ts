@@ -7,12 +7,21 @@ import type { RecoveryPoint, Repository } from "../../repository/mod.ts";
 import type { StoredPoint } from "../../state/recovery_points.ts";
 import type { Deps } from "../deps.ts";
 
-/** Adds rows for points that the table does not know; returns their ids. */
-export async function syncPoints(deps: Deps, repository: Repository): Promise<string[]> {
-  const { points } = await repository.listPoints();
-  return await deps.state.recoveryPoints.addFromStorage(
+/** Points that are read in one go. */
+const MOST_ADDED = 200;
+
+/** Adds rows for points that the table does not know, the newest first, some hundred at most. */
+export async function syncPoints(
+  deps: Deps,
+  repository: Repository,
+): Promise<{ added: string[]; left: number }> {
+  const unknown = await deps.state.recoveryPoints.unknown(await repository.pointIds());
+  const ids = unknown.slice(0, MOST_ADDED);
+  const { points } = await repository.listPoints({ ids });
+  const added = await deps.state.recoveryPoints.addFromStorage(
     points.map((point) => toStoredPoint(point, repository.location)),
   );
+  return { added, left: unknown.length - ids.length };
 }
 
 /** A point as a row of the table. */

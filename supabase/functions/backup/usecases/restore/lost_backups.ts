@@ -6,15 +6,21 @@
  * @module
  */
 import { BackupError, toBackupError } from "../../core/errors.ts";
-import { typeOfJobId } from "../../core/ids.ts";
+import { momentOfJobId, typeOfJobId } from "../../core/ids.ts";
+import { requestLine } from "../../core/request_line.ts";
 import type { Repository } from "../../repository/mod.ts";
 import { isStateUnavailable } from "../../state/state_error.ts";
 import type { Deps } from "../deps.ts";
 
-/** What storage has, as far as it matters here. */
+/** What storage has, as far as it was looked at. */
 export interface StoredNames {
-  backups: readonly { backupId: string; manifest: string }[];
-  damaged: readonly { backupId: string }[];
+  /** Of all backups that are listed. */
+  ids: readonly string[];
+  /** Those whose records were read, and those of them that cannot be. */
+  list: {
+    backups: readonly { backupId: string; manifest: string }[];
+    damaged: readonly { backupId: string }[];
+  };
 }
 
 /** What the tables know and storage does not have so. Ids, oldest first. */
@@ -28,24 +34,27 @@ export interface LostBackups {
 export const ACCEPT_LOST = "backups-lost";
 
 /**
- * Looks for lost backups.
+ * Looks for lost backups: by name among all, by content among those that were read.
  *
- * @param place `list` is what storage has; null where there is no repository any more
+ * @param place `stored` is what storage has; null where there is no repository any more
  */
 export async function findLostBackups(
   deps: Deps,
-  { location, list }: { location: string; list: StoredNames | null },
+  { location, stored }: { location: string; stored: StoredNames | null },
 ): Promise<LostBackups> {
   const lost: LostBackups = { missing: [], replaced: [] };
-  const stored = new Map(list?.backups.map((record) => [record.backupId, record.manifest]));
-  const damaged = new Set(list?.damaged.map((one) => one.backupId));
+  const listed = new Set(stored?.ids);
+  const read = new Map(stored?.list.backups.map((record) => [record.backupId, record.manifest]));
+  const damaged = new Set(stored?.list.damaged.map((one) => one.backupId));
   for (const { backupId, checksum } of await knownBackups(deps, location)) {
-    const manifest = stored.get(backupId);
+    const manifest = read.get(backupId);
     if (damaged.has(backupId)) lost.replaced.push(backupId);
-    else if (manifest === undefined) lost.missing.push(backupId);
-    else if (checksum !== null && checksum !== manifest) lost.replaced.push(backupId);
+    else if (!listed.has(backupId)) lost.missing.push(backupId);
+    else if (manifest !== undefined && checksum !== null && checksum !== manifest) {
+      lost.replaced.push(backupId);
+    }
   }
-  if (list !== null && lost.missing.length > 0) await leaveOutExpired(deps, lost);
+  if (stored !== null && lost.missing.length > 0) await leaveOutExpired(deps, lost);
   return lost;
 }
 
@@ -55,7 +64,8 @@ export async function findLostBackups(
  */
 async function leaveOutExpired(deps: Deps, lost: LostBackups): Promise<void> {
   const { settings } = await deps.settings();
-  const expired = await (await deps.openRepository(settings)).freeing.expired();
+  const since = sinceOf(lost.missing);
+  const expired = await (await deps.openRepository(settings)).freeing.expired({ since });
   const backupIds = lost.missing.filter((id) => expired.has(id));
   if (backupIds.length === 0) return;
   lost.missing = lost.missing.filter((id) => !expired.has(id));
@@ -76,9 +86,17 @@ export async function findUnlisted(
   const listed = new Set(await repository.backupIds(options));
   const missing = known.map(({ backupId }) => backupId).filter((id) => !listed.has(id));
   if (missing.length === 0) return [];
-  const expired = await repository.freeing.expired(options);
+  const expired = await repository.freeing.expired({ ...options, since: sinceOf(missing) });
   return missing.filter((id) => !expired.has(id));
 }
+
+/** The moment of the oldest: before it none of them can have expired. */
+export function sinceOf(backupIds: readonly string[]): Date {
+  return new Date(Math.min(...backupIds.map((id) => momentOfJobId(id)?.getTime() ?? 0)));
+}
+
+/** Ids that a line to copy holds. */
+const MOST_TO_COPY = 20;
 
 /** As an error, null when nothing is lost. */
 export function lostError(lost: LostBackups, verb = "trust the storage"): BackupError | null {
@@ -87,13 +105,15 @@ export function lostError(lost: LostBackups, verb = "trust the storage"): Backup
     ...(lost.replaced.length === 0 ? [] : [`${shorten(lost.replaced)} not what was stored`]),
   ];
   if (words.length === 0) return null;
+  const ids = [...lost.missing, ...lost.replaced];
+  const giveUpBackups = ids.length <= MOST_TO_COPY ? ids : ["<their ids>"];
   return new BackupError(
     "backups_lost",
     `Cannot ${verb}: by the tables it lost backups: ${words.join("; ")}`,
     {
       hint:
         "Somebody removed them, or the storage was put back to an older state: look at another " +
-        "copy. If it was on purpose, give them up: POST ?action=init with giveUpBackups.",
+        `copy. If it was on purpose, give them up: ${requestLine("init", { giveUpBackups })}`,
       details: { ...lost },
     },
   );
@@ -110,15 +130,14 @@ export async function refuseLost(
   repository: Repository,
   { chosen, newest }: { chosen: string; newest: boolean },
 ): Promise<void> {
-  const { location } = repository;
-  const { missing, replaced } = await findLostBackups(deps, {
-    location,
-    list: await repository.listBackups(),
-  });
   const concerns = (id: string) =>
     id === chosen ||
     (newest && id.startsWith("backup_") && typeOfJobId(id) === typeOfJobId(chosen) &&
       momentOf(id) > momentOf(chosen));
+  const ids = await repository.backupIds();
+  const list = await repository.listBackups({ ids: ids.filter(concerns) });
+  const { location } = repository;
+  const { missing, replaced } = await findLostBackups(deps, { location, stored: { ids, list } });
   const lost = { missing: missing.filter(concerns), replaced: replaced.filter(concerns) };
   const error = lostError(lost, `restore ${newest ? "the latest backup" : chosen}`);
   if (error === null) return;

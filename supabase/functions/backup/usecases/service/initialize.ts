@@ -10,7 +10,7 @@ import { RELEASE } from "../../core/release.ts";
 import { requestLine } from "../../core/request_line.ts";
 import type { Settings, SettingsPatch } from "../../core/settings.ts";
 import type { SettingsProblem } from "../../core/settings_in_force.ts";
-import type { BackupList, Repository } from "../../repository/mod.ts";
+import type { Repository } from "../../repository/mod.ts";
 import type { Caller, Deps } from "../deps.ts";
 import { readNotifications } from "../people/read_notifications.ts";
 import { recordAudit } from "../jobs/record_audit.ts";
@@ -24,6 +24,7 @@ import {
   findRestoreTest,
 } from "./recoverability.ts";
 import { dropScratchDatabases } from "../restore/scratch_database.ts";
+import { type NewestBackups, readNewest } from "./newest_backups.ts";
 import { syncBackups } from "./stored_backups.ts";
 import { syncPoints } from "../points/stored_points.ts";
 import { bringSettingsBack, keepCurrentSettings } from "./stored_settings.ts";
@@ -286,20 +287,24 @@ async function findBackups(
     giveUp: readonly string[];
   },
 ): Promise<void> {
-  let list: BackupList | null = null;
+  let stored: NewestBackups | null = null;
   await way.step("list-of-backups", async () => {
-    list = await known(repository).listBackups();
-    const added = [
-      ...await syncBackups(deps, known(repository), list),
-      ...await syncPoints(deps, known(repository)),
-    ];
+    const backups = await syncBackups(deps, known(repository));
+    const points = await syncPoints(deps, known(repository));
+    stored = await readNewest(known(repository));
     const givenUp = giveUp.length === 0 ? [] : await deps.state.backups.giveUp(giveUp);
     const words = givenUp.length === 0 ? "" : `; given up: ${givenUp.join(", ")}`;
-    return done(`${added.length} added from storage${words}`);
+    const found = `${backups.added.length + points.added.length} added from storage${words}`;
+    const left = backups.left + points.left;
+    return left === 0 ? done(found) : {
+      done: false,
+      found: `${found}; ${left} older ones are still to be added, some hundred at a time`,
+      next: `${requestLine("init")} again, or wait: the clock goes on every half hour`,
+    };
   });
   await way.step(
     "nothing-lost",
-    () => checkNothingLost(deps, { location: known(location), list: known(list) }),
+    () => checkNothingLost(deps, { location: known(location), stored: known(stored) }),
   );
   await way.step("recovery-plans", async () => {
     const { plans, executions } = await deps.recovery.sync({ days: EXECUTION_DAYS });
@@ -310,7 +315,7 @@ async function findBackups(
     const { installed, found, next } = await deps.schedule.install();
     return { done: installed, found, next };
   });
-  await way.step("first-backup", () => Promise.resolve(findFirstBackup(known(list))));
+  await way.step("first-backup", () => Promise.resolve(findFirstBackup(known(stored))));
   await way.step("first-restore-test", () => findRestoreTest(deps, known(location)));
 }
 

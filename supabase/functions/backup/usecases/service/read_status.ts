@@ -8,7 +8,7 @@ import { typeOfJobId } from "../../core/ids.ts";
 import { type Job, JOB_KINDS, JOB_TYPES, type JobType } from "../../core/job.ts";
 import type { Settings } from "../../core/settings.ts";
 import type { SettingsProblem } from "../../core/settings_in_force.ts";
-import type { BackupList, Repository } from "../../repository/mod.ts";
+import type { Repository } from "../../repository/mod.ts";
 import type { StoredBackup } from "../../state/job_tables.ts";
 import type { Deps } from "../deps.ts";
 import { listJobs } from "../jobs/list_jobs.ts";
@@ -17,6 +17,7 @@ import { findLostBackups, type LostBackups, lostError } from "../restore/lost_ba
 import { findFirstBackup, type Finding, findKeySaved, findRestoreTest } from "./recoverability.ts";
 import { type NotificationStatus, readNotifications } from "../people/read_notifications.ts";
 import { describeHeldMoments } from "./held_moments.ts";
+import { type NewestBackups, readNewest } from "./newest_backups.ts";
 import { readDue } from "./read_due.ts";
 import { toStoredList } from "./stored_backups.ts";
 import { type Due, INTERVALS, SWITCHES } from "./what_is_due.ts";
@@ -126,7 +127,8 @@ function nextRun(due: Due | undefined): NextRun {
 interface StoredFacts {
   storage: Status["storage"];
   repository: Repository | null;
-  list: BackupList | null;
+  newest: NewestBackups | null;
+  /** Rows of the newest, newest first. */
   backups: StoredBackup[];
   lost: LostBackups;
 }
@@ -134,7 +136,7 @@ interface StoredFacts {
 async function readStorage(deps: Deps, settings: Settings): Promise<StoredFacts> {
   const facts: Omit<StoredFacts, "storage"> = {
     repository: null,
-    list: null,
+    newest: null,
     backups: [],
     lost: { missing: [], replaced: [] },
   };
@@ -142,12 +144,16 @@ async function readStorage(deps: Deps, settings: Settings): Promise<StoredFacts>
   const storage = await condition(deps, async () => {
     location = (await deps.openStorage(settings)).location;
     facts.repository = await openIfThere(deps, settings);
-    facts.list = await facts.repository?.listBackups() ?? null;
-    facts.backups = facts.list === null ? [] : toStoredList(facts.list, location);
-    facts.lost = await findLostBackups(deps, { location, list: facts.list });
+    const { repository } = facts;
+    const newest = repository === null ? null : await readNewest(repository);
+    facts.newest = newest;
+    facts.backups = newest === null ? [] : toStoredList(newest.list, location);
+    facts.lost = await findLostBackups(deps, { location, stored: newest });
     const error = lostError(facts.lost);
     if (error !== null) throw error;
-    return facts.list === null ? "reachable; no repository yet" : `${facts.backups.length} backups`;
+    return newest === null
+      ? "reachable; no repository yet"
+      : `${newest.ids.length - newest.list.damaged.length} backups`;
   });
   return { ...facts, storage: { ...storage, location } };
 }
@@ -164,9 +170,9 @@ async function openIfThere(deps: Deps, settings: Settings): Promise<Repository |
 async function findRecoverable(
   deps: Deps,
   settings: Settings,
-  { repository, list, storage }: StoredFacts,
+  { repository, newest, storage }: StoredFacts,
 ): Promise<Condition> {
-  if (repository === null || list === null || !storage.ok || storage.location === null) {
+  if (repository === null || newest === null || !storage.ok || storage.location === null) {
     return { ok: false, found: "not recoverable yet: see storage" };
   }
   const { location } = storage;
@@ -181,7 +187,7 @@ async function findRecoverable(
       next: null,
     };
   }
-  const open = [findKeySaved(settings, repository), findFirstBackup(list), tested]
+  const open = [findKeySaved(settings, repository), findFirstBackup(newest), tested]
     .filter((one) => !one.done);
   return open.length === 0
     ? { ok: true, found: tested.found }
@@ -211,6 +217,8 @@ function overviewOf(
   { settings, stored, now }: { settings: Settings; stored: StoredFacts; now: Date },
 ): Omit<TypeOverview, keyof NextRun> {
   const isOfType = (id: string) => typeOfJobId(id) === type;
+  const { ids, list } = stored.newest ?? { ids: [], list: { backups: [], damaged: [] } };
+  const damaged = list.damaged.filter(({ backupId }) => isOfType(backupId));
   const backups = stored.backups.filter(({ backupId }) => isOfType(backupId));
   // A restore's way back is listed and is not what was asked for on time.
   const last = backups.find((backup) => !backup.backupId.startsWith("safety_"));
@@ -223,7 +231,7 @@ function overviewOf(
   const isExpected = type === "database" || last !== undefined;
   return {
     enabled,
-    count: backups.length,
+    count: ids.filter(isOfType).length - damaged.length,
     last: last === undefined ? null : {
       backupId: last.backupId,
       completedAt: last.completedAt,
@@ -231,7 +239,7 @@ function overviewOf(
       partial: last.result.partial === true,
     },
     overdue: enabled && isExpected && lateAt <= now,
-    shrunk: findShrunk(stored.list?.backups ?? [], type)?.found ?? null,
+    shrunk: findShrunk(list.backups, type)?.found ?? null,
     lost: {
       missing: stored.lost.missing.filter(isOfType),
       replaced: stored.lost.replaced.filter(isOfType),

@@ -6,16 +6,13 @@
  */
 import { equalConstantTime, utf8 } from "../../core/bytes.ts";
 import { BackupError } from "../../core/errors.ts";
+import { typeOfJobId } from "../../core/ids.ts";
 import { requestLine } from "../../core/request_line.ts";
 import type { Settings } from "../../core/settings.ts";
-import {
-  type BackupList,
-  FINGERPRINT_COMMAND,
-  keyFingerprint,
-  type Repository,
-} from "../../repository/mod.ts";
+import { FINGERPRINT_COMMAND, keyFingerprint, type Repository } from "../../repository/mod.ts";
 import type { Caller, Deps } from "../deps.ts";
-import { findLostBackups, lostError } from "../restore/lost_backups.ts";
+import { findLostBackups, lostError, type StoredNames } from "../restore/lost_backups.ts";
+import type { NewestBackups } from "./newest_backups.ts";
 import { updateConfig } from "./update_config.ts";
 
 /** What one look has found. */
@@ -77,9 +74,12 @@ function noKey(): BackupError {
 }
 
 /** Whether there is a backup to go back to. */
-export function findFirstBackup(list: BackupList): Finding {
-  const count = list.backups
-    .filter(({ type, origin }) => type === "database" && origin !== "safety").length;
+export function findFirstBackup({ ids, list }: NewestBackups): Finding {
+  const damaged = new Set(list.damaged.map(({ backupId }) => backupId));
+  const count =
+    ids.filter((id) =>
+      typeOfJobId(id) === "database" && !id.startsWith("safety_") && !damaged.has(id)
+    ).length;
   return count > 0 ? { done: true, found: `${count} backups of the database`, next: null } : {
     done: false,
     found: "no backup of the database yet",
@@ -90,9 +90,9 @@ export function findFirstBackup(list: BackupList): Finding {
 /** Whether storage still has what the tables know. @throws `backups_lost` */
 export async function checkNothingLost(
   deps: Deps,
-  { location, list }: { location: string; list: BackupList | null },
+  place: { location: string; stored: StoredNames | null },
 ): Promise<Finding> {
-  const error = lostError(await findLostBackups(deps, { location, list }));
+  const error = lostError(await findLostBackups(deps, place));
   if (error !== null) throw error;
   return { done: true, found: "storage has all that the tables know", next: null };
 }

@@ -4,28 +4,42 @@
  * @module
  */
 import type { JobOutcome } from "../../core/part.ts";
-import type { Settings } from "../../core/settings.ts";
 import type { BackupList, BackupRecord, Repository } from "../../repository/mod.ts";
 import type { StoredBackup } from "../../state/job_tables.ts";
 import type { Deps } from "../deps.ts";
 import { momentOf } from "../restore/lost_backups.ts";
 
-/** Adds rows for backups that the table does not know; returns their ids. */
-export async function syncBackups(
-  deps: Deps,
-  repository: Repository,
-  list?: BackupList,
-): Promise<string[]> {
-  const records = (list ?? await repository.listBackups()).backups;
-  return await deps.state.jobs.addFromStorage(
-    records.map((record) => toStored(record, repository.location)),
-  );
+/** Records that are read in one go: half a second of a worker's CPU. */
+const MOST_ADDED = 400;
+
+/** What came of bringing the table up. */
+export interface SyncedRows {
+  /** Ids of those that have rows now and had none. */
+  added: string[];
+  /** How many have none yet: the next go is theirs. */
+  left: number;
 }
 
-/** All complete backups, newest first, straight from storage. */
-export async function readStoredBackups(deps: Deps, settings: Settings): Promise<StoredBackup[]> {
+/** Adds rows for backups that the table does not know, the newest first, some hundred at most. */
+export async function syncBackups(deps: Deps, repository: Repository): Promise<SyncedRows> {
+  const unknown = await deps.state.jobs.unknown(await repository.backupIds());
+  const ids = unknown.slice(0, MOST_ADDED);
+  const { backups } = await repository.listBackups({ ids });
+  const added = await deps.state.jobs.addFromStorage(
+    backups.map((record) => toStored(record, repository.location)),
+  );
+  return { added, left: unknown.length - ids.length };
+}
+
+/** Backups of these ids straight from storage, as far as they are there and whole. */
+export async function readStoredBackups(
+  deps: Deps,
+  choose: (ids: string[]) => string[],
+): Promise<StoredBackup[]> {
+  const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings);
-  return toStoredList(await repository.listBackups(), repository.location);
+  const ids = choose(await repository.backupIds());
+  return toStoredList(await repository.listBackups({ ids }), repository.location);
 }
 
 /** A listing as rows of the table, newest first. */

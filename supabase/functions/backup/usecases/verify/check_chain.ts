@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { readNewest } from "../service/newest_backups.ts";
 import { BackupError, outwardMessage, toBackupError } from "../../core/errors.ts";
 import type { Settings } from "../../core/settings.ts";
 import { connect } from "../../postgres/connect.ts";
@@ -82,14 +83,15 @@ export async function checkChain(deps: Deps): Promise<{ ok: boolean; checks: Che
 async function checkRepository(deps: Deps, settings: Settings): Promise<string> {
   try {
     const repository = await deps.openRepository(settings);
-    const list = await repository.listBackups();
-    await checkNothingLost(deps, { location: repository.location, list });
-    return `opened; ${list.backups.length} backups, all that the tables know`;
+    const stored = await readNewest(repository);
+    await checkNothingLost(deps, { location: repository.location, stored });
+    const count = stored.ids.length - stored.list.damaged.length;
+    return `opened; ${count} backups, all that the tables know`;
   } catch (error) {
     const failure = toBackupError(error);
     if (failure.code !== "repository_missing") throw failure;
     const { location } = await deps.openStorage(settings);
-    await checkNothingLost(deps, { location, list: null });
+    await checkNothingLost(deps, { location, stored: null });
     return "none yet; the first backup makes it";
   }
 }

@@ -15,6 +15,7 @@ import {
   findUnlisted,
   type LostBackups,
   lostError,
+  type StoredNames,
 } from "../restore/lost_backups.ts";
 import { startJob } from "../jobs/start_job.ts";
 import { FIRST_OF_VERIFY, type SeenBackup, verifyInParts } from "./verify_in_parts.ts";
@@ -74,7 +75,7 @@ export async function defineVerify(
     async conclude(report, seen) {
       const lost = await findLostBackups(deps, {
         location: repository.location,
-        list: { backups: seen, damaged: unreadableOf(report, seen) },
+        stored: storedBy(report, seen),
       });
       report.problems.push(...problemsOf(lost, backups));
       await leaveOutExpired(repository, report);
@@ -85,13 +86,14 @@ export async function defineVerify(
   });
 }
 
-/** Backups that are there and could not be opened. */
-function unreadableOf({ problems }: VerifyReport, seen: readonly SeenBackup[]) {
+/** What the verification has seen of the storage. */
+function storedBy({ problems }: VerifyReport, seen: SeenBackup[]): StoredNames {
   const opened = new Set(seen.map(({ backupId }) => backupId));
-  return problems
+  const unopened = problems
     .filter(({ object, code }) => object.startsWith("backups/") && code !== "backup_not_found")
-    .flatMap(({ backups }) => backups.map((backupId) => ({ backupId })))
-    .filter(({ backupId }) => !opened.has(backupId));
+    .flatMap(({ backups }) => backups).filter((id) => !opened.has(id));
+  const damaged = unopened.map((backupId) => ({ backupId }));
+  return { ids: [...opened, ...unopened], list: { backups: seen, damaged } };
 }
 
 /** Ids of the backups that a verification is of; none means all. */
