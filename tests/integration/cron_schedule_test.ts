@@ -60,6 +60,8 @@ Deno.test("installSchedule by two callers at once and again makes one job that c
   assert.deepEqual(reports.map(({ installed }) => installed), [true, true, true]);
   const jobs = await database.run("look", (sql) => sql`select jobname, command from cron.job`);
   assert.deepEqual(jobs.map(({ jobname }) => jobname), [CRON_JOB]);
+  // Without it pg_net would give up after two seconds.
+  assert.match(jobs[0]?.command, /timeout_milliseconds := \d{4,}\)/);
   assert.doesNotMatch(jobs[0]?.command, /test-key|127\.0\.0\.1/, "the job's text holds a secret");
   assert.equal((await readSchedule(database, here.target)).installed, true);
 

@@ -7,6 +7,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { startPostgres } from "../../scripts/embedded_postgres.ts";
 import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
@@ -166,6 +167,34 @@ for (
     assert.deepEqual(await databaseState(target.url), await databaseState(source.url));
   });
 }
+
+Deno.test("a server that crashes in the middle of a restore has every row once when it is done", async () => {
+  const { source, backup } = await sample();
+  await using _source = source;
+  await using server = await startPostgres({ major: 17, settings: { synchronous_commit: "on" } });
+  await runSql(server.url(), "create database target");
+  // Few parts, whose long statements are handed to the server.
+  const limits = { entries: 200, partBytes: 1 << 20, longBytes: 1 };
+  const restore = new PartsOfRestore(backup, server.url("target"), { limits });
+  const crash = async () => {
+    await server.stop("immediate");
+    await server.start();
+  };
+  // Whether the commit came through is for the next worker to find out; what was handed over is gone.
+  const crashes: [string, (sql: string) => boolean][] = [
+    ["loading-rows", isCommitOfRows],
+    ["building-indexes", (sql) => sql.startsWith("DO")],
+  ];
+  for (const [name, at] of crashes) {
+    const part = (await restore.workUntil((each) => each.name === name))!;
+    const mortal = new Mortal(restore.url, { at, how: "during", wait: crash });
+    await assert.rejects(restore.work(part, { definition: restore.define(mortal) }), Killed);
+  }
+  await restore.workUntil();
+  assert.equal(restore.report?.rowsLoaded, 381);
+  assert.deepEqual(await databaseState(restore.url), await databaseState(source.url));
+  await expectTidy(restore.url, restore.jobId);
+});
 
 Deno.test("a worker that dies in CREATE INDEX leaves it to the server, and the next one waits for it", async () => {
   const { source, backup } = await sample();

@@ -19,6 +19,7 @@ Deno.test("of two backups asked for at once one runs, and the other is refused o
     BACKUP_STORAGE_PATH: directory,
     BACKUP_ENABLE_ENCRYPTION: "false",
     BACKUP_DATABASE_PROFILE: "plain",
+    BACKUP_MAX_WORKERS: "3",
   };
   const refusing = startService(variables);
   const joining = startService({ ...variables, BACKUP_ON_RUNNING_BACKUP: "join" });
@@ -37,6 +38,8 @@ Deno.test("of two backups asked for at once one runs, and the other is refused o
     const { jobId } = answers[0]!.body.data;
     assert.equal(answers[1]!.body.error.code, "conflict");
     assert.equal(answers[1]!.body.error.details.jobId, jobId);
+    const bounds = await holder.query("select job_id, max_workers from backup_internal.job_runs");
+    assert.deepEqual(bounds, [{ job_id: jobId, max_workers: 3 }]);
 
     const joined = await post(joining, "backup-database", { reason: "me too" });
     assert.deepEqual([joined.status, joined.body.data.jobId], [202, jobId]);
