@@ -17,6 +17,7 @@ import {
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import type { Repository } from "../../supabase/functions/backup/repository/mod.ts";
 import { copyPart } from "../../supabase/functions/backup/usecases/backup/copy_rows.ts";
+import { hostFingerprints } from "./row_hash/host_fingerprints.ts";
 import {
   openThreadRepository,
   serveThread,
@@ -28,6 +29,7 @@ import type { CopyTask, ThreadAccess } from "./thread_messages.ts";
 class CopyThread implements ThreadWork<CopyTask> {
   readonly #access: ThreadAccess;
   readonly #turns = new Turns();
+  readonly #fingerprints = hostFingerprints();
   readonly #repository: Promise<Repository>;
   /** Opened with the thread, for the first task. */
   #opening: Promise<Session> | undefined;
@@ -52,7 +54,8 @@ class CopyThread implements ThreadWork<CopyTask> {
     try {
       context.signal.throwIfAborted();
       const session = await this.#joined(snapshotId);
-      return await copyPart(payload, { ...context, session, repository, onRead });
+      const fingerprints = this.#fingerprints;
+      return await copyPart(payload, { ...context, session, repository, onRead, fingerprints });
     } catch (error) {
       if (isReading) await this.#forgetSession();
       throw error;

@@ -22,9 +22,12 @@ import {
 } from "./copy_part.ts";
 import { copyLargeObjects } from "./copy_large_objects.ts";
 import { type Damage, findDamage, isDamage } from "./find_damage.ts";
+import { copyHashed } from "./copy_hashed.ts";
 import { measureRange } from "./measure_range.ts";
-import { isTooLarge, type RangeFacts, readRangeFacts } from "./range_facts.ts";
+import { type RangeFacts, readFactsOf, readRangeFacts, tooLargeRemark } from "./range_facts.ts";
 import { type DataLimits, type DataRange, type DataUnit, DEFAULT_LIMITS } from "./ranges.ts";
+import type { OwnFingerprints } from "./own_fingerprints.ts";
+import { inSavepoint } from "./savepoint.ts";
 
 /** What {@linkcode copyUnit} needs besides session and unit. */
 export interface CopyUnitOptions extends CopyPartOptions {
@@ -33,6 +36,8 @@ export interface CopyUnitOptions extends CopyPartOptions {
   limits?: DataLimits;
   /** What to do about rows that the server cannot read. @default "fail" */
   onDamage?: "fail" | "skip";
+  /** Makes fingerprints of the copied bytes where it can. @default the server makes all of them */
+  fingerprints?: OwnFingerprints;
 }
 
 /**
@@ -155,8 +160,10 @@ async function copyTableRange(
   const limits = options.limits ?? DEFAULT_LIMITS;
   options.signal?.throwIfAborted();
   try {
+    const hashed = isCut ? null : await copyHashed(session, tableRange, { ...options, limits });
+    if (hashed !== null) return [hashed];
     return await inSavepoint(session, async () => {
-      const facts = await factsOf(session, tableRange);
+      const facts = await readFactsOf(session, tableRange);
       const pieces = !isCut && facts.bytes > limits.maxPartBytes
         ? await measureRange(session, table, { range, limits })
         : [range];
@@ -181,37 +188,9 @@ async function copyKnown(
   options: CopyUnitOptions,
 ): Promise<CopiedPart> {
   if (part.facts.fingerprint === null && part.data.fingerprintExpression !== null) {
-    options.onRemark?.(
-      `Rows of ${part.table.sqlName} are too large for a fingerprint: they are compared by number only`,
-    );
+    options.onRemark?.(tooLargeRemark(part.table.sqlName));
   }
   return await copyTablePart(session, part, options);
-}
-
-/** Facts of a range; of rows that are too large to be hashed nothing is known. */
-async function factsOf(session: Session, range: TableRange): Promise<RangeFacts> {
-  try {
-    const [facts] = await inSavepoint(session, () => readRangeFacts(session, [range]));
-    return facts!;
-  } catch (error) {
-    if (!isTooLarge(error)) throw error;
-    return { fingerprint: null, bytes: Infinity };
-  }
-}
-
-/** Takes back what failed, so that the session can go on. */
-async function inSavepoint<T>(session: Session, work: () => Promise<T>): Promise<T> {
-  await session.execute("SAVEPOINT part");
-  try {
-    const result = await work();
-    await session.execute("RELEASE SAVEPOINT part");
-    return result;
-  } catch (error) {
-    if (error instanceof DatabaseError && !error.fatal) {
-      await session.execute("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part");
-    }
-    throw error;
-  }
 }
 
 /** Copies what can be read around damaged rows, or fails naming them. */
@@ -229,7 +208,7 @@ async function copyAround(
   );
   const parts: CopiedPart[] = [];
   for (const piece of good) {
-    const facts = await factsOf(session, { table, data, range: piece });
+    const facts = await readFactsOf(session, { table, data, range: piece });
     const copied = await copyKnown(session, { table, data, range: piece, facts }, options);
     if (copied.part.rows > 0) parts.push(copied);
   }

@@ -21,3 +21,6 @@ export {
   numberParts,
   planUnits,
 } from "./ranges.ts";
+export type { OwnFingerprint, OwnFingerprints } from "./own_fingerprints.ts";
+export { hashOfRow } from "./table_data.ts";
+export type { HashForm } from "./types.ts";

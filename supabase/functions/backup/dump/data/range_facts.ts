@@ -10,6 +10,7 @@ import type { Session } from "../../postgres/session.ts";
 import type { TableRange } from "./copy_part.ts";
 import { fromRange } from "./range_sql.ts";
 import { isSurelyBelow, sizeExpressions, sumOfSizes } from "./row_size.ts";
+import { inSavepoint } from "./savepoint.ts";
 
 /** Facts of the rows of one range. */
 export interface RangeFacts {
@@ -22,7 +23,7 @@ export interface RangeFacts {
  * Reads them for several ranges in one round trip, in their order.
  *
  * @param askAbove bytes that matter: those of a table that cannot have so many are not estimated
- * @throws {DatabaseError} also for a row that the server cannot put together: see {@linkcode isTooLarge}
+ * @throws {DatabaseError} also for a row that the server cannot put together: see {@linkcode readFactsOf}
  */
 export async function readRangeFacts(
   session: Session,
@@ -38,6 +39,22 @@ export async function readRangeFacts(
     };
   }
   return facts;
+}
+
+/** Those of one range; of rows that are too large to be hashed nothing is known. */
+export async function readFactsOf(session: Session, range: TableRange): Promise<RangeFacts> {
+  try {
+    const [facts] = await inSavepoint(session, () => readRangeFacts(session, [range]));
+    return facts!;
+  } catch (error) {
+    if (!isTooLarge(error)) throw error;
+    return { fingerprint: null, bytes: Infinity };
+  }
+}
+
+/** What to say of a table with such rows. */
+export function tooLargeRemark(sqlName: string): string {
+  return `Rows of ${sqlName} are too large for a fingerprint: they are compared by number only`;
 }
 
 /** Whether the server could not put a row together for hashing. */

@@ -6,7 +6,7 @@
 import type { BinaryForm, ColumnFacts, Entry, TableData, TableFacts } from "../../core/model.ts";
 import { quoteIdentifier } from "../../postgres/quote.ts";
 import type { Session } from "../../postgres/session.ts";
-import { binaryFormOf, hashFormOf, readTypes, type TypeCatalog } from "./types.ts";
+import { binaryFormOf, type HashForm, hashFormOf, readTypes, type TypeCatalog } from "./types.ts";
 
 /** What {@linkcode describeTableData} needs to know. */
 export interface DescribeOptions {
@@ -74,10 +74,17 @@ export function fingerprintExpression(
   types: TypeCatalog,
   columns: readonly Pick<ColumnFacts, "name" | "typeOid">[],
 ): string {
+  return hashOfRow(columns.map(({ name, typeOid }) => {
+    return { name: quoteIdentifier(name), form: hashFormOf(types, typeOid) };
+  }));
+}
+
+/** The expression for columns whose forms are known; their names are quoted. */
+export function hashOfRow(columns: readonly { name: string; form: HashForm }[]): string {
   if (columns.length === 0) return "0::pg_catalog.int8";
   const items = columns.map((column) => {
-    const name = `t.${quoteIdentifier(column.name)}`;
-    switch (hashFormOf(types, column.typeOid)) {
+    const name = `t.${column.name}`;
+    switch (column.form) {
       case "direct":
         return name;
       case "string":

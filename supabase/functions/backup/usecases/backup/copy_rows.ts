@@ -16,6 +16,7 @@ import {
   type DataUnit,
   DEFAULT_LIMITS,
   type LargeObjectGroup,
+  type OwnFingerprints,
 } from "../../dump/data/mod.ts";
 import type { Session } from "../../postgres/session.ts";
 import type { Repository, WrittenTotals } from "../../repository/mod.ts";
@@ -52,6 +53,8 @@ export interface CopyRowsOptions {
   /** Called when all rows are read and the session is free, while the last of them are being stored. */
   onRead?: () => void;
   signal?: AbortSignal | undefined;
+  /** For a host, where CPU time of the server counts as much as that of the program. */
+  fingerprints?: OwnFingerprints;
 }
 
 /** Threads of a host, each with a connection and a repository of its own, to copy rows in. */
@@ -80,7 +83,7 @@ export interface RowCopier {
  */
 export async function copyPart(
   payload: CopyRowsPayload,
-  { session, repository, onBytes, onRead, signal }: CopyRowsOptions,
+  { session, repository, onBytes, onRead, signal, fingerprints }: CopyRowsOptions,
 ): Promise<{ result: CopyRowsResult; bytes: number }> {
   const ofSignal = signal === undefined ? {} : { signal };
   const remarks = new Set<string>();
@@ -93,6 +96,7 @@ export async function copyPart(
     onDamage: payload.onDamage,
     onRemark: (remark) => remarks.add(remark),
     ...(onBytes === undefined ? {} : { onBytes }),
+    ...(fingerprints === undefined ? {} : { fingerprints }),
     sink,
     ...ofSignal,
   });

@@ -1,0 +1,50 @@
+/**
+ * Fingerprints that a thread makes of the rows that it copies.
+ *
+ * @module
+ */
+import type { TableData } from "../../../supabase/functions/backup/core/model.ts";
+import type {
+  OwnFingerprint,
+  OwnFingerprints,
+} from "../../../supabase/functions/backup/dump/data/mod.ts";
+import { type ColumnHash, columnHashes } from "./column_hashes.ts";
+import { RowHasher } from "./row_hasher.ts";
+
+/** Of so many ranges of a table, the server hashes one too: the first, and then one now and again. */
+const CHECK_EVERY = 64;
+
+interface KnownTable {
+  columns: readonly ColumnHash[] | null;
+  ranges: number;
+}
+
+/** For one thread, as long as it lives. */
+export function hostFingerprints(): OwnFingerprints {
+  const tables = new Map<string, KnownTable>();
+  // A range that fails does not give its hasher back; the next one then has a new one.
+  const free: RowHasher[] = [];
+  const knownTable = (data: TableData): KnownTable => {
+    const key = `${data.entry}\n${data.fingerprintExpression}`;
+    const table = tables.get(key) ?? { columns: columnHashes(data), ranges: 0 };
+    tables.set(key, table);
+    return table;
+  };
+  return {
+    begin(data) {
+      const table = knownTable(data);
+      if (table.columns === null) return undefined;
+      const hasher = free.pop() ?? new RowHasher();
+      hasher.begin(table.columns);
+      return {
+        isChecked: table.ranges++ % CHECK_EVERY === 0,
+        append: (slice) => hasher.append(slice),
+        end() {
+          free.push(hasher);
+          return hasher.end();
+        },
+        giveUp: () => table.columns = null,
+      } satisfies OwnFingerprint;
+    },
+  };
+}
