@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { typeOfJobId } from "../../core/ids.ts";
+import { JOB_TYPES } from "../../core/job.ts";
+import { DEFAULT_SETTINGS } from "../../core/settings.ts";
 import type { BackupRecord, Repository, RetentionRules } from "../../repository/mod.ts";
 import { decideRetention } from "../../repository/mod.ts";
-import { applyRetention, type RetentionFacts, toRetained } from "./apply_retention.ts";
+import { applyRetention, type RetentionFacts, rulesOf, toRetained } from "./apply_retention.ts";
 
 const DAY_MS = 86_400_000;
 const NOW = new Date("2026-06-15T12:00:00.000Z");
@@ -63,6 +65,15 @@ const anyRules = fc.record({
   manualDays: fc.integer({ min: 1, max: 200 }),
   minimumKept: fc.integer({ min: 1, max: 3 }),
   lockedDays: fc.constantFrom(0, 40),
+});
+
+Deno.test("rulesOf() takes the days of each type from the setting of its name", () => {
+  const usual = { database: 30, function: 90, config: 365, secrets: 365, files: 30 };
+  assert.deepEqual(rulesOf(DEFAULT_SETTINGS, 0).days, usual, "the guide's");
+  for (const type of JOB_TYPES) {
+    const { days } = rulesOf({ ...DEFAULT_SETTINGS, [`${type}BackupRetention`]: 7 }, 0);
+    assert.deepEqual(days, { ...usual, [type]: 7 });
+  }
 });
 
 Deno.test("applyRetention() decides as if it had read every record", async () => {

@@ -63,6 +63,28 @@ Deno.test("each type is due when its own interval has passed since the start of 
   assert.equal(due.cleanup.isDue, true);
 });
 
+Deno.test("every type has a switch and an interval of its own", () => {
+  const backups = Object.fromEntries(JOB_TYPES.map((type) => [type, good(120)]));
+  const switches = {
+    ...{ database: "enableDatabaseBackup", function: "enableFunctionBackup" },
+    ...{ config: "enableConfigBackup", secrets: "enableSecretsBackup", files: "enableFilesBackup" },
+  };
+  const intervals = {
+    ...{ database: "databaseBackupInterval", function: "functionBackupInterval" },
+    ...{ config: "configBackupInterval", secrets: "secretsBackupInterval" },
+    files: "filesBackupInterval",
+  };
+  for (const type of JOB_TYPES) {
+    const settings = { ...DEFAULT_SETTINGS, [intervals[type]]: 1 };
+    const isDue = (settings: typeof DEFAULT_SETTINGS) => {
+      const due = whatIsDue(settings, { ...NONE, backups }, NOW).backups;
+      return JOB_TYPES.filter((each) => due[each].isDue);
+    };
+    assert.deepEqual(isDue(settings), [type], intervals[type]);
+    assert.deepEqual(isDue({ ...settings, [switches[type]]: false }), [], switches[type]);
+  }
+});
+
 Deno.test("verification has its interval and its switch", () => {
   const runs = { ...NONE, backups: { database: good(10) }, verification: good(23 * 60) };
   assert.equal(whatIsDue(DEFAULT_SETTINGS, runs, NOW).verification.isDue, false);
