@@ -257,7 +257,7 @@ class Run {
   async build(): Promise<void> {
     const { plan, entries } = this.#input;
     const later = plan.create.filter((entry) => entry.section === "post-data" && !isLast(entry));
-    const index = new EntryIndex([...entries, ...plan.create.filter((e) => !entries.includes(e))]);
+    const index = new EntryIndex([...new Set([...entries, ...plan.create])]);
     const bytes = new Map(
       plan.load.flatMap((load) =>
         [...index.tablesTouched(load.entry)].map((table) => [table, bytesOf(load)])

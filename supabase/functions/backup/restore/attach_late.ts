@@ -11,6 +11,7 @@ import { EntryIndex, isTable } from "./entry_index.ts";
 
 /** Entries to make, where attachments to tables that stay wait for the partition's indexes. */
 export function attachLate(create: readonly Entry[]): Entry[] {
+  if (create.every((entry) => entry.kind !== "table-attach")) return [...create];
   const index = new EntryIndex(create);
   const made = new Set(create.map((entry) => entry.key));
   const late = create.filter((entry) => {

@@ -67,11 +67,10 @@ const LAST = ["event-trigger", "default-acl", "cron-job"];
 /** The steps, in order; those without work are left out. */
 export function cutRestore(
   plan: RestorePlan,
-  entries: readonly Entry[],
+  index: EntryIndex,
   limits: RestoreLimits = RESTORE_LIMITS,
 ): RestoreStep[] {
-  const index = new EntryIndex(entries);
-  const sizes = tableSizes(plan, entries);
+  const sizes = tableSizes(plan, index.entries);
   const made = plan.create.filter((entry) => entry.kind !== "refresh");
   const of = (filter: (entry: Entry) => boolean) => made.filter(filter);
   const isOrdinary = (entry: Entry) => !LAST.includes(entry.kind) && entry.kind !== "sequence-set";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { DataPart, Entry, EntryKind, TableFacts } from "../core/model.ts";
+import { EntryIndex } from "./entry_index.ts";
 import { cutRestore, type RestoreLimits, type RestoreStep } from "./cut_restore.ts";
 import type { RestorePlan, TableLoad } from "./plan_types.ts";
 
@@ -43,7 +44,7 @@ function cut(create: Entry[], loads: TableLoad[] = [], more: Partial<RestorePlan
     refresh: [],
     ...more,
   } as unknown as RestorePlan;
-  return cutRestore(plan, create, LIMITS);
+  return cutRestore(plan, new EntryIndex(create), LIMITS);
 }
 
 /** Keys of the units of all steps of one name. */

@@ -47,50 +47,43 @@ export function sqlNameOf(entry: Entry): string {
   return entry.table?.sqlName ?? quoteQualified(entry.schema ?? "public", entry.name);
 }
 
-/** An index over a fixed list of entries. */
+/** An index over a fixed list of entries. Of tens of thousands each kind of look-up is made ready when it is asked for. */
 export class EntryIndex {
   readonly entries: readonly Entry[];
-  readonly #byKey = new Map<string, Entry>();
-  readonly #byIdentity = new Map<string, Entry>();
-  readonly #position = new Map<string, number>();
-  readonly #dependents = new Map<string, string[]>();
+  #byKey: ReadonlyMap<string, Entry> | undefined;
+  #byIdentity: ReadonlyMap<string, Entry> | undefined;
+  #position: ReadonlyMap<string, number> | undefined;
+  #dependents: ReadonlyMap<string, Entry[]> | undefined;
 
   constructor(entries: readonly Entry[]) {
     this.entries = entries;
-    entries.forEach((entry, position) => {
-      this.#byKey.set(entry.key, entry);
-      this.#byIdentity.set(entry.identity, entry);
-      this.#position.set(entry.key, position);
-      for (const key of entry.dependsOn) {
-        const list = this.#dependents.get(key);
-        if (list === undefined) this.#dependents.set(key, [entry.key]);
-        else list.push(entry.key);
-      }
-    });
   }
 
   byKey(key: string): Entry | undefined {
+    this.#byKey ??= new Map(this.entries.map((entry) => [entry.key, entry]));
     return this.#byKey.get(key);
   }
 
   byIdentity(identity: string): Entry | undefined {
+    this.#byIdentity ??= new Map(this.entries.map((entry) => [entry.identity, entry]));
     return this.#byIdentity.get(identity);
   }
 
   /** Place in restore order. */
   position(entry: Entry): number {
+    this.#position ??= new Map(this.entries.map(({ key }, position) => [key, position]));
     return this.#position.get(entry.key) ?? Number.MAX_SAFE_INTEGER;
   }
 
   /** Entries that name this one in `dependsOn`. */
   dependents(entry: Entry): Entry[] {
-    const keys = this.#dependents.get(entry.key) ?? [];
-    return keys.flatMap((key) => this.#byKey.get(key) ?? []);
+    this.#dependents ??= dependentsAmong(this.entries);
+    return this.#dependents.get(entry.key) ?? [];
   }
 
   /** Entries that this one names in `dependsOn`. */
   dependencies(entry: Entry): Entry[] {
-    return entry.dependsOn.flatMap((key) => this.#byKey.get(key) ?? []);
+    return entry.dependsOn.flatMap((key) => this.byKey(key) ?? []);
   }
 
   /**
@@ -140,4 +133,16 @@ export class EntryIndex {
     }
     return tables;
   }
+}
+
+function dependentsAmong(entries: readonly Entry[]): Map<string, Entry[]> {
+  const dependents = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    for (const key of entry.dependsOn) {
+      const list = dependents.get(key);
+      if (list === undefined) dependents.set(key, [entry]);
+      else list.push(entry);
+    }
+  }
+  return dependents;
 }

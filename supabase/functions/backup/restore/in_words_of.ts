@@ -58,12 +58,13 @@ export interface InWordsInput {
 export async function inWordsOf(input: InWordsInput): Promise<Entry[]> {
   const { backup, actual } = input;
   const live = new EntryIndex(actual);
-  const index = new EntryIndex(backup);
   const differing = backup.filter((entry) => {
     const there = live.byIdentity(entry.identity);
     return PRINTED.includes(entry.kind) && entry.schema !== null && there !== undefined &&
       !sameList(entry.statements.create, there.statements.create);
   });
+  if (differing.length === 0) return [...actual];
+  const index = new EntryIndex(backup);
   const create = new Map<string, string[]>();
   for (let at = 0; at < differing.length; at += BATCH) {
     const batch = differing.slice(at, at + BATCH);

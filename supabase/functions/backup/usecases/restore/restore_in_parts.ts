@@ -372,7 +372,7 @@ class RestoreInParts {
       backup,
       target,
       plan,
-      steps: cutRestore(plan, index.entries, this.#options.limits),
+      steps: cutRestore(plan, index, this.#options.limits),
       index,
     };
   }
