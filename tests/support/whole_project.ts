@@ -13,7 +13,7 @@ import {
   type ManagementContract,
   startManagementContract,
 } from "./management_contract.ts";
-import { call } from "./service.ts";
+import { type Answer, call } from "./service.ts";
 import { StorageServer } from "./storage_server.ts";
 
 /** See the module. */
@@ -86,6 +86,17 @@ export const ask = ({ service, files }: WholeProject, query: string) =>
 export const tell = ({ service, files }: WholeProject, query: string, body: unknown = {}) =>
   call(service, query, { method: "POST", body, key: files.key });
 
+/** Waits for the end of all jobs of a recovery point. */
+export async function endedPoint(project: WholeProject, pointId: string): Promise<Answer["body"]> {
+  for (let tries = 0; tries < 600; tries++) {
+    const { body } = await ask(project, "recovery-points");
+    const found = body.data?.points.find((each: { pointId: string }) => each.pointId === pointId);
+    if (found !== undefined) return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${pointId} never came to its end`);
+}
+
 /** Deploys a function as the Supabase CLI does. */
 export async function deploy(
   management: ManagementContract,
@@ -97,7 +108,7 @@ export async function deploy(
   form.append("metadata", JSON.stringify(metadata));
   form.append("file", new File([source], "index.ts"), "index.ts");
   const response = await fetch(
-    `${management.url}/v1/projects/${CONTRACT_REF}/functions/deploy?slug=${slug}`,
+    `${management.url}/v1/projects/${management.projectRef}/functions/deploy?slug=${slug}`,
     { method: "POST", headers: { authorization: `Bearer ${CONTRACT_TOKEN}` }, body: form },
   );
   assert.equal(response.status, 201, await response.text());
