@@ -162,6 +162,39 @@ Deno.test(
 );
 
 Deno.test(
+  "what is switched off is not backed up by hand either, and the setting is named",
+  shared,
+  async () => {
+    const switches = {
+      ...{ database: "enableDatabaseBackup", function: "enableFunctionBackup" },
+      ...{
+        config: "enableConfigBackup",
+        secrets: "enableSecretsBackup",
+        files: "enableFilesBackup",
+      },
+    };
+    const off = Object.keys(switches).map((type) => [
+      ...[`BACKUP_ENABLE_${type.toUpperCase()}_BACKUP`, "false"],
+    ]);
+    await using service = (await start()).variant(Object.fromEntries(off));
+    const before = (await rows("select from public.backup_jobs")).length;
+    for (const [type, setting] of Object.entries(switches)) {
+      const { status, body } = await post(service, `backup-${type}`);
+      assert.deepEqual([status, body.error.code], [400, "invalid_config"], type);
+      assert.equal(body.error.hint, `Set ${setting} to true.`);
+    }
+    const all = await post(service, "backup-all");
+    assert.equal(all.status, 400, JSON.stringify(all.body));
+    for (const setting of Object.values(switches)) {
+      assert.ok(
+        all.body.error.message.includes(setting),
+      );
+    }
+    assert.equal((await rows("select from public.backup_jobs")).length, before);
+  },
+);
+
+Deno.test(
   "a backup that cannot begin is recorded as failed and tried again after a pause",
   shared,
   async () => {
