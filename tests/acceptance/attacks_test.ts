@@ -245,6 +245,76 @@ Deno.test("no secret is in an answer, the log, the audit log or a job", shared, 
   }
 });
 
+Deno.test("an address in the tables is never followed", shared, async () => {
+  const { service, admin } = await start();
+  const made = await post(service, "backup-config&wait=60");
+  assert.equal(made.status, 200, JSON.stringify(made.body));
+  let asked = 0;
+  const elsewhere = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => {
+    asked++;
+    return new Response("");
+  });
+  try {
+    const endpoint = encodeURIComponent(`http://127.0.0.1:${elsewhere.addr.port}`);
+    await using session = await admin();
+    await session.query(
+      "update public.backup_jobs set location = $1, locations = $2::text::jsonb",
+      [
+        `s3://evil/?endpoint=${endpoint}`,
+        JSON.stringify([`s3://evil/?endpoint=${endpoint}`]),
+      ],
+    );
+    const asking: [string, unknown][] = [
+      ["init", {}],
+      ["verify&wait=60", { backupId: made.body.data.jobId }],
+      ["restore&wait=60", { backupId: made.body.data.jobId, type: "config", dryRun: true }],
+      ["cleanup&wait=60", { dryRun: true }],
+    ];
+    for (const [query, body] of asking) {
+      const answer = await post(service, query, body);
+      assert.equal(answer.status, 200, `${query}: ${JSON.stringify(answer.body)}`);
+    }
+    for (const query of ["status", "test", "jobs", "recovery-points"]) {
+      assert.equal((await call(service, query)).status, 200, query);
+    }
+    assert.equal(asked, 0);
+  } finally {
+    await elsewhere.shutdown();
+  }
+});
+
+Deno.test("an error of the database tells no value of a row", shared, async () => {
+  const { service, admin } = await start();
+  await using session = await admin();
+  await session.execute(`
+    create table public.words (word text primary key);
+    create table public.uses (word text references public.words);
+    alter table public.words owner to postgres; alter table public.uses owner to postgres`);
+  const made = await post(service, "backup-database&wait=60");
+  assert.equal(made.status, 200, JSON.stringify(made.body));
+  await session.execute(
+    "insert into public.words values ('hunter9'); insert into public.uses values ('hunter9')",
+  );
+  const logged: string[] = [];
+  const { error } = console;
+  console.error = (...words: unknown[]) => void logged.push(words.map(String).join(" "));
+  try {
+    const only = { backupId: made.body.data.jobId, type: "database", tables: ["public.words"] };
+    const failed = await post(service, "restore&wait=60", only);
+    assert.equal(failed.status, 500, "the row of the other table refers to one that goes");
+    assert.match(failed.body.error.message, /foreign key/);
+    const [row] = await session.query(`
+      select (select string_agg(t::text, '') from public.restore_jobs t)
+          || (select string_agg(t::text, '') from public.backup_audit_log t) as kept`);
+    assert.match(String(row?.kept), /foreign key/);
+    const everything = JSON.stringify(failed.body) + String(row?.kept) + logged.join("\n");
+    assert.equal(everything.includes("hunter9"), false, everything);
+  } finally {
+    console.error = error;
+    await session.execute("drop table public.uses, public.words");
+  }
+});
+
 Deno.test("the service stops cleanly", shared, async () => {
   const { service, stop } = await start();
   await stop();
