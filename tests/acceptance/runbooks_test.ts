@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
-import { type Block, blocksOf, readPage } from "../support/markdown.ts";
+import { type Block, blocksOf, type Page, readPage } from "../support/markdown.ts";
 import { type Ran, type Reader, runBlocks } from "../support/run_page.ts";
 import { temporaryFolder } from "../support/deployment.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
@@ -205,6 +205,18 @@ Deno.test("the commands of the operator's guide and the runbooks do what they sa
     }
   });
 
+  await test.step("the recovery sheet in the storage says how to restore from there", async () => {
+    const sheet = await recoverySheet(project.folder);
+    assert.ok(sheet.text.includes(`export REPOSITORY='file://${project.folder}'`), sheet.text);
+    await using other = await temporaryDatabase("runbooks_sheet");
+    const blocks = blocksOf(sheet).filter(({ marks: [run] }) => run === "run");
+    await follow(shop, blocks, {
+      environment: environmentOf(shop, { NEW_DATABASE_URL: other.url }),
+    });
+    const elsewhere = await connect({ url: other.url });
+    assert.deepEqual(await orders(elsewhere).finally(() => elsewhere.close()), ALL);
+  });
+
   await test.step("complete-failure.md brings all of it into a new project", async () => {
     await using next = await startWholeProject();
     const environment = {
@@ -224,6 +236,15 @@ Deno.test("the commands of the operator's guide and the runbooks do what they sa
 function anew(shop: Shop): Shop {
   const project = shop.project.again();
   return { ...shop, project, [Symbol.asyncDispose]: () => project[Symbol.asyncDispose]() };
+}
+
+/** The page that the service has left in the storage. */
+async function recoverySheet(folder: string): Promise<Page> {
+  const entries = await Array.fromAsync(Deno.readDir(`${folder}/recovery`));
+  const path = `${folder}/recovery/${
+    entries.find(({ name }) => name.startsWith("restore-"))!.name
+  }`;
+  return { path, text: await Deno.readTextFile(path) };
 }
 
 /** Deletes an object of the bucket as an application does. */

@@ -53,8 +53,8 @@ export function restoreCommand(input: RestoreCommandInput): string {
   ].join(" ");
 }
 
-/** As the command line takes it, from whichever folder it is run. */
-function addressOf(settings: Settings): string {
+/** The storage as the command line takes it, from whichever folder it is run. @throws `invalid_config` */
+export function addressOf(settings: Settings): string {
   const { backupStorageType: type, backupStorageConfig: config } = settings;
   if (type !== "local") return settingsAddress(settings).url;
   const path = config.path ?? config.bucket ?? "backups";

@@ -28,6 +28,7 @@ import { type NewestBackups, readNewest } from "./newest_backups.ts";
 import { syncBackups } from "./stored_backups.ts";
 import { syncPoints } from "../points/stored_points.ts";
 import { bringSettingsBack, keepCurrentSettings } from "./stored_settings.ts";
+import { keepRecoverySheet } from "./recovery_sheet.ts";
 import { requireOwner, takeOverRepository } from "./take_over_repository.ts";
 import { updateConfig } from "./update_config.ts";
 
@@ -120,7 +121,10 @@ export async function initialize(
   );
   const location = await findStorage(deps, way, settings);
   const { repository, proposed } = await findRepository(deps, way, settings);
-  if (repository !== null) await keepInStorage(deps, way, repository);
+  if (repository !== null) {
+    await keepInStorage(deps, way, repository);
+    await keepSheet(deps, way, settings);
+  }
   if (from !== undefined) {
     await takeOverRepository(deps, caller, {
       ...{ from, repository: repository ?? await deps.openRepository(settings) },
@@ -170,6 +174,18 @@ async function keepInStorage(deps: Deps, way: Way, repository: Repository): Prom
     const error = toBackupError(thrown);
     deps.reportError(error, "keep the settings in storage");
     way.add("settings", `not kept in storage (${error.code})`);
+  }
+}
+
+/** Without it everything works, until somebody has nothing but the storage and the key. */
+async function keepSheet(deps: Deps, way: Way, settings: Settings): Promise<void> {
+  try {
+    const name = await keepRecoverySheet(await deps.openStorage(settings), settings);
+    way.add("repository", `how to restore without the service is in ${name}`);
+  } catch (thrown) {
+    const error = toBackupError(thrown);
+    deps.reportError(error, "keep the recovery sheet in storage");
+    way.add("repository", `no recovery sheet was kept (${error.code})`);
   }
 }
 
