@@ -10,7 +10,7 @@ import { dirname, join } from "./paths.ts";
 
 /** Floors from the roof down; a file imports from its own folder or from lower floors. */
 const FLOORS: readonly (readonly string[])[] = [
-  ["index", "create_deps", "create_project", "define_job", "scripts", "tests"],
+  ["index", "create_deps", "create_project", "open_settings", "define_job", "scripts", "tests"],
   ["http"],
   ["actions"],
   ["recovery", "schedule"],

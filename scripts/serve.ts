@@ -86,7 +86,9 @@ async function main(): Promise<void> {
     if (Deno.args.includes("--sample")) await loadSampleApplication(project);
     variables.SUPABASE_DB_URL = project.databaseUrl;
   }
-  const service = startService(variables, { port, inherit: true, ticker: true });
+  const service = startService(variables, {
+    ...{ port, inherit: true, ticker: true, threads: navigator.hardwareConcurrency },
+  });
   printUsage(service.url, secretKey, variables.SUPABASE_DB_URL);
 
   await Promise.race([signalled("SIGINT"), signalled("SIGTERM")]);

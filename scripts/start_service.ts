@@ -6,6 +6,7 @@
 import { readEnvironment } from "../supabase/functions/backup/config.ts";
 import { createDeps } from "../supabase/functions/backup/create_deps.ts";
 import { startTicker } from "../supabase/functions/backup/schedule/ticker.ts";
+import { saverThreads } from "./host/thread_saver.ts";
 import { createApp } from "../supabase/functions/backup/http/create_app.ts";
 
 /** A served function. */
@@ -20,17 +21,22 @@ export interface RunningService {
  * Starts it.
  *
  * @param variables the function's environment; the process's own is looked at only with `inherit`
- * @param options `ticker`: goes on by itself with work that waits, as the database's clock would let it
+ * @param options `ticker`: goes on by itself with work that waits, as the database's clock would let it;
+ * `threads`: so many save files @default none, as in a function
  */
 export function startService(
   variables: Record<string, string>,
-  options: { port?: number; inherit?: boolean; ticker?: boolean } = {},
+  options: { port?: number; inherit?: boolean; ticker?: boolean; threads?: number } = {},
 ): RunningService {
   const read = (name: string) => {
     const value = variables[name] ?? (options.inherit ? Deno.env.get(name) : undefined);
     return value === "" ? undefined : value;
   };
-  const deps = createDeps({ environment: readEnvironment(read), ticks: options.ticker ?? false });
+  const { ticker: ticks = false, threads = 0 } = options;
+  const deps = createDeps({
+    ...{ environment: readEnvironment(read), ticks },
+    ...(threads === 0 ? {} : { openSaver: saverThreads(threads) }),
+  });
   const app = createApp(deps);
   const ticker = options.ticker ? startTicker(deps) : null;
   const server = Deno.serve(

@@ -18,18 +18,22 @@ const ROOT = "/";
 const OPEN_STORAGE = ["../../supabase/functions/backup/storage", "open.ts"].join("/");
 
 /**
- * As `openStorage`, with credentials from the environment. What S3 needs is loaded only for S3.
+ * As `openStorage`, with these credentials, or those of the environment. What S3 needs is loaded only for S3.
  *
  * @throws `invalid_config` when the address or the credentials cannot be used
  */
-export async function openHostStorage(url: string): Promise<Storage> {
+export async function openHostStorage(
+  url: string,
+  variables: Record<string, string> = {},
+): Promise<Storage> {
   const directory = directoryOf(url);
   if (directory !== null) return localStorage(directory);
   const { openStorage } = await import(OPEN_STORAGE) as OpenStorageModule;
-  const credentials = await googleCredentials(url);
+  const { GOOGLE_CREDENTIALS = await googleCredentials(url) } = variables;
   return openStorage(
     url,
-    (name) => name === "GOOGLE_CREDENTIALS" ? credentials : Deno.env.get(name),
+    (name) =>
+      name === "GOOGLE_CREDENTIALS" ? GOOGLE_CREDENTIALS : variables[name] ?? Deno.env.get(name),
   );
 }
 

@@ -76,9 +76,9 @@ export function serveThread<Task extends PoolTask>(
 
 /** The repository, for one thread. */
 export async function openThreadRepository(access: ThreadAccess): Promise<Repository> {
-  const { repositoryUrl, key, compression } = access;
+  const { repositoryUrl, storageVariables, key, compression } = access;
   return await openRepository({
-    storage: await openHostStorage(repositoryUrl),
+    storage: await openHostStorage(repositoryUrl, storageVariables),
     key: key === null ? null : new Secret(key),
     ...nativeCode(),
     ...(compression === undefined ? {} : { compression }),

@@ -12,27 +12,15 @@ import {
   DatabaseError,
   type DatabaseErrorFacts,
 } from "../../supabase/functions/backup/postgres/database_error.ts";
-import type { Compression } from "../../supabase/functions/backup/repository/mod.ts";
 import type { LoadItem, TargetFacts } from "../../supabase/functions/backup/restore/mod.ts";
-import type { FilesAccess } from "../../supabase/functions/backup/project/files_access.ts";
+import type { ThreadAccess } from "../../supabase/functions/backup/open_settings.ts";
 import type {
   RangeTask,
   SaveTask,
 } from "../../supabase/functions/backup/usecases/items/save_task.ts";
 import type { CopyRowsPayload } from "../../supabase/functions/backup/usecases/backup/copy_rows.ts";
 
-/** What a thread opens for itself. Secrets travel in messages, never in arguments. */
-export interface ThreadAccess {
-  /** Empty where there is none. */
-  databaseUrl: string;
-  /** Address as `openStorage` takes it; credentials of S3 come from the environment. */
-  repositoryUrl: string;
-  /** Null for a repository without encryption. */
-  key: string | null;
-  compression?: Compression;
-  /** Where files are read from, for threads that save them. */
-  files?: FilesAccess;
-}
+export type { ThreadAccess };
 
 /** What a session of a restore needs besides the pinned settings. */
 export interface RestoreSettings extends Pick<TargetFacts, "role"> {

@@ -9,8 +9,17 @@ import type {
   SaveDone,
   SaveWatch,
 } from "../../supabase/functions/backup/usecases/items/save_task.ts";
-import type { SaveWork } from "./thread_messages.ts";
-import { ThreadEnded, type ThreadPool } from "./thread_pool.ts";
+import type { OpenedSaver } from "../../supabase/functions/backup/usecases/deps.ts";
+import type { SaveWork, ThreadAccess } from "./thread_messages.ts";
+import { ThreadEnded, ThreadPool } from "./thread_pool.ts";
+
+/** Makes a service's threads; they start with the first file to save. */
+export function saverThreads(threads: number): (access: ThreadAccess) => OpenedSaver {
+  return (access) => {
+    const pool = new ThreadPool({ kind: "save", threads, access });
+    return { saver: threadSaver(pool), leave: () => pool.close() };
+  };
+}
 
 /** The pool as a saver of items. What a thread that died was doing, the worker does itself. */
 export function threadSaver(pool: ThreadPool): ItemSaver {

@@ -4,14 +4,18 @@
  * @module
  */
 import { readEnvironment } from "./config.ts";
-import { checkEndpoint, checkStorageHost } from "./core/allowed_hosts.ts";
 import { systemClock } from "./core/clock.ts";
 import type { Environment } from "./core/environment.ts";
 import { BackupError, toBackupError } from "./core/errors.ts";
 import { schedulerKeys } from "./core/scheduler_key.ts";
 import { createProject } from "./create_project.ts";
+import {
+  openSettingsRepository,
+  openSettingsStorage,
+  type ThreadAccess,
+  threadAccess,
+} from "./open_settings.ts";
 import { Secret } from "./core/secret.ts";
-import type { Settings } from "./core/settings.ts";
 import { type SettingsInForce, settingsInForce } from "./core/settings_in_force.ts";
 import type { SnapshotHolder } from "./dump/mod.ts";
 import { type Budget, createBudget, stopBeforeUnload, workerLimits } from "./jobs/budget.ts";
@@ -19,12 +23,6 @@ import type { JobDefinition } from "./jobs/job_definition.ts";
 import { Jobs } from "./jobs/jobs.ts";
 import { pruneJournals } from "./recovery/prune_journals.ts";
 import { recordRemembered, syncRecovery } from "./recovery/sync_recovery.ts";
-import {
-  createRepository,
-  openRepository,
-  readKeyInput,
-  type Repository,
-} from "./repository/mod.ts";
 import {
   installSchedule,
   pruneRuns,
@@ -35,13 +33,8 @@ import {
 import { openDrive } from "./schedule/open_drive.ts";
 import { State } from "./state/state.ts";
 import { isStateUnavailable } from "./state/state_error.ts";
-import { countedStorage } from "./storage/counted.ts";
-import { localStorage } from "./storage/local.ts";
-import { openStorage } from "./storage/open.ts";
-import { type Credential, settingsAddress } from "./storage/settings_address.ts";
-import type { Storage } from "./storage/storage.ts";
 import { connector, databaseUrl } from "./usecases/database_access.ts";
-import type { Deps } from "./usecases/deps.ts";
+import type { Deps, OpenedSaver } from "./usecases/deps.ts";
 import { getJob } from "./usecases/jobs/get_job.ts";
 import { createNotify } from "./usecases/people/notify_people.ts";
 
@@ -58,6 +51,8 @@ export interface CreateDepsOptions {
   definitionOf?: (jobId: string) => Promise<JobDefinition>;
   /** The process lives on and ticks by itself: no clock is needed in the database. */
   ticks?: boolean;
+  /** Makes threads that save files. A function has none. */
+  openSaver?: (access: ThreadAccess) => OpenedSaver;
 }
 
 /** Makes the service's dependencies; connections open on first use. */
@@ -111,6 +106,10 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
       await Promise.all([jobs.idle(), drive.end(), ...background]);
     },
     schedule: createSchedule(environment, state, options),
+    ...(options.openSaver === undefined ? {} : {
+      openSaver: async (settings) =>
+        options.openSaver!(await threadAccess(settings, environment, secret)),
+    }),
     project: createProject({
       ...{ environment, secret },
       connect: () => connector(databaseUrl(deps))(),
@@ -200,8 +199,6 @@ async function readSettings(
   return { ...settingsInForce(environment.settings, rows), fromTables };
 }
 
-type Resolve = (reference: string) => Promise<Secret>;
-
 async function resolveSecret(
   reference: string,
   environment: Environment,
@@ -217,100 +214,6 @@ async function resolveSecret(
       ? `supabase secrets set ${name}=…`
       : `select vault.create_secret('…', '${name}')`,
   });
-}
-
-async function openSettingsStorage(
-  settings: Settings,
-  environment: Environment,
-  secret: Resolve,
-): Promise<Storage> {
-  const { backupStorageType: type, backupStorageConfig: config } = settings;
-  checkStorageHost(settings, environment);
-  if (type === "local") {
-    if (environment.hosted) {
-      throw new BackupError(
-        "invalid_config",
-        "Cannot keep backups on local storage here: the function's disk is gone after each call",
-        {
-          hint: "supabase secrets set BACKUP_STORAGE_TYPE=s3 BACKUP_STORAGE_BUCKET=… " +
-            "BACKUP_STORAGE_REGION=… BACKUP_STORAGE_ACCESS_KEY=… BACKUP_STORAGE_SECRET_KEY=…",
-        },
-      );
-    }
-    return countedStorage(localStorage(config.path ?? config.bucket ?? "backups"));
-  }
-  const { url, credentials } = settingsAddress(settings);
-  const values: Record<string, string> = {};
-  for (const credential of credentials) {
-    const value = await storageCredential(type, credential, secret);
-    if (value !== null) values[credential.variable] = value;
-  }
-  const allow = (endpoint: string) => checkEndpoint(endpoint, settings, environment);
-  return countedStorage(openStorage(url, (name) => values[name], { allow }));
-}
-
-/** Null where the storage can do without and nothing is set. */
-async function storageCredential(
-  type: string,
-  { reference, setting, optional = false }: Credential,
-  secret: Resolve,
-): Promise<string | null> {
-  const value = reference === undefined ? "" : (await secret(reference)).reveal();
-  if (value === "" && optional) return null;
-  if (value !== "" && !/^your-/i.test(value)) return value;
-  const why = value === "" ? "is not set" : "is a placeholder";
-  throw new BackupError("invalid_config", `Cannot use the ${type} storage: its ${setting} ${why}`, {
-    hint: `supabase secrets set BACKUP_STORAGE_${setting}=…`,
-  });
-}
-
-async function openSettingsRepository(
-  settings: Settings,
-  { storage, create, secret }: { storage: Storage; create: boolean; secret: Resolve },
-): Promise<Repository> {
-  const key = await encryptionKey(settings, secret);
-  const compression = settings.enableCompression
-    ? { algorithm: settings.compressionAlgorithm, level: settings.compressionLevel }
-    : { algorithm: "none" as const, level: 0 };
-  try {
-    return await openRepository({ storage, key, compression });
-  } catch (error) {
-    const failure = toBackupError(error);
-    if (failure.code !== "repository_missing" || !create) throw failure;
-  }
-  return await createRepository({ storage, key, compression });
-}
-
-/**
- * Null where encryption is off.
- *
- * @throws `key_missing` where it is on and no key is set, `key_weak` also where nothing is stored yet
- */
-async function encryptionKey(settings: Settings, secret: Resolve): Promise<Secret | null> {
-  if (!settings.enableEncryption) return null;
-  const reference = settings.encryptionKey ?? "env:BACKUP_ENCRYPTION_KEY";
-  const refuse = (code: "key_missing" | "key_weak", message: string, cause: unknown) =>
-    new BackupError(code, message, {
-      hint: "Make a key with: openssl rand -base64 32. Keep a copy outside this project, then " +
-        "supabase secrets set BACKUP_ENCRYPTION_KEY=<the key>.",
-      cause,
-    });
-  let key: Secret;
-  try {
-    key = await secret(reference);
-  } catch (cause) {
-    if (toBackupError(cause).code !== "invalid_config") throw cause;
-    const message = `Cannot open the repository: encryption is on and ${reference} is not set`;
-    throw refuse("key_missing", message, cause);
-  }
-  try {
-    readKeyInput(key);
-    return key;
-  } catch (cause) {
-    const { code, message } = toBackupError(cause);
-    if (code !== "key_weak" && code !== "key_missing") throw cause;
-    throw refuse(code, message, cause);
-  }
 }
 
 /** One line on the function's log: code and message, never row values or secrets. */

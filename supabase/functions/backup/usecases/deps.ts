@@ -20,6 +20,7 @@ import type { ManagementAccess } from "../project/mod.ts";
 import type { Repository } from "../repository/mod.ts";
 import type { State } from "../state/state.ts";
 import type { Storage } from "../storage/storage.ts";
+import type { ItemSaver } from "./items/save_task.ts";
 
 /** The clock in the database that calls `tick`. */
 export interface ScheduleState {
@@ -48,6 +49,12 @@ export interface ProjectAccess {
   ): Promise<{ target: ItemTarget; leave(): Promise<void> }>;
   /** The Management API, or why it cannot be used. @throws `invalid_config` for a token that is none */
   management(): ManagementAccess;
+}
+
+/** Threads that save files, and how they are ended. */
+export interface OpenedSaver {
+  saver: ItemSaver;
+  leave(): Promise<void>;
 }
 
 /** See the module. */
@@ -96,6 +103,8 @@ export interface Deps {
    * @throws `repository_missing` unless `create` is set, `key_missing`, `key_wrong`, `storage_*`
    */
   openRepository(settings: Settings, options?: { create?: boolean }): Promise<Repository>;
+  /** Threads that save files, each of which opens what it needs; a function has none. */
+  openSaver?(settings: Settings): Promise<OpenedSaver>;
   /** Recovery plans and their executions. */
   recovery: {
     /** Executions of this process that the tables do not have, by id. */

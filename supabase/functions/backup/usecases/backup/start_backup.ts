@@ -147,13 +147,18 @@ async function defineItems(
   { type, origin }: { type: ItemType; origin: Origin },
 ): Promise<JobDefinition> {
   const { settings } = await deps.settings();
+  const threads = type === "files" ? await deps.openSaver?.(settings) : undefined;
   const { source, leave } = await deps.project.source(type, settings);
+  const repository = await deps.openRepository(settings, { create: true });
   const definition = backupItems({
-    ...{ backupId: jobId, reason, origin, source },
-    repository: await deps.openRepository(settings, { create: true }),
+    ...{ backupId: jobId, reason, origin, source, repository },
+    ...(threads === undefined ? {} : { saver: threads.saver }),
     database: databaseName(deps),
     clock: deps.clock,
     writtenBy: RELEASE,
   });
-  return { ...definition, leave };
+  return {
+    ...definition,
+    leave: async () => void await Promise.all([leave(), threads?.leave()]),
+  };
 }
