@@ -57,6 +57,9 @@ const SAMPLE = `
   select lo_from_bytea(0, 'large'::bytea);
   refresh materialized view counted`;
 
+/** The statement by which rows get their mark and are committed. */
+const isCommitOfRows = (sql: string) => /restore_marks.*COMMIT$/s.test(sql);
+
 const opened = async (url: string) => {
   const session = await connect({ url });
   return Object.assign(session, { [Symbol.asyncDispose]: () => session.close() });
@@ -140,8 +143,49 @@ Deno.test("a restore over a live database is one transaction where it fits, else
   await expectTidy(target.url, fits.jobId);
 });
 
-/** The statement by which rows get their mark and are committed. */
-const isCommitOfRows = (sql: string) => /restore_marks.*COMMIT$/s.test(sql);
+Deno.test("a schema that a live database lacks is made in parts when one transaction would be too long", async () => {
+  const { source, backup } = await sample(`
+    create schema shop; set search_path = shop;
+    create table shelves (id int generated always as identity primary key, name text unique);
+    create table goods (id serial primary key, shelf int references shelves, body text);
+    create index on goods (body);
+    create function total() returns bigint language sql as 'select count(*) from shop.goods';
+    create materialized view counted as select shelf, count(*) as many from goods group by shelf;
+    insert into shelves (name) select 's' || i from generate_series(1, 30) i;
+    insert into goods (shelf, body) select 1 + i % 30, md5(i::text) from generate_series(1, 500) i;
+    refresh materialized view counted;
+    create table public.other (id int)`);
+  await using _source = source;
+  await using target = await temporaryDatabase("parts_target");
+  await runSql(
+    target.url,
+    `create table kept (id int primary key); insert into kept values (1), (2);
+     create schema backup_internal; create table backup_internal.kept_too (id int);
+     alter default privileges in schema public grant select on tables to public`,
+  );
+  const before = await databaseState(target.url);
+  const request = { schemas: ["shop"], lockTimeoutMs: 5000 };
+  const restore = new PartsOfRestore(backup, target.url, { request, maxWholeBytes: 1 });
+  let deaths = 0;
+  while (await restore.workUntil(({ name }) => name === "loading-rows") !== null) {
+    const part = restore.ready[0]!;
+    const mortal = new Mortal(target.url, { at: isCommitOfRows, how: "after" });
+    await assert.rejects(restore.work(part, { definition: restore.define(mortal) }), Killed);
+    deaths++;
+    await restore.work(part);
+  }
+  assert.ok(deaths > 0);
+  assert.deepEqual(restore.report?.comparison?.differences, []);
+  assert.equal(restore.report.rowsLoaded, 530);
+  const { shop, ...rest } = await databaseState(target.url);
+  assert.deepEqual(shop, (await databaseState(source.url)).shop);
+  assert.deepEqual(rest, before);
+
+  // Now it would replace what is there, which only one transaction may.
+  await runSql(target.url, "update shop.goods set body = 'changed'");
+  const again = new PartsOfRestore(backup, target.url, { request, maxWholeBytes: 1 });
+  assert.equal((await failure(again.workUntil())).code, "over_budget");
+});
 
 for (
   const [when, how] of [

@@ -42,6 +42,7 @@ export { HAZARDS } from "./plan_types.ts";
 export { borrowRoles, ownersToBorrow, returnRoles } from "./role_rights.ts";
 export { prepareSession } from "./prepare_session.ts";
 export { prepareMarks, removeMarks } from "./restore_marks.ts";
+export { isAdditive } from "./is_additive.ts";
 export { restoreMismatch } from "./restore_mismatch.ts";
 export { runUnit } from "./run_unit.ts";
 export { type ReadAsOwners, readTargetFacts, readUnwritableTables } from "./read_target.ts";

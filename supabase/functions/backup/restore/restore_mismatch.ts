@@ -16,12 +16,14 @@ export interface RestoreOutcome {
   comparison: Comparison;
   failures: Pick<Failures, "failed" | "skipped">;
   leftOut: readonly LeftOut[];
+  /** Beside what stood there, new objects were made one after the other, and stay. */
+  stays?: boolean;
 }
 
 /** Names what failed, what had to be left out for it, and what differs. */
 export function restoreMismatch(
   plan: RestorePlan,
-  { comparison, failures, leftOut }: RestoreOutcome,
+  { comparison, failures, leftOut, stays = false }: RestoreOutcome,
 ): BackupError {
   const { failed, skipped } = failures;
   const { differences } = comparison;
@@ -50,6 +52,9 @@ export function restoreMismatch(
       hint: plan.mode === "empty"
         ? "The target holds everything else. Remove the causes and restore into another empty " +
           "database, or make what is missing by hand."
+        : stays
+        ? "What was there before is as it was; what the restore has made stays. Make what is missing " +
+          "by hand, or drop it and restore again."
         : "The target was left as it was.",
       details: {
         failed: failed.slice(0, LISTED),

@@ -11,6 +11,8 @@ import type { RestoringRole } from "./plan_types.ts";
 
 /** Where rows are loaded, and by whom. */
 export interface SuspendedInput {
+  /** What is restored. */
+  backup: readonly Entry[];
   live: EntryIndex;
   /** Identities of live tables whose rows are replaced. */
   replacedRows: ReadonlySet<string>;
@@ -19,9 +21,14 @@ export interface SuspendedInput {
 
 /** Live entries that would act or stand in the way while rows are loaded: dropped, then made again. */
 export function suspendedEntries(input: SuspendedInput): Set<Entry> {
-  const { live, replacedRows, role } = input;
+  const { backup, live, replacedRows, role } = input;
+  const schemas = new Set(backup.map((entry) => entry.schema));
   const acting = withPartitionedTables(live, replacedRows);
-  const suspended = new Set<Entry>(ownDefaultRights(live, role));
+  // Those of a schema act on what is made in it, all others on everything.
+  const rights = ownDefaultRights(live, role).filter(({ schema }) =>
+    schema === null || schemas.has(schema)
+  );
+  const suspended = new Set<Entry>(rights);
   for (const entry of live.entries) {
     if (entry.managed === true || entry.extension !== undefined) continue;
     if (entry.kind === "event-trigger") {

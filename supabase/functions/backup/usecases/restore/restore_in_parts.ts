@@ -23,6 +23,7 @@ import {
   type Comparison,
   cutRestore,
   EntryIndex,
+  isAdditive,
   type LeftOut,
   planRestore,
   prepareMarks,
@@ -196,9 +197,11 @@ class RestoreInParts {
         return finished(reportOf(plan, { dryRun: true }));
       }
       refuseUnfit(plan);
-      if (plan.mode !== "empty") {
+      const bytes = bytesOf(plan);
+      const inParts = plan.mode === "empty" ||
+        (this.#isTooLong(bytes) && isAdditive(plan, target.entries));
+      if (!inParts) {
         this.#refuseTooLong(plan);
-        const bytes = bytesOf(plan);
         return { result: null, add: [{ step: 1, name: WHOLE, payload: null, bytes }] };
       }
       await prepareMarks(session);
@@ -331,7 +334,8 @@ class RestoreInParts {
       await removeMarks(session, this.#options.jobId);
     });
     if (all.failed.length > 0 || comparison.differences.length > 0) {
-      throw restoreMismatch(plan, { comparison, failures: all, leftOut: all.leftOut });
+      const stays = plan.mode !== "empty";
+      throw restoreMismatch(plan, { comparison, failures: all, leftOut: all.leftOut, stays });
     }
     const applied = { leftOut: all.leftOut, comparison, rowsLoaded: all.rows, seconds: {} };
     return finished(reportOf(plan, { applied }));
@@ -401,10 +405,14 @@ class RestoreInParts {
     return this.#options.commandLine ?? "deno task restore";
   }
 
+  #isTooLong(bytes: number): boolean {
+    return bytes > (this.#options.maxWholeBytes ?? Infinity);
+  }
+
   #refuseTooLong(plan: RestorePlan): void {
     const { maxWholeBytes } = this.#options;
     const bytes = bytesOf(plan);
-    if (maxWholeBytes === undefined || bytes <= maxWholeBytes) return;
+    if (!this.#isTooLong(bytes)) return;
     const mb = Math.ceil(bytes / 1e6);
     throw new BackupError(
       "over_budget",
