@@ -63,7 +63,7 @@ export const restore = defineLongAction({
     cronJobs: z.enum(["inactive", "as-saved"]).optional().describe(
       "With type all: whether jobs of pg_cron come back switched off. Default inactive.",
     ),
-    acceptHazards: z.array(itemKey).max(50).default([]).describe(
+    acceptHazards: z.array(itemKey).max(1000).default([]).describe(
       "Names of a plan's hazards; for items, keys of the items that have them, or bucket/.",
     ),
     skipSafetyBackup: z.boolean().default(false),

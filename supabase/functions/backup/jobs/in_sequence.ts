@@ -33,6 +33,9 @@ const STEPS = 10_000;
 /** Part of the name that stands between stage and part. */
 const BETWEEN = ": ";
 
+/** What checks refuse is told together, when the last of them has ended. */
+const REFUSED = "restore_refused";
+
 /** The part that ends a stage and begins the next one, and the last part of all. */
 const MARK = "ending-a-stage";
 const CONCLUDE = "summing-up-all";
@@ -41,7 +44,12 @@ const CONCLUDE = "summing-up-all";
 interface StageEnd {
   stage: string;
   result: Record<string, unknown> | null;
-  failed: { code: string; message: string; details: Record<string, unknown> } | null;
+  failed: {
+    code: string;
+    message: string;
+    hint?: string | undefined;
+    details: Record<string, unknown>;
+  } | null;
 }
 
 /** The first parts of such a job. */
@@ -79,8 +87,13 @@ export function inSequence({ stages, goesOnAfter, about = {} }: InSequenceOption
     return { result: null, add: [{ step: offset + STEPS - 1, name: MARK, payload, bytes: 0 }] };
   };
 
-  const begun = ({ stage }: StageEnd): NewPart[] => {
-    const next = sequence[sequence.findIndex(({ name }) => name === stage) + 1];
+  const begun = async (
+    end: StageEnd,
+    context: Pick<PartContext, "results">,
+  ): Promise<NewPart[]> => {
+    const at = sequence.findIndex(({ name }) => name === end.stage);
+    const next = sequence[at + 1];
+    if (sequence[at]?.isCheck && !next?.isCheck) await refuseTogether(context, end);
     return next === undefined
       ? [{ step: sequence.length * STEPS, name: CONCLUDE, payload: null, bytes: 0 }]
       : next.definition.first().map(outer(next));
@@ -94,7 +107,8 @@ export function inSequence({ stages, goesOnAfter, about = {} }: InSequenceOption
     async run(lease, context) {
       const stage = stageOf(lease.name);
       if (lease.name === MARK) {
-        return { result: lease.payload, add: begun(lease.payload as unknown as StageEnd) };
+        const end = lease.payload as unknown as StageEnd;
+        return { result: lease.payload, add: await begun(end, context) };
       }
       if (stage === undefined) return await conclude(context, { stages, about });
       const { name, offset, definition } = stage;
@@ -112,9 +126,10 @@ export function inSequence({ stages, goesOnAfter, about = {} }: InSequenceOption
         };
       } catch (thrown) {
         const error = toBackupError(thrown);
-        if (!goesOnAfter(error)) throw thrown;
-        const { code, message, details = {} } = error;
-        return ended(stage, { result: null, failed: { code, message, details } });
+        const isTold = stage.isCheck === true && error.code === REFUSED;
+        if (!isTold && !goesOnAfter(error)) throw thrown;
+        const { code, message, hint, details = {} } = error;
+        return ended(stage, { result: null, failed: { code, message, hint, details } });
       }
     },
     async end(how, context) {
@@ -124,6 +139,23 @@ export function inSequence({ stages, goesOnAfter, about = {} }: InSequenceOption
       for (const { definition } of sequence) await definition.leave?.();
     },
   };
+}
+
+/** @throws `restore_refused` with all that checks have refused, once none of them is left */
+async function refuseTogether(
+  { results }: Pick<PartContext, "results">,
+  last: StageEnd,
+): Promise<void> {
+  const ends: StageEnd[] = [];
+  for await (const { result } of results(MARK)) ends.push(result as unknown as StageEnd);
+  const refused = [...ends, last].flatMap(({ failed }) => failed?.code === REFUSED ? [failed] : []);
+  const [first] = refused;
+  if (first === undefined) return;
+  const hazards = refused.flatMap(({ details }) => details.hazards as unknown[] ?? []);
+  throw new BackupError(REFUSED, refused.map(({ message }) => message).join("; "), {
+    ...(first.hint === undefined ? {} : { hint: first.hint }),
+    details: { ...first.details, hazards },
+  });
 }
 
 /** @throws `restore_incomplete` when a stage failed */

@@ -75,7 +75,7 @@ Deno.test("inSequence() goes on after failures that it may go on after, and ends
   }
 });
 
-Deno.test("inSequence() does checks first and keeps them out of the result", async () => {
+Deno.test("inSequence() does checks first, tells together what they refuse, and keeps them out of the result", async () => {
   const log: string[] = [];
   const definition = inSequence({
     stages: [
@@ -89,15 +89,23 @@ Deno.test("inSequence() does checks first and keeps them out of the result", asy
   assert.deepEqual(result, { pointId: "point_1", stages: { one: { result: { sum: 3 } } } });
   assert.equal(log[0], "ahead begin 0");
 
-  const refusal = new BackupError("restore_refused", "Cannot restore: a hazard");
+  const refusal = (key: string) =>
+    new BackupError("restore_refused", `Cannot restore ${key}`, {
+      ...{ hint: "Accept it.", details: { hazards: [key] } },
+    });
   const refused: string[] = [];
   const refusing = inSequence({
     stages: [
-      { name: "ahead", definition: stage(refused, "ahead", refusal), isCheck: true },
+      { name: "ahead", definition: stage(refused, "ahead", refusal("a")), isCheck: true },
+      { name: "sound", definition: stage(refused, "sound"), isCheck: true },
+      { name: "last", definition: stage(refused, "last", refusal("b")), isCheck: true },
       { name: "one", definition: stage(refused, "one") },
     ],
     goesOnAfter: () => false,
   });
-  await assert.rejects(run(refusing), { code: "restore_refused" });
+  await assert.rejects(run(refusing), {
+    ...{ code: "restore_refused", message: "Cannot restore a; Cannot restore b" },
+    ...{ hint: "Accept it.", details: { hazards: ["a", "b"] } },
+  });
   assert.ok(!refused.includes("one begin 0"));
 });

@@ -57,7 +57,7 @@ export const FIRST_OF_ITEM_RESTORE: readonly NewPart[] = [
 /** Names of the parts, which are what users see of them. */
 const OPEN = FIRST_OF_ITEM_RESTORE[0]!.name;
 const PLAN = "planning-items";
-const CHECK = "checking-the-choice";
+const CHECK = "checking-the-plan";
 const SAFETY = "saving-what-is-replaced";
 const RESTORE = "restoring-items";
 const FINISH = "summing-up";
@@ -144,7 +144,9 @@ class RestoreItems {
         ? []
         : [{ step: STEPS.plan, name: PLAN, payload: at, bytes: 0 }]
     );
-    if (only.length > 0) add.push({ step: STEPS.check, name: CHECK, payload: null, bytes: 0 });
+    if (only.length > 0 || dryRun === false) {
+      add.push({ step: STEPS.check, name: CHECK, payload: null, bytes: 0 });
+    }
     if (dryRun === false && safetyBackup !== null) {
       add.push({ step: STEPS.safety, name: SAFETY, payload: null, bytes: 0 });
     }
@@ -152,7 +154,7 @@ class RestoreItems {
     return { result: null, add };
   }
 
-  /** Plans one page. Nothing is changed before all pages are planned and no hazard is left. */
+  /** Plans one page. Nothing is changed before all pages are planned and checked. */
   async #plan(at: number, { signal }: PartContext): Promise<PartOutcome> {
     const { target, dryRun, only } = this.#options;
     const items = await this.#itemsOf(at, signal);
@@ -167,43 +169,53 @@ class RestoreItems {
     ];
     const named = only.filter((each) => items.some(({ key }) => isNamed(key, each)));
     const result = toJson({ steps, named } satisfies PlanResult);
-    if (dryRun === true) return { result };
-    this.#refuseHazards(steps);
-    if (dryRun === "refuse") return { result };
+    if (dryRun !== false) return { result };
     const toDo = steps.filter(({ action }) => action === "create" || action === "replace");
     const bytes = new Map(items.map(({ key, sizeBytes }) => [key, sizeBytes]));
     return { result, add: cutIntoParts(toDo, { page: at, bytes }) };
   }
 
-  /** @throws `invalid_request` for a choice that names nothing: its restore would end well and do nothing */
+  /**
+   * @throws `invalid_request` for a choice that names nothing: its restore would end well and do nothing;
+   * `restore_refused` with all hazards that are not accepted
+   */
   async #check({ results }: PartContext): Promise<PartOutcome> {
-    const { only, backupId } = this.#options;
+    const { only, backupId, dryRun } = this.#options;
     const missing = new Set(only);
     for await (const { result } of results(PLAN)) {
       for (const each of (result as unknown as PlanResult).named) missing.delete(each);
     }
-    if (missing.size === 0) return { result: null };
-    const words = [...missing].slice(0, 10).join(", ");
-    throw new BackupError(
-      "invalid_request",
-      `Cannot restore: ${backupId} has no items named ${words}`,
-      { hint: "No item was changed. Look at the plan of all items (dryRun) for their names." },
-    );
+    if (missing.size > 0) {
+      const words = [...missing].slice(0, 10).join(", ");
+      throw new BackupError(
+        "invalid_request",
+        `Cannot restore: ${backupId} has no items named ${words}`,
+        { hint: "No item was changed. Look at the plan of all items (dryRun) for their names." },
+      );
+    }
+    if (dryRun === false) await this.#refuseHazards({ results });
+    return { result: null };
   }
 
-  #refuseHazards(steps: readonly ItemStep[]): void {
-    const hazards = steps.filter((step) =>
-      (step.hazards?.length ?? 0) > 0 && !this.#isAccepted(step)
-    );
-    if (hazards.length === 0) return;
-    const keys = hazards.map(({ key }) => key);
+  async #refuseHazards({ results }: Pick<PartContext, "results">): Promise<void> {
+    const refused = new Shown<ItemStep>();
+    for await (const { result } of results(PLAN)) {
+      for (const step of (result as unknown as PlanResult).steps) {
+        if ((step.hazards?.length ?? 0) > 0 && !this.#isAccepted(step)) refused.add(step);
+      }
+    }
+    if (refused.total === 0) return;
+    const keys = refused.first.slice(0, 10).map(({ key }) => key);
+    const more = refused.total > keys.length ? ` and ${refused.total - keys.length} more` : "";
     throw new BackupError(
       "restore_refused",
-      `Cannot restore: hazards of ${keys.slice(0, 10).join(", ")} are not accepted`,
+      `Cannot restore: hazards of ${keys.join(", ")}${more} are not accepted`,
       {
         hint: "No item was changed. Look at the plan (dryRun), then name these items in " +
           "acceptHazards, or restore only others.",
-        details: { hazards: hazards.map(({ key, hazards }) => ({ key, hazards: hazards ?? [] })) },
+        details: {
+          hazards: refused.first.map(({ key, hazards }) => ({ key, hazards: hazards ?? [] })),
+        },
       },
     );
   }
@@ -267,9 +279,11 @@ class RestoreItems {
     }
   }
 
-  /** @throws `restore_incomplete` when an item could not be restored */
+  /** @throws `restore_incomplete` when an item could not be restored, `restore_refused` as `refuse` asks for */
   async #finish({ results }: PartContext): Promise<PartOutcome> {
     const { dryRun, type, backupId } = this.#options;
+    // At the end, and not in a part before it: who looks ahead at several backups goes on with the next one.
+    if (dryRun === "refuse") await this.#refuseHazards({ results });
     const steps = new Shown<ItemStep>();
     const hazards = new Shown<ItemStep>();
     const byHand = new Shown<{ key: string; title: string }>();
