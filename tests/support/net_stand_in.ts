@@ -4,7 +4,7 @@
  * Of pg_net it keeps the contract that matters to a caller: `net.http_post` only queues, the request is
  * sent after the transaction has committed and never when it is rolled back, nobody waits for it, it is
  * cut at its timeout without the called one knowing, and a body over 64 KiB never arrives. Vault is a
- * table in clear text. pg_cron is its table and its three functions, without the clock: a test ticks.
+ * table in clear text. pg_cron is its table and its four functions, without the clock: a test ticks.
  *
  * @module
  */
@@ -97,6 +97,11 @@ end $$;
 create function cron.unschedule(job_id bigint) returns boolean
 language sql security definer set search_path = '' as $$
     delete from cron.job where jobid = job_id and username = session_user returning true $$;
+create function cron.alter_job(job_id bigint, schedule text default null, command text default null,
+    database text default null, username text default null, active boolean default null) returns void
+language sql security definer set search_path = '' as $$
+    update cron.job j set schedule = coalesce($2, j.schedule), command = coalesce($3, j.command),
+        active = coalesce($6, j.active) where j.jobid = $1 and j.username = session_user $$;
 grant usage on schema cron to public;
 grant select on cron.job to public;
 grant select, delete on cron.job_run_details to public;`;
