@@ -75,6 +75,27 @@ const EXAMPLES: Record<string, (project: WholeProject) => Promise<void>> = {
     }]);
   },
 
+  async "test-restore"(project) {
+    const { backups } = (await ask(project, "recovery-points")).body.data;
+    const of = (type: string) => backups.find((each: { type: string }) => each.type === type);
+    const { backupId } = of("database");
+    const { status, body } = await tell(project, "test-restore&wait=60", { backupId });
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.deepEqual([body.data.backupId, body.data.reason], [backupId, "restore test"]);
+    const [row] = await project.files.session.query(
+      "select success, backup_id from backup_tests order by completed_at desc limit 1",
+    );
+    assert.deepEqual({ ...row }, { success: true, backup_id: backupId });
+    const scratch = await project.files.session.query(
+      "select from pg_database where datname like 'backup_scratch%'",
+    );
+    assert.equal(scratch.length, 0);
+    for (const id of [of("files").backupId, "backup_1234567890", "../x"]) {
+      const refused = await tell(project, "test-restore", { backupId: id });
+      assert.equal(refused.status, 404, JSON.stringify(refused.body));
+    }
+  },
+
   async cancel(project) {
     await project.files.put("avatars", "b/2.png", "two");
     const arrived = Promise.withResolvers<void>();

@@ -19,6 +19,7 @@ import { recoveryPoints } from "./recovery_points.ts";
 import { restore } from "./restore.ts";
 import { status } from "./status.ts";
 import { test } from "./test.ts";
+import { testRestoreAction } from "./test_restore.ts";
 import { updateConfig } from "./update_config.ts";
 import { tick } from "./tick.ts";
 import { uninstall } from "./uninstall.ts";
@@ -39,6 +40,7 @@ export const ACTIONS: readonly Action[] = [
   job,
   cancel,
   verify,
+  testRestoreAction,
   cleanup,
   disasterRecovery,
   plans,

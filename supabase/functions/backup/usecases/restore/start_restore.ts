@@ -24,7 +24,8 @@ import { refuseLateRestore } from "./refuse_late_restore.ts";
 import { restoreCommand } from "./restore_command.ts";
 import { FIRST_OF_RESTORE, restoreInParts, WHOLE } from "./restore_in_parts.ts";
 import { startJob } from "../jobs/start_job.ts";
-import { startRestoreTest, TEST_BACKUP } from "./start_test_restore.ts";
+import { TEST_BACKUP } from "./start_test_restore.ts";
+import { testRestore } from "./test_restore.ts";
 import { syncBackups } from "../service/stored_backups.ts";
 
 /**
@@ -51,22 +52,16 @@ export interface StartRestore extends RestoreRequest {
 export async function startRestore(deps: Deps, caller: Caller, start: StartRestore): Promise<Job> {
   const { backupId, reason, targetDatabaseUrl, ...rest } = start;
   const { jobId = newJobId("restore", deps.clock.now()), ...request } = rest;
+  const acceptsLost = request.acceptHazards?.includes(ACCEPT_LOST) === true;
+  if (backupId === TEST_BACKUP) {
+    return await testRestore(deps, caller, { backupId: "latest", reason, jobId, acceptsLost });
+  }
   const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings);
-  const isTest = backupId === TEST_BACKUP;
-  const { record } = await repository.readBackup(isTest ? "latest" : backupId);
-  if (request.acceptHazards?.includes(ACCEPT_LOST) !== true) {
-    const newest = isTest || backupId === "latest";
+  const { record } = await repository.readBackup(backupId);
+  if (!acceptsLost) {
+    const newest = backupId === "latest";
     await refuseLost(deps, repository, { chosen: record.backupId, newest });
-  }
-  if (isTest) {
-    return await startRestoreTest(deps, caller, {
-      settings,
-      repository,
-      backupId: record.backupId,
-      reason,
-      jobId,
-    });
   }
   await addressOf(deps, targetDatabaseUrl);
   return await startJob(deps, caller, {
