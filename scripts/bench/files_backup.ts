@@ -51,7 +51,7 @@ const backupId = newJobId("backup", systemClock.now(), "files");
 const definition = backupItems({
   ...{ backupId, reason: null, origin: "manual", database: "bench", repository, source },
   ...{ clock: systemClock, writtenBy: "bench" },
-  ...(pool === null ? {} : { saver: threadSaver(pool) }),
+  ...(pool === null ? {} : { saver: threadSaver(() => pool) }),
 });
 // What a platform charges a worker for: its heap and the bytes outside of it, not the runtime itself.
 let chargedBytes = 0;

@@ -16,16 +16,24 @@ import { ThreadEnded, ThreadPool } from "./thread_pool.ts";
 /** Makes a service's threads; they start with the first file to save. */
 export function saverThreads(threads: number): (access: ThreadAccess) => OpenedSaver {
   return (access) => {
-    const pool = new ThreadPool({ kind: "save", threads, access });
-    return { saver: threadSaver(pool), leave: () => pool.close() };
+    let pool: ThreadPool | undefined;
+    const open = () => pool ??= new ThreadPool({ kind: "save", threads, access });
+    return {
+      saver: threadSaver(open),
+      async leave() {
+        const left = pool;
+        pool = undefined; // the same job may go on later
+        await left?.close();
+      },
+    };
   };
 }
 
-/** The pool as a saver of items. What a thread that died was doing, the worker does itself. */
-export function threadSaver(pool: ThreadPool): ItemSaver {
+/** A pool as a saver of items. What a thread that died was doing, the worker does itself. */
+export function threadSaver(pool: () => ThreadPool): ItemSaver {
   const run = async (work: SaveWork["work"], watch: SaveWatch): Promise<unknown> => {
     try {
-      return await pool.run({ kind: "save", work }, watch);
+      return await pool().run({ kind: "save", work }, watch);
     } catch (error) {
       if (error instanceof ThreadEnded) return null;
       throw error;

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { type Answer, ConnectionEnded, HttpConnection } from "./http_connection.ts";
+import { type Answer, ConnectionEnded } from "./http_answer.ts";
+import { HttpConnection } from "./http_connection.ts";
 
 /** What is asked, as `fetch` takes it. */
 export interface FetchInit {
@@ -63,6 +64,7 @@ export class DirectFetch {
   async get(address: string, { method = "GET", headers, signal }: FetchInit): Promise<Answer> {
     const [, origin = "", host = "", path = ""] = /^(https?:\/\/([^/?#]+))([^#]*)/.exec(address) ??
       [];
+    if (!/^[\x21-\x7e]*$/.test(path)) throw new TypeError("Cannot ask: the address is not encoded");
     const request = requestOf(`${method} ${path || "/"} HTTP/1.1`, { host, ...headers });
     for (;;) {
       const kept = this.#idle.get(origin)?.pop();
@@ -145,14 +147,14 @@ const encoder = new TextEncoder();
 
 /** @throws {TypeError} for a value that would end its line */
 function requestOf(first: string, headers: Record<string, string>): Uint8Array {
-  let text = fitting(first);
+  let text = first;
   for (const name in headers) text += `\r\n${name}: ${fitting(headers[name]!)}`;
   return encoder.encode(`${text}\r\n\r\n`);
 }
 
 function fitting(value: string): string {
   if (/^[\t\x20-\x7e]*$/.test(value)) return value;
-  throw new TypeError("Cannot ask: the address or a header has characters that none may have");
+  throw new TypeError("Cannot ask: a header has characters that none may have");
 }
 
 function isOfAnEndedOne(error: unknown): boolean {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Answer } from "./http_connection.ts";
+import type { Answer } from "./http_answer.ts";
 
 /** In front of the names of an application's own metadata. */
 const METADATA = "x-amz-meta-";

@@ -9,7 +9,7 @@ import { type Hashing, runtimeHashing } from "../core/hashing.ts";
 import type { S3ClientOptions } from "../storage/s3_client.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
 import { type Fetch, fetchAsStored } from "./direct_fetch.ts";
-import type { Answer } from "./http_connection.ts";
+import type { Answer } from "./http_answer.ts";
 import { headOf, type S3Head } from "./s3_head.ts";
 import { readS3Page, type S3Page, textOf } from "./s3_listing.ts";
 import { encodeStrictly, S3Signer } from "./s3_signature.ts";

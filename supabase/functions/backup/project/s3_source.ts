@@ -28,7 +28,7 @@ import {
 import type { Deadline } from "./deadline.ts";
 import { addressOf, keyOf, OBJECT_CONTENT, objectFacts, textFact } from "./object_facts.ts";
 import { bareETag, md5Of } from "./object_types.ts";
-import type { Answer } from "./http_connection.ts";
+import type { Answer } from "./http_answer.ts";
 import { headOf, type S3Head } from "./s3_head.ts";
 import type { S3Page } from "./s3_listing.ts";
 import { type S3RequestOptions, S3Requests } from "./s3_requests.ts";

@@ -10,7 +10,7 @@ import { toBase64, utf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import type { Json } from "../core/part.ts";
 import type { Deadline } from "./deadline.ts";
-import type { Answer } from "./http_connection.ts";
+import type { Answer } from "./http_answer.ts";
 import { objectPath } from "./object_path.ts";
 import {
   bareETag,

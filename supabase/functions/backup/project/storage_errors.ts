@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Answer } from "./http_connection.ts";
+import type { Answer } from "./http_answer.ts";
 import { BackupError, type ErrorCode } from "../core/errors.ts";
 
 /** A refusal as the server told it. */

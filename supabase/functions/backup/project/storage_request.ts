@@ -10,7 +10,7 @@ import { RELEASE } from "../core/release.ts";
 import type { Secret } from "../core/secret.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
 import type { Fetch } from "./direct_fetch.ts";
-import type { Answer } from "./http_connection.ts";
+import type { Answer } from "./http_answer.ts";
 import {
   mayPass,
   noAnswerError,

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { readS3Page } from "./s3_listing.ts";
+
+const object = (key: string) =>
+  `<Contents>
+    <Key>${key}</Key><LastModified>2026-11-21T10:00:00.000Z</LastModified>
+    <ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag><Size>7</Size>
+    <StorageClass>STANDARD</StorageClass>
+  </Contents>`;
+
+function page(contents: string, truncated: string): string {
+  return `<?xml version="1.0" encoding="UTF-8"?>
+<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+  <Name>photos</Name><IsTruncated>${truncated}</IsTruncated>${contents}</ListBucketResult>`;
+}
+
+Deno.test("readS3Page() reads names with signs that XML writes otherwise", () => {
+  const keys = ["a b/c+d", "&lt;x&gt; &amp;amp; &apos;y&apos;", "tab&#9;&#x1F600;", "", "&nbsp;&;"];
+  const read = readS3Page(page(keys.map(object).join("\n"), "true"));
+  assert.equal(read?.truncated, true);
+  assert.deepEqual(
+    read?.objects.map(({ name }) => name),
+    ["a b/c+d", "<x> &amp; 'y'", "tab\t\u{1f600}", "", "&nbsp;&;"],
+  );
+  assert.deepEqual(read?.objects[0]?.head, {
+    ETag: '"d41d8cd98f00b204e9800998ecf8427e"',
+    ContentLength: 7,
+    LastModified: new Date("2026-11-21T10:00:00Z"),
+  });
+});
+
+Deno.test("readS3Page() reads the last page and an empty one", () => {
+  assert.deepEqual(readS3Page(page("", "false")), { objects: [], truncated: false });
+  assert.deepEqual(readS3Page("<ListBucketResult></ListBucketResult>"), {
+    ...{ objects: [], truncated: false },
+  });
+});
+
+Deno.test("readS3Page() takes no other document for a listing, and no object without a size or a name", () => {
+  assert.equal(readS3Page("<html>sign in</html>"), null);
+  assert.equal(readS3Page(""), null);
+  assert.equal(readS3Page(page(object("a").replace("<Size>7</Size>", ""), "false")), null);
+  assert.equal(readS3Page(page(object("a").replace("<Key>a</Key>", ""), "false")), null);
+});
