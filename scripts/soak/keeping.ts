@@ -6,6 +6,8 @@
  * @module
  */
 import { toBase64 } from "../../supabase/functions/backup/core/bytes.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import type { InitReport } from "../../supabase/functions/backup/usecases/service/initialize.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { writeManyBackups } from "../../tests/support/many_backups.ts";
 import { startMemoryS3Server } from "../../tests/support/memory_s3_server.ts";
@@ -46,8 +48,11 @@ const SHARED = 20;
 /** A backup refers to so few chunks of its own that making it asks for each. */
 const MOST_OWN = 40;
 const DAY_MS = 86_400_000;
-/** CPU that an answer may take, a worker's start included. */
+/** CPU that an answer may take, a worker's start included; `init` does work besides. */
 const MOST_CPU_MS = 1000;
+const MOST_INIT_MS = 1700;
+/** `init` adds more rows than this with each call. */
+const FEWEST_ADDED = 300;
 
 /** What answers directly. */
 const ANSWERS = ["status", "recovery-points", "jobs", "executions"];
@@ -77,7 +82,11 @@ export async function tryKeeping(options: KeepingOptions): Promise<KeepingReport
   });
   const steps: KeepingStep[] = [];
   const trial = { service, steps, onStep, problems, calls: () => s3.calls() };
-  await answer(trial, "init", { method: "POST" });
+  for (let call = 1; call * FEWEST_ADDED < backups + FEWEST_ADDED; call++) {
+    const { steps } = await answer(trial, "init", { method: "POST" }) as InitReport;
+    if (steps.find(({ step }) => step === "list-of-backups")?.done) break;
+  }
+  await expectRows(trial, { sourceUrl, backups });
   for (const query of ANSWERS) await answer(trial, query, { method: "GET" });
   await job(trial, "cleanup", {});
   for (const query of ANSWERS) await answer(trial, query, { method: "GET" });
@@ -95,10 +104,30 @@ interface Trial {
   calls: () => number;
 }
 
-async function answer(trial: Trial, query: string, options: { method: string }): Promise<void> {
-  await measure(trial, query, async () => void await trial.service.call(query, options), {
-    mostCpuMs: MOST_CPU_MS,
-  });
+async function answer(
+  trial: Trial,
+  query: string,
+  options: { method: string },
+): Promise<unknown> {
+  let said: unknown;
+  await measure(trial, query, async () => {
+    said = await trial.service.call(query, options);
+  }, { mostCpuMs: query === "init" ? MOST_INIT_MS : MOST_CPU_MS });
+  return said;
+}
+
+/** The tables know every backup again. */
+async function expectRows(
+  { problems }: Trial,
+  { sourceUrl, backups }: { sourceUrl: string; backups: number },
+): Promise<void> {
+  const session = await connect({ url: sourceUrl });
+  try {
+    const [row] = await session.query("SELECT count(*)::integer AS rows FROM public.backup_jobs");
+    if (row?.rows !== backups) problems.push(`${row?.rows} rows of ${backups} backups`);
+  } finally {
+    await session.close();
+  }
 }
 
 async function job(trial: Trial, action: string, body: Record<string, unknown>): Promise<void> {

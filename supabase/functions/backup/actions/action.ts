@@ -94,8 +94,9 @@ export async function answerJob(deps: Deps, job: Job, waitSeconds: number): Prom
 /** A job in an answer. */
 export const jobSchema = z.object({
   jobId: z.string(),
-  kind: z.enum(JOB_KINDS),
-  type: z.enum(["database", "function", "config", "secrets", "files"]),
+  kind: z.enum(JOB_KINDS).describe("What the job does."),
+  type: z.enum(["database", "function", "config", "secrets", "files"])
+    .describe("What a backup or restore is of; of other kinds it says nothing."),
   status: z.enum(["pending", "running", "completed", "failed", "cancelled"]),
   backupId: z.string().nullable(),
   startedAt: z.iso.datetime(),

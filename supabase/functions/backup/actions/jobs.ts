@@ -9,7 +9,8 @@ import { defineAction, jobSchema } from "./action.ts";
 export const jobs = defineAction({
   name: "jobs",
   method: "GET",
-  summary: "Jobs, newest first; type=backup (the default), restore or verify.",
+  summary:
+    "Jobs of a kind, newest first; type=backup (the default), restore, verify, cleanup or recovery.",
   input: z.strictObject({
     type: z.enum(JOB_KINDS).default("backup"),
     status: z.enum(JOB_STATUSES).optional(),

@@ -25,7 +25,8 @@ function message(event: Partial<NotifyEvent> = {}, others: Partial<Message> = {}
     },
     tell: "opened",
     alert: {
-      ...{ incidentId: "incident_1", key: "backup:database", count: 1, lastJobId: "backup_1" },
+      ...{ incidentId: "incident_1", key: event.key ?? "backup:database", count: 1 },
+      lastJobId: "backup_1",
       ...{ firstAt: NOW.toISOString(), lastAt: NOW.toISOString(), details: {} },
       ...{ notifiedAt: null, escalatedAt: null },
     },
@@ -149,6 +150,14 @@ Deno.test("email posts to the mail API with its key and escapes what it shows", 
   assert.match(body.text, /<script>/);
   assert.match(body.html, /&lt;script&gt;alert\(&#39;x&#39;\)/);
   assert.doesNotMatch(body.html, /<script/);
+});
+
+Deno.test("a title says what has failed, and of what where that says something", () => {
+  const titleOf = (key: string, type: string) =>
+    message({ key, type }, {}).title.replace(" (shop)", "");
+  assert.equal(titleOf("backup:files", "files"), "Backup (files) has failed");
+  assert.equal(titleOf("cleanup:database", "database"), "Cleanup has failed");
+  assert.equal(titleOf("verify:database", "database"), "Verification has failed");
 });
 
 Deno.test("a subject is one line, whatever the message is", () => {

@@ -93,10 +93,14 @@ const DOINGS: Record<string, string> = {
   recovery: "Recovery plan",
 };
 
+/** Of several types, or of all: to name one would mislead. */
+const OF_ALL: readonly string[] = ["verify", "cleanup"];
+
 function titleOf({ event, tell, alert }: MessageParts): string {
   if (tell === "message") return event.message;
   const family = (alert?.key ?? event.key ?? "").split(":")[0] ?? "";
-  const doing = `${DOINGS[family] ?? "Backup"} (${event.type})`;
+  const of = OF_ALL.includes(family) ? "" : ` (${event.type})`;
+  const doing = `${DOINGS[family] ?? "Backup"}${of}`;
   if (tell === "recovered") {
     const ended: Record<string, string> = {
       damage: `Stored backups are whole again (${event.type})`,

@@ -62,19 +62,57 @@ export function rulesOf(settings: Settings, lockedDays: number): RetentionRules 
   };
 }
 
-/** @throws `storage_*`, `key_*` */
+/** A backup as its record tells it. Survives JSON. */
+export interface LookedBackup extends Omit<RetainedBackup, "createdAt"> {
+  createdAt: string;
+  newBytes: number;
+}
+
+/** Backups whose days are over, of which retention has to know more than the id. */
+export async function findOld(
+  repository: Repository,
+  { rules, now, signal }: { rules: RetentionRules; now: Date; signal?: AbortSignal },
+): Promise<string[]> {
+  const ids = await repository.backupIds(signal === undefined ? {} : { signal });
+  return byAge(ids, { rules, now }).flatMap(({ old }) => old);
+}
+
+/** Reads records. */
+export async function lookAtBackups(
+  repository: Repository,
+  { ids, facts, signal }: {
+    ids: readonly string[];
+    facts: Pick<RetentionFacts, "damaged">;
+    signal?: AbortSignal;
+  },
+): Promise<LookedBackup[]> {
+  const list = await repository.listBackups({ ids, ...(signal === undefined ? {} : { signal }) });
+  const bytes = new Map(
+    list.backups.map(({ backupId, totals }) => [backupId, totals.newStoredBytes]),
+  );
+  return toRetained(list, facts).map(({ createdAt, ...backup }) => ({
+    ...backup,
+    createdAt: createdAt.toISOString(),
+    newBytes: bytes.get(backup.backupId) ?? 0,
+  }));
+}
+
+/** @param plan `looked`: records that were read before; what lacks is read now @throws `storage_*`, `key_*` */
 export async function applyRetention(
   repository: Repository,
-  { runId, rules, dryRun, facts, signal }: {
+  { runId, rules, dryRun, facts, looked = [], signal }: {
     runId: string;
     rules: RetentionRules;
     dryRun: boolean;
     facts: RetentionFacts;
+    looked?: readonly LookedBackup[];
     signal?: AbortSignal;
   },
 ): Promise<Applied> {
   const options = signal === undefined ? {} : { signal };
-  const { backups, newBytes } = await lookAtBackups(repository, { rules, facts, ...options });
+  const { backups, newBytes } = await gatherBackups(repository, {
+    ...{ rules, facts, looked, ...options },
+  });
   const { now, inUse } = facts;
   const decided = decideRetention(backups, { rules, now, inUse });
   const toExpire = decided.filter(({ keep }) => !keep);
@@ -100,23 +138,30 @@ export async function applyRetention(
  * What retention has to know. Records of backups that are young by their ids are not read, but for the newest
  * good ones: there may be hundreds, and each costs a request. Of the others the tables say which have a reason.
  */
-async function lookAtBackups(
+async function gatherBackups(
   repository: Repository,
-  { rules, facts, signal }: { rules: RetentionRules; facts: RetentionFacts; signal?: AbortSignal },
+  { rules, facts, looked, signal }: {
+    rules: RetentionRules;
+    facts: RetentionFacts;
+    looked: readonly LookedBackup[];
+    signal?: AbortSignal;
+  },
 ): Promise<{ backups: RetainedBackup[]; newBytes: Map<string, number> }> {
   const options = signal === undefined ? {} : { signal };
   const newBytes = new Map<string, number>();
+  const known = new Map(looked.map((each) => [each.backupId, each]));
   const read = async (ids: readonly string[]) => {
-    const list = await repository.listBackups({ ids, ...options });
-    for (const { backupId, totals } of list.backups) newBytes.set(backupId, totals.newStoredBytes);
-    return toRetained(list, facts);
+    const unread = ids.filter((id) => !known.has(id));
+    const now = await lookAtBackups(repository, { ids: unread, facts, ...options });
+    for (const each of now) known.set(each.backupId, each);
+    return ids.flatMap((id) => known.get(id) ?? []).map(({ newBytes: bytes, ...backup }) => {
+      newBytes.set(backup.backupId, bytes);
+      return { ...backup, createdAt: new Date(backup.createdAt) };
+    });
   };
   const backups: RetainedBackup[] = [];
-  for (const ids of Map.groupBy(await repository.backupIds(options), typeOfJobId).values()) {
-    const moments = ids.map((id) => momentOfJobId(id)?.getTime() ?? -Infinity);
-    const from = Math.min(facts.now.getTime(), moments[0]!);
-    const days = rules.days[typeOfJobId(ids[0]!)];
-    const young = ids.filter((_, index) => moments[index]! > from - days * DAY_MS);
+  const all = await repository.backupIds(options);
+  for (const { young, old } of byAge(all, { rules, now: facts.now })) {
     let good = 0;
     for (const id of young) {
       const known = good >= rules.minimumKept || id.startsWith("safety_")
@@ -125,9 +170,22 @@ async function lookAtBackups(
       backups.push(...known);
       if (known.some((each) => each.good && each.createdAt <= facts.now)) good++;
     }
-    backups.push(...await read(ids.filter((id) => !young.includes(id))));
+    backups.push(...await read(old));
   }
   return { backups, newBytes };
+}
+
+/** Ids of each type, apart by whether its days are over. */
+function byAge(
+  all: readonly string[],
+  { rules, now }: { rules: RetentionRules; now: Date },
+): { young: string[]; old: string[] }[] {
+  return [...Map.groupBy(all, typeOfJobId)].map(([type, ids]) => {
+    const moments = new Map(ids.map((id) => [id, momentOfJobId(id)?.getTime() ?? -Infinity]));
+    const from = Math.min(now.getTime(), moments.get(ids[0]!)!) - rules.days[type] * DAY_MS;
+    const isYoung = (id: string) => moments.get(id)! > from;
+    return { young: ids.filter(isYoung), old: ids.filter((id) => !isYoung(id)) };
+  });
 }
 
 /** One that its days keep, whatever its record says. A reason only makes its days more. */

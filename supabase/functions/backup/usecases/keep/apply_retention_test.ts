@@ -6,7 +6,16 @@ import { JOB_TYPES } from "../../core/job.ts";
 import { DEFAULT_SETTINGS } from "../../core/settings.ts";
 import type { BackupRecord, Repository, RetentionRules } from "../../repository/mod.ts";
 import { decideRetention } from "../../repository/mod.ts";
-import { applyRetention, type RetentionFacts, rulesOf, toRetained } from "./apply_retention.ts";
+import { toJson } from "../../core/json.ts";
+import {
+  applyRetention,
+  findOld,
+  lookAtBackups,
+  type LookedBackup,
+  type RetentionFacts,
+  rulesOf,
+  toRetained,
+} from "./apply_retention.ts";
 
 const DAY_MS = 86_400_000;
 const NOW = new Date("2026-06-15T12:00:00.000Z");
@@ -91,6 +100,11 @@ Deno.test("applyRetention() decides as if it had read every record", async () =>
       const facts = { ...NO_FACTS, withReason };
       const plan = { runId: "cleanup_1", rules, dryRun: true, facts };
       const applied = await applyRetention(repository, plan);
+      // The same when what is old was read before, by other workers.
+      const ids = await findOld(repository, { rules, now: NOW });
+      const looked = toJson(await lookAtBackups(repository, { ids, facts })) as unknown;
+      const before = looked as LookedBackup[];
+      assert.deepEqual(await applyRetention(repository, { ...plan, looked: before }), applied);
       const all = await repository.listBackups({ ids: await repository.backupIds() });
       const decided = decideRetention(toRetained(all, facts), { rules, now: NOW });
       const idsOf = (list: readonly { backupId: string }[]) =>
@@ -116,18 +130,17 @@ Deno.test("applyRetention() reads few records of a year of daily backups", async
   const records = Array.from({ length: 365 }, (_, age) => ({ ...daily, age, type: "files_" }))
     .map(toRecord);
   const { repository, read } = withRecords(records);
-  const applied = await applyRetention(repository, {
-    runId: "cleanup_1",
-    dryRun: true,
-    rules: {
-      days: { database: 30, files: 360, function: 90, config: 365, secrets: 365 },
-      ...{ weekly: 4, monthly: 12, manualDays: 90, minimumKept: 1, lockedDays: 0 },
-    },
-    facts: NO_FACTS,
-  });
+  const rules = {
+    days: { database: 30, files: 360, function: 90, config: 365, secrets: 365 },
+    ...{ weekly: 4, monthly: 12, manualDays: 90, minimumKept: 1, lockedDays: 0 },
+  };
+  const plan = { runId: "cleanup_1", dryRun: true, rules, facts: NO_FACTS };
+  const applied = await applyRetention(repository, plan);
   assert.equal(applied.expired.length, 5);
   assert.equal(applied.keptBackups.length, 360);
   assert.equal(read.length, 6);
+  const old = await findOld(repository, { rules, now: NOW });
+  assert.deepEqual(old.toSorted(), applied.expired.map(({ backupId }) => backupId).toSorted());
 });
 
 Deno.test("applyRetention() says of every young backup with a reason that it has the days of one", async () => {

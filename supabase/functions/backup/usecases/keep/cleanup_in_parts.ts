@@ -23,6 +23,9 @@ import {
 import {
   type Applied,
   applyRetention,
+  findOld,
+  lookAtBackups,
+  type LookedBackup,
   removeEmptyPoints,
   type RetentionFacts,
 } from "./apply_retention.ts";
@@ -74,10 +77,13 @@ export interface CleanupReport extends Applied {
 
 /** The parts that a cleanup begins with. */
 export const FIRST_OF_CLEANUP: readonly NewPart[] = [
-  { step: 0, name: "expiring", payload: null, bytes: 0 },
+  { step: 0, name: "listing-backups", payload: null, bytes: 0 },
+  { step: 1, name: "expiring", payload: null, bytes: 0 },
 ];
 
-const EXPIRE = FIRST_OF_CLEANUP[0]!.name;
+const LIST = FIRST_OF_CLEANUP[0]!.name;
+const EXPIRE = FIRST_OF_CLEANUP[1]!.name;
+const LOOK = "looking-at-backups";
 const POINTS = "looking-at-points";
 const BEGIN = "beginning";
 const READ = "reading-manifests";
@@ -87,7 +93,8 @@ const SWEEP = "sweeping";
 const FREE = "freeing";
 const CONCLUDE = "concluding";
 
-/** Points, manifests, lists and objects to one part: each about a second of a worker's CPU at most. */
+/** Records, points, manifests, lists and objects to one part: each about a second of a worker's CPU at most. */
+const RECORDS_A_PART = 200;
 const POINTS_A_PART = 100;
 const MANIFESTS_A_PART = 40;
 const LISTS_A_PART = 16;
@@ -120,6 +127,10 @@ export function cleanupInParts(options: CleanupInPartsOptions): JobDefinition {
     first: () => [...FIRST_OF_CLEANUP],
     async run({ name, payload }, context) {
       switch (name) {
+        case LIST:
+          return await list(options, context);
+        case LOOK:
+          return await look(options, payload as string[], context);
         case EXPIRE:
           return await expire(options, context);
         case POINTS:
@@ -145,13 +156,39 @@ export function cleanupInParts(options: CleanupInPartsOptions): JobDefinition {
   };
 }
 
-async function expire(
-  { plan, repository, facts, expired, decided }: CleanupInPartsOptions,
+/** Backups whose days are over are thousands where many are kept for weeks and months. */
+async function list(
+  { plan: { rules }, repository, facts }: CleanupInPartsOptions,
   { signal }: PartContext,
 ): Promise<PartOutcome> {
+  const { now } = await facts();
+  const old = inGroups(await findOld(repository, { rules, now, signal }), RECORDS_A_PART);
+  // One group costs no more here than as a part of its own.
+  return {
+    result: null,
+    ...(old.length < 2 ? {} : { split: old.map((ids) => partOf(0, LOOK, ids)) }),
+  };
+}
+
+async function look(
+  { repository, facts }: CleanupInPartsOptions,
+  ids: string[],
+  { signal }: PartContext,
+): Promise<PartOutcome> {
+  return { result: toJson(await lookAtBackups(repository, { ids, facts: await facts(), signal })) };
+}
+
+async function expire(
+  { plan, repository, facts, expired, decided }: CleanupInPartsOptions,
+  { signal, results }: PartContext,
+): Promise<PartOutcome> {
   const { runId, rules, dryRun } = plan;
+  const looked: LookedBackup[] = [];
+  for await (const { result } of results(LOOK)) {
+    looked.push(...result as unknown as LookedBackup[]);
+  }
   const applied = await applyRetention(repository, {
-    ...{ runId, rules, dryRun, facts: await facts(), signal },
+    ...{ runId, rules, dryRun, looked, facts: await facts(), signal },
   });
   if (!dryRun) {
     const backupIds = applied.expired.map(({ backupId }) => backupId);
@@ -161,7 +198,7 @@ async function expire(
   const points = inGroups(await repository.pointIds({ signal }), POINTS_A_PART);
   return {
     result: toJson(applied),
-    add: [...points.map((group) => partOf(1, POINTS, group)), partOf(2, BEGIN)],
+    add: [...points.map((group) => partOf(2, POINTS, group)), partOf(2, BEGIN)],
   };
 }
 
