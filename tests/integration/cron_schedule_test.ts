@@ -8,6 +8,7 @@ import {
   readSchedule,
   removeSchedule,
 } from "../../supabase/functions/backup/schedule/cron_schedule.ts";
+import { callTick, LONGEST_CHAIN } from "../../supabase/functions/backup/schedule/call_tick.ts";
 import { StateDatabase } from "../../supabase/functions/backup/state/database.ts";
 import { debianServer, hasDebianServer } from "../support/debian_server.ts";
 import { startNetStandIn } from "../support/net_stand_in.ts";
@@ -100,6 +101,27 @@ Deno.test("kickTick calls once everything is installed", async () => {
   assert.equal(await kickTick(database), true);
   await called;
   assert.equal(here.calls[0]?.body, "{}");
+
+  // A chain of calls that has become long begins anew from the database; so does one that reaches nobody.
+  let asked = 0;
+  const options = {
+    database,
+    environment: {
+      ...{ functionUrl: "https://here/backup", serviceRoleKey: null, allowedKeys: null },
+      secretKeys: [{ name: "default", key: KEY }],
+    },
+    clock: { now: () => new Date(), sleep: () => Promise.resolve() },
+    fetch: () => {
+      asked++;
+      return Promise.reject(new TypeError("refused"));
+    },
+  };
+  for (const [depth, byItself] of [[LONGEST_CHAIN, 0], [0, 2]] as const) {
+    const again = here.next();
+    assert.deepEqual(await callTick({ depth }, options), { state: "asked-database" });
+    await again;
+    assert.equal(asked, byItself);
+  }
 });
 
 Deno.test("installSchedule says what the database lacks and changes nothing", async () => {

@@ -34,7 +34,7 @@ async function put(storage: Storage, title: string, text: string): Promise<strin
   const body = utf8(text);
   const digest = toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", body)));
   const name = `${FOLDER}/${title}-${digest.slice(0, DIGITS)}.md`;
-  if (await storage.head(name) === null) await storage.put(name, body);
+  await storage.put(name, body);
   return name;
 }
 
