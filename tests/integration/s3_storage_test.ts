@@ -13,6 +13,7 @@ import {
 import { openStorage } from "../../supabase/functions/backup/storage/open.ts";
 import { s3Storage } from "../../supabase/functions/backup/storage/s3.ts";
 import type { Storage } from "../../supabase/functions/backup/storage/storage.ts";
+import { cuttingProxy } from "../support/cutting_proxy.ts";
 import {
   noise,
   readSampleBackup,
@@ -133,6 +134,29 @@ Deno.test("s3Storage() calls a server that is not there unreachable", async () =
   });
   await assert.rejects(storage.put("a", bytes(1)), isCode("storage_unreachable"));
 });
+
+// The client keeps connections, also to what stands in between.
+const keeps = { sanitizeOps: false, sanitizeResources: false };
+
+Deno.test(
+  "s3Storage() stores large objects whole though the connection is cut in mid-upload",
+  keeps,
+  () =>
+    withServer(async (server) => {
+      await using proxy = cuttingProxy(server.endpoint);
+      const endpoint = proxy.url.replace(/\/$/, "");
+      // In one request and in parts.
+      for (const [name, length] of [["one", 7 << 20], ["parts", 17 << 20]] as const) {
+        const cut = proxy.cutAfter(length / 2, "to-server");
+        const body = bytes(length);
+        const patient = open({ ...server, endpoint }, "backups/cut");
+        assert.deepEqual(await patient.put(name, body), { created: true });
+        await cut;
+        const stored = await open(server, "backups/cut").get(name);
+        assert.ok(stored.length === length && stored.every((byte, at) => byte === body[at]), name);
+      }
+    }),
+);
 
 Deno.test("a repository lives in a bucket", () =>
   withServer(async (server) => {

@@ -7,7 +7,9 @@ import assert from "node:assert/strict";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { MAX_STORED_BYTES } from "../../supabase/functions/backup/repository/object.ts";
+import { retryStorage } from "../../supabase/functions/backup/storage/retry.ts";
 import { supabaseStorage } from "../../supabase/functions/backup/storage/supabase.ts";
+import { cuttingProxy } from "../support/cutting_proxy.ts";
 import { LIMITS } from "../support/storage_refusals.ts";
 import { type StorageFault, StorageServer } from "../support/storage_server.ts";
 import { bytes, isCode, names, testStorage } from "../support/storage_suite.ts";
@@ -102,6 +104,25 @@ Deno.test(
     server.faults.push({ request: /DELETE/, answer: { status: 200, body: "[]" } });
     await assert.rejects(storage.delete("a"), isCode("storage_refused"));
     assert.deepEqual(await storage.get("a"), bytes(5000));
+  },
+);
+
+Deno.test(
+  "supabaseStorage() stores objects whole though the connection is cut in mid-upload",
+  shared,
+  async () => {
+    const { server, bucket: name } = await bucket();
+    await using proxy = cuttingProxy(server.url);
+    const key = new Secret(server.key);
+    const endpoint = proxy.url.replace(/\/$/, "");
+    const through = supabaseStorage({ endpoint, bucket: name, prefix: "some/prefix/", key });
+    const cut = proxy.cutAfter(2 << 20, "to-server");
+    const body = bytes(5 << 20);
+    const patient = retryStorage(through, { firstDelayMs: 1 });
+    assert.deepEqual(await patient.put("large", body), { created: true });
+    await cut;
+    const stored = await open(server, { bucket: name }).get("large");
+    assert.ok(stored.length === body.length && stored.every((byte, at) => byte === body[at]));
   },
 );
 
