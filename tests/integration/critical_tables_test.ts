@@ -38,7 +38,10 @@ Deno.test("critical tables are backed up and restored first", async () => {
     });
     assert.equal(status, 200, JSON.stringify(body));
     assert.equal(Object.keys(body.data.result)[0], "summary");
-    assert.match(body.data.result.summary[0], /^Restores 12,002 rows .* of \d+ tables from backup_/);
+    assert.match(
+      body.data.result.summary[0],
+      /^Restores 12,002 rows .* of \d+ tables from backup_/,
+    );
     const { steps } = body.data.result.plan;
     const load = steps.find(({ name }: { name: string }) => name === "load").objects;
     assert.match(load[0], /z_critical/);
