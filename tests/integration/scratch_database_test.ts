@@ -47,6 +47,11 @@ Deno.test("a scratch database holds nothing that acts and lets nobody in", async
       create table notes (id integer primary key);
       insert into notes select generate_series(1, 50);
       alter table notes owner to b_scratch_gone;
+      create table rung (id integer);
+      create function ring() returns trigger language plpgsql
+        as $$ begin insert into rung values (new.id); return new; end $$;
+      create trigger bell after insert on notes for each row execute function ring();
+      alter table notes enable always trigger bell;
       create function fire() returns event_trigger language plpgsql as $$ begin end $$;
       create event trigger b_scratch_trigger on ddl_command_end execute function fire();
       create subscription b_scratch_subscription connection 'host=nowhere' publication p
@@ -81,6 +86,8 @@ Deno.test("a scratch database holds nothing that acts and lets nobody in", async
       select (select count(*)::int from notes) as notes, to_regclass('plain') is not null as plain,
         to_regclass('far') is null and to_regclass('near') is null as no_foreign,
         (select count(*)::int from pg_event_trigger) as triggers,
+        (select count(*)::int from pg_trigger where tgname = 'bell') as bells,
+        (select count(*)::int from rung) as rung,
         (select count(*)::int from pg_subscription s join pg_database d on d.oid = s.subdbid
           where d.datname = current_database()) as subscriptions,
         (select count(*)::int from pg_foreign_server) as servers,
@@ -94,6 +101,8 @@ Deno.test("a scratch database holds nothing that acts and lets nobody in", async
       plain: true,
       no_foreign: true,
       triggers: 0,
+      bells: 1, // it is compared with the backup, and nobody is there to ring it
+      rung: 0,
       subscriptions: 0,
       servers: 0,
       settings: 0,
