@@ -168,6 +168,21 @@ Deno.test("the commands of the operator's guide and the runbooks do what they sa
     assert.deepEqual(await orders(session), ALL);
   });
 
+  await test.step("application-crash.md finds and takes back functions and settings", async () => {
+    const { config, functions } = project.management.resources;
+    const { site_url: before } = config.auth;
+    config.auth.site_url = "https://crashed.example";
+    functions.functions.clear();
+    // One process asks the Management API sixty times a minute and no more.
+    for (const block of await runnable("runbooks/application-crash")) {
+      await using fresh = anew(shop);
+      await follow(fresh, [block]);
+    }
+    assert.equal(config.auth.site_url, before);
+    assert.deepEqual([...functions.functions.keys()], ["hello"]);
+    assert.deepEqual(await orders(session), ALL);
+  });
+
   await test.step("security-breach.md keeps evidence and rotates what it names", async () => {
     const { secrets } = project.management.resources;
     const keys = JSON.stringify(secrets.keys);
