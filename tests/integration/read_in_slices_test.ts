@@ -11,51 +11,10 @@ import {
   readSlice,
 } from "../../supabase/functions/backup/dump/mod.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
+import { CONNECTED_SCHEMA } from "../support/connected_schema.ts";
 import { DUMP_OPTIONS, openPinned } from "../support/memory_backup.ts";
 import { readInSlices } from "../support/read_in_slices.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
-
-/** Sixty tables in three schemas that need each other in every way, also in circles. */
-const SCHEMA = `
-  create schema one; create schema two; create schema three;
-  do $$ declare s text; begin for i in 1..60 loop
-    s := (array['one', 'two', 'three'])[i % 3 + 1];
-    execute format('create table %I.t%s (id int generated always as identity primary key, other int,
-        number serial, note text default ''x'' constraint c%2$s check (length(note) < 100))', s, i);
-    execute format('create index on %I.t%s (other)', s, i);
-    execute format('comment on column %I.t%s.note is ''a note''', s, i);
-    execute format('comment on constraint c%2$s on %1$I.t%2$s is ''short''', s, i);
-    execute format('grant select (note) on %I.t%s to public', s, i);
-  end loop; end $$;
-  alter table one.t3 add foreign key (other) references two.t4;
-  alter table two.t4 add foreign key (other) references three.t5;
-  alter table three.t5 add foreign key (other) references one.t3;
-  create table one.base (more text);
-  create table one.child (most int) inherits (two.t1, one.base);
-  create table three.parted (a int, b one.t9) partition by list (a);
-  create table one.low partition of three.parted for values in (1, 2);
-  create index on three.parted (a);
-  create view one.v1 as select note from two.t10;
-  create view two.v2 as select v1.note, t11 as whole from one.v1, three.t11;
-  create view three.first as select 1 as a; create view one.second as select a from three.first;
-  create or replace view three.first as select a from one.second where a > 1;
-  create materialized view two.m1 as select * from two.v2;
-  create materialized view one.m2 as select note from two.m1;
-  create function one.of_row(three.t14) returns text language sql as 'select $1.note';
-  create function two.next() returns int language sql as 'select 1';
-  alter table two.t16 alter other set default two.next();
-  create function three.checked(int) returns bool language plpgsql as 'begin return $1 > 0; end';
-  create table one.circle (id int);
-  create function two.count_circle(one.circle) returns int language sql immutable as 'select 1';
-  alter table one.circle add constraint known check (two.count_circle(circle) > 0),
-    add n int default 3;
-  create domain three.short as text check (length(value) < 9);
-  create table two.uses (s three.short, check (three.checked(length(s))));
-  create rule r as on insert to two.uses do also select 1;
-  create policy p on two.uses using (exists (select from one.v1));
-  alter table two.uses enable row level security;
-  create publication pub for table one.t3, two.uses;
-  create statistics three.st on id, other from one.t3;`;
 
 async function inMoment<T>(url: string, work: (session: Session) => Promise<T>): Promise<T> {
   const session = await openPinned(url);
@@ -70,7 +29,7 @@ async function inMoment<T>(url: string, work: (session: Session) => Promise<T>):
 for (const [major, most] of [[15, 60], [18, 12]] as const) {
   Deno.test(`a catalog in slices is the same as the catalog at once on ${major}`, async () => {
     await using database = await temporaryDatabase("in_slices", { major });
-    await inMoment(database.url, (session) => session.execute(`commit; ${SCHEMA}`));
+    await inMoment(database.url, (session) => session.execute(`commit; ${CONNECTED_SCHEMA}`));
     await inMoment(database.url, async (session) => {
       const whole = await CatalogReading.begin(session, DUMP_OPTIONS);
       const { entries, remarks } = await whole.database();
@@ -87,7 +46,7 @@ for (const [major, most] of [[15, 60], [18, 12]] as const) {
 
 Deno.test("the census over slices finds an object that no slice has, and small catalogs are not cut", async () => {
   await using database = await temporaryDatabase("in_slices");
-  await inMoment(database.url, (session) => session.execute(`commit; ${SCHEMA}`));
+  await inMoment(database.url, (session) => session.execute(`commit; ${CONNECTED_SCHEMA}`));
   await inMoment(database.url, async (session) => {
     assert.deepEqual(await cutCatalog(session, DUMP_OPTIONS, 1000), []);
     const tables = { ...DUMP_OPTIONS, includeTables: ["one.*"] };

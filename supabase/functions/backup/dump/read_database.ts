@@ -14,7 +14,7 @@ import type { Session } from "../postgres/session.ts";
 import { takeCensus } from "./census.ts";
 import { keepChosen } from "./chosen_tables.ts";
 import { beginReading, quotingAll } from "./begin_reading.ts";
-import type { DumpContext, DumpOptions } from "./context.ts";
+import type { Draft, DumpContext, DumpOptions } from "./context.ts";
 import { describeTableData } from "./data/table_data.ts";
 import { readTypes, type TypeCatalog } from "./data/types.ts";
 import { decorate, type Decorations, moveToHosts, statementsOf } from "./decorate.ts";
@@ -141,13 +141,18 @@ function toEntries(
   return ordered.map((one) => toEntry(one, statementsOf(one.key, one.draft, decorations)));
 }
 
+/** What identifies the object of a draft in any database. */
+export function identityOf({ kind, address }: Pick<Draft, "kind" | "address">): string {
+  return `${kind} ${address}`;
+}
+
 /** The entry of a draft at its place. */
 export function toEntry(
   { key, draft, dependsOn }: OrderedDraft,
   statements: EntryStatements,
 ): Entry {
   const { kind, section, schema, name, owner } = draft;
-  const identity = `${kind} ${draft.address}`;
+  const identity = identityOf(draft);
   const entry: Entry = { key, kind, section, schema, name, identity, owner, statements, dependsOn };
   if (draft.managed !== undefined) entry.managed = draft.managed;
   if (draft.extension !== undefined) entry.extension = draft.extension;

@@ -16,7 +16,7 @@ import { extensionDependenciesFamily } from "./families/extension_dependencies.t
 import { FAMILIES } from "./families/index.ts";
 import { relationFamilies } from "./families/relations_index.ts";
 import { markManaged } from "./managed.ts";
-import { removeIdleRights, toEntry } from "./read_database.ts";
+import { identityOf, removeIdleRights, toEntry } from "./read_database.ts";
 import { noteRowVersions, type RowVersions } from "./recheck.ts";
 import { sideBySide } from "./side_by_side.ts";
 import { compareDrafts, rankOf } from "./sort_priorities.ts";
@@ -55,15 +55,20 @@ export interface SliceReading {
 /**
  * Reads it as the session's transaction sees it.
  *
- * @param what `separate` has the keys of parts that the order takes out of their hosts, once it is known
+ * @param what `separate` has the keys of parts that the order takes out of their hosts, once it is known;
+ * `standAlone` has identities of parts that stand by themselves in a backup that this is compared with
  * @throws {BackupError} as `readDatabase`, but for the census, which needs all slices
  */
 export async function readSlice(
   session: Session,
   options: DumpOptions,
-  what: { slice: CatalogSlice; separate?: readonly string[] },
+  what: {
+    slice: CatalogSlice;
+    separate?: readonly string[];
+    standAlone?: ReadonlySet<string>;
+  },
 ): Promise<SliceReading> {
-  const { slice, separate = [] } = what;
+  const { slice, separate = [], standAlone = new Set() } = what;
   const { context, source } = await beginReading(session, options);
   context.slice = slice;
   // Schemas are the rest's.
@@ -83,6 +88,9 @@ export async function readSlice(
       markManaged(context),
     ]);
     const apart = new Set(separate);
+    for (const [key, draft] of standAlone.size > 0 ? context.drafts.entries() : []) {
+      if (draft.inlineIn !== undefined && standAlone.has(identityOf(draft))) apart.add(key);
+    }
     takeApart(context.drafts, apart);
     moveToHosts(context, decorations, apart);
     const sorted = sortDrafts(context.drafts);

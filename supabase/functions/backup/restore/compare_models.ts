@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { fromBase64, toBase64 } from "../core/bytes.ts";
 import type { Entry } from "../core/model.ts";
 import { EntryIndex } from "./entry_index.ts";
 import type { LeftOut, RestorePlan } from "./plan_types.ts";
@@ -85,15 +86,68 @@ function isOfServer(entry: Entry): boolean {
     .includes(entry.kind);
 }
 
+/** What was found out of a plan's execution. */
+type ResultOptions = Pick<CompareOptions, "leftOut" | "otherGrantors">;
+
 /** Compares the result of an executed plan. */
 export function compareResult(
   plan: RestorePlan,
   actual: readonly Entry[],
-  options: Pick<CompareOptions, "leftOut" | "otherGrantors">,
+  options: ResultOptions,
 ): Comparison {
-  return compareModels(plan.expect, actual, {
+  return compareModels(plan.expect, actual, optionsOf(plan, options));
+}
+
+/** A comparison with some of what the target holds. Survives JSON. */
+export interface ComparedSlice extends Comparison {
+  /** Which of the plan's expected entries were compared: a bit for each, in base64. */
+  seen: string;
+}
+
+/**
+ * Compares some of the target, of which every object is in one slice.
+ *
+ * @param options `isRest` for the slice with all but relations, which has all memberships
+ */
+export function compareSlice(
+  plan: RestorePlan,
+  actual: readonly Entry[],
+  options: ResultOptions & { isRest: boolean },
+): ComparedSlice {
+  const there = new Set(actual.map(({ identity }) => identity));
+  const seen = new Uint8Array(Math.ceil(plan.expect.length / 8));
+  const expected = plan.expect.filter((entry, at) => {
+    const isHere = there.has(entry.identity) ||
+      options.isRest && entry.kind === "role-membership";
+    if (isHere) seen[at >> 3]! |= 1 << (at & 7);
+    return isHere;
+  });
+  const comparison = compareModels(expected, actual, optionsOf(plan, options));
+  return { ...comparison, seen: toBase64(seen) };
+}
+
+/** Puts slices together; what none of them had is missing. */
+export function joinSlices(
+  plan: RestorePlan,
+  slices: readonly ComparedSlice[],
+  options: ResultOptions,
+): Comparison {
+  const seen = slices.map((slice) => fromBase64(slice.seen));
+  const unseen = plan.expect.filter((_, at) =>
+    !seen.some((bits) => (bits[at >> 3]! & (1 << (at & 7))) !== 0)
+  );
+  const all = [...slices, compareModels(unseen, [], optionsOf(plan, options))];
+  return {
+    objects: all.reduce((sum, { objects }) => sum + objects, 0),
+    differences: all.flatMap(({ differences }) => differences),
+    remarks: all.flatMap(({ remarks }) => remarks),
+  };
+}
+
+function optionsOf(plan: RestorePlan, options: ResultOptions): CompareOptions {
+  return {
     ...options,
     sameMajor: plan.sameMajor,
     leftOut: [...plan.leftOut, ...options.leftOut],
-  });
+  };
 }

@@ -6,10 +6,13 @@
 export { analyze } from "./analyze.ts";
 export { type Applied, type ApplyInput, applyRestore } from "./apply_restore.ts";
 export {
+  type ComparedSlice,
   compareModels,
   compareResult,
+  compareSlice,
   type Comparison,
   type Difference,
+  joinSlices,
 } from "./compare_models.ts";
 export { describePlan } from "./describe_plan.ts";
 export type { Failure } from "./failures.ts";

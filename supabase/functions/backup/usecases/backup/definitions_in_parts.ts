@@ -306,8 +306,7 @@ async function resultsOf<T>(
   { results }: Pick<PartContext, "results">,
   name: string,
 ): Promise<(Omit<DonePart, "result"> & { result: T })[]> {
-  const parts = await Array.fromAsync(results(name));
-  return parts.sort((a, b) => a.part - b.part) as unknown as (DonePart & { result: T })[];
+  return await Array.fromAsync(results(name)) as unknown as (DonePart & { result: T })[];
 }
 
 /** Lists one after the other as one list. */

@@ -18,6 +18,7 @@ import { getJob } from "../jobs/get_job.ts";
 import type { PointPlan } from "../jobs/job_request.ts";
 import { newBackupId } from "./new_backup_id.ts";
 import { recordAudit } from "../jobs/record_audit.ts";
+import { relationsAPart } from "../jobs/relations_a_part.ts";
 import { startJob } from "../jobs/start_job.ts";
 import { SWITCHES } from "../service/what_is_due.ts";
 
@@ -110,9 +111,6 @@ export async function defineBackup(
 
 type Origin = "manual" | "scheduled";
 
-/** With their columns, indexes and keys they take a worker half of a CPU-second and 60 MB. */
-const RELATIONS_A_PART = 3000;
-
 async function defineDatabase(
   deps: Deps,
   { jobId, reason }: Job,
@@ -131,7 +129,7 @@ async function defineDatabase(
       yieldAfterMs: yieldSeconds === undefined ? null : yieldSeconds * 1000,
       maxKeeperSeconds: settings.maxKeeperSeconds,
       criticalTables: settings.criticalTables,
-      relationsAPart: deps.environment.edgeRuntime ? RELATIONS_A_PART : null,
+      relationsAPart: relationsAPart(settings, deps),
     }, { writtenBy: RELEASE }),
     dump: () => dumpOptions(connect, settings),
     connect,

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { DataPart, Entry, TableData } from "../../core/model.ts";
-import { type DumpOptions, readDatabase } from "../../dump/mod.ts";
+import type { DataPart, Entry, EntryKind, TableData } from "../../core/model.ts";
+import { type CatalogSlice, type DumpOptions, readDatabase, readSlice } from "../../dump/mod.ts";
 import type { Session } from "../../postgres/session.ts";
 import type { Repository } from "../../repository/mod.ts";
 import {
@@ -57,14 +57,38 @@ async function readAsOwners(session: Session, backup: BackupFacts): Promise<Read
 
 /** The whole target, read as the backup's source was and told in the backup's words. */
 export async function readLive(session: Session, backup: BackupFacts): Promise<Entry[]> {
+  const { entries } = await readDatabase(session, wholeDatabase(backup));
+  return await inBackupsWords(session, backup, entries);
+}
+
+async function inBackupsWords(
+  session: Session,
+  backup: BackupFacts,
+  actual: Entry[],
+): Promise<Entry[]> {
   const whole = wholeDatabase(backup);
   return await inWordsOf({
     backup: backup.entries,
-    actual: (await readDatabase(session, whole)).entries,
+    actual,
     session,
     readSchemas: async (reader, includeSchemas) =>
       (await readDatabase(reader, { ...whole, includeSchemas: [...includeSchemas] })).entries,
   });
+}
+
+/** Parts of tables, views and domains that an order may have taken out of them. */
+const PARTS: readonly EntryKind[] = ["check-constraint", "default", "domain-constraint", "rule"];
+
+/** A slice of the target as {@linkcode readLive} reads the whole; what entries depend on is not told. */
+export async function readLiveSlice(
+  session: Session,
+  backup: BackupFacts,
+  slice: CatalogSlice,
+): Promise<Entry[]> {
+  const parts = backup.entries.filter(({ kind }) => PARTS.includes(kind));
+  const standAlone = new Set(parts.map(({ identity }) => identity));
+  const { lines } = await readSlice(session, wholeDatabase(backup), { slice, standAlone });
+  return await inBackupsWords(session, backup, lines.map(([entry]) => entry));
 }
 
 /** Options that read all of a database, as the backup's source was read. */

@@ -11,6 +11,7 @@ import { toJson } from "../../core/json.ts";
 import type { Entry } from "../../core/model.ts";
 import type { DonePart, JobEnd, Lease, NewPart, PartOutcome } from "../../core/part.ts";
 import { unknownPart } from "../../core/part_errors.ts";
+import { type CatalogSlice, cutCatalog } from "../../dump/mod.ts";
 import type { JobDefinition, PartContext } from "../../jobs/job_definition.ts";
 import type { Session } from "../../postgres/session.ts";
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
@@ -19,11 +20,14 @@ import {
   type BackupFacts,
   borrowRoles,
   cancelHanded,
+  type ComparedSlice,
   compareResult,
+  compareSlice,
   type Comparison,
   cutRestore,
   EntryIndex,
   isAdditive,
+  joinSlices,
   type LeftOut,
   planRestore,
   prepareMarks,
@@ -46,7 +50,13 @@ import {
   type RestoreDatabaseOptions,
   type RestoreReport,
 } from "./restore_database.ts";
-import { readBackupFacts, readLive, readTarget } from "./restore_facts.ts";
+import {
+  readBackupFacts,
+  readLive,
+  readLiveSlice,
+  readTarget,
+  wholeDatabase,
+} from "./restore_facts.ts";
 import { RestoreSessions } from "./restore_sessions.ts";
 
 /** The parts that a restore begins with. */
@@ -77,6 +87,9 @@ const UNITS: Record<RestoreStepName, string> = {
   "compare-rows": "comparing-rows",
 };
 
+/** Kinds that are relations of their own. */
+const RELATIONS = ["table", "view", "sequence"];
+
 /** Tables that one part makes the planner's statistics of. */
 const ANALYZED_TABLES = 200;
 
@@ -100,6 +113,8 @@ export interface RestoreInPartsOptions
   commandLine?: string;
   /** Sizes that units are cut by; the same for all workers. @default those of a hosted worker */
   limits?: RestoreLimits;
+  /** Relations of the target that one part compares; null for all at once. @default null */
+  relationsAPart?: number | null;
   /** Between two looks at work that the server does for somebody else. @default 1000 */
   pollMs?: number;
 }
@@ -266,25 +281,56 @@ class RestoreInParts {
       hint: "Everything was restored and its rows were compared. What differs in definitions is " +
         "listed on any computer by: deno task restore --mode over --dry-run.",
     });
-    const { backup, plan, target } = await this.#facts(context);
-    const { failed, skipped, leftOut } = together(await this.#reportsBefore(lease.step, context));
-    const known = failed.map(({ identity, message }) => ({ identity, reason: message }));
+    const planned = await this.#facts(context);
+    const { backup, plan, target } = planned;
+    const { slice } = (lease.payload ?? {}) as { slice?: CatalogSlice };
+    const lending = { target, signal: context.signal };
+    if (slice === undefined) {
+      const slices = await this.#sessions.lend(lending, (session) => this.#cut(session, planned));
+      if (slices.length > 0) {
+        const split = slices.map((each) => ({
+          ...newPartOf(lease),
+          payload: toJson({ slice: each }),
+        }));
+        return { result: null, split };
+      }
+    }
     const found = await this.#sessions.lend(
-      { target, signal: context.signal },
-      (session) => this.#readStill(session, backup),
+      lending,
+      (session) =>
+        this.#readStill(
+          backup,
+          () =>
+            slice === undefined ? readLive(session, backup) : readLiveSlice(session, backup, slice),
+        ),
     );
-    const comparison = compareResult(plan, found, {
-      leftOut: [...leftOut, ...known, ...skipped],
-      otherGrantors: !target.role.superuser,
-    });
+    const known = this.#knownOf(target, await this.#reportsBefore(lease.step, context));
+    const comparison = slice === undefined
+      ? compareResult(plan, found, known)
+      : compareSlice(plan, found, { ...known, isRest: slice.isRest });
     return { result: toJson(comparison) };
   }
 
+  /** How the target is read for the comparison; no slices when it is small enough for one worker. */
+  async #cut(session: Session, { plan, backup }: Planned): Promise<CatalogSlice[]> {
+    const { relationsAPart = null } = this.#options;
+    const relations = plan.expect.filter(({ kind }) => RELATIONS.includes(kind)).length;
+    if (relationsAPart === null || relations <= relationsAPart) return [];
+    return await cutCatalog(session, wholeDatabase(backup), relationsAPart);
+  }
+
+  /** What the comparison need not find. */
+  #knownOf({ role }: TargetFacts, reports: readonly UnitReport[]) {
+    const { failed, skipped, leftOut } = together(reports);
+    const known = failed.map(({ identity, message }) => ({ identity, reason: message }));
+    return { leftOut: [...leftOut, ...known, ...skipped], otherGrantors: !role.superuser };
+  }
+
   /** Others may work in the target already; to begin again is not possible any more. */
-  async #readStill(session: Session, backup: BackupFacts): Promise<Entry[]> {
+  async #readStill(backup: BackupFacts, read: () => Promise<Entry[]>): Promise<Entry[]> {
     for (let attempt = 1;; attempt++) {
       try {
-        return await readLive(session, backup);
+        return await read();
       } catch (error) {
         if (!(error instanceof BackupError) || error.code !== "concurrent_ddl") throw error;
         if (attempt < READ_ATTEMPTS) continue;
@@ -321,8 +367,13 @@ class RestoreInParts {
   async #finish(lease: Lease, context: PartContext): Promise<PartOutcome> {
     const { plan, target } = await this.#facts(context);
     const all = together(await this.#reportsBefore(lease.step, context));
-    const [compared] = await Array.fromAsync(context.results(COMPARE));
-    const comparison = compared!.result as unknown as Comparison;
+    const compared: (Comparison | ComparedSlice)[] = [];
+    for await (const { result } of context.results(COMPARE)) {
+      if (result !== null) compared.push(result as unknown as Comparison);
+    }
+    const slices = compared.filter((one) => "seen" in one);
+    const known = this.#knownOf(target, await this.#reportsBefore(lease.step, context));
+    const comparison = slices.length > 0 ? joinSlices(plan, slices, known) : compared[0]!;
     comparison.differences.push(...all.differences);
     for (const name of [BORROW, ANALYZE]) {
       for await (const { result } of context.results(name)) {

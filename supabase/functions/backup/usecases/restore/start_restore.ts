@@ -19,6 +19,7 @@ import { connector, databaseUrl, dumpOptions } from "../database_access.ts";
 import type { Caller, Deps } from "../deps.ts";
 import { ACCEPT_LOST, refuseLost } from "./lost_backups.ts";
 import type { JobRequest } from "../jobs/job_request.ts";
+import { relationsAPart } from "../jobs/relations_a_part.ts";
 import type { RestoreRequest } from "./restore_database.ts";
 import { refuseLateRestore } from "./refuse_late_restore.ts";
 import { restoreCommand } from "./restore_command.ts";
@@ -112,6 +113,7 @@ export async function defineRestore(
     clock: deps.clock,
     writtenBy: RELEASE,
     ...(limited ? { maxWholeBytes: MAX_WHOLE_BYTES } : {}),
+    relationsAPart: relationsAPart(settings, deps),
     commandLine: restoreCommand({ settings, backupId, request, targetDatabaseUrl }),
   });
   return {

@@ -1,0 +1,113 @@
+/**
+ * Backups that read definitions in parts, and restores that compare them in parts, each part by a worker that
+ * knows nothing of the others.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import type { Entry } from "../../supabase/functions/backup/core/model.ts";
+import type { PartStore } from "../../supabase/functions/backup/jobs/part_store.ts";
+import { CONNECTED_SCHEMA } from "../support/connected_schema.ts";
+import { backupInMemory, DUMP_OPTIONS } from "../support/memory_backup.ts";
+import { endOf, onlyParts, type PartBackup, partBackup } from "../support/part_backup.ts";
+import { PartsOfRestore } from "../support/parts_of_restore.ts";
+import { runSql, temporaryDatabase } from "../support/temporary_database.ts";
+
+const RELATIONS_A_PART = 60;
+const ROWS = "insert into one.t3 (other) select null from generate_series(1, 100);";
+
+/** Lets a worker after the other do one part each, until the job has ended; names of the parts. */
+async function workPartByPart(backup: PartBackup, jobId: string): Promise<string[]> {
+  const names: string[] = [];
+  const store = (tables: PartStore): PartStore =>
+    new Proxy(tables, {
+      get(target, key) {
+        const value = Reflect.get(target, key);
+        if (typeof value !== "function") return value;
+        if (key !== "claim") return value.bind(target);
+        return async (...given: Parameters<PartStore["claim"]>) => {
+          const lease = await target.claim(...given);
+          if (lease !== null) names.push(lease.name);
+          return lease;
+        };
+      },
+    });
+  while ((await backup.job(jobId)).status === "running") {
+    await backup.work(jobId, { store, budget: onlyParts(1) });
+  }
+  return names;
+}
+
+/** Entries in their order, without what other tests and the server's own work change meanwhile. */
+async function entriesOf(backup: PartBackup, backupId: string): Promise<Partial<Entry>[]> {
+  const repository = await backup.repository();
+  const { manifest } = await repository.readBackup(backupId);
+  const entries = await Array.fromAsync(repository.readLines<Entry>(manifest.entries));
+  return entries.filter(({ schema }) => schema !== null).map(({ table, ...rest }) => ({
+    ...rest,
+    ...(table === undefined ? {} : { columns: table.columns, first: table.referencedTables }),
+  }));
+}
+
+Deno.test("definitions that are read in parts by a worker each are those that are read at once", async () => {
+  await using database = await temporaryDatabase("in_parts");
+  await runSql(database.url, CONNECTED_SCHEMA + ROWS);
+  await using cut = await partBackup(database.url, { relationsAPart: RELATIONS_A_PART });
+  const jobId = await cut.begin();
+  const names = await workPartByPart(cut, jobId);
+  await cut.expectSaved(jobId);
+  const countOf = (name: string) => names.filter((each) => each === name).length;
+  assert.equal(countOf("reading-definitions"), 0);
+  assert.ok(countOf("reading-some-definitions") > 3, names.join());
+  assert.ok(countOf("reading-circular-definitions") > 0, names.join());
+  assert.ok(countOf("storing-definitions") > 1, names.join());
+
+  await using whole = await partBackup(database.url, { storage: cut.storage });
+  const other = await whole.begin();
+  await whole.work(other);
+  assert.deepEqual(await entriesOf(cut, jobId), await entriesOf(whole, other));
+});
+
+Deno.test("a backup begins again when what its parts have kept is gone, and nothing else is lost", async () => {
+  await using database = await temporaryDatabase("in_parts");
+  await runSql(database.url, CONNECTED_SCHEMA + ROWS);
+  await using backup = await partBackup(database.url, { relationsAPart: RELATIONS_A_PART });
+  const jobId = await backup.begin();
+  const session = await connect({ url: database.url });
+  const ordered = async () =>
+    (await session.query(
+      "select from backup_internal.job_parts where name = 'storing-definitions'",
+    )).length > 0;
+  while (!await ordered()) await backup.work(jobId, { budget: onlyParts(1) });
+  await session.close();
+  for await (const { name } of backup.storage.list("chunks/")) await backup.storage.delete(name);
+  for (let pause = 0; pause < 5 && (await backup.job(jobId)).status === "running"; pause++) {
+    await backup.work(jobId);
+    backup.advance(600_000);
+  }
+  assert.deepEqual(endOf(await backup.job(jobId)), { status: "completed", code: null });
+  await backup.expectSaved(jobId);
+});
+
+Deno.test("a comparison in parts finds what is other and what is missing, as one at once does", async () => {
+  await using source = await temporaryDatabase("in_parts");
+  await runSql(source.url, CONNECTED_SCHEMA + ROWS);
+  const saved = await backupInMemory(source.url, DUMP_OPTIONS);
+  const ends: unknown[] = [];
+  for (const relationsAPart of [null, RELATIONS_A_PART]) {
+    await using target = await temporaryDatabase("in_parts");
+    const restore = new PartsOfRestore(saved, target.url, { relationsAPart, limits: undefined! });
+    const compare = await restore.workUntil(({ name }) => name === "comparing-definitions");
+    assert.ok(compare !== null);
+    const session = await connect({ url: target.url });
+    await session.execute("alter table two.t1 add column late int; drop view one.second cascade");
+    await session.close();
+    const end = await restore.workUntil().catch((error) => error);
+    ends.push([end.code, end.details.differences]);
+    const compared = restore.done.filter(({ name }) => name === "comparing-definitions").length;
+    assert.equal(compared > 3, relationsAPart !== null);
+  }
+  assert.deepEqual(ends[1], ends[0]);
+  assert.match(JSON.stringify(ends[0]), /restore_mismatch.*missing/);
+});
