@@ -77,6 +77,18 @@ test("the objects of a bucket of S3 are saved with their bytes and metadata", as
   assert.deepEqual(part.map(({ key }) => key), ["backups/a folder/it's.txt"]);
 });
 
+test("an object that was stored compressed is saved as it is stored", async (server) => {
+  const page = new Response(
+    new Blob(["<p>".repeat(500)]).stream().pipeThrough(new CompressionStream("gzip")),
+  );
+  const stored = await page.bytes();
+  await put(server, "page", stored, { ContentEncoding: "gzip", ContentType: "text/html" });
+  const { items, open } = await saveFiles(source(server));
+  assert.deepEqual(items.map(({ failure }) => failure), [undefined]);
+  assert.equal(items[0]!.facts.contentEncoding, "gzip");
+  assert.deepEqual(await bytesOf(open(items[0]!.contents[0]!)), stored);
+});
+
 test("a server that lists out of order is refused, since deletions could not be told", async (server) => {
   const contents = ["b", "a"].map((key) => `<Contents><Key>${key}</Key><Size>1</Size></Contents>`);
   const list = `<ListBucketResult>${contents.join("")}</ListBucketResult>`;
