@@ -26,12 +26,14 @@ import {
   planUnits,
   readDatabase,
 } from "../../supabase/functions/backup/dump/mod.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { pinSettings } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
 import { quoteIdentifier } from "../../supabase/functions/backup/postgres/quote.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { decimal, integer, json, type MakeValue, pick, text } from "../support/hostile_values.ts";
 import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { randomFrom } from "../support/random_from.ts";
+import { temporaryDatabase } from "../support/temporary_database.ts";
 import { withDatabase } from "../support/snapshot_database.ts";
 
 const ROWS = Number(Deno.env.get("FUZZ_ROWS") ?? 300);
@@ -341,4 +343,31 @@ Deno.test("copyUnit() cuts a range again when more bytes come than a part may ha
     assert.ok(uncut.parts.length < before.parts.length, "it is not cut below the limit");
     assert.equal(scans(), 1);
   });
+});
+
+Deno.test("rows hashed here have the server's hashes in databases of other encodings too", async () => {
+  const words = [["LATIN1", "caf\u00e9"], ["EUC_JP", "\u65e5\u672c"], [
+    "SQL_ASCII",
+    "caf\u00e9",
+  ]] as const;
+  for (const [encoding, word] of words) {
+    await using database = await temporaryDatabase("own_fingerprints", { encoding });
+    const session = await connect({ url: database.url });
+    try {
+      await session.execute(
+        `CREATE TABLE t AS SELECT i, '${word}'::text AS a, '${word}'::char(9) AS b, '${word}'::name AS c,
+                jsonb_build_object('${word}', '${word}"\\' || i) AS d, json_build_object('${word}', i) AS e
+           FROM generate_series(1, 1000) i`,
+      );
+      await pinSettings(session);
+      const before = await copyTable(session, { limits: SMALL });
+      const scans = countScans(session);
+      const after = await copyTable(session, { limits: SMALL, fingerprints: hostFingerprints() });
+      assert.ok(before.parts.length > 1);
+      assert.deepEqual(after, before, encoding);
+      assert.equal(scans(), 1, encoding);
+    } finally {
+      await session.close();
+    }
+  }
 });

@@ -18,11 +18,17 @@ export interface TemporaryDatabase extends AsyncDisposable {
 /** Makes an empty database whose name begins with `prefix`. */
 export async function temporaryDatabase(
   prefix: string,
-  options: { major?: PostgresMajor } = {},
+  options: { major?: PostgresMajor; encoding?: string } = {},
 ): Promise<TemporaryDatabase> {
   const server = await testServer(options.major ?? 17);
   const name = `${prefix}_${crypto.randomUUID().slice(0, 8)}`;
-  await runSql(server.url(), `create database ${quoteIdentifier(name)} template template0`);
+  const encoding = options.encoding === undefined
+    ? ""
+    : ` encoding '${options.encoding}' locale 'C'`;
+  await runSql(
+    server.url(),
+    `create database ${quoteIdentifier(name)} template template0${encoding}`,
+  );
   return {
     name,
     url: server.url(name),
