@@ -3,7 +3,7 @@ import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { s3Client } from "../../supabase/functions/backup/storage/s3_client.ts";
 import { startS3Server } from "../support/s3_server.ts";
-import { post, startServiceUnderTest } from "../support/service.ts";
+import { call, post, startServiceUnderTest } from "../support/service.ts";
 
 // The client of S3 keeps connections, which the test runner would take for leaks.
 const options = { sanitizeOps: false, sanitizeResources: false };
@@ -34,13 +34,26 @@ Deno.test("backup-files saves the bucket of S3 that the environment names", opti
     const { unchanged, newChunks } = again.body.data.result.totals;
     assert.deepEqual({ unchanged, newChunks }, { unchanged: 1, newChunks: 0 });
 
+    const filesOf = async (service: typeof test.service) => {
+      const { body } = await call(service, "test");
+      return body.data.checks.find((check: { name: string }) => check.name === "files");
+    };
+    const { ok, found } = await filesOf(test.service);
+    assert.deepEqual({ ok, found }, { ok: true, found: "1 objects listed, one read" });
+
     await using wrong = test.variant({ BACKUP_FILES_SOURCE_ACCESS_KEY: "another one" });
     const refused = await post(wrong, "backup-files&wait=60");
     assert.equal(refused.body.data.error.code, "files_unauthorized", JSON.stringify(refused.body));
+    const { error: why } = await filesOf(wrong);
+    assert.equal(why.code, "files_unauthorized");
+    assert.match(why.hint, /BACKUP_FILES_SOURCE_ACCESS_KEY/);
+    await using elsewhere = test.variant({ BACKUP_FILES_SOURCE_BUCKET: "other" });
+    assert.match((await filesOf(elsewhere)).error.hint, /BACKUP_FILES_SOURCE_BUCKET/);
     await using unset = test.variant({ BACKUP_FILES_SOURCE_ACCESS_KEY: "" });
     const { body: { error } } = await post(unset, "backup-files");
     assert.equal(error.code, "invalid_config");
     assert.match(error.message, /BACKUP_FILES_SOURCE_ACCESS_KEY/);
+    assert.match((await filesOf(unset)).error.message, /BACKUP_FILES_SOURCE_ACCESS_KEY/);
   } finally {
     await test.stop();
     await bucket.close();

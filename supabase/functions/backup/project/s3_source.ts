@@ -277,12 +277,22 @@ class S3Source implements ItemSource {
     return new BackupError(
       code === "storage_unreachable" ? "files_unreachable" : refused,
       message,
-      {
-        hint: hint ?? "See that the source's address, bucket and credentials are right.",
-        cause: error,
-      },
+      { hint: hintOf(error, hint), cause: error },
     );
   }
+}
+
+/** What to do, by the names that the settings of this source have. */
+function hintOf(error: unknown, hint: string | undefined): string {
+  const of = "BACKUP_FILES_SOURCE_";
+  const [status, { name }] = [statusOf(error), error as Error];
+  if (hint?.includes("BACKUP_STORAGE_")) return hint.replaceAll("BACKUP_STORAGE_", of);
+  if (name === "NoSuchBucket") return `Check ${of}BUCKET: create the bucket, or correct its name.`;
+  if (status === 401 || status === 403) {
+    return `Check ${of}ACCESS_KEY and ${of}SECRET_KEY, and that they may list and read the bucket.`;
+  }
+  const places = `${of}ENDPOINT, ${of}REGION and ${of}BUCKET`;
+  return `Check ${places}, and the network between here and the server.`;
 }
 
 /** The bytes, counted: a connection that was cut may look like an end. */

@@ -25,6 +25,9 @@ export interface Check {
   findings?: ProviderFinding[];
 }
 
+/** For the bucket that files are read from: whoever asks waits. */
+const FILES_TIMEOUT_MS = 15_000;
+
 /** All links, in order; one that fails does not stop the next. */
 export async function checkChain(deps: Deps): Promise<{ ok: boolean; checks: Check[] }> {
   const checks: Check[] = [];
@@ -66,6 +69,9 @@ export async function checkChain(deps: Deps): Promise<{ ok: boolean; checks: Che
     return tellOf(location, findings);
   });
   await check("repository", () => checkRepository(deps, known()));
+  if (deps.environment.variable("BACKUP_FILES_SOURCE_BUCKET") !== undefined) {
+    await check("files", () => checkFiles(deps, known()));
+  }
   await check("database", () => checkDatabase(deps));
   await check("tables", async () => {
     await deps.state.jobs.failInterrupted();
@@ -94,6 +100,34 @@ async function checkRepository(deps: Deps, settings: Settings): Promise<string> 
     await checkNothingLost(deps, { location, stored: null });
     return "none yet; the first backup makes it";
   }
+}
+
+/** The bucket that files are read from in place of Storage: a page of its names, and one byte. */
+async function checkFiles(deps: Deps, settings: Settings): Promise<string> {
+  const { source, leave } = await deps.project.source("files", settings);
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(noAnswer()), FILES_TIMEOUT_MS);
+  const { signal } = stop;
+  try {
+    const { items, next } = await source.page(null, signal);
+    const named = `${items.length}${next === null ? "" : " and more"} objects listed`;
+    const item = items.find(({ sizeBytes }) => sizeBytes > 0);
+    if (item === undefined) return `${named}; none of them has bytes to read`;
+    const range = await source.readRange!(item, { from: 0, to: 1, signal });
+    for await (const _ of range?.body ?? []) break;
+    return range === null ? `${named}; the first one is gone meanwhile` : `${named}, one read`;
+  } finally {
+    clearTimeout(timer);
+    await leave();
+  }
+}
+
+function noAnswer(): BackupError {
+  const seconds = FILES_TIMEOUT_MS / 1000;
+  const message = `Cannot read the files: their bucket gave no answer in ${seconds} seconds`;
+  return new BackupError("files_unreachable", message, {
+    hint: "Check BACKUP_FILES_SOURCE_ENDPOINT, and the network between here and it.",
+  });
 }
 
 async function checkDatabase(deps: Deps): Promise<string> {
