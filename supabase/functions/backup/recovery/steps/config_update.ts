@@ -9,7 +9,7 @@ import { BackupError } from "../../core/errors.ts";
 import { describeIssues, type SettingsPatch, settingsPatchSchema } from "../../core/settings.ts";
 import type { Json } from "../../core/part.ts";
 import { changeConfigField, findConfigField } from "../../project/mod.ts";
-import { restartServices } from "../../usecases/mend/restart_services.ts";
+import { isRestartPending, restartServices } from "../../usecases/mend/restart_services.ts";
 import { updateConfig } from "../../usecases/service/update_config.ts";
 import type { StepContext, StepEnd, StepKind } from "../step.ts";
 import { readParameters } from "./read_parameters.ts";
@@ -94,28 +94,38 @@ async function changeProject(context: StepContext, read: Parameters): Promise<St
     dryRun,
     signal,
   });
-  if (!changed) return endOf(read, "unchanged");
+  const isOfDatabase = /^database-/.test(configKey);
+  if (!changed) {
+    const asksForRestart = restartRequired && isOfDatabase && !dryRun;
+    // A try before this one may have changed it and not come to the restart.
+    if (!asksForRestart || !await isRestartPending(deps, signal)) return endOf(read, "unchanged");
+    return endOf(read, "restarted", [await restart(context)]);
+  }
   if (dryRun) return endOf(read, "would change", hazards);
   if (!restartRequired) return endOf(read, "changed", hazards);
-  const service = /^database-/.test(configKey) ? "database" : null;
-  if (service === null) {
+  if (!isOfDatabase) {
     const line = "services of the platform take up such settings by themselves";
     return endOf(read, "changed", [...hazards, line]);
   }
+  return endOf(read, "changed", [...hazards, await restart(context)]);
+}
+
+/** @returns what to say of it */
+async function restart({ deps, signal }: StepContext): Promise<string> {
   await restartServices(deps, {
-    ...{ services: [service], checkOnly: false, force: true, waitForHealth: true, signal },
+    ...{ services: ["database"], checkOnly: false, force: true, waitForHealth: true, signal },
     freshSeconds: 0, // whenever it started, it was before the change
   });
-  return endOf(read, "changed", [...hazards, "the database was restarted"]);
+  return "the database was restarted";
 }
 
 /** Without the value: it may be meant for the project alone. */
 function endOf(
   { configKey }: Parameters,
-  outcome: "changed" | "unchanged" | "would change",
+  outcome: "changed" | "unchanged" | "restarted" | "would change",
   remarks: readonly string[] = [],
 ): StepEnd {
-  const words = outcome === "unchanged"
+  const words = outcome === "unchanged" || outcome === "restarted"
     ? `${configKey} has the value already`
     : `${configKey} ${outcome}`;
   return {

@@ -147,6 +147,19 @@ interface DatabaseLook {
   /** Null when it does not answer. */
   startedAt: string | null;
   ageSeconds: number | null;
+  /** A parameter was changed that counts from the next start on. */
+  isRestartPending: boolean;
+}
+
+/** Whether the database runs with another value of a parameter than it was given. @throws when it does not answer */
+export async function isRestartPending(deps: Deps, signal: AbortSignal): Promise<boolean> {
+  const { health, isRestartPending } = await lookAtDatabase(deps, signal);
+  if (health !== "UNHEALTHY") return isRestartPending;
+  throw new BackupError(
+    "management_unavailable",
+    "Cannot see whether the database is to be restarted: it does not answer",
+    { hint: "It may be starting. Look at the project in the dashboard." },
+  );
 }
 
 async function lookAtDatabase(deps: Deps, signal: AbortSignal): Promise<DatabaseLook> {
@@ -157,14 +170,18 @@ async function lookAtDatabase(deps: Deps, signal: AbortSignal): Promise<Database
     });
     const [row] = await session.query(`
       select s::pg_catalog.text as started_at,
-          extract(epoch from pg_catalog.now() - s)::pg_catalog.int4 as age
+          extract(epoch from pg_catalog.now() - s)::pg_catalog.int4 as age,
+          exists (select from pg_catalog.pg_settings g where g.pending_restart) as pending
         from pg_catalog.pg_postmaster_start_time() s`).finally(() => session.close());
-    return { health: HEALTHY, startedAt: String(row?.started_at), ageSeconds: Number(row?.age) };
+    return {
+      ...{ health: HEALTHY, startedAt: String(row?.started_at), ageSeconds: Number(row?.age) },
+      isRestartPending: row?.pending === true,
+    };
   } catch (error) {
     signal.throwIfAborted();
     const { code, message } = toBackupError(error);
     const health = code === "invalid_config" ? `not known: ${message}` : "UNHEALTHY";
-    return { health, startedAt: null, ageSeconds: null };
+    return { health, startedAt: null, ageSeconds: null, isRestartPending: false };
   }
 }
 
