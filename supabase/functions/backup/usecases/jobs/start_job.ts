@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Job, NewJob } from "../../core/job.ts";
+import type { Job, JobType, NewJob } from "../../core/job.ts";
 import { toJson } from "../../core/json.ts";
 import type { NewPart } from "../../core/part.ts";
 import type { Settings } from "../../core/settings.ts";
@@ -16,6 +16,9 @@ const MAX_ATTEMPTS = 8;
 
 /** Times that a job may begin: each time migrations or lost moments were in its way. */
 const MAX_ROUNDS = 5;
+
+/** Jobs that ask the Management API, which counts requests: a second worker would only double its questions. */
+const OF_MANAGEMENT: readonly JobType[] = ["function", "config", "secrets"];
 
 /** What is started. */
 export interface StartedAction {
@@ -42,7 +45,7 @@ export async function startJob(
     request: toJson(asked),
     first,
     bounds: {
-      maxWorkers: settings.maxWorkers,
+      maxWorkers: OF_MANAGEMENT.includes(start.job.type) ? 1 : settings.maxWorkers,
       maxAttempts: MAX_ATTEMPTS,
       maxRounds: MAX_ROUNDS,
       priority: isHigh ? 1 : 0,
