@@ -27,11 +27,15 @@ export function apiPage(document: Schema): string {
     "An action that starts a job answers 202 at once; `wait=<seconds>` (at most 60) waits for its end:",
     "200 when it is done, 202 when not yet, 500 with the job's error when it failed.",
     "",
+    "In the examples `$URL` is the function's address and `$KEY` a secret key",
+    "([README](../README.md#deploy-to-a-supabase-project)). Where `BACKUP_ADMIN_KEY` is set, what can destroy needs",
+    "it too, in the header `x-backup-admin-key`.",
+    "",
   ];
   for (const [path, methods] of Object.entries(document.paths as Schema)) {
     for (const [method, operation] of Object.entries(methods as Schema) as [string, Schema][]) {
       lines.push(`## ${operation.operationId}`, "", `\`${method.toUpperCase()} ${path}\``, "");
-      lines.push(operation.summary, "");
+      lines.push(operation.summary, "", "```sh", curlLine(path, method, operation), "```", "");
       const body = operation.requestBody?.content["application/json"].schema;
       const query = operation.parameters as Schema[];
       if (query.length > 0) lines.push("Query:", "", ...query.map(parameterLine), "");
@@ -47,6 +51,21 @@ export function apiPage(document: Schema): string {
     lines.push(`| \`${code}\` | ${meaning} |`);
   }
   return lines.join("\n") + "\n";
+}
+
+/** A request that can be pasted, with the variables of the README. */
+function curlLine(path: string, method: string, operation: Schema): string {
+  const given = (operation.parameters as Schema[]).filter(({ example }) => example !== undefined);
+  const query = given.map(({ name, example }) => `&${name}=${encodeURIComponent(example)}`).join(
+    "",
+  );
+  const wait = (operation.parameters as Schema[]).some(({ name }) => name === "wait");
+  const url = `$URL${path.slice(1)}${query}${wait && method === "post" ? "&wait=60" : ""}`;
+  const example = operation.requestBody?.content["application/json"].example;
+  return [
+    `curl -s ${method === "post" ? "-X POST " : ""}"${url}" -H "apikey: $KEY"`,
+    ...(example === undefined ? [] : [` \\\n  -d '${JSON.stringify(example)}'`]),
+  ].join("");
 }
 
 function parameterLine(parameter: Schema): string {

@@ -93,26 +93,26 @@ export async function answerJob(deps: Deps, job: Job, waitSeconds: number): Prom
 
 /** A job in an answer. */
 export const jobSchema = z.object({
-  jobId: z.string(),
+  jobId: z.string().describe("Of a backup it is the backup's id, too."),
   kind: z.enum(JOB_KINDS).describe("What the job does."),
   type: z.enum(["database", "function", "config", "secrets", "files"])
     .describe("What a backup or restore is of; of other kinds it says nothing."),
   status: z.enum(["pending", "running", "completed", "failed", "cancelled"]),
-  backupId: z.string().nullable(),
+  backupId: z.string().nullable().describe("What is made or restored; latest until it is known."),
   startedAt: z.iso.datetime(),
-  completedAt: z.iso.datetime().nullable(),
+  completedAt: z.iso.datetime().nullable().describe("Null while it goes on."),
   reason: z.string().nullable(),
-  createdBy: z.string().nullable(),
-  recoveryPointId: z.string().nullable(),
-  sizeBytes: z.number().nullable(),
-  checksum: z.string().nullable(),
-  location: z.string().nullable(),
+  createdBy: z.string().nullable().describe("Name of the key that asked."),
+  recoveryPointId: z.string().nullable().describe("The recovery point that it is made for."),
+  sizeBytes: z.number().nullable().describe("What was backed up, before compression."),
+  checksum: z.string().nullable().describe("Keyed hash of the backup's whole content."),
+  location: z.string().nullable().describe("Where the backup is."),
   error: z.object({
     code: z.string(),
     message: z.string(),
     hint: z.string().optional(),
     details: z.record(z.string(), z.unknown()).optional(),
-  }).nullable(),
+  }).nullable().describe("Why it failed: code, message, hint and details."),
   progress: z.object({
     phase: z.string(),
     partsDone: z.number(),
@@ -121,7 +121,8 @@ export const jobSchema = z.object({
     bytesTotal: z.number().nullable(),
     bytesPerSecond: z.number().nullable().optional(),
     secondsLeft: z.number().nullable().optional(),
-  }).nullable(),
-  result: z.record(z.string(), z.unknown()).nullable(),
-  recorded: z.boolean(),
+  }).nullable().describe("Phase, parts and bytes done of how many, and seconds left by that."),
+  result: z.record(z.string(), z.unknown()).nullable()
+    .describe("Of a backup its totals and remarks, of a restore its plan and comparison."),
+  recorded: z.boolean().describe("Whether the tables have it; false while the database is down."),
 }).meta({ id: "Job" });

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { ERROR_CODES } from "../core/errors.ts";
 import { type Action, defineAction } from "./action.ts";
+import { EXAMPLES } from "./examples.ts";
 
 /** The action that answers the document; `list` gives the menu it belongs to. */
 export function openapiAction(list: () => readonly Action[]): Action {
@@ -50,16 +51,18 @@ export function openapiDocument(actions: readonly Action[]): Record<string, unkn
 function operation(action: Action): Record<string, unknown> {
   const input = toJsonSchema(action.input, "input");
   const success = envelope(toJsonSchema(action.output, "output"));
+  const example = EXAMPLES[action.name];
+  const body = { schema: input, ...(example === undefined ? {} : { example }) };
   return {
     operationId: action.name,
     summary: action.summary,
     parameters: action.method === "GET"
-      ? queryParameters(input)
+      ? queryParameters(input, example)
       : action.long
       ? [waitParameter()]
       : [],
     ...(action.method === "POST"
-      ? { requestBody: { required: false, content: { "application/json": { schema: input } } } }
+      ? { requestBody: { required: false, content: { "application/json": body } } }
       : {}),
     responses: {
       200: { description: "Done.", ...json(success) },
@@ -89,7 +92,10 @@ function failures(action: Action): [number, string][] {
   ];
 }
 
-function queryParameters(input: Record<string, unknown>): unknown[] {
+function queryParameters(
+  input: Record<string, unknown>,
+  example: Record<string, unknown> = {},
+): unknown[] {
   const properties = (input.properties ?? {}) as Record<string, Record<string, unknown>>;
   const required = (input.required ?? []) as string[];
   return Object.entries(properties).map(([name, schema]) => ({
@@ -97,6 +103,7 @@ function queryParameters(input: Record<string, unknown>): unknown[] {
     in: "query",
     required: required.includes(name),
     schema,
+    ...(name in example ? { example: example[name] } : {}),
   }));
 }
 

@@ -47,14 +47,19 @@ export const restore = defineLongAction({
         "in a scratch database and drops it.",
     ),
     type: z.enum([...JOB_TYPES, "all"]).describe("all: every part of a recovery point, in order."),
-    dryRun: z.boolean().default(false),
-    mode: z.enum(["empty", "over", "beside"]).optional(),
-    schemas: z.array(name).min(1).max(200).optional(),
+    dryRun: z.boolean().default(false).describe("Plans, answers the plan and changes nothing."),
+    mode: z.enum(["empty", "over", "beside"]).optional().describe(
+      "Into an empty database, over a live one, or beside what is there. Left out: what fits the target.",
+    ),
+    schemas: z.array(name).min(1).max(200).optional().describe("Only these of the database."),
     tables: z.array(name).min(1).max(1000).optional().describe("As schema.table."),
-    intoSchema: z.string().min(1).max(63).optional(),
+    intoSchema: z.string().min(1).max(63).optional()
+      .describe("Lays one schema or tables of one beside the live ones, under this name."),
     targetDatabaseUrl: secretReference.optional()
       .describe("Another database than the live one, as a reference."),
-    target: z.enum(["supabase", "plain"]).optional(),
+    target: z.enum(["supabase", "plain"]).optional().describe(
+      "plain: a PostgreSQL that is no project of Supabase; what only Supabase has is made up or left out, and told.",
+    ),
     items: z.array(itemKey).min(1).max(1000).optional().describe(
       "Slugs of functions, sections, or bucket/name; bucket/ or bucket/folder/ for all in it.",
     ),
@@ -66,8 +71,10 @@ export const restore = defineLongAction({
     acceptHazards: z.array(itemKey).max(1000).default([]).describe(
       "Names of a plan's hazards; for items, keys of the items that have them, or bucket/.",
     ),
-    skipSafetyBackup: z.boolean().default(false),
-    includeAuthSessions: z.boolean().default(false),
+    skipSafetyBackup: z.boolean().default(false)
+      .describe("Saves nothing first; needs the hazard no-safety-backup."),
+    includeAuthSessions: z.boolean().default(false)
+      .describe("Brings back open logins and one-time codes, too."),
     reason: reasonSchema,
   }).superRefine((input, context) => {
     const refuse = (fields: readonly (keyof typeof input)[], message: string) => {
