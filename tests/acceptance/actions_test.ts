@@ -157,15 +157,30 @@ const EXAMPLES: Record<string, (project: WholeProject) => Promise<void>> = {
     await project.files.session.execute(
       "update backup_internal.migrations set applied_at = applied_at - interval '10 minutes'",
     );
+    await project.files.session.execute(
+      `update backup_jobs set started_at = started_at - interval '8 days',
+         completed_at = completed_at - interval '8 days'`,
+    );
     const { status, body } = await tell(project, "tick");
     assert.equal(status, 202);
     assert.equal(typeof body.data.waiting, "number");
-    // What has no backup yet is due.
-    await until(
+    // What has no backup yet is due, and what has one of eight days ago; one that ends stands for all.
+    const { jobs } = await until(
       project,
-      "jobs&of=secrets",
-      ({ jobs }) => jobs.some(({ status }: { status: string }) => status === "completed"),
+      "jobs",
+      (page) =>
+        page.jobs.some((job: { type: string; status: string }) =>
+          job.type === "secrets" && job.status === "completed"
+        ) && page,
     );
+    type Listed = { jobId: string; type: string; status: string; createdBy: string };
+    const started = jobs.filter(({ createdBy }: Listed) => createdBy === "schedule");
+    assert.deepEqual(
+      started.map(({ type }: Listed) => type).sort(),
+      ["config", "database", "files", "function", "secrets"],
+    );
+    // The Management API is asked once a second: the others would take long.
+    for (const { jobId } of started) await tell(project, "cancel", { jobId });
   },
 
   async openapi(project) {
