@@ -26,8 +26,6 @@ export interface SlicesOrder {
   places: EntryPlace[];
   /** By slice, keys of parts that were taken out of their hosts: such slices have to be read again. */
   separate: string[][];
-  /** Keys of all entries that have rows. */
-  rows: string[];
   remarks: string[];
 }
 
@@ -72,10 +70,7 @@ export async function orderSlices(
       ? [slice, line, dependsOn]
       : [slice, line, dependsOn, draft.section];
   });
-  const rows = ordered.flatMap(({ key, draft: { kind } }) =>
-    kind === "table-data" || kind === "large-object-data" ? [key] : []
-  );
-  return { places, separate, rows, remarks: context.remarks };
+  return { places, separate, remarks: context.remarks };
 }
 
 function draftOf(node: SliceNode): Draft {

@@ -8,11 +8,12 @@
 import type { Clock } from "../../core/clock.ts";
 import { BackupError } from "../../core/errors.ts";
 import { toJson } from "../../core/json.ts";
-import type { SourceFacts } from "../../core/model.ts";
+import type { SourceFacts, TableData } from "../../core/model.ts";
 import type { Lease, NewPart, PartOutcome } from "../../core/part.ts";
 import { unknownPart } from "../../core/part_errors.ts";
 import {
   CatalogReading,
+  type CatalogSlice,
   cutCatalog,
   type DataLimits,
   describeWaiters,
@@ -47,14 +48,14 @@ import {
   type RowCopier,
   splitPayload,
 } from "./copy_rows.ts";
-import { criticalFirst } from "./critical_first.ts";
+import { criticalFirst, isCritical } from "./critical_first.ts";
 import {
   BEHIND_DEFINITIONS,
   DefinitionsInParts,
   type Noted,
   partsOfSlices,
   type ReadDefinitions,
-  requireListed,
+  SLICED_ROWS,
   sqlBytesOf,
 } from "./definitions_in_parts.ts";
 import { cancelling, JoinedSessions } from "./joined_sessions.ts";
@@ -121,6 +122,12 @@ interface Reading {
   catalog: CatalogReading;
 }
 
+/** Rows to copy in one part. */
+interface CopyWork {
+  payload: CopyRowsPayload;
+  bytes: number;
+}
+
 /** What the copying of some rows came to. */
 interface Copied {
   result: CopyRowsResult;
@@ -171,6 +178,7 @@ class BackupInParts {
       repository: options.repository,
       entriesAPart: ENTRIES_A_RELATION * (options.plan.relationsAPart ?? 0),
       read: ({ lease, context }, work) => this.#readSome(lease, { context, work }),
+      cutRows: (session, rows, part) => this.#sliceRows(session, rows, part),
       claim: (source, signal) => this.#claimOwner(source, signal),
       parent: (signal) => this.#rememberParent(signal),
     });
@@ -225,49 +233,76 @@ class BackupInParts {
 
   /** Finds the tables and cuts their rows into parts: they can be copied before all else is read. */
   async #list(lease: Lease, context: PartContext): Promise<PartOutcome> {
-    const { plan: { limits, onDamage, criticalTables, relationsAPart }, copier } = this.#options;
+    const { copier } = this.#options;
     const { signal } = context;
     const { held, dump } = await this.#opened(lease, context);
     refuseManyTables(lease, held);
-    const { work, rows, slices } = await this.#withCatalog(
-      held,
-      { dump, signal, keep: true },
-      async (catalog) => {
-        const { session } = catalog;
-        const entries = await catalog.rows();
-        requireReadable(entries, held);
-        const tableData = await catalog.describe(entries);
-        const hasObjects = entries.some(({ kind }) => kind === "large-object-data");
-        const largeObjects = hasObjects ? await planLargeObjects(session, limits) : [];
-        const model = { entries, tableData };
-        const units = planUnits(model, limits);
-        // Whether the moment is still held is asked after this: by whoever copies, and by whoever reads on.
-        const payloads = copyPayloads(model, units, { limits, onDamage, largeObjects });
-        const work = criticalFirst(payloads, criticalTables);
-        const slices = relationsAPart === null
-          ? []
-          : await cutCatalog(session, dump, relationsAPart);
-        return { work, rows: entries.map(({ key }) => key), slices };
-      },
-    );
-    // What is known of all relations is of no use to those who read some, and takes their memory.
-    if (slices.length > 0) await this.#endReading();
+    const last: NewPart = { step: BEHIND_DEFINITIONS, name: FINISH, payload: null, bytes: 0 };
+    const slices = await this.#cutCatalog(held, { dump, signal });
+    if (slices.length > 0) {
+      const listed: Listed = { bytes: 0 };
+      return { result: toJson(listed), add: [...partsOfSlices(slices), last] };
+    }
+    const work = await this.#withCatalog(held, { dump, signal, keep: true }, async (catalog) => {
+      const entries = await catalog.rows();
+      const tableData = await catalog.describe(entries);
+      // Whether the moment is still held is asked after this: by whoever copies, and by whoever reads on.
+      return await this.#cutRows(catalog.session, { entries, tableData }, held);
+    });
     // Threads copy while this one reads on. Without them the two would only share one core and its memory.
-    const copyStep = copier !== undefined ? 2 : slices.length > 0 ? 4 : 3;
-    const copies = work.map(({ payload, bytes }): NewPart => (
-      { step: copyStep, name: COPY, payload: toJson(payload), bytes }
-    ));
+    const copyStep = copier === undefined ? 3 : 2;
     const listed: Listed = { bytes: work.reduce((sum, { bytes }) => sum + bytes, 0) };
     return {
       result: toJson(listed),
       add: [
-        ...(slices.length > 0
-          ? partsOfSlices(slices, rows)
-          : [{ step: 2, name: READ, payload: null, bytes: 0 }]),
-        ...copies,
-        { step: BEHIND_DEFINITIONS, name: FINISH, payload: null, bytes: 0 },
+        { step: 2, name: READ, payload: null, bytes: 0 },
+        ...work.map((each) => copyPartOf(each, copyStep)),
+        last,
       ],
     };
+  }
+
+  /** How the definitions are cut; no slices when one part may read all of them. */
+  async #cutCatalog(
+    held: HeldSnapshot,
+    { dump, signal }: { dump: DumpOptions; signal: AbortSignal },
+  ): Promise<CatalogSlice[]> {
+    const { relationsAPart } = this.#options.plan;
+    if (relationsAPart === null) return [];
+    const cut = (session: Session) => cutCatalog(session, dump, relationsAPart);
+    return await this.#sessions.with(held, cut, { signal });
+  }
+
+  /** Work that copies the rows of these entries. */
+  async #cutRows(
+    session: Session,
+    { entries, tableData }: { entries: readonly RowsEntry[]; tableData: TableData[] },
+    held: HeldSnapshot,
+  ): Promise<CopyWork[]> {
+    const { limits, onDamage, criticalTables } = this.#options.plan;
+    requireReadable(entries, held);
+    const hasObjects = entries.some(({ kind }) => kind === "large-object-data");
+    const largeObjects = hasObjects ? await planLargeObjects(session, limits) : [];
+    const model = { entries: [...entries], tableData };
+    const units = planUnits(model, limits);
+    const payloads = copyPayloads(model, units, { limits, onDamage, largeObjects });
+    return criticalFirst(payloads, criticalTables);
+  }
+
+  /** The same as parts of a backup whose definitions are read slice by slice. */
+  async #sliceRows(
+    session: Session,
+    { number, ...rows }: { entries: readonly RowsEntry[]; tableData: TableData[]; number: number },
+    { lease, context }: { lease: Lease; context: PartContext },
+  ): Promise<NewPart[]> {
+    const { criticalTables } = this.#options.plan;
+    const { held } = await this.#opened(lease, context);
+    const work = await this.#cutRows(session, rows, held);
+    return work.map(({ payload, bytes }) => {
+      const own = { ...payload, order: [number, ...payload.order] };
+      const step = isCritical(own, criticalTables) ? SLICED_ROWS.critical : SLICED_ROWS.other;
+      return copyPartOf({ payload: own, bytes }, step);
+    });
   }
 
   /** Reads and stores all definitions at once. */
@@ -281,7 +316,7 @@ class BackupInParts {
       await this.#recheck(model.rowVersions);
       model.tableData = await catalog.describe(model.entries);
       const [read, listed] = [model.tableData, await catalog.rows()];
-      requireListed(read.map(({ entry }) => entry), listed.map(({ key }) => key));
+      requireListed(read, listed);
       await this.#options.holder.check(catalog.session, held);
       return model;
     });
@@ -580,6 +615,18 @@ function requireReadable(entries: readonly RowsEntry[], { locked }: HeldSnapshot
       details: { tables },
     },
   );
+}
+
+/** @throws `internal` when other rows are in the model than those that are being copied */
+function requireListed(tableData: readonly TableData[], listed: readonly RowsEntry[]): void {
+  const keys = new Set(listed.map(({ key }) => key));
+  const other = tableData.find(({ entry }) => !keys.delete(entry))?.entry ?? [...keys][0];
+  if (other === undefined) return;
+  throw new BackupError("internal", `Cannot save the rows: ${other} was not expected`);
+}
+
+function copyPartOf({ payload, bytes }: CopyWork, step: number): NewPart {
+  return { step, name: COPY, payload: toJson(payload), bytes };
 }
 
 function finished(record: DatabaseRecord, { location }: Repository): PartOutcome {

@@ -14,13 +14,19 @@ export function criticalFirst<Work extends { payload: Pick<CopyRowsPayload, "tab
   work: readonly Work[],
   patterns: readonly string[],
 ): Work[] {
-  const isCritical = ({ payload }: Work) =>
-    Object.values(payload.tables).some(({ table }) =>
-      table !== null && matchesTable(patterns, table.sqlName)
-    );
   const { first = [], rest = [] } = Object.groupBy(
     work,
-    (each) => isCritical(each) ? "first" : "rest",
+    ({ payload }) => isCritical(payload, patterns) ? "first" : "rest",
   );
   return [...first, ...rest];
+}
+
+/** Whether a table that the patterns name is among those of a part. */
+export function isCritical(
+  { tables }: Pick<CopyRowsPayload, "tables">,
+  patterns: readonly string[],
+): boolean {
+  return Object.values(tables).some(({ table }) =>
+    table !== null && matchesTable(patterns, table.sqlName)
+  );
 }

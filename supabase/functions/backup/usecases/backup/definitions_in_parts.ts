@@ -16,6 +16,7 @@ import {
   type EntryPlace,
   orderSlices,
   readSlice,
+  type RowsEntry,
   type RowVersions,
   type SliceLine,
   type SliceNode,
@@ -61,6 +62,12 @@ export interface DefinitionsAccess {
     part: { lease: Lease; context: PartContext },
     work: (session: Session, dump: DumpOptions) => Promise<Noted<T>>,
   ): Promise<T>;
+  /** The rows of some entries as parts of the backup, whose numbers begin with this one. */
+  cutRows(
+    session: Session,
+    rows: { entries: readonly RowsEntry[]; tableData: TableData[]; number: number },
+    part: { lease: Lease; context: PartContext },
+  ): Promise<NewPart[]>;
   /** Becomes the repository's owner, or is refused. */
   claim(source: SourceFacts, signal: AbortSignal): Promise<void>;
   /** The newest backup, whose chunks need not be looked for. */
@@ -73,8 +80,11 @@ const ORDER = "ordering-definitions";
 const AGAIN = "reading-circular-definitions";
 const STORE = "storing-definitions";
 
-/** Rungs of the backup's ladder that these parts stand on; rows are copied between them. */
+/** Rungs of the backup's ladder that these parts stand on. */
 const STEPS = { [SLICE]: 2, [ORDER]: 3, [AGAIN]: 4, [STORE]: 5 };
+
+/** Rungs of the rows that such slices have: beside what needs less memory than the order, critical ones first. */
+export const SLICED_ROWS = { critical: 4, other: 5 };
 
 /** The rung above all of them. */
 export const BEHIND_DEFINITIONS = 6;
@@ -105,25 +115,14 @@ interface StoreResult {
   written: WrittenTotals;
 }
 
-/** The parts that read and order these slices. @param rows keys of the entries whose rows are being copied */
-export function partsOfSlices(slices: readonly CatalogSlice[], rows: readonly string[]): NewPart[] {
-  return [
-    ...slices.map((slice) => newPart(SLICE, { slice })),
-    newPart(ORDER, { rows }),
-  ];
+/** The parts that read and order these slices; those of rows come with each slice. */
+export function partsOfSlices(slices: readonly CatalogSlice[]): NewPart[] {
+  return [...slices.map((slice) => newPart(SLICE, { slice })), newPart(ORDER, null)];
 }
 
 /** Bytes of SQL in an entry. */
 export function sqlBytesOf({ statements }: Entry): number {
   return Object.values(statements).flat().reduce((sum: number, sql: string) => sum + sql.length, 0);
-}
-
-/** @throws `internal` when other rows are in the model than those that are being copied */
-export function requireListed(read: readonly string[], listed: readonly string[]): void {
-  const keys = new Set(listed);
-  const other = read.find((key) => !keys.delete(key)) ?? [...keys][0];
-  if (other === undefined) return;
-  throw new BackupError("internal", `Cannot save the rows: ${other} was not expected`);
 }
 
 /** Does the parts; any number of them, in any worker. */
@@ -190,7 +189,13 @@ export class DefinitionsInParts {
       { lease, context },
       async (session, dump) => {
         const value = await readSlice(session, dump, { slice, separate: separate ?? [] });
-        return { value, rowVersions: value.rowVersions };
+        const entries = value.lines.flatMap(([entry, data]) => data === null ? [] : [entry]);
+        const tableData = value.lines.flatMap(([, data]) => data === null ? [] : [data]);
+        const part = { lease, context };
+        const copies = separate === undefined
+          ? await this.#access.cutRows(session, { entries, tableData, number: lease.part }, part)
+          : [];
+        return { value: { ...value, copies }, rowVersions: value.rowVersions };
       },
     );
     if (slice.isRest) await this.#access.claim(read.source, signal);
@@ -202,14 +207,13 @@ export class DefinitionsInParts {
       nodes: separate === undefined ? await repository.writeLines(read.nodes, { signal }) : null,
       written: writtenSince(before, repository.written),
     };
-    return { result: toJson(result) };
+    return { result: toJson(result), add: read.copies };
   }
 
   /** Puts all entries into their order, and finds out whether every object has one. */
   async #order(lease: Lease, context: PartContext): Promise<PartOutcome> {
     const { signal } = context;
     const { repository, entriesAPart } = this.#access;
-    const { rows } = lease.payload as { rows: string[] };
     const slices = await resultsOf<SliceResult>(context, SLICE);
     const nodes: SliceNode[][] = [];
     for (const { result } of slices) {
@@ -223,7 +227,6 @@ export class DefinitionsInParts {
         return { value, rowVersions: [] };
       },
     );
-    requireListed(order.rows, rows);
     const before = repository.written;
     const result: OrderResult = {
       places: await repository.writeLines(order.places, { signal }),

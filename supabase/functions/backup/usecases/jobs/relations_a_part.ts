@@ -7,8 +7,8 @@ import type { Settings } from "../../core/settings.ts";
 import { workerLimits } from "../../jobs/budget.ts";
 import type { Deps } from "../deps.ts";
 
-/** With their columns, indexes and keys they take a worker half of a CPU-second and 60 MB. */
-const RELATIONS_A_PART = 3000;
+/** With their columns, indexes and keys, stored, they take a worker less than half of a CPU-second, so that several fit. */
+const RELATIONS_A_PART = 1000;
 
 /** Relations that one part reads; null where nothing ends a worker for its CPU time: it reads all of them. */
 export function relationsAPart(
