@@ -41,7 +41,6 @@ const repository = await open({
   ...{ storage, key: new Secret(key) },
   ...(pool === null ? {} : nativeCode()),
 });
-pool?.start();
 let session: Session | null = null;
 const source = await openFilesSource(files, {
   projectRef: null,

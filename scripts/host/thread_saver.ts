@@ -13,6 +13,9 @@ import type { OpenedSaver } from "../../supabase/functions/backup/usecases/deps.
 import type { SaveWork, ThreadAccess } from "./thread_messages.ts";
 import { ThreadEnded, ThreadPool } from "./thread_pool.ts";
 
+/** A thread is ready after about two tenths of a second; so much is read meanwhile. */
+const LEAST_BYTES = 16 << 20;
+
 /** Makes a service's threads; they start with the first file to save. */
 export function saverThreads(threads: number): (access: ThreadAccess) => OpenedSaver {
   return (access) => {
@@ -40,6 +43,7 @@ export function threadSaver(pool: () => ThreadPool): ItemSaver {
     }
   };
   return {
+    leastBytes: LEAST_BYTES,
     async save(items, watch) {
       return await run({ items }, watch) as SaveDone | null;
     },

@@ -60,7 +60,7 @@ async function save(
     });
     const { manifest, items } = await backUpItems(source, repository, {
       limits: LIMITS,
-      ...(saver === undefined ? {} : { saver }),
+      ...(saver === undefined ? {} : { saver: { ...saver, leastBytes: 0 } }),
     });
     const { newChunks: _, newStoredBytes: __, ...totals } = manifest.totals;
     return { repository, items: items.map(({ savedAt: _, ...item }) => item), totals };

@@ -14,7 +14,7 @@ import { unknownPart } from "../../core/part_errors.ts";
 import type { JobDefinition, PartContext } from "../../jobs/job_definition.ts";
 import { isDamage, type ItemRecord, type Repository } from "../../repository/mod.ts";
 import { bytesOf, cutIntoRuns, type ItemLimits, type ItemRun, packRuns } from "./cut_runs.ts";
-import { manifestOf, requireAny } from "./item_manifest.ts";
+import { chunksLost, manifestOf, requireAny } from "./item_manifest.ts";
 import {
   COMPARE,
   comparePages,
@@ -33,7 +33,15 @@ import {
 import { ParentItems, type ParentPage } from "./parent_items.ts";
 import type { SaveItemsPayload, SaveItemsResult } from "./save_items.ts";
 import { type JoinPayload, joinRanges, type RangePayload, saveRange } from "./save_ranges.ts";
-import { type ItemSaver, type RangeTask, type SaveTask, saveTask, watchOf } from "./save_task.ts";
+import {
+  costOfRuns,
+  costOfSaved,
+  type ItemSaver,
+  type RangeTask,
+  type SaveTask,
+  saveTask,
+  watchOf,
+} from "./save_task.ts";
 import { outcomeOf } from "../service/stored_backups.ts";
 
 /** What is saved and how; the same for every worker. */
@@ -105,6 +113,8 @@ class BackupItems {
   readonly #options: BackupItemsOptions;
   readonly #limits: ItemLimits;
   #round = 0;
+  /** Bytes that were read or have to be, as far as it is known. */
+  #toRead = 0;
   #described: Described | undefined;
   #parent: ParentItems | undefined;
 
@@ -227,7 +237,7 @@ class BackupItems {
   }
 
   async #save(lease: Lease, context: PartContext): Promise<PartOutcome> {
-    const { source, repository, clock, saver } = this.#options;
+    const { source, repository, clock } = this.#options;
     const { parent } = await this.#describedBy(context);
     const { runs } = lease.payload as unknown as SaveItemsPayload;
     const task: SaveTask = {
@@ -236,11 +246,16 @@ class BackupItems {
       parent: parent === null ? null : { backupId: parent, type: source.type },
     };
     const watch = watchOf(context);
-    const done = await saver?.save(task, watch) ?? await saveTask(task, {
+    // Without a backup before, all of it has to be read.
+    if (parent === null) this.#toRead += costOfRuns(runs);
+    const done = await this.#threads?.save(task, watch) ?? await saveTask(task, {
       ...{ source, repository, parent: await this.#parentItems(context), ...watch },
       now: () => clock.now(),
     });
-    if ("saved" in done) return { result: plain(done.saved) };
+    if ("saved" in done) {
+      if (parent !== null) this.#toRead += costOfSaved(done.saved);
+      return { result: plain(done.saved) };
+    }
     const at = lease.step + 1;
     const add = done.ranges.map((range): NewPart => ({
       ...{ step: at, name: RANGE, payload: toJson(range), bytes: range.to - range.from },
@@ -250,12 +265,19 @@ class BackupItems {
     return { result: null, bytes: 0, add };
   }
 
+  /** Threads, where there is enough for them to do. */
+  get #threads(): ItemSaver | undefined {
+    const { saver } = this.#options;
+    return saver !== undefined && this.#toRead >= saver.leastBytes ? saver : undefined;
+  }
+
   async #saveRange(lease: Lease, context: PartContext): Promise<PartOutcome> {
-    const { source, repository, saver } = this.#options;
+    const { source, repository } = this.#options;
     const payload = lease.payload as unknown as RangePayload;
     const task: RangeTask = { ...payload, lastTry: lease.attempt >= TRIES };
     const watch = watchOf(context);
-    const done = await saver?.saveRange(task, watch) ??
+    this.#toRead += task.to - task.from;
+    const done = await this.#threads?.saveRange(task, watch) ??
       await saveRange(task, { source, repository, ...watch });
     return { result: toJson(done) };
   }
@@ -361,14 +383,6 @@ class BackupItems {
  */
 function isDoubtful({ round }: Pick<Lease, "round">): boolean {
   return round > 1;
-}
-
-function chunksLost(cause: unknown): BackupError {
-  return new BackupError(
-    "chunks_lost",
-    "Cannot commit the backup: the storage has lost what an earlier backup had stored",
-    { hint: "Verify the repository: earlier backups are damaged.", cause },
-  );
 }
 
 /** A value that is JSON as it is: to copy thousands of items to make sure of it would cost more than to list them. */

@@ -72,3 +72,12 @@ function totalsOf({ saved, referred }: PageOrigins, deleted: number): ItemTotals
     newChunks: sum(({ written }) => written.newChunks),
   };
 }
+
+/** The storage has lost what the backup refers to. */
+export function chunksLost(cause: unknown): BackupError {
+  return new BackupError(
+    "chunks_lost",
+    "Cannot commit the backup: the storage has lost what an earlier backup had stored",
+    { hint: "Verify the repository: earlier backups are damaged.", cause },
+  );
+}

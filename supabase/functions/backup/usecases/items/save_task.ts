@@ -8,6 +8,7 @@ import type { Hashing } from "../../core/hashing.ts";
 import type { ItemSource, ItemType } from "../../core/items.ts";
 import type { PartContext } from "../../jobs/job_definition.ts";
 import type { Repository } from "../../repository/mod.ts";
+import { bytesOf, type ItemRun } from "./cut_runs.ts";
 import type { ParentItems } from "./parent_items.ts";
 import { saveItems, type SaveItemsPayload, type SaveItemsResult } from "./save_items.ts";
 import { rangeParts, type RangePayload, type RangeResult } from "./save_ranges.ts";
@@ -55,10 +56,25 @@ export interface SaveTools extends SaveWatch {
 
 /** Threads of a host that save items, each with a repository and connections of its own. */
 export interface ItemSaver {
+  /** Bytes to read, some thousand for each item at least, below which starting them takes longer than it saves. */
+  readonly leastBytes: number;
   /** Does {@linkcode saveTask}. @returns null when no thread can: the worker then does it itself @throws as that */
   save(task: SaveTask, watch: SaveWatch): Promise<SaveDone | null>;
   /** Does `saveRange`. @returns null as {@linkcode ItemSaver.save} */
   saveRange(task: RangeTask, watch: SaveWatch): Promise<RangeResult | null>;
+}
+
+/** Bytes that could be read in the time that an item takes by itself. */
+const ITEM_COST = 8192;
+
+/** What reading all of these would cost, in bytes. */
+export function costOfRuns(runs: readonly ItemRun[]): number {
+  return runs.reduce((sum, run) => sum + bytesOf(run) + ITEM_COST * run.items.length, 0);
+}
+
+/** What reading cost that has given this. */
+export function costOfSaved({ written, items, unchanged }: SaveItemsResult): number {
+  return written.rawBytes + ITEM_COST * (items - unchanged);
 }
 
 /** Watches a task for the part that it is of. */
