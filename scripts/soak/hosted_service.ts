@@ -12,6 +12,7 @@ import type { VerifyReport } from "../../supabase/functions/backup/repository/mo
 import {
   type HostedPlatform,
   type PlatformFigures,
+  type PlatformOptions,
   startHostedPlatform,
 } from "../../tests/support/hosted_platform.ts";
 import { type S3Server, startS3Server } from "../../tests/support/s3_server.ts";
@@ -39,6 +40,8 @@ export interface HostedServiceOptions {
   stored?: { s3: S3Server; encryptionKey: string };
   /** More of the function's environment. */
   variables?: Record<string, string>;
+  /** See {@linkcode PlatformOptions}. */
+  beside?: NonNullable<PlatformOptions["beside"]>;
 }
 
 /** A job that has ended, and what it took. */
@@ -96,6 +99,7 @@ export async function startHostedService(options: HostedServiceOptions): Promise
     },
     kills: { seed, betweenMs: [0, 0], share: 0, most: 0 },
     onLog: (line) => void log.push(line),
+    ...(options.beside === undefined ? {} : { beside: options.beside }),
   });
   const state = await connect({ url: sourceUrl });
   const service = new Service({ platform, s3, state, log, encryptionKey, options });

@@ -96,7 +96,8 @@ export async function tryKeeping(options: KeepingOptions): Promise<KeepingReport
   return { steps, peakMemoryBytes, peakResidentBytes, problems };
 }
 
-interface Trial {
+/** What steps of a trial share. */
+export interface Trial {
   service: HostedService;
   steps: KeepingStep[];
   problems: string[];
@@ -130,13 +131,21 @@ async function expectRows(
   }
 }
 
-async function job(trial: Trial, action: string, body: Record<string, unknown>): Promise<void> {
+/** Runs a job to its end; gives its result, null when it failed. */
+export async function job(
+  trial: Trial,
+  action: string,
+  body: Record<string, unknown>,
+): Promise<Record<string, unknown> | null> {
   const what = `${action} ${JSON.stringify(body)}`;
+  let ended: Record<string, unknown> | null = null;
   await measure(trial, what, async () => {
     const { job: { status, error, result } } = await trial.service.run(action, body);
     if (status !== "completed") trial.problems.push(`${what}: ${JSON.stringify(error)}`);
     else trial.onStep(`${what}: ${JSON.stringify(result).slice(-600)}`);
+    ended = status === "completed" ? result : null;
   });
+  return ended;
 }
 
 async function measure(

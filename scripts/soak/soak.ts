@@ -5,10 +5,11 @@
  */
 // deno-lint-ignore-file no-console -- a program for a terminal
 import { parseArgs } from "node:util";
+import { tryFiles } from "./files.ts";
 import { type ConsistencyReport, tryConsistency } from "./consistency.ts";
 import { type CostBySize, growthOf, measureCost } from "./cost.ts";
 import { costPlot, costTable, growthTable } from "./cost_report.ts";
-import { tryKeeping } from "./keeping.ts";
+import { type KeepingReport, tryKeeping } from "./keeping.ts";
 import { sumOf, tryKills } from "./kills.ts";
 import { endInOrder } from "./on_interrupt.ts";
 import { startSoakServer } from "./soak_server.ts";
@@ -20,11 +21,13 @@ const HELP =
   kills         saves and restores again and again while workers are killed at random
   cost          measures what a backup and a restore cost, by size
   keeping       rebuilds the tables, answers, cleans up and verifies with a long history of backups
+  files         saves many small files of Storage, saves them again and restores all of them
 
   --size …      size of the database in the server, as 300MB or 1GB; several by commas for cost
                 (default 100MB; kills 30MB; cost 10MB,100MB,1GB)
   --backups …   of keeping: backups that there are (default 3000)
   --chunks …    of keeping: chunks with their rows (default 100000)
+  --files …     of files: how many (default 20000), each of 10 kB
   --kills …     random kills: in each job of consistency (default 8), in all of kills (default 200)
   --seed …      of everything random (default 1)
   --lanes …     trials of kills at a time, each with a server of its own (default 4)
@@ -48,6 +51,7 @@ async function main(): Promise<number> {
       plot: { type: "string" },
       backups: { type: "string", default: "3000" },
       chunks: { type: "string", default: "100000" },
+      files: { type: "string", default: "20000" },
     },
   });
   const seed = Number(values.seed);
@@ -64,6 +68,8 @@ async function main(): Promise<number> {
       });
     case "keeping":
       return await keeping({ backups: Number(values.backups), chunks: Number(values.chunks) });
+    case "files":
+      return await files(Number(values.files));
     case "cost":
       return await cost((values.size ?? "10MB,100MB,1GB").split(",").map(toBytes), values.plot);
     default:
@@ -125,7 +131,15 @@ async function kills(
 
 async function keeping(size: { backups: number; chunks: number }): Promise<number> {
   await using server = await startSoakServer({ pgCron: false });
-  const report = await tryKeeping({ ...server, ...size, onStep: say });
+  return concludeSteps(await tryKeeping({ ...server, ...size, onStep: say }));
+}
+
+async function files(count: number): Promise<number> {
+  await using server = await startSoakServer({ pgCron: false });
+  return concludeSteps(await tryFiles({ ...server, files: count, onStep: say }));
+}
+
+function concludeSteps(report: KeepingReport): number {
   for (const { what, cpuMs, seconds, isolates, storageCalls } of report.steps) {
     console.log(
       `${what}: ${

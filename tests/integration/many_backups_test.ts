@@ -112,8 +112,8 @@ Deno.test("no part of a cleanup of hundreds of backups does the work of all", as
   const { result, parts } = await run(definition, calls);
   expectBounded(parts);
   const { expired, leftToExpire } = result as unknown as CleanupReport;
-  assert.equal(expired.length, 400);
-  assert.equal(leftToExpire, BACKUPS - 24 - 400);
+  assert.equal(expired.length, 200);
+  assert.equal(leftToExpire, BACKUPS - 24 - 200);
 });
 
 Deno.test("a look at hundreds of backups reads the newest", async () => {

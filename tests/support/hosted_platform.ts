@@ -60,6 +60,8 @@ export interface PlatformOptions {
   deployed?: { folder: string; importMap: string; deploymentId: string };
   /** Told what isolates write to their log. */
   onLog?: (line: string) => void;
+  /** Another service of the project, below a path of the same address. */
+  beside?: { path: string; url: string; headers: Record<string, string> };
 }
 
 /** What has happened so far. */
@@ -181,6 +183,14 @@ class Platform implements HostedPlatform {
   }
 
   async #route(request: Request): Promise<Response> {
+    const { beside } = this.#options;
+    const { pathname, search } = new URL(request.url);
+    if (beside !== undefined && pathname.startsWith(beside.path)) {
+      const headers = new Headers(request.headers);
+      for (const [name, value] of Object.entries(beside.headers)) headers.set(name, value);
+      const { method, body } = request;
+      return await fetch(beside.url + pathname + search, { method, headers, body });
+    }
     this.#figures.requests += 1;
     const body = request.body === null ? null : await request.arrayBuffer();
     const isolate = [...this.#isolates].findLast((one) => !one.retired) ?? this.#start();

@@ -20,7 +20,7 @@ import {
 const DAY_MS = 86_400_000;
 
 /** Records that leave storage in one run; the next one goes on. */
-const MOST_EXPIRED = 400;
+const MOST_EXPIRED = 200;
 
 /** What is known of backups beside the storage. */
 export interface RetentionFacts {
