@@ -39,7 +39,12 @@ Deno.test("S3Requests signs what Amazon's own client signs, whatever the name", 
   const verdicts: [boolean, string | null][] = [];
   await using server = Deno.serve({ port: 0, onListen: () => {} }, (request) => {
     verdicts.push([isSigned(request), request.headers.get("x-amz-security-token")]);
-    return new Response("content");
+    const { searchParams } = new URL(request.url);
+    if (searchParams.get("list-type") !== "2") return new Response("content");
+    const name = `${searchParams.get("prefix")}|${searchParams.get("start-after")}`;
+    return new Response(
+      `<ListBucketResult><Contents><Key>${name}</Key><Size>1</Size></Contents></ListBucketResult>`,
+    );
   });
   const options = {
     ...{ bucket: "photos", region: "eu-west-3", pathStyle: true },
@@ -70,7 +75,12 @@ Deno.test("S3Requests signs what Amazon's own client signs, whatever the name", 
       deadline.end();
     }
   }
-  assert.equal(verdicts.length, 3 * names.length);
+  for (const name of names.filter((name) => !/[&#]/.test(name))) {
+    const { objects } = await requests.list({ prefix: name, after: name, limit: 7 }, signal);
+    assert.deepEqual(objects.map((object) => object.name), [`${name}|${name}`]);
+    assert.equal((await requests.head(name, signal)).ContentLength, 7);
+  }
+  assert.equal(verdicts.length, 3 * names.length + 2 * (names.length - 1));
   for (const verdict of verdicts) assert.deepEqual(verdict, [true, "token/of+a session="]);
 });
 
