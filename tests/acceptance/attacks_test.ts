@@ -67,6 +67,20 @@ Deno.test("a service without keys lets nobody in", shared, async () => {
   }
 });
 
+Deno.test("the service-role key opens until its own time is over", shared, async () => {
+  const now = Math.floor(Date.now() / 1000);
+  for (const [exp, status] of [[now - 60, 401], [now + 3600, 200]] as const) {
+    const claims = btoa(JSON.stringify({ role: "service_role", exp })).replaceAll("=", "");
+    const key = `eyJhbGciOiJIUzI1NiJ9.${claims}.signed`;
+    await using service = (await start()).variant({ SUPABASE_SERVICE_ROLE_KEY: key });
+    const headers = { authorization: `Bearer ${key}` };
+    const answer = await call(service, "openapi", { key: false, headers });
+    assert.equal(answer.status, status, JSON.stringify(answer.body.error));
+    if (status === 401) assert.match(answer.body.error.message, /has expired$/);
+    assert.equal((await call(service, "openapi")).status, 200, "the secret key is another one");
+  }
+});
+
 Deno.test("a public key that is also listed as secret opens nothing", shared, async () => {
   await using service = (await start()).variant({ SUPABASE_SERVICE_ROLE_KEY: KEYS.anon });
   assert.equal((await call(service, "openapi", { key: KEYS.anon })).status, 403);

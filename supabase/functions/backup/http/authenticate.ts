@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { cryptoBytes, equalConstantTime, utf8 } from "../core/bytes.ts";
+import { cryptoBytes, equalConstantTime, fromBase64, fromUtf8, utf8 } from "../core/bytes.ts";
 import type { Environment } from "../core/environment.ts";
 import { BackupError } from "../core/errors.ts";
 import { looksLikeSchedulerKey, schedulerKeys } from "../core/scheduler_key.ts";
@@ -23,7 +23,7 @@ export const SCHEDULER = "(scheduler)";
 export async function authenticate(
   headers: Headers,
   environment: Environment,
-  options: { legacyKeyAllowed: () => Promise<boolean> },
+  options: { legacyKeyAllowed: () => Promise<boolean>; now: Date },
 ): Promise<string> {
   const presented = [headers.get("apikey"), bearer(headers.get("authorization"))]
     .filter((value): value is string => value !== null && value !== "");
@@ -62,6 +62,11 @@ export async function authenticate(
       hint: "Use a secret key of the project; tokens of users are not accepted.",
     });
   }
+  if (found === SERVICE_ROLE && hasExpired(environment.serviceRoleKey!, options.now)) {
+    throw new BackupError("unauthorized", "Cannot serve this: the service-role key has expired", {
+      hint: "Use a secret key of the project.",
+    });
+  }
   // Asked only for a right key, so that strangers cause no work.
   if (found === SERVICE_ROLE && !await options.legacyKeyAllowed()) {
     throw new BackupError("forbidden", "Cannot serve this: the service-role key is switched off", {
@@ -85,6 +90,17 @@ export async function requireAdmin(headers: Headers, environment: Environment): 
   throw new BackupError("forbidden", "Cannot serve this: it needs the administrator's key", {
     hint: "Send it in the header x-backup-admin-key.",
   });
+}
+
+/** Whether the token's own time is over: the environment goes on holding it. One without a time has none. */
+function hasExpired(token: Secret, now: Date): boolean {
+  try {
+    const [, claims = ""] = token.reveal().split(".");
+    const { exp } = JSON.parse(fromUtf8(fromBase64(claims))) as { exp?: unknown };
+    return typeof exp === "number" && exp * 1000 <= now.getTime();
+  } catch {
+    return false; // no token at all, but the very text that the environment holds
+  }
 }
 
 function bearer(header: string | null): string | null {

@@ -40,14 +40,17 @@ export function createApp(deps: Deps): Hono {
 async function serve(
   deps: Deps,
   request: Request,
-  keys: Parameters<typeof authenticate>[2],
+  keys: Omit<Parameters<typeof authenticate>[2], "now">,
 ): Promise<Response> {
   const requestId = newRequestId(request);
   using _working = deps.budget.enter();
   deps.budget.arrived();
   try {
     // The key comes first: a stranger learns nothing, not even which actions there are.
-    const caller = await authenticate(request.headers, deps.environment, keys);
+    const caller = await authenticate(request.headers, deps.environment, {
+      ...keys,
+      now: deps.clock.now(),
+    });
     if (caller === SCHEDULER) requireTick(request);
     const action = await findAction(request);
     const { fields, waitSeconds } = await readInput(request, action);
