@@ -152,6 +152,34 @@ Deno.test("what is there already is kept or replaced, as asked, and the plan sho
   assert.ok(after.every(({ action }) => action === "keep"));
 });
 
+Deno.test("an object whose row came back without its bytes is stored again", async () => {
+  await using server = await StorageServer.start("files_rows");
+  await server.addBucket("b");
+  for (const name of ["gone", "kept", "unreadable"]) await server.put("b", name, `${name} bytes`);
+  const saved = await save(server);
+  for (const key of server.store.keys()) {
+    if (key.startsWith("b/gone/")) server.store.delete(key);
+  }
+  // As a server says it that keeps its bytes as files.
+  const answer = {
+    status: 500,
+    body: '{"statusCode":"500","error":"Internal","message":"ENOENT"}',
+  };
+  server.faults.push({ request: /^GET .*\/b\/unreadable$/, times: 3, answer });
+  const into = target(server, { database: server.session });
+  const steps = await into.plan(saved.items, SIGNAL);
+  assert.deepEqual(steps.map(({ key, action, hazards }) => [key, action, hazards ?? []]), [
+    ["b", "keep", []],
+    ["b/gone", "replace", []],
+    ["b/kept", "keep", []],
+    ["b/unreadable", "replace", []],
+  ]);
+  await restore(into, saved);
+  assert.deepEqual(await server.bytes("b", "gone"), {
+    bytes: new TextEncoder().encode("gone bytes"),
+  });
+});
+
 Deno.test("an object that comes into being after the plan is not overwritten where that was not asked", async () => {
   await using server = await StorageServer.start("files_meanwhile");
   await server.addBucket("b");

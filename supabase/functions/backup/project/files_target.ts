@@ -73,12 +73,20 @@ class FilesTarget implements ItemTarget {
     ];
   }
 
-  /** A row alone says nothing of bytes: a restore of the database brings rows back without them. */
+  /**
+   * A row alone says nothing of bytes: a restore of the database brings rows back without them. A server
+   * that keeps its bytes as files answers 500 then; if it has another reason, what is stored again is the same.
+   */
   async #hasBytes(item: SavedItem, signal: AbortSignal): Promise<boolean> {
     const range = item.sizeBytes > 0 ? { from: 0, to: 1 } : {};
-    const download = await this.#api.download(addressOfObject(item), { ...range, signal });
-    await download?.cancel();
-    return download !== null;
+    try {
+      const download = await this.#api.download(addressOfObject(item), { ...range, signal });
+      await download?.cancel();
+      return download !== null;
+    } catch (error) {
+      if (error instanceof BackupError && error.details?.status === 500) return false;
+      throw error;
+    }
   }
 
   async apply(step: ItemStep, work: ItemWork): Promise<ItemResult> {
