@@ -11,6 +11,7 @@ import { type CostBySize, growthOf, measureCost } from "./cost.ts";
 import { costPlot, costTable, growthTable } from "./cost_report.ts";
 import { type KeepingReport, tryKeeping } from "./keeping.ts";
 import { sumOf, tryKills } from "./kills.ts";
+import { type ManyTablesReport, tryManyTables } from "./many_tables.ts";
 import { endInOrder } from "./on_interrupt.ts";
 import { startSoakServer } from "./soak_server.ts";
 
@@ -22,12 +23,14 @@ const HELP =
   cost          measures what a backup and a restore cost, by size
   keeping       rebuilds the tables, answers, cleans up and verifies with a long history of backups
   files         saves many small files of Storage, saves them again and restores all of them
+  tables        saves and restores a schema of very many tables
 
   --size …      size of the database in the server, as 300MB or 1GB; several by commas for cost
                 (default 100MB; kills 30MB; cost 10MB,100MB,1GB)
   --backups …   of keeping: backups that there are (default 3000)
   --chunks …    of keeping: chunks with their rows (default 100000)
   --files …     of files: how many (default 20000), each of 10 kB
+  --tables …    of tables: how many (default 4000)
   --kills …     random kills: in each job of consistency (default 8), in all of kills (default 200)
   --seed …      of everything random (default 1)
   --lanes …     trials of kills at a time, each with a server of its own (default 4)
@@ -51,6 +54,7 @@ async function main(): Promise<number> {
       plot: { type: "string" },
       backups: { type: "string", default: "3000" },
       chunks: { type: "string", default: "100000" },
+      tables: { type: "string", default: "4000" },
       files: { type: "string", default: "20000" },
     },
   });
@@ -70,6 +74,8 @@ async function main(): Promise<number> {
       return await keeping({ backups: Number(values.backups), chunks: Number(values.chunks) });
     case "files":
       return await files(Number(values.files));
+    case "tables":
+      return await manyTables(Number(values.tables));
     case "cost":
       return await cost((values.size ?? "10MB,100MB,1GB").split(",").map(toBytes), values.plot);
     default:
@@ -151,6 +157,32 @@ function concludeSteps(report: KeepingReport): number {
   const peaks = [report.peakMemoryBytes, report.peakResidentBytes].map(inMegabytes);
   console.log(`peak of a worker: ${peaks[0]} MB, resident ${peaks[1]} MB`);
   return conclude(report.problems);
+}
+
+async function manyTables(tables: number): Promise<number> {
+  await using server = await startSoakServer({ pgCron: false });
+  await server.emptyTarget();
+  say(server.title);
+  const report = await tryManyTables({ ...server, tables, onStep: say });
+  console.log(describeTables(report));
+  return conclude(report.problems);
+}
+
+function describeTables(report: ManyTablesReport): string {
+  const { backup, restore, entries, backupMemoryBytes, peakMemoryBytes } = report;
+  const jobs = ([["backup", backup], ["restore", restore]] as const).flatMap(([name, job]) => {
+    if (job === null) return [];
+    const { cpu, memory, wall_clock } = job.figures.ended;
+    return `${name}: ${job.seconds.toFixed(0)} s, ${job.figures.isolates} workers, ` +
+      `${(job.figures.cpuMs / 1000).toFixed(1)} CPU-seconds, ${job.storageCalls} storage calls; ` +
+      `${cpu} killed for CPU, ${memory} for memory, ${wall_clock} for time`;
+  });
+  return [
+    `${entries} entries`,
+    ...jobs,
+    `peak of a worker: ${inMegabytes(backupMemoryBytes)} MB in the backup, ` +
+    `${inMegabytes(peakMemoryBytes)} MB in both`,
+  ].join("\n");
 }
 
 async function cost(sizes: readonly number[], plot: string | undefined): Promise<number> {

@@ -25,6 +25,8 @@ const COUNTER = "pg_stat_statements";
 const SETTINGS = {
   max_wal_size: "2GB",
   shared_buffers: "256MB",
+  // Each table of a backup is locked; pg_dump needs as many.
+  max_locks_per_transaction: "512",
   // Each COPY of a range is a statement of its own to the counter; it forgets what is beyond this.
   [`${COUNTER}.max`]: "100000",
 };
