@@ -1,7 +1,8 @@
 /**
  * Saves files into a directory once, as a process of its own that can be measured. Its arguments: `storage`
  * or `s3`, the address, the database's, the directory, parts at a time, the key of Storage, and the threads
- * of a host; without threads it is done as a function does it.
+ * of a host; without threads it is done as a function does it. It enters `project/` beside its door, because a
+ * service has loaded all of it long before.
  *
  * @module
  */
@@ -12,7 +13,10 @@ import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { runInProcess } from "../../supabase/functions/backup/jobs/run_in_process.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
-import { type FilesAccess, openFilesSource } from "../../supabase/functions/backup/project/mod.ts";
+import {
+  type FilesAccess,
+  openFilesSource,
+} from "../../supabase/functions/backup/project/files_access.ts";
 import {
   createRepository,
   openRepository,
