@@ -39,7 +39,7 @@ import type {
   VerifyOptions,
   WrittenTotals,
 } from "./types.ts";
-import { checkChunks, chunksToCheck, verifyBackups } from "./verify.ts";
+import { checkChunks, verifyBackups } from "./verify.ts";
 
 /** Options that every long call takes. */
 interface CallOptions {
@@ -152,10 +152,6 @@ export class ContentRepository implements Repository {
     options: CallOptions & { type?: T } = {},
   ) {
     return readBackup(this.#chunks, idOrLatest, options);
-  }
-
-  chunksToCheck(options: { backups?: string[]; signal?: AbortSignal } = {}) {
-    return chunksToCheck(this.#chunks, options);
   }
 
   checkChunks(

@@ -244,14 +244,6 @@ export interface Repository {
     idOrLatest: string,
     options?: { type?: T; signal?: AbortSignal },
   ): Promise<OpenedBackup<T>>;
-  /**
-   * Chunks with rows of backups, each once, as far as they are in storage; those that a verification
-   * cannot find are its own to tell.
-   * @param options `backups` as in a verification
-   */
-  chunksToCheck(
-    options?: { backups?: string[]; signal?: AbortSignal },
-  ): Promise<{ name: string; storedBytes: number }[]>;
   /** Reads chunks back for a verification: what is wrong with one is in its answer, not thrown. */
   checkChunks(
     names: readonly string[],

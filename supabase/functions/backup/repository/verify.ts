@@ -39,31 +39,6 @@ export async function verifyBackups(
   return run.report;
 }
 
-/** See `Repository.chunksToCheck`. */
-export async function chunksToCheck(
-  chunks: ChunkStore,
-  { backups, signal }: { backups?: string[]; signal?: AbortSignal },
-): Promise<{ name: string; storedBytes: number }[]> {
-  const sizes = new Map<string, number>();
-  for await (const { name, sizeBytes } of chunks.objects.storage.list(CHUNKS, signal)) {
-    sizes.set(baseName(name), sizeBytes);
-  }
-  const found = new Map<string, number>();
-  for (const backupId of backups ?? await backupIds(chunks, signal)) {
-    try {
-      const { manifest } = await readAnyBackup(chunks, backupId, signal);
-      for await (const name of chunksOf(chunks, manifest, signal)) {
-        const storedBytes = sizes.get(name);
-        if (storedBytes !== undefined) found.set(name, storedBytes);
-      }
-    } catch (error) {
-      const { code } = toBackupError(error);
-      if (!isDamage(code) && code !== "backup_not_found") throw error;
-    }
-  }
-  return [...found].map(([name, storedBytes]) => ({ name, storedBytes }));
-}
-
 /** See `Repository.checkChunks`. */
 export async function checkChunks(
   chunks: ChunkStore,

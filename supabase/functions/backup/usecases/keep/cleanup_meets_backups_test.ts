@@ -22,6 +22,7 @@ import {
   readSampleBackup,
   writeSampleBackup,
 } from "../../../../../tests/support/repository_samples.ts";
+import { storedChunks } from "../../../../../tests/support/stored_chunks.ts";
 import { faultyStorage } from "../../storage/faulty.ts";
 import type { MemoryStorage } from "../../storage/memory.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -60,8 +61,8 @@ Deno.test("a backup that says what it needs after the sweep has begun waits, and
   await writer.rememberBackup(idOf(2));
   const commit = () =>
     writeSampleBackup(writer, { backupId: idOf(8), parts: partsOf(2), targetBytes: 1500 });
-  const needed = await writer.chunksToCheck({ backups: [idOf(2)] });
-  const isNeeded = (path: string) => needed.some(({ name }) => path.endsWith(name));
+  const needed = await storedChunks(writer, [idOf(2)]);
+  const isNeeded = (path: string) => needed.some((name) => path.endsWith(name));
   await cleanUp(place);
   clock.at += DAY_MS;
   let met: Promise<void> | undefined;
@@ -95,10 +96,10 @@ Deno.test("several cleanups at once, as of several machines, do no harm to each 
     place.clock.at += DAY_MS;
   }
   await cleanUp(place);
-  const chunks = await (await open(place)).chunksToCheck();
+  const chunks = await storedChunks(await open(place));
   place.clock.at += DAY_MS;
   await cleanUp(place);
-  assert.deepEqual(await (await open(place)).chunksToCheck(), chunks);
+  assert.deepEqual(await storedChunks(await open(place)), chunks);
 });
 
 /**
@@ -143,8 +144,7 @@ async function meet(
 for (const before of ["cleanup", "backup"] as const) {
   Deno.test(`a backup and a cleanup never miss each other, at whatever call the ${before} waits`, async () => {
     const first = await days(6);
-    const chunks = await (await open(first)).chunksToCheck({ backups: [idOf(2)] });
-    const expired = chunks.map(({ name }) => name);
+    const expired = await storedChunks(await open(first), [idOf(2)]);
     await cleanUp(first);
     first.clock.at += DAY_MS;
     const copy = copies(first);

@@ -4,6 +4,7 @@ import {
   SAMPLE_KEY,
   writeSampleBackup,
 } from "../../../../../tests/support/repository_samples.ts";
+import { storedChunks } from "../../../../../tests/support/stored_chunks.ts";
 import { systemClock } from "../../core/clock.ts";
 import { runInProcess } from "../../jobs/run_in_process.ts";
 import { createRepository, openRepository, type VerifyReport } from "../../repository/mod.ts";
@@ -42,9 +43,9 @@ async function verify(
 
 Deno.test("verifyInParts() finds what a verification in one go finds", async () => {
   const { storage, repository } = await samples();
-  const chunks = await repository.chunksToCheck();
-  const both = new Set((await repository.chunksToCheck({ backups: [SECOND] })).map((c) => c.name));
-  const shared = chunks.filter(({ name }) => both.has(name));
+  const chunks = await storedChunks(repository, [FIRST]);
+  const both = new Set(await storedChunks(repository, [SECOND]));
+  const shared = chunks.filter((name) => both.has(name));
   assert.ok(shared.length >= 100);
   for (const backups of [[], [FIRST]]) {
     const { report, parts } = await verify(repository, { level: "full", backups });
@@ -57,8 +58,8 @@ Deno.test("verifyInParts() finds what a verification in one go finds", async () 
   }
 
   const path = (name: string) => [...storage.objects.keys()].find((key) => key.endsWith(name))!;
-  storage.objects.get(path(shared[50]!.name))!.body[200]! ^= 1;
-  await storage.delete(path(shared[60]!.name));
+  storage.objects.get(path(shared[50]!))!.body[200]! ^= 1;
+  await storage.delete(path(shared[60]!));
   await storage.delete(`backups/${FIRST}`);
   for (const level of ["quick", "full"] as const) {
     const backups = [FIRST, SECOND];
@@ -97,9 +98,9 @@ Deno.test("verifyInParts() names each backup however much of the storage is lost
       for (const { name } of chunks) lists.add(name);
     }
   }
-  const all = await repository.chunksToCheck();
-  const lost = all.filter(({ name }) => !lists.has(name));
-  for (const { name } of lost) await storage.delete(`chunks/${name.slice(0, 2)}/${name}`);
+  const all = await storedChunks(repository);
+  const lost = all.filter((name) => !lists.has(name));
+  for (const name of lost) await storage.delete(`chunks/${name.slice(0, 2)}/${name}`);
   assert.ok(lost.length > 100);
   const { report } = await verify(repository, { level: "quick", backups: [] });
   const named = report.problems.filter(({ backups }) => backups.length > 0);
