@@ -177,7 +177,7 @@ class BackupInParts {
     this.#definitions = new DefinitionsInParts({
       repository: options.repository,
       entriesAPart: ENTRIES_A_RELATION * (options.plan.relationsAPart ?? 0),
-      read: ({ lease, context }, work) => this.#readSome(lease, { context, work }),
+      read: ({ lease, ...how }, work) => this.#readSome(lease, { ...how, work }),
       cutRows: (session, rows, part) => this.#sliceRows(session, rows, part),
       claim: (source, signal) => this.#claimOwner(source, signal),
       parent: (signal) => this.#rememberParent(signal),
@@ -449,14 +449,15 @@ class BackupInParts {
   /** Reads some of the definitions, in any session of the moment. */
   async #readSome<T>(
     lease: Lease,
-    { context, work }: {
+    { context, locks, work }: {
       context: PartContext;
+      locks: boolean;
       work: (session: Session, dump: DumpOptions) => Promise<Noted<T>>;
     },
   ): Promise<T> {
     const { held, dump } = await this.#opened(lease, context);
     return await this.#sessions.with(held, async (session) => {
-      await lockAllJoined(session, held);
+      if (locks) await lockAllJoined(session, held);
       const { value, rowVersions } = await work(session, dump);
       if (rowVersions.length > 0) await this.#recheck(rowVersions);
       await this.#options.holder.check(session, held);

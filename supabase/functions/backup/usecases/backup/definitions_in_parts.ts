@@ -55,11 +55,13 @@ export interface DefinitionsAccess {
   /** Entries that one part stores. */
   entriesAPart: number;
   /**
-   * Works in a session that has joined the moment and is past everybody who waits for its tables; afterwards
-   * what was read is still so, and the moment was held all the time.
+   * Works in a session that has joined the moment; afterwards what was read is still so, and the moment was
+   * held all the time.
+   *
+   * @param part `locks` where the server will look at tables: past everybody who waits for them
    */
   read<T>(
-    part: { lease: Lease; context: PartContext },
+    part: { lease: Lease; context: PartContext; locks: boolean },
     work: (session: Session, dump: DumpOptions) => Promise<Noted<T>>,
   ): Promise<T>;
   /** The rows of some entries as parts of the backup, whose numbers begin with this one. */
@@ -186,7 +188,7 @@ export class DefinitionsInParts {
     const { repository } = this.#access;
     const { slice, separate } = lease.payload as unknown as Again;
     const read = await this.#access.read(
-      { lease, context },
+      { lease, context, locks: true },
       async (session, dump) => {
         const value = await readSlice(session, dump, { slice, separate: separate ?? [] });
         const entries = value.lines.flatMap(([entry, data]) => data === null ? [] : [entry]);
@@ -221,7 +223,7 @@ export class DefinitionsInParts {
     }
     const leftOut = slices.flatMap(({ result }) => result.leftOut);
     const order = await this.#access.read(
-      { lease, context },
+      { lease, context, locks: false },
       async (session, dump) => {
         const value = await orderSlices(session, dump, { nodes, leftOut });
         return { value, rowVersions: [] };
