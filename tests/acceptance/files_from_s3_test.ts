@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { PutObjectCommand } from "@aws-sdk/client-s3";
+import { startService } from "../../scripts/start_service.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { s3Client } from "../../supabase/functions/backup/storage/s3_client.ts";
 import { startS3Server } from "../support/s3_server.ts";
@@ -15,7 +16,7 @@ Deno.test("backup-files saves the bucket of S3 that the environment names", opti
     ...{ region: "us-east-1", endpoint: bucket.endpoint, pathStyle: true },
     credentials: { accessKeyId: id, secretAccessKey: new Secret(secret), sessionToken: null },
   });
-  const put = (Key: string, Body: string) =>
+  const put = (Key: string, Body: string | Uint8Array) =>
     client.send(new PutObjectCommand({ Bucket: "backups", Key, Body }));
   const test = await startServiceUnderTest({
     BACKUP_FILES_SOURCE_BUCKET: "backups",
@@ -33,6 +34,15 @@ Deno.test("backup-files saves the bucket of S3 that the environment names", opti
     const again = await post(test.service, "backup-files&wait=60");
     const { unchanged, newChunks } = again.body.data.result.totals;
     assert.deepEqual({ unchanged, newChunks }, { unchanged: 1, newChunks: 0 });
+
+    // So much that a host has its threads read it, in ranges.
+    await put("photo", new Uint8Array(34 << 20).fill(7));
+    const host = startService(test.variables, { threads: 2 });
+    const started = countWorkers();
+    const large = await post(host, "backup-files&wait=60").finally(() => host.stop());
+    assert.equal(started.end(), 2);
+    assert.equal(large.body.data?.status, "completed", JSON.stringify(large.body));
+    assert.equal(large.body.data.result.totals.rawBytes, 34 << 20);
 
     const filesOf = async (service: typeof test.service) => {
       const { body } = await call(service, "test");
@@ -59,3 +69,21 @@ Deno.test("backup-files saves the bucket of S3 that the environment names", opti
     await bucket.close();
   }
 });
+
+/** Counts the threads that are started from now on. */
+function countWorkers(): { end(): number } {
+  const { Worker: own } = globalThis;
+  let count = 0;
+  globalThis.Worker = class extends own {
+    constructor(...how: ConstructorParameters<typeof own>) {
+      super(...how);
+      count++;
+    }
+  };
+  return {
+    end() {
+      globalThis.Worker = own;
+      return count;
+    },
+  };
+}
