@@ -52,7 +52,7 @@ const DAY_MS = 86_400_000;
 const MOST_CPU_MS = 1000;
 const MOST_INIT_MS = 1700;
 /** `init` adds more rows than this with each call. */
-const FEWEST_ADDED = 300;
+const FEWEST_ADDED = 200;
 
 /** What answers directly. */
 const ANSWERS = ["status", "recovery-points", "jobs", "executions"];

@@ -8,7 +8,7 @@ import type { StoredPoint } from "../../state/recovery_points.ts";
 import type { Deps } from "../deps.ts";
 
 /** Points that are read in one go. */
-const MOST_ADDED = 200;
+const MOST_ADDED = 100;
 
 /** Adds rows for points that the table does not know, the newest first, some hundred at most. */
 export async function syncPoints(
