@@ -113,6 +113,7 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
     project: createProject({
       ...{ environment, secret },
       connect: () => connector(databaseUrl(deps))(),
+      sharedPace: (limit) => state.apiRequests.take(limit),
     }),
     settings: () => readSettings(environment, state),
     openStorage: (settings) => openSettingsStorage(settings, environment, secret),

@@ -26,6 +26,7 @@ import {
   openVaultSeal,
   secretsSource,
   secretsTarget,
+  type SharedPace,
   storageAccess,
   type VaultSeal,
 } from "./project/mod.ts";
@@ -42,13 +43,16 @@ export interface CreateProjectOptions {
   connect: () => Promise<Session>;
   /** What a reference of the settings stands for. */
   secret: (reference: string) => Promise<Secret>;
+  /** The pace of all workers towards the Management API. @default each worker has its own alone */
+  sharedPace?: SharedPace;
 }
 
 /** Nothing is asked of the project yet. */
 export function createProject(options: CreateProjectOptions): ProjectAccess {
   let access: ManagementAccess | undefined;
+  const pace = options.sharedPace === undefined ? {} : { sharedPace: options.sharedPace };
   // One client for the process: its pace is that of all calls together.
-  const management = () => access ??= managementAccess(options.environment);
+  const management = () => access ??= managementAccess(options.environment, pace);
   return {
     source: (type, settings) => openSource(type, { ...options, settings, ...management() }),
     target: (type, settings, how) =>

@@ -18,7 +18,7 @@ export type ManagementAccess =
  */
 export function managementAccess(
   { management, projectRef }: Pick<Environment, "management" | "projectRef">,
-  options: Pick<ManagementApiOptions, "fetch" | "clock"> = {},
+  options: Pick<ManagementApiOptions, "fetch" | "clock" | "sharedPace"> = {},
 ): ManagementAccess {
   const { token, url } = management;
   if (token === null) {

@@ -14,7 +14,7 @@ import {
   type ManagementCall,
 } from "./management_call.ts";
 import { type Asked, chunksOf, type Reading, Transport } from "./management_transport.ts";
-import { type PaceLimit, RequestPace } from "./request_pace.ts";
+import { type PaceLimit, RequestPace, type SharedPace } from "./request_pace.ts";
 
 /** Where and how to reach the API. */
 export interface ManagementApiOptions {
@@ -27,6 +27,8 @@ export interface ManagementApiOptions {
   clock?: Clock;
   /** @default 60 a minute */
   limit?: PaceLimit;
+  /** What keeps other workers to the same limit. @default nothing */
+  sharedPace?: SharedPace;
   /** Tries of one call, in all. @default 5 */
   tries?: number;
   /** Waiting between the tries of one call, in all. @default 90 seconds */
@@ -72,7 +74,7 @@ export function managementApi(options: ManagementApiOptions): ManagementApi {
   const address = { baseUrl, projectRef, token };
   checkAddress(address);
   const transport = new Transport({
-    ...{ address, clock, pace: new RequestPace(limit, clock) },
+    ...{ address, clock, pace: new RequestPace(limit, clock, options.sharedPace) },
     fetch: options.fetch ?? fetch,
     tries: options.tries ?? 5,
     patienceMs: options.patienceMs ?? 90_000,

@@ -26,6 +26,7 @@ export { filesSource } from "./files_source.ts";
 export type { FilesSourceOptions } from "./files_source.ts";
 export { filesTarget } from "./files_target.ts";
 export type { FilesTargetOptions } from "./files_target.ts";
+export type { SharedPace } from "./request_pace.ts";
 export { s3Source } from "./s3_source.ts";
 export type { S3SourceOptions } from "./s3_source.ts";
 export { s3SourceSettings } from "./s3_source_settings.ts";

@@ -12,18 +12,27 @@ export interface PaceLimit {
   windowMs: number;
 }
 
-/** One for each client. Several workers have one each: what they share, only the server can count. */
+/**
+ * Asks whether all workers together may send one more, and counts it if so.
+ *
+ * @returns milliseconds to wait before it is asked again; 0 when one may be sent
+ */
+export type SharedPace = (limit: PaceLimit) => Promise<number>;
+
+/** One for each client; what several workers do together is counted by the shared one, where there is one. */
 export class RequestPace {
   readonly #limit: PaceLimit;
   readonly #clock: Clock;
+  readonly #shared: SharedPace;
   /** When the last requests of a window were sent, oldest first. */
   readonly #sentAt: number[] = [];
   #notBefore = 0;
   #queue: Promise<void> = Promise.resolve();
 
-  constructor(limit: PaceLimit, clock: Clock) {
+  constructor(limit: PaceLimit, clock: Clock, shared: SharedPace = () => Promise.resolve(0)) {
     this.#limit = limit;
     this.#clock = clock;
+    this.#shared = shared;
   }
 
   /** Waits until one more request may be sent, and counts it. Who asks first goes first. */
@@ -51,8 +60,9 @@ export class RequestPace {
       const { requests, windowMs } = this.#limit;
       const free = this.#sentAt.length < requests ? 0 : (this.#sentAt[0] as number) + windowMs;
       const delayMs = Math.max(free, this.#notBefore) - this.#now();
-      if (delayMs <= 0) break;
-      await this.#clock.sleep(delayMs, signal);
+      const waitMs = delayMs > 0 ? delayMs : await this.#shared(this.#limit);
+      if (waitMs <= 0) break;
+      await this.#clock.sleep(waitMs, signal);
     }
     this.#sentAt.push(this.#now());
     if (this.#sentAt.length > this.#limit.requests) this.#sentAt.shift();

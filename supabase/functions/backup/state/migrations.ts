@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { API_REQUESTS } from "./migrations/api_requests.ts";
 import { BACKUP_TABLES } from "./migrations/backup_tables.ts";
 import { JOB_PARTS } from "./migrations/job_parts.ts";
 import type { Migration } from "./migrations/migration.ts";
@@ -48,4 +49,5 @@ export const MIGRATIONS: readonly Migration[] = [
   RECOVERY_TABLES,
   SQL_FUNCTIONS,
   PRIORITIES,
+  API_REQUESTS,
 ];

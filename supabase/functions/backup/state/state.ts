@@ -5,6 +5,7 @@
  */
 import type { Secret } from "../core/secret.ts";
 import { AlertTables } from "./alert_tables.ts";
+import { ApiRequests } from "./api_requests.ts";
 import { applyMigrations, type MigrationReport } from "./apply_migrations.ts";
 import { BackupAuditLog } from "./backup_audit_log.ts";
 import { BackupConfigTable } from "./backup_config.ts";
@@ -42,6 +43,7 @@ export class State {
   readonly alerts: AlertTables;
   readonly plans: RecoveryPlanTable;
   readonly executions: RecoveryExecutionTable;
+  readonly apiRequests: ApiRequests;
   /** When the tables are looked at for an upgrade; by `performance.now()`. */
   #nextLookMs = 0;
   #looking: Promise<string[]> | null = null;
@@ -61,6 +63,7 @@ export class State {
     this.alerts = new AlertTables(this.database);
     this.plans = new RecoveryPlanTable(this.database);
     this.executions = new RecoveryExecutionTable(this.database);
+    this.apiRequests = new ApiRequests(this.database);
   }
 
   /** Recovery points that are being made; their plans are what the caller says that they are. */
