@@ -189,11 +189,14 @@ async function referredBy(
   }
   return found.flatMap((line) => {
     const value = parse(line, name);
-    return refers ? referredByLine(value, name) : [];
+    if (!refers) return [];
+    const referred = referredByLine(value);
+    if (referred === null) throw altered(`Cannot read lines of chunk ${name}: one names no pieces`);
+    return referred;
   });
 }
 
-function parse(line: string, name: string): Partial<DataPart & SavedItem> {
+function parse(line: string, name: string): unknown {
   try {
     return JSON.parse(line);
   } catch (cause) {
@@ -201,17 +204,29 @@ function parse(line: string, name: string): Partial<DataPart & SavedItem> {
   }
 }
 
-function referredByLine(value: Partial<DataPart & SavedItem>, name: string): Referred[] {
-  const { entry, part, rawBytes, pieces, key, contents } = value;
-  const referred = pieces !== undefined
-    ? [{ object: `${entry} part ${part}`, bytes: rawBytes ?? 0, pieces }]
-    : contents?.map((each) => ({ ...each, object: `${key} ${each.name}` }));
-  if (referred?.every(({ pieces }) => pieces.every(isPiece))) return referred;
-  throw altered(`Cannot read lines of chunk ${name}: one names no pieces`);
+/** Null for what is no line of rows or contents: without a key anybody may have written it. */
+function referredByLine(value: unknown): Referred[] | null {
+  const { entry, part, rawBytes, pieces, key, contents } = (value ?? {}) as Partial<
+    DataPart & SavedItem
+  >;
+  if (pieces !== undefined) {
+    if (!arePieces(pieces)) return null;
+    return [{ object: `${entry} part ${part}`, bytes: rawBytes ?? 0, pieces }];
+  }
+  if (!Array.isArray(contents) || !contents.every((each) => arePieces(each?.pieces))) return null;
+  return contents.map((each) => ({ ...each, object: `${key} ${each.name}` }));
 }
 
-function isPiece({ chunk, offset, length }: Piece): boolean {
-  return isContentName(chunk) && offset >= 0 && length >= 0;
+function arePieces(pieces: unknown): pieces is Piece[] {
+  return Array.isArray(pieces) &&
+    pieces.every((piece: Partial<Piece> | null) =>
+      typeof piece?.chunk === "string" && isContentName(piece.chunk) &&
+      isPlace(piece.offset) && isPlace(piece.length)
+    );
+}
+
+function isPlace(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 /** Damage as a finding. @throws everything else: no answer, no right */

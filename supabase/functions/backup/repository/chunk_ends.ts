@@ -9,6 +9,8 @@ import { fromBase64, toBase64 } from "../core/bytes.ts";
 
 /** Bytes of a name, and of how far. */
 const ENTRY_BYTES = 12;
+/** No chunk reaches so far: what says so is told with this end, which is just as wrong. */
+const MOST_END = 0xffff_ffff;
 
 /** Parts of all names, by their first digit. */
 export const DIGITS: readonly string[] = [..."0123456789abcdef"];
@@ -23,7 +25,7 @@ export function keyOf(name: string): bigint {
 
 /** Notes that a list reaches so far into a chunk. */
 export function noteEnd(ends: ChunkEnds, key: bigint, end: number): void {
-  ends.set(key, Math.max(ends.get(key) ?? 0, end));
+  ends.set(key, Math.max(ends.get(key) ?? 0, Math.min(end, MOST_END)));
 }
 
 /** The ends as text, apart by the first digit of the names; survives JSON. */

@@ -6,8 +6,14 @@ import {
 } from "../../../../../tests/support/repository_samples.ts";
 import { storedChunks } from "../../../../../tests/support/stored_chunks.ts";
 import { systemClock } from "../../core/clock.ts";
+import type { DataPart } from "../../core/model.ts";
 import { runInProcess } from "../../jobs/run_in_process.ts";
-import { createRepository, openRepository, type VerifyReport } from "../../repository/mod.ts";
+import {
+  createRepository,
+  openRepository,
+  type Repository,
+  type VerifyReport,
+} from "../../repository/mod.ts";
 import { memoryStorage } from "../../storage/memory.ts";
 import { verifyInParts } from "./verify_in_parts.ts";
 
@@ -109,4 +115,40 @@ Deno.test("verifyInParts() names each backup however much of the storage is lost
   const rest = report.problems.filter(({ backups }) => backups.length === 0);
   const more = `${lost.length - named.length} more chunks are missing or damaged`;
   assert.deepEqual(rest.map(({ message }) => message), [more]);
+});
+
+Deno.test("lists that say what no list can say are damaged, whatever stands in them", async () => {
+  const { repository } = await samples();
+  const chunk = "0".repeat(64);
+  const lines: unknown[] = [
+    ...[null, "text", {}, { pieces: {} }, { pieces: [null] }, { contents: 1 }, {
+      contents: [null],
+    }],
+    { pieces: [{ chunk, offset: -1, length: 1 }] },
+    { pieces: [{ chunk, offset: "0", length: 1 }] },
+    { pieces: [{ chunk: "../keys", offset: 0, length: 1 }] },
+  ];
+  for (const line of lines) {
+    const { chunks } = await repository.writeLines([line]);
+    const lists = chunks.map((list) => ({ ...list, refers: true }));
+    const { findings } = await repository.checking.lists(lists);
+    assert.equal(findings.length, 1, JSON.stringify(line));
+    assert.equal(findings[0]!.code, "object_altered");
+    assert.match(findings[0]!.message, /one names no pieces/);
+  }
+});
+
+Deno.test("verifyInParts() tells of a piece that begins further than any chunk reaches", async () => {
+  const repository = await createRepository({ storage: memoryStorage(), key: SAMPLE_KEY });
+  const write: Repository["writeLines"] = repository.writeLines.bind(repository);
+  repository.writeLines = async (lines, options) => {
+    const written = await Array.fromAsync(lines as Iterable<DataPart>);
+    for (const piece of written[0]?.pieces ?? []) piece.offset = 2 ** 32;
+    return await write(written, options);
+  };
+  await writeSampleBackup(repository, { backupId: FIRST, parts: [noise(1000, 1)] });
+  const { report } = await verify(repository, { level: "full", backups: [] });
+  assert.deepEqual(report.problems.map(({ message, backups }) => [message, backups]), [
+    ["A piece reaches past the end of the chunk", [FIRST]],
+  ]);
 });
