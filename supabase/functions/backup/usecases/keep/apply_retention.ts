@@ -182,7 +182,9 @@ function byAge(
 ): { young: string[]; old: string[] }[] {
   return [...Map.groupBy(all, typeOfJobId)].map(([type, ids]) => {
     const moments = new Map(ids.map((id) => [id, momentOfJobId(id)?.getTime() ?? -Infinity]));
-    const from = Math.min(now.getTime(), moments.get(ids[0]!)!) - rules.days[type] * DAY_MS;
+    // A name that tells no moment is nobody's newest, wherever it sorts.
+    const newest = ids.map((id) => moments.get(id)!).find(Number.isFinite) ?? now.getTime();
+    const from = Math.min(now.getTime(), newest) - rules.days[type] * DAY_MS;
     const isYoung = (id: string) => moments.get(id)! > from;
     return { young: ids.filter(isYoung), old: ids.filter((id) => !isYoung(id)) };
   });

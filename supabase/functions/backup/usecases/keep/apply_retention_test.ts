@@ -169,3 +169,14 @@ Deno.test("applyRetention() says of every young backup with a reason that it has
   ]);
   assert.equal(read.length, 1, "the tables know of the others");
 });
+
+Deno.test("findOld() finds the same beside a name that tells no moment and sorts as the newest", async () => {
+  const facts = { type: "", origin: "manual", reason: "a reason", good: true };
+  const records = [1, 300].map((age, index) => toRecord({ ...facts, age }, index));
+  const stray = { ...records[0]!, backupId: "backup_zzz" };
+  const { repository } = withRecords([stray, ...records]);
+  const rules = rulesOf(DEFAULT_SETTINGS, 0);
+  assert.equal((await repository.backupIds())[0], stray.backupId);
+  const old = await findOld(repository, { rules, now: NOW });
+  assert.deepEqual(old, [stray.backupId, records[1]!.backupId]);
+});
