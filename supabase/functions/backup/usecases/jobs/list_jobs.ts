@@ -9,6 +9,7 @@ import type { Job } from "../../core/job.ts";
 import type { JobFilter } from "../../state/job_tables.ts";
 import { isStateUnavailable } from "../../state/state_error.ts";
 import type { Deps } from "../deps.ts";
+import { momentOf } from "../restore/lost_backups.ts";
 import { jobOfStored, withProgress } from "./get_job.ts";
 import { readStoredBackups } from "../service/stored_backups.ts";
 
@@ -47,7 +48,8 @@ async function withoutTables(
   const known = new Set(deps.jobs.all().map(({ jobId }) => jobId));
   const isWanted = (id: string) => !known.has(id) && (type ?? typeOfJobId(id)) === typeOfJobId(id);
   const all = [...here.keys()];
-  const pageOf = (ids: string[]) => ids.sort().reverse().slice(offset, offset + limit);
+  const pageOf = (ids: string[]) =>
+    ids.sort((a, b) => (momentOf(a) < momentOf(b) ? 1 : -1)).slice(offset, offset + limit);
   // What storage lists is complete; of other kinds it has no jobs.
   const hasStored = kind === "backup" && (status ?? "completed") === "completed";
   const stored = !hasStored ? [] : await readStoredBackups(deps, (ids) => {
