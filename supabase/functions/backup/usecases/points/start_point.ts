@@ -60,13 +60,10 @@ export async function beginPoint(
 ): Promise<StartedPoint> {
   await unlessUnavailable(() => deps.state.runningPoints<PointPlan>().begin(plan));
   const jobs: Job[] = [];
-  let isNew = true;
+  const isWanted = (jobId: string) => only?.includes(jobId) ?? true;
+  const isNew = plan.components.every(({ jobId }) => jobId === null || isWanted(jobId));
   for (const { type, jobId } of plan.components) {
-    if (jobId === null) continue;
-    if (only?.includes(jobId) === false) {
-      isNew = false;
-      continue;
-    }
+    if (jobId === null || !isWanted(jobId)) continue;
     const isFirst = jobs.length === 0;
     jobs.push(await startOne(deps, caller, { type, jobId, plan, isFirst, isNew }));
   }
