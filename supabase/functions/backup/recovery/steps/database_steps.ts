@@ -162,7 +162,10 @@ function unclear(
 ) {
   if (isSavedLoss(found)) return savedLoss(found.fuller, { backupId });
   const tables = lostTables.slice(0, MOST_TABLES);
-  const them = tables.length === 0 ? "" : `: ${requestFor(backupId, { tables })}`;
+  const first = tables.length < lostTables.length
+    ? `, the first ${MOST_TABLES} of ${lostTables.length} tables by`
+    : "";
+  const them = tables.length === 0 ? "" : `${first}: ${requestFor(backupId, { tables })}`;
   return new BackupError(
     "restore_refused",
     `Cannot decide whether to restore ${backupId}: the database is ` +

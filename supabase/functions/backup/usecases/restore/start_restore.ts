@@ -171,7 +171,7 @@ async function safetyBackup(
   });
 }
 
-/** The restore is done; that the list lacks a row until the next init must not make it fail. */
+/** The restore is done; that the list lacks a row until the next tick adds it must not make it fail. */
 async function listSafetyBackup(deps: Deps, settings: Settings): Promise<void> {
   try {
     await syncBackups(deps, await deps.openRepository(settings));

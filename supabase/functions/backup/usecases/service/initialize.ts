@@ -206,7 +206,7 @@ function findSettings(
     found: `rows that are wrong are not followed: ${
       problems.map(({ path, message }) => `${path}: ${message}`).join("; ")
     }`,
-    next: `${requestLine("update-config", { unset: keys })}, or updates that are right`,
+    next: `Correct them with updates, or: ${requestLine("update-config", { unset: keys })}`,
   };
 }
 
@@ -315,7 +315,7 @@ async function findBackups(
     return left === 0 ? done(found) : {
       done: false,
       found: `${found}; ${left} older ones are still to be added, some hundred at a time`,
-      next: `${requestLine("init")} again, or wait: the clock goes on every half hour`,
+      next: `Wait, the clock goes on every half hour; or go on now: ${requestLine("init")}`,
     };
   });
   await way.step(
