@@ -83,8 +83,10 @@ function decideFailure(
     escalatedAt: open?.escalatedAt ?? null,
     details: event.details ?? {},
   };
-  // Damage is told of at the highest priority at once, and what is overdue does not happen again.
-  const mayEscalate = event.kind === "job-failed" && alert.escalatedAt === null;
+  // Damage is told of at the highest priority at once, what is overdue does not happen again, and what is of
+  // low priority is news, not a failure.
+  const mayEscalate = event.kind === "job-failed" && event.priority !== "low" &&
+    alert.escalatedAt === null;
   const tell = !canTell
     ? null
     : mayEscalate && alert.count >= threshold

@@ -42,6 +42,13 @@ Deno.test("decideAlert() tells of the first failure and of the one that the thre
   assert.deepEqual(failures(2, { threshold: 1 }).told, ["escalated", null]);
 });
 
+Deno.test("decideAlert() never escalates news of low priority", () => {
+  const first = decide(null, { priority: "low" }, { threshold: 1 });
+  assert.equal(first.tell, "opened");
+  const next = decide(first.alert, { priority: "low", jobId: "backup_2" }, { threshold: 1 });
+  assert.equal(next.tell, null);
+});
+
 Deno.test("decideAlert() keeps one incident, however often it fails", () => {
   const { alert } = failures(4);
   assert.equal(alert?.incidentId, "incident_1");

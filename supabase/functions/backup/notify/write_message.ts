@@ -107,6 +107,7 @@ function titleOf({ event, tell, alert }: MessageParts): string {
       missed: `${doing} is no longer overdue`,
       partial: `${doing} leaves nothing out any more`,
       shrunk: `${doing} has not shrunk again`,
+      resized: `${doing} is of its usual size again`,
     };
     return ended[family] ?? `${doing} works again`;
   }
@@ -114,6 +115,7 @@ function titleOf({ event, tell, alert }: MessageParts): string {
   if (event.kind === "damage") return `Stored backups are damaged (${event.type})`;
   if (event.kind === "missed") return `${doing} is overdue`;
   if (family === "shrunk") return `${doing} holds less than half of the one before it`;
+  if (family === "resized") return `${doing} is of another size than the one before it`;
   if (family === "partial") return `${doing} leaves items out`;
   const times = alert?.count ?? 1;
   return times > 1 ? `${doing} has failed ${times} times` : `${doing} has failed`;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { BackupRecord } from "../../repository/mod.ts";
-import { findShrunk } from "./find_shrunk.ts";
+import { findResized, findShrunk } from "./find_shrunk.ts";
 
 /** Backups of the database with so many rows, oldest first. */
 function backupsOf(...rows: number[]): BackupRecord[] {
@@ -31,4 +31,12 @@ Deno.test("a way back of a restore is not what people compare with", () => {
   const [first, way, last] = backupsOf(1000, 100_000, 900);
   const backups = [first!, { ...way!, origin: "safety" } as BackupRecord, last!];
   assert.equal(findShrunk(backups, "database"), null);
+});
+
+Deno.test("a backup is of another size when a fifth of the one before it was gained or lost", () => {
+  for (const [rows, isTold] of [[1200, false], [1201, true], [800, false], [799, true]] as const) {
+    assert.equal(findResized(backupsOf(1000, rows), "database") !== null, isTold, String(rows));
+  }
+  assert.equal(findResized(backupsOf(1000, 499), "database"), null, "that is told as a loss");
+  assert.equal(findResized(backupsOf(99, 200), "database"), null, "small ones grow fast");
 });

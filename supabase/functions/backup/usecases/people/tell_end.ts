@@ -7,7 +7,7 @@ import { cryptoBytes, toHex, utf8 } from "../../core/bytes.ts";
 import { type BackupError, toBackupError } from "../../core/errors.ts";
 import type { Job, JobError, JobKind } from "../../core/job.ts";
 import type { Deps } from "../deps.ts";
-import { readShrunk } from "../backup/find_shrunk.ts";
+import { readSizeChange, type Shrunk } from "../backup/find_shrunk.ts";
 import { getJob } from "../jobs/get_job.ts";
 import type { AskedJob } from "../jobs/job_request.ts";
 import { verifiedBy } from "../verify/start_verify.ts";
@@ -39,7 +39,7 @@ async function tellOfSuccess(deps: Deps, { job, asked }: EndedJob): Promise<void
   await deps.notify({ kind: "job-recovered", type, jobId, message });
   if (job.kind === "backup") {
     await tellWhetherWhole(deps, job);
-    await tellWhetherShrunk(deps, job);
+    await tellOfSize(deps, job);
   }
   if (asked.task !== "verify" || asked.level !== "full") return;
   for (const key of await mended(deps, verifiedBy(asked))) {
@@ -70,26 +70,56 @@ async function tellWhetherWhole(deps: Deps, { jobId, kind, type }: EndedJob["job
 }
 
 /** A backup with less than half of what the one before held may have saved a loss: told at once. */
-async function tellWhetherShrunk(deps: Deps, { jobId, type }: EndedJob["job"]): Promise<void> {
-  const key = `shrunk:${type}`;
+async function tellOfSize(deps: Deps, job: EndedJob["job"]): Promise<void> {
   try {
     const { settings } = await deps.settings();
-    const shrunk = await readShrunk(await deps.openRepository(settings), type);
-    if (shrunk === null) {
-      const message = `The backup ${jobId} holds at least half of what the one before it held.`;
-      return void await deps.notify({ kind: "job-recovered", type, jobId, key, message });
-    }
-    const { found, backupId, beforeId } = shrunk;
-    await deps.notify({
-      ...{ kind: "job-failed", type, jobId, key, priority: "high" },
-      message: `The newest backup holds less than half of the one before it: ${found}.`,
-      todo:
+    const { shrunk, resized } = await readSizeChange(
+      await deps.openRepository(settings),
+      job.type,
+    );
+    await tellOfChange(deps, job, {
+      ...{ key: `shrunk:${job.type}`, change: shrunk, priority: "high" },
+      told: "The newest backup holds less than half of the one before it",
+      todo: (beforeId) =>
         `If something was lost, restore ${beforeId}; if it was removed on purpose, nothing has to be done.`,
-      details: { backupId, beforeId },
+      otherwise: `The backup ${job.jobId} holds at least half of what the one before it held.`,
+    });
+    await tellOfChange(deps, job, {
+      ...{ key: `resized:${job.type}`, change: resized, priority: "low" },
+      told: "The newest backup is larger or smaller than the one before it by more than a fifth",
+      todo: () => "If that was to be expected, nothing has to be done.",
+      otherwise: `The backup ${job.jobId} is about as large as the one before it.`,
     });
   } catch (error) {
-    deps.reportError(toBackupError(error), `notify: size of ${jobId}`);
+    deps.reportError(toBackupError(error), `notify: size of ${job.jobId}`);
   }
+}
+
+/** What one measure of size says, and in which words it is told. */
+interface SizeNews {
+  key: string;
+  change: Shrunk | null;
+  priority: "high" | "low";
+  told: string;
+  todo: (beforeId: string) => string;
+  /** When there is no change. */
+  otherwise: string;
+}
+
+async function tellOfChange(
+  deps: Deps,
+  { jobId, type }: EndedJob["job"],
+  { key, change, priority, told, todo, otherwise }: SizeNews,
+): Promise<void> {
+  if (change === null) {
+    return void await deps.notify({ kind: "job-recovered", type, jobId, key, message: otherwise });
+  }
+  const { found, backupId, beforeId } = change;
+  await deps.notify({
+    ...{ kind: "job-failed", type, jobId, key, priority },
+    ...{ message: `${told}: ${found}.`, todo: todo(beforeId) },
+    details: { backupId, beforeId },
+  });
 }
 
 /** The incidents of damage that a complete verification without a problem ends. */

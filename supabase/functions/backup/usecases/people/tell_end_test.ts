@@ -54,6 +54,7 @@ Deno.test("tellEnd() tells of a good backup, and that nothing was left out", asy
     ["job-recovered", undefined],
     ["job-recovered", "partial:files"],
     ["job-recovered", "shrunk:files"],
+    ["job-recovered", "resized:files"],
   ]);
 });
 
@@ -64,6 +65,20 @@ Deno.test("tellEnd() tells of a backup with less than half of the one before it"
   assert.deepEqual([shrunk?.kind, shrunk?.priority], ["job-failed", "high"]);
   assert.ok(shrunk?.message.includes(`${FILES[1]} holds 2000000 bytes`), shrunk?.message);
   assert.ok(shrunk?.todo?.includes(FILES[0]));
+  assert.equal(events.find(({ key }) => key === "resized:files")?.kind, "job-recovered");
+});
+
+Deno.test("tellEnd() tells without alarm of a backup that is more than a fifth larger or smaller", async () => {
+  for (const bytes of [12_000_001, 7_999_999]) {
+    const events = await eventsOf({
+      how: "completed",
+      sizes: { [FILES[0]]: 10_000_000, [FILES[1]]: bytes },
+    });
+    const resized = events.find(({ key }) => key === "resized:files");
+    assert.deepEqual([resized?.kind, resized?.priority], ["job-failed", "low"]);
+    assert.ok(resized?.message.includes(`${FILES[1]} holds ${bytes} bytes`), resized?.message);
+    assert.equal(events.find(({ key }) => key === "shrunk:files")?.kind, "job-recovered");
+  }
 });
 
 Deno.test("tellEnd() tells of a backup that had to leave items out as an incident of its own", async () => {
