@@ -156,8 +156,6 @@ export interface VerifyOptions {
   level: "quick" | "full";
   /** Ids; all backups when left out. */
   backups?: string[];
-  /** Chunks that were read back already, by name: they are not read again. */
-  checked?: ReadonlyMap<string, CheckedChunk>;
   /** Chunks read at once. Default 4. */
   concurrency?: number;
   signal?: AbortSignal;

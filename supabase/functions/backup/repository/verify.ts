@@ -155,14 +155,6 @@ class Verification {
     this.#looked.set(name, looked);
     this.report.objectsChecked++;
     const path = chunkPath(name);
-    const checked = this.#options.checked?.get(name);
-    if (checked !== undefined) {
-      looked.rawBytes = checked.rawBytes;
-      this.report.bytesRead += checked.storedBytes;
-      const { problem } = checked;
-      if (problem !== null) looked.problem = this.#add({ object: path, ...problem }, backupId);
-      return this.#tell(backupId);
-    }
     looked.problem = await this.#find(path, backupId, async () => {
       const size = this.#sizes.get(name);
       if (size === undefined) throw missingObject(path);
