@@ -199,3 +199,18 @@ Deno.test("a listing of S3 begins anywhere, and at the beginning behind keys of 
   assert.equal(await names(null, "a bucket/o3"), "");
   assert.equal(await names("the bucket/o1", null), "");
 });
+
+Deno.test("a listing of S3 that names nothing and promises more is no end", async () => {
+  await using server = Deno.serve(
+    { port: 0, onListen: () => {} },
+    () => new Response("<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"),
+  );
+  const bucket = s3Source({
+    ...{ bucket: "backups", prefix: "", region: "us-east-1", pathStyle: true },
+    credentials: {
+      ...{ accessKeyId: "test", secretAccessKey: new Secret("test"), sessionToken: null },
+    },
+    endpoint: `http://127.0.0.1:${server.addr.port}`,
+  });
+  await assert.rejects(bucket.page(null, SIGNAL), { code: "files_refused", message: /names none/ });
+});

@@ -115,7 +115,8 @@ class S3Source implements ItemSource {
       items.push(head === null ? item : this.#item(name, head));
     }
     requireOrder(items);
-    return { items, truncated: found.truncated && items.length > 0 };
+    if (found.truncated && items.length === 0) throw withoutNext();
+    return { items, truncated: found.truncated };
   }
 
   async read(item: ListedItem, signal: AbortSignal): Promise<ReadItem | null> {
@@ -333,6 +334,15 @@ function requireOrder(items: readonly ListedItem[]): void {
     "files_refused",
     `Cannot list the objects: the server has ${items[at]!.key} behind ${items[at - 1]!.key}`,
     { hint: "Directory buckets and some servers have no order of names. Use another bucket." },
+  );
+}
+
+/** For an empty page with more behind it: the objects there could neither be asked for nor count as deleted. */
+function withoutNext(): BackupError {
+  return new BackupError(
+    "files_refused",
+    "Cannot list the objects: the server says that there are more, and names none",
+    { hint: "Some servers do so while they put their index in order. Try again later." },
   );
 }
 
