@@ -45,8 +45,10 @@ function headline({ mode, backupId, load, clearOnly, beside, lock }: RestorePlan
   const lost = replaced === 0
     ? "no rows that are there are replaced"
     : `in ${countWords(replaced, "table")} all that was written since then is lost`;
-  return `Restores ${what} from ${backupId} over the database: ${lost}${emptied}. ` +
-    `${countWords(lock.length, "table")} cannot be written to until it is done.`;
+  const locked = lock.length === 0
+    ? ""
+    : ` ${countWords(lock.length, "table")} cannot be written to until it is done.`;
+  return `Restores ${what} from ${backupId} over the database: ${lost}${emptied}.${locked}`;
 }
 
 function objectsLine({ mode, drop, create, adjust }: RestorePlan): string[] {

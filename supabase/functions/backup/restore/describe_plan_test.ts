@@ -58,11 +58,12 @@ Deno.test("describePlan() names what stands against a plan, and what does not co
   ]);
 });
 
-Deno.test("describePlan() says that a copy beside and an empty database lose nothing", () => {
+Deno.test("describePlan() says that a copy beside, new schemas and an empty database lose nothing", () => {
   const beside = { schema: "shop", intoSchema: "copy", schemaIsLive: true, names: [] };
   assert.deepEqual(describe({ mode: "beside", beside, load: [load(1, "none")] }), [
     "Restores 1 row (1.0 kB) of 1 table from backup_1 as schema copy; nothing that is there is changed.",
     "Nothing stands against it.",
   ]);
+  assert.match(describe({})[0]!, /over the database: no rows that are there are replaced\.$/);
   assert.match(describe({ mode: "empty" })[0]!, /^Restores 0 rows .* into an empty database\.$/);
 });
