@@ -56,7 +56,7 @@ class SaveThread implements ThreadWork<SaveWork> {
   }
 
   async close(): Promise<void> {
-    await this.#source.catch(() => {});
+    await this.#source.catch(() => {}); // whoever had a task for it was told
     await this.#session?.close();
     this.#direct.close();
   }
