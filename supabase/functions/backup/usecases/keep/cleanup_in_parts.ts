@@ -209,6 +209,8 @@ async function lookAtPoints(
 ): Promise<PartOutcome> {
   const { rules, dryRun } = plan;
   const left = await idsLeft({ plan, repository }, { signal, results });
+  // Retention leaves some: without any, somebody else took the records, or lists fail.
+  if (left.length === 0) return { result: [] };
   const { now } = await facts();
   const removed = await removeEmptyPoints(repository, pointIds, {
     ...{ left: new Set(left), rules, now, dryRun, signal },

@@ -143,8 +143,24 @@ Deno.test("a plan has to be old by the storage's clock, whatever the clocks of h
   }
 });
 
-Deno.test("where no backup is listed nothing is freed or planned: somebody took the records away", async () => {
+/** Commits a recovery point of backups of these days. */
+async function pointOf(place: Place, id: string, backups: number[]): Promise<void> {
+  await (await open(place)).commitPoint({
+    format: 1,
+    pointId: `point_20260601T000000000Z_${id}`,
+    ...{ createdAt: "2026-06-01T00:00:00.000Z", completedAt: "2026-06-01T00:00:01.000Z" },
+    ...{ reason: null, origin: "manual", createdBy: null, status: "completed" },
+    components: backups.map((day) => ({
+      ...{ type: "database", status: "completed", backupId: idOf(day) },
+      ...{ from: null, to: null, reason: null },
+    })),
+    ...{ consistency: [], writtenBy: "test" },
+  });
+}
+
+Deno.test("where no backup is listed nothing is freed, planned or removed: somebody took the records away", async () => {
   const place = await days(8);
+  await pointOf(place, "0000000001", [7]);
   await cleanUp(place);
   place.clock.at += DAY_MS;
   for (const name of [...place.storage.objects.keys()]) {
@@ -179,20 +195,8 @@ Deno.test("a storage that lists a backup and then does not know it frees nothing
 Deno.test("a recovery point goes with the last of its backups", async () => {
   const place = await days(8);
   const repository = await open(place);
-  const pointOf = (id: string, backups: number[]) =>
-    repository.commitPoint({
-      format: 1,
-      pointId: `point_20260601T000000000Z_${id}`,
-      ...{ createdAt: "2026-06-01T00:00:00.000Z", completedAt: "2026-06-01T00:00:01.000Z" },
-      ...{ reason: null, origin: "manual", createdBy: null, status: "completed" },
-      components: backups.map((day) => ({
-        ...{ type: "database", status: "completed", backupId: idOf(day) },
-        ...{ from: null, to: null, reason: null },
-      })),
-      ...{ consistency: [], writtenBy: "test" },
-    });
-  await pointOf("0000000001", [0]);
-  await pointOf("0000000002", [0, 7]);
+  await pointOf(place, "0000000001", [0]);
+  await pointOf(place, "0000000002", [0, 7]);
   const report = await cleanUp(place);
   assert.deepEqual(report.removedPoints, ["point_20260601T000000000Z_0000000001"]);
   const { points } = await repository.listPoints();

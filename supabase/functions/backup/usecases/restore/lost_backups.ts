@@ -91,7 +91,7 @@ export async function findUnlisted(
 }
 
 /** The moment of the oldest: before it none of them can have expired. */
-export function sinceOf(backupIds: readonly string[]): Date {
+function sinceOf(backupIds: readonly string[]): Date {
   return new Date(Math.min(...backupIds.map((id) => momentOfJobId(id)?.getTime() ?? 0)));
 }
 

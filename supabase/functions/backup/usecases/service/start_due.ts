@@ -1,6 +1,6 @@
 /**
- * Starts what is due: what was asked for in SQL or for this time, backups by their intervals, verification, cleanup. However
- * many ticks come at the same moment, one of them does it.
+ * Starts what is due: what was asked for in SQL or for this time, backups by their intervals, verification,
+ * cleanup. However many ticks come at the same moment, one of them does it.
  *
  * @module
  */
