@@ -40,6 +40,12 @@ const REFUSED = "restore_refused";
 const MARK = "ending-a-stage";
 const CONCLUDE = "summing-up-all";
 
+/** A stage at its place. */
+interface Placed extends Stage {
+  /** Of its steps in the whole. */
+  offset: number;
+}
+
 /** What became of a stage. Survives JSON. */
 interface StageEnd {
   stage: string;
@@ -63,30 +69,9 @@ export function firstOfSequence(name: string, first: readonly NewPart[]): NewPar
  * The job fails with `restore_incomplete` when a stage failed and the others went on.
  */
 export function inSequence({ stages, goesOnAfter, about = {} }: InSequenceOptions): JobDefinition {
-  const sequence = stages.map((stage, at) => ({ ...stage, at, offset: at * STEPS }));
-  type Placed = typeof sequence[number];
-
+  const sequence = stages.map((stage, at): Placed => ({ ...stage, offset: at * STEPS }));
   const stageOf = (name: string): Placed | undefined =>
     sequence.find((stage) => name.startsWith(stage.name + BETWEEN));
-  const outer = ({ name, offset }: Placed) => (part: NewPart): NewPart => ({
-    ...part,
-    step: part.step + offset,
-    name: name + BETWEEN + part.name,
-  });
-  const inner = (stage: Placed, context: Pick<PartContext, "results">) => ({
-    results: async function* (name: string, numbers?: PartNumbers): AsyncIterable<DonePart> {
-      for await (const part of context.results(stage.name + BETWEEN + name, numbers)) {
-        yield { ...part, step: part.step - stage.offset, name };
-      }
-    },
-  });
-
-  /** A stage has ended: what it came to is kept, whatever the name of its last part is. */
-  const ended = ({ name, offset }: Placed, end: Omit<StageEnd, "stage">): PartOutcome => {
-    const payload = toJson({ stage: name, ...end });
-    return { result: null, add: [{ step: offset + STEPS - 1, name: MARK, payload, bytes: 0 }] };
-  };
-
   const begun = async (
     end: StageEnd,
     context: Pick<PartContext, "results">,
@@ -139,6 +124,31 @@ export function inSequence({ stages, goesOnAfter, about = {} }: InSequenceOption
       for (const { definition } of sequence) await definition.leave?.();
     },
   };
+}
+
+/** Names and steps of a stage's part, as those of the whole. */
+function outer({ name, offset }: Placed): (part: NewPart) => NewPart {
+  return (part) => ({ ...part, step: part.step + offset, name: name + BETWEEN + part.name });
+}
+
+/** What a stage may ask for, by the names that it knows. */
+function inner(
+  { name: stage, offset }: Placed,
+  context: Pick<PartContext, "results">,
+): Pick<PartContext, "results"> {
+  return {
+    results: async function* (name: string, numbers?: PartNumbers): AsyncIterable<DonePart> {
+      for await (const part of context.results(stage + BETWEEN + name, numbers)) {
+        yield { ...part, step: part.step - offset, name };
+      }
+    },
+  };
+}
+
+/** A stage has ended: what it came to is kept, whatever the name of its last part is. */
+function ended({ name, offset }: Placed, end: Omit<StageEnd, "stage">): PartOutcome {
+  const payload = toJson({ stage: name, ...end });
+  return { result: null, add: [{ step: offset + STEPS - 1, name: MARK, payload, bytes: 0 }] };
 }
 
 /** @throws `restore_refused` with all that checks have refused, once none of them is left */
