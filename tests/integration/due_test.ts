@@ -1,6 +1,7 @@
 /**
  * What runs by itself, on a real database and storage: backups by their intervals, what was asked for in
- * SQL, verification, retention.
+ * SQL, verification, retention. Longer than usual: the tests are one story of one service, each goes on from the
+ * one before, so the file is run as a whole.
  *
  * @module
  */

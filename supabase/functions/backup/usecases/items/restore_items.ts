@@ -1,7 +1,8 @@
 /**
  * A restore of functions, settings, secrets or files as a job in parts: everything is planned before
  * anything is changed, what will be replaced is saved, then each item is restored and checked by itself.
- * Read {@linkcode RestoreItems.run} first.
+ * Read {@linkcode RestoreItems.run} first. It is longer than usual, because a restore is told in one place, from
+ * the plan to the report.
  *
  * @module
  */

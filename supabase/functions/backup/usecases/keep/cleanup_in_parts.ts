@@ -1,7 +1,8 @@
 /**
  * A cleanup as a job in parts: retention expires backups, then the space is freed that nothing refers to any
  * more. Every part may be done twice, and a cleanup that ends anywhere leaves nothing that the next one
- * does not do.
+ * does not do. It is longer than usual, because what may be deleted hangs on the order of the parts, which is
+ * told in one place.
  *
  * @module
  */

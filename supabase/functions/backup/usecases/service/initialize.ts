@@ -137,6 +137,19 @@ export async function initialize(
   await way.step("key-saved", () => Promise.resolve(findKeySaved(settings, known(repository))));
   await findBackups(deps, way, { location, repository, giveUp: request.giveUpBackups ?? [] });
   await way.step("channels", () => findChannels(deps, settings));
+  await recordWay(deps, caller, { way, proposed });
+  return {
+    recoverable: way.steps.every((one) => one.done || NOT_NEEDED.includes(one.step)),
+    steps: way.steps,
+    proposedEncryptionKey: proposed,
+  };
+}
+
+async function recordWay(
+  deps: Deps,
+  caller: Caller,
+  { way, proposed }: { way: Way; proposed: string | null },
+): Promise<void> {
   await recordAudit(deps, caller, {
     action: "init",
     subject: null,
@@ -146,11 +159,6 @@ export async function initialize(
       ...(proposed === null ? {} : { proposedKey: true }),
     },
   });
-  return {
-    recoverable: way.steps.every((one) => one.done || NOT_NEEDED.includes(one.step)),
-    steps: way.steps,
-    proposedEncryptionKey: proposed,
-  };
 }
 
 /** Before anything changes: a change would be the first version, and nothing brought back over it. */
