@@ -62,7 +62,7 @@ export interface SaveItemsWork extends CompareWork {
   onBytes: (bytes: number) => void;
   /** @default the runtime's */
   hashing?: Hashing;
-  /** Takes back the bytes of a small item, which are stored by then: nobody else uses them. */
+  /** Takes back the bytes of a small item, of which the writer has a copy by then: nobody else uses them. */
   recycle?: (bytes: Uint8Array) => void;
 }
 
