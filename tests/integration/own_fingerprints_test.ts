@@ -26,12 +26,22 @@ import {
   planUnits,
   readDatabase,
 } from "../../supabase/functions/backup/dump/mod.ts";
+import {
+  copyPart,
+  copyPayloads,
+  type CopyRowsPayload,
+  type CopyRowsResult,
+  storedParts,
+} from "../../supabase/functions/backup/usecases/backup/copy_rows.ts";
+import { createRepository } from "../../supabase/functions/backup/repository/mod.ts";
+import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { pinSettings } from "../../supabase/functions/backup/postgres/pinned_settings.ts";
 import { quoteIdentifier } from "../../supabase/functions/backup/postgres/quote.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { decimal, integer, json, type MakeValue, pick, text } from "../support/hostile_values.ts";
 import { DUMP_OPTIONS } from "../support/memory_backup.ts";
+import { SAMPLE_KEY } from "../support/repository_samples.ts";
 import { randomFrom } from "../support/random_from.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
 import { withDatabase } from "../support/snapshot_database.ts";
@@ -299,6 +309,7 @@ Deno.test("copyUnit() believes the server where a hash of its own is another, an
         const own = right.begin(data);
         return own && { ...own, end: () => ({ ...own.end()!, sum: "1" }) };
       },
+      doubtful: right.doubtful,
     };
     const after = await copyTable(session, { limits: SMALL, fingerprints: wrong });
     assert.deepEqual(after.parts, before.parts);
@@ -306,6 +317,61 @@ Deno.test("copyUnit() believes the server where a hash of its own is another, an
     assert.match(after.remarks[0]!, /"public"\."t" have other hashes in the server/);
   });
 });
+
+Deno.test("a table has no fingerprint when a hash of it was found wrong after others went unchecked", async () => {
+  await withDatabase(17, async (database) => {
+    const session = await database.open();
+    await session.execute(`${SAMPLE}; CREATE TABLE u AS TABLE t`);
+    await pinSettings(session);
+    const storage = memoryStorage();
+    const repository = await createRepository({ storage, key: SAMPLE_KEY });
+    await session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    const { entries } = await readDatabase(session, DUMP_OPTIONS);
+    const tableData = await describeTableData(session, entries, DUMP_OPTIONS);
+    const model = { entries, tableData };
+    const payloads = copyPayloads(model, planUnits(model, SMALL), { limits: SMALL })
+      .map(({ payload }) => payload);
+    const t = entries.find(({ kind, table }) =>
+      kind === "table-data" && table!.sqlName.endsWith('"t"')
+    )!;
+    const isOfT = ({ ranges }: CopyRowsPayload) => ranges[0]!.entry === t.key;
+    const [ofT, ofU] = [payloads.filter(isOfT), payloads.filter((each) => !isOfT(each))];
+    assert.ok(ofT.length > 5 && ofU.length > 5);
+    // Two threads. The first one's hashes break at its third range of t, which it checks, not the second.
+    const [first, second] = [breaksAtThird(), hostFingerprints()];
+    const copy = async (payload: CopyRowsPayload, fingerprints: OwnFingerprints) => {
+      const { result } = await copyPart(payload, { session, repository, fingerprints });
+      return JSON.parse(JSON.stringify(result)) as CopyRowsResult; // as it comes from where parts are kept
+    };
+    const results: CopyRowsResult[] = [];
+    for (const payload of ofU) results.push(await copy(payload, second));
+    for (const payload of ofT.slice(4)) results.push(await copy(payload, second));
+    for (const payload of ofT.slice(0, 2)) results.push(await copy(payload, first));
+    assert.ok(storedParts(results).every(({ fingerprint }) => fingerprint !== null));
+    await copy(ofT[2]!, first); // the difference is found, and then the part fails and is done once more
+    results.push(await copy(ofT[2]!, first), await copy(ofT[3]!, first));
+    const parts = storedParts(results);
+    assert.equal(parts.length, payloads.length);
+    for (const { entry, fingerprint } of parts) {
+      assert.equal(fingerprint === null, entry === t.key, entry);
+    }
+    await session.execute("ROLLBACK");
+  });
+});
+
+/** Checks each second range; what it makes of the third one and later ones is wrong. */
+function breaksAtThird(): OwnFingerprints {
+  const right = hostFingerprints({ checkEvery: 2 });
+  let ranges = 0;
+  return {
+    begin(data) {
+      const own = right.begin(data);
+      if (own === undefined || ++ranges < 3) return own;
+      return { ...own, end: () => ({ ...own.end()!, sum: "1" }) };
+    },
+    doubtful: right.doubtful,
+  };
+}
 
 Deno.test("copyUnit() leaves values that it cannot hash to the server, without a word", async () => {
   await withDatabase(17, async (database) => {

@@ -20,8 +20,9 @@ interface KnownTable {
 }
 
 /** For one thread, as long as it lives. */
-export function hostFingerprints(): OwnFingerprints {
+export function hostFingerprints({ checkEvery = CHECK_EVERY } = {}): OwnFingerprints {
   const tables = new Map<string, KnownTable>();
+  const doubtful = new Set<string>();
   // A range that fails does not give its hasher back; the next one then has a new one.
   const free: RowHasher[] = [];
   const knownTable = (data: TableData): KnownTable => {
@@ -31,19 +32,24 @@ export function hostFingerprints(): OwnFingerprints {
     return table;
   };
   return {
+    doubtful,
     begin(data) {
       const table = knownTable(data);
       if (table.columns === null) return undefined;
       const hasher = free.pop() ?? new RowHasher();
       hasher.begin(table.columns);
       return {
-        isChecked: table.ranges++ % CHECK_EVERY === 0,
+        isChecked: table.ranges++ % checkEvery === 0,
         append: (slice) => hasher.append(slice),
         end() {
           free.push(hasher);
           return hasher.end();
         },
         giveUp: () => table.columns = null,
+        doubt() {
+          table.columns = null;
+          doubtful.add(data.entry);
+        },
       } satisfies OwnFingerprint;
     },
   };

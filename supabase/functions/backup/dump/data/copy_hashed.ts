@@ -79,11 +79,12 @@ async function settle(
   if (isWhole && made.rows === fingerprint?.rows && made.sum === fingerprint.sum) {
     return { fingerprint };
   }
-  own.giveUp();
   const { sqlName } = tableRange.table;
+  if (made === null || fingerprint === null) own.giveUp();
+  else own.doubt();
   if (fingerprint === null) return { fingerprint, remark: tooLargeRemark(sqlName) };
-  if (!isWhole) return { fingerprint };
+  if (made === null) return { fingerprint };
   const remark = `Rows of ${sqlName} have other hashes in the server than in this program: ` +
-    "from here on the server makes their fingerprints";
+    "they are compared by number only";
   return { fingerprint, remark };
 }

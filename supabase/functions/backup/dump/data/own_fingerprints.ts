@@ -17,10 +17,14 @@ export interface OwnFingerprint {
   end(): RowsFingerprint | null;
   /** Leaves the rows of this table to the server from now on. */
   giveUp(): void;
+  /** The server's fingerprint was another: gives up, and all that was hashed of this table is in doubt. */
+  doubt(): void;
 }
 
 /** Makes them. */
 export interface OwnFingerprints {
   /** Begins a range; undefined when the server must make its fingerprint. */
   begin(data: TableData): OwnFingerprint | undefined;
+  /** Entries of which a fingerprint was another than the server's. Those that were not checked may be wrong too. */
+  readonly doubtful: ReadonlySet<string>;
 }

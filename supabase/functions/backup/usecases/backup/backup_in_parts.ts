@@ -20,7 +20,6 @@ import {
   type DumpOptions,
   type HeldSnapshot,
   lockAllJoined,
-  numberParts,
   planLargeObjects,
   planUnits,
   recheck,
@@ -47,6 +46,7 @@ import {
   type CopyRowsResult,
   type RowCopier,
   splitPayload,
+  storedParts,
 } from "./copy_rows.ts";
 import { criticalFirst, isCritical } from "./critical_first.ts";
 import {
@@ -398,7 +398,7 @@ class BackupInParts {
     for await (const { result } of context.results(COPY)) {
       results.push(result as unknown as CopyRowsResult);
     }
-    const parts = numberParts(results.flatMap((result) => result.parts));
+    const parts = storedParts(results);
     const writtenBefore = repository.written;
     const dataParts = await repository.writeLines(parts, { signal: context.signal });
     const remarks = new Set([...read.remarks, ...results.flatMap((result) => result.remarks)]);

@@ -16,6 +16,7 @@ import {
   type DataUnit,
   DEFAULT_LIMITS,
   type LargeObjectGroup,
+  numberParts,
   type OwnFingerprints,
 } from "../../dump/data/mod.ts";
 import type { Session } from "../../postgres/session.ts";
@@ -41,6 +42,8 @@ export interface CopyRowsResult {
   /** What the operator should know. */
   remarks: string[];
   written: WrittenTotals;
+  /** Entries whose fingerprints cannot be believed, in whatever result they are; see {@linkcode storedParts}. */
+  doubtful?: string[];
 }
 
 /** What {@linkcode copyPart} works with. */
@@ -104,10 +107,26 @@ export async function copyPart(
   await sink.finish();
   const parts: DataPart[] = [];
   for (const { part, pieces } of copied) parts.push({ ...part, pieces: await pieces });
+  const doubtful = [...fingerprints?.doubtful ?? []];
   return {
-    result: { parts, remarks: [...remarks].sort(), written: { ...sink.written } },
+    result: {
+      ...{ parts, remarks: [...remarks].sort(), written: { ...sink.written } },
+      ...(doubtful.length === 0 ? {} : { doubtful }),
+    },
     bytes: parts.reduce((sum, part) => sum + part.rawBytes, 0),
   };
+}
+
+/**
+ * All parts of a backup, numbered. A table of which one fingerprint was found wrong has none: others of it,
+ * in any thread, were not checked, and a wrong one would look like lost rows after a restore.
+ */
+export function storedParts(results: readonly CopyRowsResult[]): DataPart[] {
+  const doubtful = new Set(results.flatMap((result) => result.doubtful ?? []));
+  const parts = results.flatMap((result) => result.parts);
+  return numberParts(
+    parts.map((part) => doubtful.has(part.entry) ? { ...part, fingerprint: null } : part),
+  );
 }
 
 async function copyPayload(
