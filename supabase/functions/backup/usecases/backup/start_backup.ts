@@ -9,6 +9,7 @@ import type { Job, JobType } from "../../core/job.ts";
 import type { NewPart } from "../../core/part.ts";
 import { RELEASE } from "../../core/release.ts";
 import type { JobDefinition } from "../../jobs/job_definition.ts";
+import { reopening } from "../../jobs/reopening.ts";
 import { backupPlan } from "./backup_database.ts";
 import { backupInParts, FIRST_OF_BACKUP } from "./backup_in_parts.ts";
 import { backupItems, FIRST_OF_ITEMS } from "../items/backup_items.ts";
@@ -146,17 +147,19 @@ async function defineItems(
 ): Promise<JobDefinition> {
   const { settings } = await deps.settings();
   const threads = type === "files" ? await deps.openSaver?.(settings) : undefined;
-  const { source, leave } = await deps.project.source(type, settings);
   const repository = await deps.openRepository(settings, { create: true });
-  const definition = backupItems({
-    ...{ backupId: jobId, reason, origin, source, repository },
-    ...(threads === undefined ? {} : { saver: threads.saver }),
-    database: databaseName(deps),
-    clock: deps.clock,
-    writtenBy: RELEASE,
+  return await reopening(async () => {
+    const { source, leave } = await deps.project.source(type, settings);
+    const definition = backupItems({
+      ...{ backupId: jobId, reason, origin, source, repository },
+      ...(threads === undefined ? {} : { saver: threads.saver }),
+      database: databaseName(deps),
+      clock: deps.clock,
+      writtenBy: RELEASE,
+    });
+    return {
+      ...definition,
+      leave: async () => void await Promise.all([leave(), threads?.leave()]),
+    };
   });
-  return {
-    ...definition,
-    leave: async () => void await Promise.all([leave(), threads?.leave()]),
-  };
 }

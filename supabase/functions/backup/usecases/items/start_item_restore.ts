@@ -10,6 +10,7 @@ import { RELEASE } from "../../core/release.ts";
 import type { Settings } from "../../core/settings.ts";
 import type { JobDefinition } from "../../jobs/job_definition.ts";
 import type { Repository } from "../../repository/mod.ts";
+import { reopening } from "../../jobs/reopening.ts";
 import { runInProcess } from "../../jobs/run_in_process.ts";
 import { backupItems } from "./backup_items.ts";
 import { databaseName } from "../database_access.ts";
@@ -79,14 +80,16 @@ export async function defineItemRestore(
   const { type, replace, skipSafetyBackup, ...rest } = request;
   const repository = await deps.openRepository(settings);
   const open = contentReader(repository);
-  const { target, leave } = await deps.project.target(type, settings, { replace, open });
   // Objects are many and large, and a backup of them all would be another job: the plan says what is replaced.
   const needsSafety = !skipSafetyBackup && type !== "files" && type !== "secrets";
-  const definition = restoreItems({
-    ...{ type, target, repository, ...rest },
-    safetyBackup: needsSafety ? (signal) => saveBefore(deps, { job, settings, signal }) : null,
+  return await reopening(async () => {
+    const { target, leave } = await deps.project.target(type, settings, { replace, open });
+    const definition = restoreItems({
+      ...{ type, target, repository, ...rest },
+      safetyBackup: needsSafety ? (signal) => saveBefore(deps, { job, settings, signal }) : null,
+    });
+    return { ...definition, leave };
   });
-  return { ...definition, leave };
 }
 
 /** Saves what is there before it is replaced; in one go, because these types are small. */
