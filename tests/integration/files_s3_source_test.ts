@@ -91,7 +91,9 @@ test("an object that was stored compressed is saved as it is stored", async (ser
 
 test("a server that lists out of order is refused, since deletions could not be told", async (server) => {
   const contents = ["b", "a"].map((key) => `<Contents><Key>${key}</Key><Size>1</Size></Contents>`);
-  const list = `<ListBucketResult>${contents.join("")}</ListBucketResult>`;
+  const list = `<ListBucketResult><IsTruncated>false</IsTruncated>${
+    contents.join("")
+  }</ListBucketResult>`;
   const ending = new AbortController();
   const unordered = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {}, signal: ending.signal },
@@ -213,4 +215,24 @@ Deno.test("a listing of S3 that names nothing and promises more is no end", asyn
     endpoint: `http://127.0.0.1:${server.addr.port}`,
   });
   await assert.rejects(bucket.page(null, SIGNAL), { code: "files_refused", message: /names none/ });
+});
+
+Deno.test("a listing of S3 that was cut off is refused, since what it lacks would look deleted", async () => {
+  const whole = "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a</Key>" +
+    "<Size>1</Size></Contents></ListBucketResult>";
+  let list = "";
+  await using server = Deno.serve({ port: 0, onListen: () => {} }, () => new Response(list));
+  const bucket = s3Source({
+    ...{ bucket: "backups", prefix: "", region: "us-east-1", pathStyle: true },
+    credentials: {
+      ...{ accessKeyId: "test", secretAccessKey: new Secret("test"), sessionToken: null },
+    },
+    endpoint: `http://127.0.0.1:${server.addr.port}`,
+  });
+  const noFlag = whole.replace("<IsTruncated>false</IsTruncated>", "");
+  for (list of [noFlag, whole.slice(0, -5), whole.slice(0, whole.indexOf("<Contents>"))]) {
+    await assert.rejects(bucket.page(null, SIGNAL), code("files_refused"));
+  }
+  list = whole;
+  assert.equal((await bucket.page(null, SIGNAL)).items.length, 1);
 });

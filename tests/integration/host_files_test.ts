@@ -147,7 +147,9 @@ async function withBucket(
       const name = decodeURIComponent(new URL(url).pathname.slice("/backups/".length));
       const object = objects.find(({ key }) => key === name);
       if (object === undefined) {
-        return new Response(`<ListBucketResult>${list}</ListBucketResult>`);
+        return new Response(
+          `<ListBucketResult><IsTruncated>false</IsTruncated>${list}</ListBucketResult>`,
+        );
       }
       return new Response(object.bytes, { headers: { etag: `"${object.eTag}"` } });
     },

@@ -12,9 +12,11 @@ export interface S3Page {
   truncated: boolean;
 }
 
-/** Reads the answer; null for one that is no listing. */
+/** Reads the answer; null for one that is no listing, or not all of one: what it lacks would look deleted. */
 export function readS3Page(xml: string): S3Page | null {
-  if (!/<ListBucketResult[\s>]/.test(xml)) return null;
+  if (!/<ListBucketResult[\s>].*<\/ListBucketResult>\s*$/s.test(xml)) return null;
+  const truncated = textOf(xml, "IsTruncated");
+  if (truncated !== "true" && truncated !== "false") return null;
   const objects: S3Page["objects"] = [];
   for (const [, content = ""] of xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
     const name = textOf(content, "Key");
@@ -30,7 +32,7 @@ export function readS3Page(xml: string): S3Page | null {
       },
     });
   }
-  return { objects, truncated: textOf(xml, "IsTruncated") === "true" };
+  return { objects, truncated: truncated === "true" };
 }
 
 /** The text of the first element of this name; null without one. */

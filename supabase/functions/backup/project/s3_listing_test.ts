@@ -31,9 +31,18 @@ Deno.test("readS3Page() reads names with signs that XML writes otherwise", () =>
 
 Deno.test("readS3Page() reads the last page and an empty one", () => {
   assert.deepEqual(readS3Page(page("", "false")), { objects: [], truncated: false });
-  assert.deepEqual(readS3Page("<ListBucketResult></ListBucketResult>"), {
-    ...{ objects: [], truncated: false },
-  });
+  assert.deepEqual(readS3Page(`${page("", "false")}\n`), { objects: [], truncated: false });
+});
+
+Deno.test("readS3Page() takes a listing that was cut off for none, wherever it was cut", () => {
+  const whole = page(object("a") + object("b"), "false");
+  for (let length = 0; length < whole.length; length++) {
+    assert.equal(readS3Page(whole.slice(0, length)), null, whole.slice(0, length));
+  }
+  for (const truncated of ["", "maybe", "TRUE"]) {
+    assert.equal(readS3Page(page(object("a"), truncated)), null, truncated);
+  }
+  assert.equal(readS3Page("<ListBucketResult></ListBucketResult>"), null);
 });
 
 Deno.test("readS3Page() takes no other document for a listing, and no object without a size or a name", () => {

@@ -5,6 +5,7 @@
  * @module
  */
 import { type Clock, systemClock } from "../core/clock.ts";
+import { BackupError } from "../core/errors.ts";
 import { type Hashing, runtimeHashing } from "../core/hashing.ts";
 import type { S3ClientOptions } from "../storage/s3_client.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
@@ -83,7 +84,7 @@ export class S3Requests {
     return headOf(response);
   }
 
-  /** A page of the objects by name. @throws {S3Refusal} as {@linkcode S3Requests.get} */
+  /** A page of the objects by name. @throws {S3Refusal} as {@linkcode S3Requests.get}; `files_refused` */
   async list(
     query: { prefix: string; after: string | null; limit: number },
     signal: AbortSignal,
@@ -98,7 +99,7 @@ export class S3Requests {
     const asked = { method: "GET", name: "", query: search } as const;
     const { response, deadline } = await this.#send(asked, { signal });
     const page = readS3Page(await response.text().finally(() => deadline.end()));
-    if (page === null) throw new S3Refusal(response, { text: "", isOfAnotherTime: false });
+    if (page === null) throw noListing();
     return page;
   }
 
@@ -145,6 +146,15 @@ export class S3Requests {
     this.#skewMs = skewMs;
     return true;
   }
+}
+
+/** For an answer that is no listing, or was cut off. */
+function noListing(): BackupError {
+  return new BackupError(
+    "files_refused",
+    "Cannot list the objects: the server's answer is no listing of S3, or not all of one",
+    { hint: "Check BACKUP_FILES_SOURCE_ENDPOINT, and what stands between here and the server." },
+  );
 }
 
 /** Where a bucket is. */

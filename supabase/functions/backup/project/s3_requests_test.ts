@@ -43,7 +43,7 @@ Deno.test("S3Requests signs what Amazon's own client signs, whatever the name", 
     if (searchParams.get("list-type") !== "2") return new Response("content");
     const name = `${searchParams.get("prefix")}|${searchParams.get("start-after")}`;
     return new Response(
-      `<ListBucketResult><Contents><Key>${name}</Key><Size>1</Size></Contents></ListBucketResult>`,
+      `<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>${name}</Key><Size>1</Size></Contents></ListBucketResult>`,
     );
   });
   const options = {

@@ -270,6 +270,7 @@ class S3Source implements ItemSource {
     { verb, signal, isOfAll }: { verb: string; signal: AbortSignal; isOfAll: boolean },
   ): BackupError {
     if (signal.aborted) throw signal.reason;
+    if (error instanceof BackupError && error.code.startsWith("files_")) return error;
     const { code, message, hint } = translateS3Error(error, { verb, bucket: this.#options.bucket });
     const status = statusOf(error);
     const refused: ErrorCode = isOfAll && (status === 401 || status === 403)
