@@ -81,6 +81,11 @@ const MEMORY_SHARE = 0.8;
 
 /** Of the CPU: from here on the platform sends a worker no new requests. */
 const RETIRED_SHARE = 0.5;
+/**
+ * What comes between a request's arrival and the first part that it wakes. Were it counted, a worker whose
+ * parts are dear would refuse the call that the platform will go on sending to nobody else.
+ */
+const ANSWER_MS = 150;
 
 /**
  * What a part is thought to cost until parts of this worker were seen: what rows cost at level 6 of zstd,
@@ -130,6 +135,8 @@ class WorkerBudget implements Budget {
   readonly #abort = new AbortController();
   /** Loading the modules, less what was found to be estimated too high. */
   #besideMeterMs: number;
+  /** CPU when the last request arrived. */
+  #arrivedAtMs = 0;
   readonly #running = new Set<{ bytes: number }>();
   #entered = 0;
   #parts = { count: 0, bytes: 0, cpuMs: 0, longestMs: 0 };
@@ -171,6 +178,7 @@ class WorkerBudget implements Budget {
     const { cpuMs } = this.#limits;
     if (cpuMs === null) return;
     this.#besideMeterMs -= Math.max(0, this.spent().cpuMs - cpuMs * RETIRED_SHARE);
+    this.#arrivedAtMs = this.spent().cpuMs;
   }
 
   allows(next: { bytes: number }): boolean {
@@ -223,7 +231,8 @@ class WorkerBudget implements Budget {
   #isFresh(): boolean {
     const { cpuMs } = this.#limits;
     return this.#running.size === 0 &&
-      (cpuMs === null || this.spent().cpuMs <= cpuMs * RETIRED_SHARE);
+      (cpuMs === null ||
+        this.spent().cpuMs <= Math.max(cpuMs * RETIRED_SHARE, this.#arrivedAtMs + ANSWER_MS));
   }
 
   /** Where CPU is not limited, nothing is spent on measuring it. */

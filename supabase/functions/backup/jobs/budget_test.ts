@@ -81,6 +81,20 @@ Deno.test("budget believes the platform that sends a request more than its own e
   assert.equal(budget.spent().cpuMs, 1000);
 });
 
+Deno.test("budget allows a part, however dear the last ones seemed, right after a request was sent here", () => {
+  const it = process();
+  const budget = createBudget(HOSTED, it);
+  const part = budget.enter({ bytes: 0 });
+  it.cpu = 1400;
+  part[Symbol.dispose]();
+  assert.equal(budget.allows({ bytes: 0 }), false);
+  budget.arrived();
+  it.cpu += 60; // the answer, and looking for a part
+  assert.equal(budget.allows({ bytes: 0 }), true);
+  it.cpu += 100;
+  assert.equal(budget.allows({ bytes: 0 }), false);
+});
+
 Deno.test("budget reserves for the parts that run", () => {
   const it = process();
   const budget = createBudget(HOSTED, it);
