@@ -236,3 +236,66 @@ Deno.test("a listing of S3 that was cut off is refused, since what it lacks woul
   list = whole;
   assert.equal((await bucket.page(null, SIGNAL)).items.length, 1);
 });
+
+Deno.test("an answer of S3 that does not say its length is held to the listing's", async () => {
+  const sizes = { short: 9, right: 10, long: 11, endless: 10 };
+  let sent = 0;
+  const ending = new AbortController();
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {}, signal: ending.signal },
+    ({ url }) => {
+      const [, name = ""] = /\/backups\/(\w+)/.exec(url) ?? [];
+      if (name === "") {
+        const contents = Object.keys(sizes).sort().map((name) =>
+          `<Contents><Key>${name}</Key><Size>10</Size></Contents>`
+        );
+        return new Response(
+          `<ListBucketResult><IsTruncated>false</IsTruncated>${
+            contents.join("")
+          }</ListBucketResult>`,
+        );
+      }
+      let left = name === "endless" || name === "refused" ? Infinity : sizes[name as "short"];
+      const stream = new ReadableStream({
+        pull(controller) {
+          const bytes = Math.min(left, left === Infinity ? 1000 : 4);
+          left -= bytes;
+          sent += bytes;
+          controller.enqueue(new Uint8Array(bytes));
+          if (left === 0) controller.close();
+        },
+      });
+      return new Response(stream, { status: name === "refused" ? 400 : 200 });
+    },
+  );
+  const bucket = s3Source({
+    ...{ bucket: "backups", prefix: "", region: "us-east-1", pathStyle: true },
+    credentials: {
+      ...{ accessKeyId: "test", secretAccessKey: new Secret("test"), sessionToken: null },
+    },
+    endpoint: `http://127.0.0.1:${server.addr.port}`,
+  });
+  try {
+    const items = await listAll(bucket);
+    assert.deepEqual(items.map(({ key }) => key.slice(8)), ["endless", "long", "right", "short"]);
+    const [endless, long, right, short] = items;
+    const read = await bucket.read(right!, SIGNAL);
+    assert.ok(read!.revision === right!.revision);
+    assert.equal((await bytesOf(read!.contents[0]!.body)).length, 10);
+    for (const item of [endless!, long!, short!]) {
+      await assert.rejects(bucket.read(item, SIGNAL), code("files_changed"));
+    }
+    // Larger objects pass through, however long they turn out to be.
+    const large = { ...endless!, sizeBytes: 2 << 20 };
+    const through = await bucket.read(large, SIGNAL);
+    await assert.rejects(bytesOf(through!.contents[0]!.body), code("files_changed"));
+    const range = await bucket.readRange!(large, { from: 0, to: 5000, signal: SIGNAL });
+    await assert.rejects(bytesOf(range!.body), code("files_changed"));
+    const refused = { ...endless!, key: "backups/refused" };
+    await assert.rejects(bucket.read(refused, SIGNAL), code("files_refused"));
+    assert.ok(sent < 64 << 20, "an answer without end is not read on");
+  } finally {
+    ending.abort();
+    await server.finished;
+  }
+});

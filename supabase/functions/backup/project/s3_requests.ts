@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { concat } from "../core/bytes.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
 import { type Hashing, runtimeHashing } from "../core/hashing.ts";
@@ -28,6 +29,9 @@ export interface S3RequestOptions extends S3ClientOptions {
 
 /** Waiting for an answer, and for the next bytes of it. */
 const ANSWER_MS = 120_000;
+
+/** What is read of a refusal. */
+const REFUSAL_BYTES = 4096;
 
 /** A server's clock that is off by more makes it refuse what this machine's says. */
 const MOST_SKEW_MS = 240_000;
@@ -128,7 +132,7 @@ export class S3Requests {
     try {
       const response = await own(`${origin}${path}${isObject ? "" : `?${query}`}`, init);
       if (response.status === 200 || response.status === 206) return { response, deadline };
-      const text = await response.text();
+      const text = await beginningOf(response);
       throw new S3Refusal(response, { text, isOfAnotherTime: this.#learnTime(response, text) });
     } catch (error) {
       deadline.end();
@@ -146,6 +150,16 @@ export class S3Requests {
     this.#skewMs = skewMs;
     return true;
   }
+}
+
+/** Of a refusal, which is short, whatever stands in for a server. */
+async function beginningOf({ body }: Answer): Promise<string> {
+  let beginning = new Uint8Array();
+  for await (const piece of body ?? []) {
+    beginning = concat([beginning, piece.subarray(0, REFUSAL_BYTES - beginning.length)]);
+    if (beginning.length === REFUSAL_BYTES) break;
+  }
+  return new TextDecoder().decode(beginning);
 }
 
 /** For an answer that is no listing, or was cut off. */

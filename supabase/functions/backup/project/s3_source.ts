@@ -4,7 +4,7 @@
  * @module
  */
 import { systemClock } from "../core/clock.ts";
-import { utf8 } from "../core/bytes.ts";
+import { concat, utf8 } from "../core/bytes.ts";
 import { BackupError, type ErrorCode } from "../core/errors.ts";
 import { type Hashing, runtimeHashing } from "../core/hashing.ts";
 import {
@@ -112,7 +112,7 @@ class S3Source implements ItemSource {
       const item = this.#item(name, listed);
       // One that is read in ranges gets its facts here: reading gives none.
       const head = item.sizeBytes > WHOLE_BYTES ? await this.#head(name, signal) : null;
-      items.push(head === null ? item : this.#item(name, head));
+      items.push(head === null ? item : this.#item(name, sized(head, item.sizeBytes)));
     }
     requireOrder(items);
     if (found.truncated && items.length === 0) throw withoutNext();
@@ -121,11 +121,12 @@ class S3Source implements ItemSource {
 
   async read(item: ListedItem, signal: AbortSignal): Promise<ReadItem | null> {
     const name = nameOf(item);
+    const size = item.sizeBytes;
     for (let attempt = 1;; attempt++) {
-      const first = await this.#get(name, { from: 0, signal });
+      const first = await this.#get(name, { from: 0, size, signal });
       if (first === null) return null;
       const { revision, facts, sizeBytes } = this.#item(name, first.head);
-      const source = this.#downloads(name, signal);
+      const source = this.#downloads(name, { size, signal });
       try {
         const md5 = md5Of(first.eTag);
         const body = sizeBytes <= WHOLE_BYTES
@@ -143,20 +144,24 @@ class S3Source implements ItemSource {
     { from, to, signal }: { from: number; to: number; signal: AbortSignal },
   ): Promise<{ revision: string | null; body: AsyncIterable<Uint8Array> } | null> {
     const name = nameOf(item);
-    const first = await this.#get(name, { from, to, signal });
+    const size = item.sizeBytes;
+    const first = await this.#get(name, { from, to, size, signal });
     if (first === null) return null;
     if (first.eTag !== textFact(item.facts, "eTag")) {
       await first.cancel();
       throw changed(item.key);
     }
-    const source = this.#downloads(name, signal);
+    const source = this.#downloads(name, { size, signal });
     return { revision: item.revision, body: checkedBytes(source, { first, from, to, md5: null }) };
   }
 
-  #downloads(name: string, signal: AbortSignal): DownloadSource {
+  #downloads(
+    name: string,
+    { size, signal }: { size: number; signal: AbortSignal },
+  ): DownloadSource {
     return {
       title: keyOf({ bucket: this.#options.bucket, name }),
-      open: (range, signal) => this.#get(name, { ...range, signal }),
+      open: (range, signal) => this.#get(name, { ...range, size, signal }),
       tries: this.#tries,
       hashing: this.#hashing,
       signal,
@@ -207,9 +212,10 @@ class S3Source implements ItemSource {
     );
   }
 
+  /** The bytes on their way. @param range `size` is what the listing says of the whole, where the answer does not */
   async #get(
     name: string,
-    { from, to, signal }: { from: number; to?: number; signal: AbortSignal },
+    { from, to, size, signal }: { from: number; to?: number; size: number; signal: AbortSignal },
   ): Promise<Got | null> {
     const verb = `read ${name}`;
     const whole = from === 0 && to === undefined;
@@ -220,19 +226,20 @@ class S3Source implements ItemSource {
     );
     if (answer === null) return null;
     const { response, deadline } = answer;
-    const head = headOf(response);
+    const told = headOf(response);
+    const isTold = told.ContentLength !== undefined;
+    const head = sized(told, Math.max(0, (to ?? size) - from));
     const stream = response.body;
-    const bytes = head.ContentLength ?? null;
+    const bytes = head.ContentLength;
     const broken = (error: unknown) => this.#translate(error, { verb, signal, isOfAll: false });
+    const body = counted(stream, { bytes, isTold, broken, verb, deadline });
     return {
-      head,
-      eTag: bareETag(head.ETag),
-      bytes,
-      body: counted(stream, { bytes, broken, verb, deadline }),
+      ...{ head, eTag: bareETag(head.ETag), bytes, body },
       whole: async () => {
+        if (!isTold) return concat(await Array.fromAsync(body));
         try {
           const content = await response.bytes();
-          requireLength(content.length, { bytes, verb });
+          requireLength(content.length, { bytes, isTold, verb });
           return content;
         } catch (error) {
           throw error instanceof BackupError ? error : broken(error);
@@ -297,13 +304,24 @@ function hintOf(error: unknown, hint: string | undefined): string {
   return `Check ${places}, and the network between here and the server.`;
 }
 
-/** The bytes, counted: a connection that was cut may look like an end. */
+/** What is known of an object; its size by the listing where the answer itself does not tell it. */
+function sized(head: S3Head, size: number): S3Head & { ContentLength: number } {
+  return { ...head, ContentLength: head.ContentLength ?? size };
+}
+
+/** How many bytes are expected. */
+interface Expected {
+  bytes: number;
+  /** Whether the answer says so itself, and not only the listing. */
+  isTold: boolean;
+  verb: string;
+}
+
+/** The bytes, counted: a connection that was cut may look like an end, and there may be no end. */
 async function* counted(
   stream: Answer["body"],
-  { bytes, broken, verb, deadline }: {
-    bytes: number | null;
+  { broken, deadline, ...expected }: Expected & {
     broken: (error: unknown) => BackupError;
-    verb: string;
     deadline: Deadline;
   },
 ): AsyncGenerator<Uint8Array> {
@@ -311,6 +329,7 @@ async function* counted(
   try {
     for await (const chunk of stream ?? []) {
       read += chunk.length;
+      if (read > expected.bytes) requireLength(read, expected);
       yield chunk;
       deadline.renew();
     }
@@ -319,12 +338,23 @@ async function* counted(
   } finally {
     deadline.end();
   }
-  requireLength(read, { bytes, verb });
+  requireLength(read, expected);
 }
 
-function requireLength(read: number, { bytes, verb }: { bytes: number | null; verb: string }) {
-  if (bytes === null || read === bytes) return;
+function requireLength(read: number, { bytes, isTold, verb }: Expected): void {
+  if (read === bytes) return;
+  if (!isTold) throw otherLength({ read, bytes, verb });
   throw new BackupError("files_unreachable", `Cannot ${verb}: ${read} of ${bytes} bytes came`);
+}
+
+/** For an answer that does not say how long it is: what comes is not what was listed. */
+function otherLength({ read, bytes, verb }: { read: number; bytes: number; verb: string }) {
+  const came = read > bytes ? `more than the ${bytes} bytes` : `only ${read} of the ${bytes} bytes`;
+  return new BackupError("files_changed", `Cannot ${verb}: ${came} that were listed came`, {
+    hint:
+      "If it changed meanwhile, it is saved with the next backup. If it is stored compressed, " +
+      "a proxy undoes that: read the bucket without it.",
+  });
 }
 
 /** @throws `files_refused` for servers whose order is not that of bytes: a page could not follow another */
