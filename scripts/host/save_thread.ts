@@ -12,7 +12,7 @@ import type { ItemSource } from "../../supabase/functions/backup/core/items.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
-import { DirectFetch } from "../../supabase/functions/backup/project/direct_fetch.ts";
+import { DirectFetch, isByProxy } from "../../supabase/functions/backup/project/direct_fetch.ts";
 import { openFilesSource } from "../../supabase/functions/backup/project/files_access.ts";
 import type { Repository } from "../../supabase/functions/backup/repository/mod.ts";
 import { ParentItems } from "../../supabase/functions/backup/usecases/items/parent_items.ts";
@@ -75,18 +75,12 @@ class SaveThread implements ThreadWork<SaveWork> {
       projectRef: null, // only the owner of the repository is known by it
       tools: {
         hashing: this.#hashing,
-        // The runtime goes by a proxy, and knows of its exceptions.
         ...(isByProxy() ? {} : { fetch: this.#direct.fetch }),
       },
       openDatabase: async () =>
         this.#session = databaseUrl === "" ? null : await connect({ url: new Secret(databaseUrl) }),
     });
   }
-}
-
-function isByProxy(): boolean {
-  return ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
-    .some((name) => Deno.env.get(name) || Deno.env.get(name.toLowerCase()));
 }
 
 serveThread<SaveWork>((access) => new SaveThread(access));

@@ -36,14 +36,21 @@ export const fetchOnce: Fetch = async (url, init) =>
 
 /**
  * The runtime's `fetch` for objects. What it has undone the compression of, which it tells by leaving out the
- * length, is asked for once more, as it is stored.
+ * length, is asked for once more, as it is stored. Not behind a proxy, which only the runtime goes by: whoever
+ * knows another size then finds the difference.
  */
 export const fetchAsStored: Fetch = async (url, init) => {
   const response = await fetch(url, init);
-  if (!response.ok || response.headers.has("content-length")) return response;
+  if (!response.ok || response.headers.has("content-length") || isByProxy()) return response;
   await response.body?.cancel();
   return await fetchOnce(url, init);
 };
+
+/** Whether the environment names a proxy. The runtime goes by it and knows of its exceptions; nothing here does. */
+export function isByProxy(): boolean {
+  return ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
+    .some((name) => Deno.env.get(name) || Deno.env.get(name.toLowerCase()));
+}
 
 /** Keeps connections open, which whoever makes it must close. */
 export class DirectFetch {

@@ -196,6 +196,47 @@ Deno.test("fetchAsStored() gives what is stored compressed as it is stored", asy
   assert.equal(head.headers.get("content-length"), String(stored.length));
 });
 
+const PROXY_NAMES = [
+  "NO_PROXY",
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "ALL_PROXY",
+  "http_proxy",
+  "https_proxy",
+  "all_proxy",
+];
+
+Deno.test("fetchAsStored() leaves everything to the runtime where there is a proxy", async () => {
+  const stored = await new Response(
+    new Blob(["hello ".repeat(100)]).stream().pipeThrough(new CompressionStream("gzip")),
+  ).bytes();
+  let asked = 0;
+  await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, () => {
+    asked++;
+    return new Response(stored, { headers: { "content-encoding": "gzip" } });
+  });
+  const url = `http://127.0.0.1:${server.addr.port}/`;
+  const before = new Map(PROXY_NAMES.map((name) => [name, Deno.env.get(name)]));
+  try {
+    for (const name of PROXY_NAMES) Deno.env.delete(name);
+    await (await fetchAsStored(url, ASKED)).bytes();
+    assert.equal(asked, 2, "once by the runtime, and once as it is stored");
+    Deno.env.set("NO_PROXY", "127.0.0.1"); // the runtime's business, which it asks this server for
+    for (const name of PROXY_NAMES.slice(1)) {
+      Deno.env.set(name, "http://127.0.0.1:9");
+      asked = 0;
+      await (await fetchAsStored(url, ASKED)).bytes();
+      assert.equal(asked, 1, name);
+      Deno.env.delete(name);
+    }
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, value);
+    }
+  }
+});
+
 Deno.test("DirectFetch gives room again that was given back, and none that is in use", async () => {
   await using server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },
