@@ -88,7 +88,7 @@ export async function openThreadRepository(access: ThreadAccess): Promise<Reposi
 function tellBytes(id: number) {
   let bytes = 0;
   const flush = () => {
-    if (bytes > 0) tell({ say: "bytes", id, bytes });
+    if (bytes !== 0) tell({ say: "bytes", id, bytes });
     bytes = 0;
   };
   const add = (more: number) => {

@@ -246,7 +246,7 @@ async function copyTable(
   const model = await readDatabase(session, DUMP_OPTIONS);
   const tableData = await describeTableData(session, model.entries, DUMP_OPTIONS);
   const remarks: string[] = [];
-  let bytes = 0;
+  let [bytes, told] = [0, 0];
   const options = {
     entries: new Map(model.entries.map((entry) => [entry.key, entry])),
     tableData: new Map(tableData.map((data) => [data.entry, data])),
@@ -254,6 +254,7 @@ async function copyTable(
     onDamage,
     ...(fingerprints === undefined ? {} : { fingerprints }),
     onRemark: (remark: string) => void remarks.push(remark),
+    onBytes: (more: number) => void (told += more),
     sink: {
       append: (slice: Uint8Array) => void (bytes += slice.length),
       endPart: () => Promise.resolve([]),
@@ -264,7 +265,7 @@ async function copyTable(
     for (const { part } of await copyUnit(session, unit, options)) parts.push(part);
   }
   await session.execute("ROLLBACK");
-  return { parts, remarks, bytes };
+  return { parts, remarks, bytes, told };
 }
 
 /** How often the server was asked for the facts of a range. */
@@ -403,6 +404,8 @@ Deno.test("copyUnit() cuts a range again when more bytes come than a part may ha
     assert.ok(before.parts.length > 20, "it is cut");
     assert.ok(after.parts.every(({ rawBytes }) => rawBytes <= limits.maxPartBytes + 1000));
     assert.deepEqual(after.parts, before.parts);
+    assert.equal(after.told, before.told, "what is taken back counts once");
+    assert.ok(after.bytes > after.told);
     assert.ok(
       after.bytes <= before.bytes + limits.maxPartBytes,
       "only the first range is read twice",

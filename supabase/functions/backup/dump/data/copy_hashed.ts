@@ -36,10 +36,15 @@ export async function copyHashed(
   if (range.pages === null) return null;
   const own = options.fingerprints?.begin(data);
   if (own === undefined) return null;
+  let told = 0;
+  const onBytes = (bytes: number) => {
+    told += bytes;
+    options.onBytes?.(bytes);
+  };
   try {
     return await inSavepoint(session, async () => {
       const facts = { fingerprint: null, bytes: 0 };
-      const watched = { ...options, sink: watch(own, options) };
+      const watched = { ...options, onBytes, sink: watch(own, options) };
       const copied = await copyTablePart(session, { ...tableRange, facts }, watched);
       const { fingerprint, remark } = await settle(session, { tableRange, copied, own });
       if (remark !== undefined) options.onRemark?.(remark);
@@ -48,6 +53,7 @@ export async function copyHashed(
   } catch (error) {
     if (!(error instanceof TakeBack)) throw error;
     own.giveUp(); // its other ranges are probably like this one
+    options.onBytes?.(-told); // they pass once more
     options.sink.endPart().catch(() => {}); // what has been copied is not used
     return null;
   }

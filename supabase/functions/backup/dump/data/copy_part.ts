@@ -31,7 +31,7 @@ export interface CopyPartOptions {
   sink: DataSink;
   /** Hears of what the operator should know. */
   onRemark?: (remark: string) => void;
-  /** Hears of bytes as they pass. */
+  /** Hears of bytes as they pass; a negative number takes back those that will pass again. */
   onBytes?: (bytes: number) => void;
   signal?: AbortSignal;
 }

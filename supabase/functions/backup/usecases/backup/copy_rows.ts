@@ -51,7 +51,7 @@ export interface CopyRowsOptions {
   /** Has joined the snapshot. Fit for more afterwards, also after `lock_timeout`. */
   session: Session;
   repository: Repository;
-  /** Hears of bytes as they pass. */
+  /** Hears of bytes as they pass; a negative number takes back those that will pass again. */
   onBytes?: (bytes: number) => void;
   /** Called when all rows are read and the session is free, while the last of them are being stored. */
   onRead?: () => void;
