@@ -42,6 +42,11 @@ const OTHER_VARIABLES: readonly (readonly [string, string, string])[] = [
   ],
   ["BACKUP_MANAGEMENT_URL", "`https://api.supabase.com`", "Address of the Management API."],
   [
+    "BACKUP_MANAGEMENT_REQUESTS_PER_MINUTE",
+    "`60`",
+    "Requests that all workers together send to it in any minute.",
+  ],
+  [
     "BACKUP_FILES_SOURCE_BUCKET",
     "none: Supabase Storage",
     "A bucket of S3 that files are saved from instead.",

@@ -49,6 +49,7 @@ async function startPlace(): Promise<Place> {
     BACKUP_PROJECT_REF: CONTRACT_REF,
     BACKUP_MANAGEMENT_URL: management.url,
     BACKUP_MANAGEMENT_TOKEN: CONTRACT_TOKEN,
+    BACKUP_MANAGEMENT_REQUESTS_PER_MINUTE: "6000",
     BACKUP_DATABASE_INTERVAL: "6",
     // The guide has four types.
     BACKUP_ENABLE_FILES_BACKUP: "false",

@@ -56,6 +56,8 @@ export async function startWholeProject(
     BACKUP_PROJECT_REF: projectRef,
     BACKUP_MANAGEMENT_URL: management.url,
     BACKUP_MANAGEMENT_TOKEN: CONTRACT_TOKEN,
+    // What comes with minutes between is done within seconds.
+    BACKUP_MANAGEMENT_REQUESTS_PER_MINUTE: "6000",
     BACKUP_STORAGE_TYPE: "local",
     BACKUP_STORAGE_PATH: folder,
     BACKUP_ENCRYPTION_KEY: encryptionKey,

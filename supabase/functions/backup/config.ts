@@ -76,6 +76,7 @@ export function readEnvironment(read: Read = readVariable): Environment {
     management: {
       url: read("BACKUP_MANAGEMENT_URL") ?? "https://api.supabase.com",
       token: optionalSecret(read("BACKUP_MANAGEMENT_TOKEN")),
+      requestsPerMinute: requestsPerMinute(read("BACKUP_MANAGEMENT_REQUESTS_PER_MINUTE")),
     },
     functionUrl: functionUrl(read, edgeRuntime),
     variable: read,
@@ -88,6 +89,24 @@ function optionalList(value: string | undefined): string[] | null {
 
 function optionalSecret(value: string | undefined): Secret | null {
   return value === undefined ? null : new Secret(value);
+}
+
+/** Half of what the platform allows a user in a project, who may have other programs. */
+const USUAL_REQUESTS = 60;
+/** More than any limit that the platform has. */
+const MOST_REQUESTS = 10_000;
+
+function requestsPerMinute(value: string | undefined): number {
+  if (value === undefined) return USUAL_REQUESTS;
+  const requests = Number(value);
+  if (/^\d+$/.test(value) && requests >= 1 && requests <= MOST_REQUESTS) return requests;
+  throw new BackupError(
+    "invalid_config",
+    `Cannot read BACKUP_MANAGEMENT_REQUESTS_PER_MINUTE: ${
+      JSON.stringify(value)
+    } is not a number of requests`,
+    { hint: `It is a whole number from 1 to ${MOST_REQUESTS}; the platform allows 120.` },
+  );
 }
 
 /** A JSON dictionary from key name to key. */

@@ -36,8 +36,8 @@ export interface Environment {
   edgeRuntime: boolean;
   /** The project's ref, null outside Supabase. */
   projectRef: string | null;
-  /** The API that manages projects. Settings and requests cannot change where its token is sent. */
-  management: { url: string; token: Secret | null };
+  /** The API that manages projects. Settings and requests cannot change where its token is sent, or how often. */
+  management: { url: string; token: Secret | null; requestsPerMinute: number };
   /** Where this service is called, also by itself; null when it does not know. */
   functionUrl: string | null;
   /** A variable that a reference `env:NAME` names. */

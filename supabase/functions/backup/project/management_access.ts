@@ -20,7 +20,8 @@ export function managementAccess(
   { management, projectRef }: Pick<Environment, "management" | "projectRef">,
   options: Pick<ManagementApiOptions, "fetch" | "clock" | "sharedPace"> = {},
 ): ManagementAccess {
-  const { token, url } = management;
+  const { token, url, requestsPerMinute } = management;
+  const limit = { requests: requestsPerMinute, windowMs: 60_000 };
   if (token === null) {
     return { api: null, projectRef, withoutApi: "BACKUP_MANAGEMENT_TOKEN is not set" };
   }
@@ -30,5 +31,5 @@ export function managementAccess(
       withoutApi: "the project's ref is not known: set BACKUP_PROJECT_REF",
     };
   }
-  return { api: managementApi({ ...options, baseUrl: url, projectRef, token }), projectRef };
+  return { api: managementApi({ ...options, baseUrl: url, projectRef, token, limit }), projectRef };
 }
