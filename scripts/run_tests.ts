@@ -35,7 +35,7 @@ const GROUPS: Group[] = [
     paths: [`${INTEGRATION}/${CORPUS_TEST}`],
     env: { CORPUS_PAIRS: pair },
   })),
-  ...groupsOf(ACCEPTANCE, 2),
+  ...groupsOf(ACCEPTANCE, 3),
   { name: "units", paths: ["supabase", "scripts", "tests/support"] },
 ].filter(isChosen);
 

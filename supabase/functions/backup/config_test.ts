@@ -80,9 +80,8 @@ Deno.test("a wrong variable is refused with its name, its value and what is allo
 
 Deno.test("at most 60 requests a minute go to the Management API, unless the environment says otherwise", () => {
   const read = (value?: string) =>
-    readEnvironment((name) =>
-      name === "BACKUP_MANAGEMENT_REQUESTS_PER_MINUTE" ? value : undefined
-    ).management.requestsPerMinute;
+    readEnvironment((name) => name === "BACKUP_MANAGEMENT_REQUESTS_PER_MINUTE" ? value : undefined)
+      .management.requestsPerMinute;
   assert.deepEqual([read(), read("1"), read("10000")], [60, 1, 10_000]);
   for (const wrong of ["0", "10001", "-1", "1.5", "many", ""]) {
     const message = new RegExp(`REQUESTS_PER_MINUTE: ${JSON.stringify(wrong)} is not`);
