@@ -14,6 +14,7 @@ import { decompress } from "./compress.ts";
 import { createRepository, NameSet, openRepository, type Repository } from "./mod.ts";
 import { openObject, sealObject } from "./object.ts";
 import { ObjectStore } from "./object_store.ts";
+import type { LinesRef } from "./types.ts";
 import { runtimeZstd } from "./zstd.ts";
 
 const FIRST = "backup_20260101T000000000Z_0000000001";
@@ -232,6 +233,57 @@ Deno.test("notes of freeing space that nobody with the key wrote stop no backup 
   const reachable = new NameSet();
   const swept = await repository.freeing.sweep(digit, { reachable, plans: ["cleanup_1"], times });
   assert.deepEqual(swept.freeable, []);
+});
+
+Deno.test("lists that say what no list can say are damage of their backup, whatever stands in them", async () => {
+  const { storage, repository } = await twoBackups(false);
+  const { record, manifest } = await repository.readBackup(SECOND);
+  const file = JSON.parse(fromUtf8(await storage.get("repository.json")));
+  const cipher = await plainCipher(fromBase64(file.publicSalt), file);
+  const compression = { algorithm: "none" as const, level: 0 };
+  /** The problems of the backup when its list of parts is this one. */
+  const problemsOf = async (dataParts: LinesRef) => {
+    const content = utf8(JSON.stringify({ ...manifest, dataParts }));
+    const name = await cipher.nameOf("manifest", content);
+    const path = `manifests/${name}`;
+    await storage.put(
+      path,
+      await sealObject(content, { ...{ cipher, compression, path }, kind: "manifest" }),
+    );
+    await forge(storage, { ...record, manifest: name });
+    const reports = [];
+    for (const level of ["quick", "full"] as const) {
+      reports.push(await repository.verify({ level }));
+    }
+    assert.deepEqual(reports[0]!.problems, reports[1]!.problems);
+    return reports[0]!.problems;
+  };
+  const chunk = "0".repeat(64);
+  const lines: unknown[] = [
+    ...[null, "text", {}, { pieces: {} }, { pieces: [null] }, { contents: 1 }, {
+      contents: [null],
+    }],
+    { pieces: [{ chunk, offset: -1, length: 1 }] },
+    { pieces: [{ chunk: "../keys", offset: 0, length: 1 }] },
+  ];
+  const lists = await Promise.all(lines.map((line) => repository.writeLines([line])));
+  const writer = repository.pieceWriter();
+  await writer.append(utf8("no JSON\n"));
+  const written = writer.endPart();
+  await writer.finish();
+  const [piece] = await written;
+  lists.push({ lines: 1, chunks: [{ name: piece!.chunk, rawBytes: 8, lines: 1 }] });
+  for (const list of lists) {
+    const [problem, ...more] = await problemsOf(list);
+    const { object, code, backups, message } = problem!;
+    assert.deepEqual([object, code, backups], [`backups/${SECOND}`, "object_altered", [SECOND]]);
+    assert.match(message, /one names no pieces|one is not JSON/);
+    assert.deepEqual(more, []);
+  }
+  // JSON can hold what no text can be made of.
+  const nameless = { entry: { toString: 1 }, part: 0, rawBytes: 5, pieces: [] };
+  const [problem] = await problemsOf(await repository.writeLines([nameless]));
+  assert.deepEqual([problem!.object, problem!.message], ["? part 0", "Pieces miss bytes"]);
 });
 
 Deno.test("an owner put under a higher number is not believed", async () => {

@@ -6,8 +6,6 @@
 import { fromUtf8, utf8 } from "../core/bytes.ts";
 import { BackupError, toBackupError } from "../core/errors.ts";
 import { isJobId, isPointId, momentOfJobId, typeOfJobId } from "../core/ids.ts";
-import type { SavedItem } from "../core/items.ts";
-import type { DataPart, Piece } from "../core/model.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { keepFromFreeing } from "./keep_from_freeing.ts";
 import { readLines } from "./lines.ts";
@@ -27,6 +25,7 @@ import {
   OWNERS,
   REPOSITORY_FILE,
 } from "./paths.ts";
+import { type Referred, referredByLine } from "./referred.ts";
 import type {
   BackupFacts,
   BackupList,
@@ -53,31 +52,20 @@ export function linesOf(manifest: Manifest): LinesRef[] {
   return [...manifest.pages.map(({ items }) => items), manifest.deleted];
 }
 
-/** A run of bytes that a backup refers to, by the name of what it belongs to. */
-export interface Referred {
-  object: string;
-  bytes: number;
-  pieces: Piece[];
-}
-
-/** All rows or contents of a backup, by its lines. */
+/** All rows or contents of a backup, by its lines. @throws `object_altered` for a line that names no pieces */
 export async function* referredOf(
   chunks: ChunkStore,
   manifest: Manifest,
   signal?: AbortSignal,
 ): AsyncIterable<Referred> {
-  if (manifest.type === "database") {
-    for await (const each of readLines<DataPart>(chunks, manifest.dataParts, signal)) {
-      const { entry, part, rawBytes, pieces } = each;
-      yield { object: `${entry} part ${part}`, bytes: rawBytes, pieces };
-    }
-    return;
-  }
-  for (const page of manifest.pages) {
-    for await (const { key, contents } of readLines<SavedItem>(chunks, page.items, signal)) {
-      for (const { name, bytes, pieces } of contents) {
-        yield { object: `${key} ${name}`, bytes, pieces };
-      }
+  const lists = manifest.type === "database"
+    ? [manifest.dataParts]
+    : manifest.pages.map(({ items }) => items);
+  for (const list of lists) {
+    for await (const line of readLines<unknown>(chunks, list, signal)) {
+      const referred = referredByLine(line);
+      if (referred === null) throw altered("lines of the backup", "one names no pieces");
+      yield* referred;
     }
   }
 }

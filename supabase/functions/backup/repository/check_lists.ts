@@ -6,13 +6,12 @@
  */
 import { fromUtf8 } from "../core/bytes.ts";
 import { BackupError, toBackupError } from "../core/errors.ts";
-import type { SavedItem } from "../core/items.ts";
-import type { DataPart, Piece } from "../core/model.ts";
-import { isDamage, readAnyBackup, type Referred } from "./backups.ts";
+import { isDamage, readAnyBackup } from "./backups.ts";
 import { type ChunkEnds, keyOf, noteEnd } from "./chunk_ends.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { mapConcurrent } from "./map_concurrent.ts";
 import { backupPath, isContentName } from "./paths.ts";
+import { type Referred, referredByLine } from "./referred.ts";
 import type { LinesRef, Manifest, VerifyReport } from "./types.ts";
 
 /** Something that is wrong. */
@@ -202,31 +201,6 @@ function parse(line: string, name: string): unknown {
   } catch (cause) {
     throw altered(`Cannot read lines of chunk ${name}: one is not JSON`, cause);
   }
-}
-
-/** Null for what is no line of rows or contents: without a key anybody may have written it. */
-function referredByLine(value: unknown): Referred[] | null {
-  const { entry, part, rawBytes, pieces, key, contents } = (value ?? {}) as Partial<
-    DataPart & SavedItem
-  >;
-  if (pieces !== undefined) {
-    if (!arePieces(pieces)) return null;
-    return [{ object: `${entry} part ${part}`, bytes: rawBytes ?? 0, pieces }];
-  }
-  if (!Array.isArray(contents) || !contents.every((each) => arePieces(each?.pieces))) return null;
-  return contents.map((each) => ({ ...each, object: `${key} ${each.name}` }));
-}
-
-function arePieces(pieces: unknown): pieces is Piece[] {
-  return Array.isArray(pieces) &&
-    pieces.every((piece: Partial<Piece> | null) =>
-      typeof piece?.chunk === "string" && isContentName(piece.chunk) &&
-      isPlace(piece.offset) && isPlace(piece.length)
-    );
-}
-
-function isPlace(value: unknown): boolean {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 /** Damage as a finding. @throws everything else: no answer, no right */

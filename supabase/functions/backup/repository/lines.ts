@@ -67,10 +67,19 @@ export async function* readLines<T>(
       );
     }
     total += lines.length;
-    for (const line of lines) yield JSON.parse(line) as T;
+    for (const line of lines) yield parse(line, chunk.name) as T;
   }
   if (total !== ref.lines) {
     throw new BackupError("object_altered", "Cannot read lines: chunks of the list are missing");
+  }
+}
+
+function parse(line: string, name: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (cause) {
+    const message = `Cannot read lines of chunk ${name}: one is not JSON`;
+    throw new BackupError("object_altered", message, { cause });
   }
 }
 
