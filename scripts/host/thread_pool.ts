@@ -36,6 +36,12 @@ interface Waiting extends TaskOptions {
   reject: (error: unknown) => void;
 }
 
+/** A task that a thread has begun. */
+interface Running extends Waiting {
+  /** Listens to its signal. */
+  stop: () => void;
+}
+
 const PROGRAMS: Record<PoolTask["kind"], string> = {
   copy: "./copy_thread.ts",
   load: "./load_thread.ts",
@@ -95,7 +101,7 @@ export class ThreadPool {
 
 class Thread {
   readonly #worker: Worker;
-  readonly #tasks = new Map<number, Waiting>();
+  readonly #tasks = new Map<number, Running>();
   readonly #closed = Promise.withResolvers<void>();
   readonly #onFree: () => void;
   #lastId = 0;
@@ -127,10 +133,9 @@ class Thread {
     const { task, signal } = waiting;
     if (signal?.aborted === true) return waiting.reject(signal.reason);
     const id = ++this.#lastId;
-    this.#tasks.set(id, waiting);
-    signal?.addEventListener("abort", () => {
-      if (this.#tasks.has(id)) this.#say({ say: "stop", id });
-    }, { once: true });
+    const stop = () => this.#say({ say: "stop", id });
+    this.#tasks.set(id, { ...waiting, stop });
+    signal?.addEventListener("abort", stop, { once: true });
     this.#say({ say: "do", id, task });
   }
 
@@ -147,7 +152,7 @@ class Thread {
     const waiting = this.#tasks.get(message.id);
     if (waiting === undefined) return;
     if (message.say === "bytes") return waiting.onBytes?.(message.bytes);
-    this.#tasks.delete(message.id);
+    this.#end(message.id, waiting);
     if (message.say === "done") waiting.resolve(message.result);
     else waiting.reject(waiting.signal?.reason ?? unpackError(message.error));
     this.#onFree();
@@ -159,11 +164,17 @@ class Thread {
     this.#usable = false;
     this.#worker.terminate();
     this.#closed.resolve();
-    for (const { reject, signal } of this.#tasks.values()) {
-      reject(signal?.reason ?? new ThreadEnded(why));
+    for (const [id, running] of this.#tasks) {
+      this.#end(id, running);
+      running.reject(running.signal?.reason ?? new ThreadEnded(why));
     }
-    this.#tasks.clear();
     this.#onFree();
+  }
+
+  /** The signal is a whole job's, with thousands of tasks: none may stay with it. */
+  #end(id: number, { signal, stop }: Running): void {
+    this.#tasks.delete(id);
+    signal?.removeEventListener("abort", stop);
   }
 
   #say(message: ToThread): void {

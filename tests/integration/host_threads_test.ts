@@ -176,9 +176,38 @@ Deno.test("a task that is stopped fails with the reason, and closing fails what 
     const stopped = pool.run(task, { signal: stop.signal });
     stop.abort(new BackupError("cancelled", "enough"));
     await assert.rejects(stopped, { code: "cancelled" });
-    const cut = pool.run(task);
+    const job = countedListeners();
+    const failed = pool.run(task, job);
+    assert.equal(job.listeners.size, 1);
+    await assert.rejects(failed, (error) => error instanceof BackupError);
+    assert.equal(job.listeners.size, 0, "a job's signal outlives its tasks");
+    const cut = pool.run(task, job);
     cut.catch(() => {});
     await pool.close();
     await assert.rejects(cut, (error) => error instanceof BackupError);
+    assert.equal(job.listeners.size, 0);
     await assert.rejects(pool.run(task), { code: "internal" });
   }));
+
+/** A signal that knows who listens to it. */
+function countedListeners(): { signal: AbortSignal; listeners: Set<unknown> } {
+  const { signal } = new AbortController();
+  const listeners = new Set<unknown>();
+  const [add, remove] = [
+    signal.addEventListener.bind(signal),
+    signal.removeEventListener.bind(signal),
+  ];
+  signal.addEventListener = (
+    type: string,
+    listener: EventListener,
+    options?: AddEventListenerOptions,
+  ) => {
+    listeners.add(listener);
+    add(type, listener, options);
+  };
+  signal.removeEventListener = (type: string, listener: EventListener) => {
+    listeners.delete(listener);
+    remove(type, listener);
+  };
+  return { signal, listeners };
+}
