@@ -53,6 +53,10 @@ async function googleCredentials(url: string): Promise<string | undefined> {
 /** The directory of a plain `file:///…` address; null for all that has to be looked at closely. */
 function directoryOf(url: string): string | null {
   if (!url.startsWith("file:///") || !URL.canParse(url)) return null;
-  const path = decodeURIComponent(new URL(url).pathname);
-  return path === ROOT ? null : path;
+  try {
+    const path = decodeURIComponent(new URL(url).pathname);
+    return path === ROOT ? null : path;
+  } catch {
+    return null; // opened in full, it is told what is wrong
+  }
 }

@@ -83,7 +83,7 @@ export function openStorage(url: string, env: Environment, options: OpenOptions 
     if (!kind.parameters.includes(name)) throw invalid(`the parameter ${name} is unknown`);
   }
   if (!address.host) throw invalid("the bucket is missing");
-  const prefix = decodeURIComponent(address.pathname).replace(/^\/+|\/+$/g, "");
+  const prefix = decodedPath(address).replace(/^\/+|\/+$/g, "");
   if (prefix) checkName(prefix);
   const { allow = () => {} } = options;
   const place = { bucket: address.host, prefix: prefix && `${prefix}/`, parameters, env, allow };
@@ -92,9 +92,17 @@ export function openStorage(url: string, env: Environment, options: OpenOptions 
 
 function openLocal(address: URL): Storage {
   if (address.host) throw invalid("a directory has three slashes, as in file:///backups");
-  const path = decodeURIComponent(address.pathname);
+  const path = decodedPath(address);
   if (path === "/") throw invalid("the root directory is no place for backups");
   return localStorage(path);
+}
+
+function decodedPath({ pathname }: URL): string {
+  try {
+    return decodeURIComponent(pathname);
+  } catch {
+    throw invalid("a % in its path begins no character; a % itself is written %25");
+  }
 }
 
 function openS3({ bucket, prefix, parameters, env, allow }: Address): Storage {
