@@ -35,13 +35,15 @@ export const fetchOnce: Fetch = async (url, init) =>
   await new DirectFetch({ kept: 0 }).get(url, init);
 
 /**
- * The runtime's `fetch` for objects. What it has undone the compression of, which it tells by leaving out the
- * length, is asked for once more, as it is stored. Not behind a proxy, which only the runtime goes by: whoever
+ * The runtime's `fetch` for objects. What it has undone the compression of is asked for once more, as it is
+ * stored: old runtimes then leave out the length, new ones leave it and the name of the compression. Not behind a proxy, which only the runtime goes by: whoever
  * knows another size then finds the difference.
  */
 export const fetchAsStored: Fetch = async (url, init) => {
   const response = await fetch(url, init);
-  if (!response.ok || response.headers.has("content-length") || isByProxy()) return response;
+  const { headers } = response;
+  const isAsStored = headers.has("content-length") && !headers.has("content-encoding");
+  if (!response.ok || isAsStored || isByProxy()) return response;
   await response.body?.cancel();
   return await fetchOnce(url, init);
 };

@@ -23,7 +23,10 @@ async function mostAtATime(databaseConnections: number, edgeRuntime: boolean): P
   const drive = openDrive({
     ...{ parts, clock: systemClock, onError: (error) => assert.fail(error) },
     database: {} as StateDatabase,
-    environment: { edgeRuntime, functionUrl: null, secretKeys: [] } as unknown as Environment,
+    environment: {
+      ...{ edgeRuntime, functionUrl: null },
+      ...{ secretKeys: [], serviceRoleKey: null, allowedKeys: null },
+    } as unknown as Environment,
     budget: createBudget({ cpuMs: null, wallMs: null, memoryBytes: null }),
     settings: () => Promise.resolve({ settings: { ...DEFAULT_SETTINGS, databaseConnections } }),
     definitionOf: () =>
