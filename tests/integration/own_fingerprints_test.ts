@@ -1,5 +1,6 @@
 /**
  * Fingerprints that are made of the saved bytes: the same numbers as the server's, for every type and version.
+ * Longer than usual: the values of each type, and both ways to a fingerprint, stand beside the tests that compare them.
  *
  * A longer run: `FUZZ_ROWS=20000 FUZZ_SEED=7 deno test -A tests/integration/own_fingerprints_test.ts`.
  *
@@ -10,7 +11,6 @@ import type { PostgresMajor } from "../../scripts/embedded_postgres.ts";
 import { columnHashes } from "../../scripts/host/row_hash/column_hashes.ts";
 import { hostFingerprints } from "../../scripts/host/row_hash/host_fingerprints.ts";
 import { RowHasher } from "../../scripts/host/row_hash/row_hasher.ts";
-
 import type {
   ColumnFacts,
   TableData,

@@ -1,6 +1,6 @@
 /**
  * Restores into an empty database that many workers share: each part is done by one that knows nothing
- * of the others, and some of them die.
+ * of the others, and some of them die. Longer than usual: all its tests share one source and one way to work on it.
  *
  * `RESTORE_KILLS` is the number of random deaths, 40 when absent; `RESTORE_SEED` repeats a run.
  *

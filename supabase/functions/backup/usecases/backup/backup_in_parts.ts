@@ -1,6 +1,6 @@
 /**
  * A backup as a job in parts: one moment for all of them, rows copied by whoever is free, definitions read
- * once and beside them, and a manifest at the end that makes it exist. Read {@linkcode BackupInParts.run} first. It is
+ * beside them, at once or slice by slice, and a manifest at the end that makes it exist. Read {@linkcode BackupInParts.run} first. It is
  * longer than usual, because a backup is told in one place, from the first lock to the manifest.
  *
  * @module
