@@ -74,6 +74,21 @@ Deno.test("a finished backup's row says what is known of it, and init writes the
   assert.deepEqual(failed, { tables_included: null, locations: [] });
 });
 
+Deno.test("a backup that was taken back stays so, whatever is then said of its start; what was completed shows", async () => {
+  await using place = await open();
+  const [asked] = await place.read("select public.create_manual_backup('why', 'Ada') as id");
+  const { id } = asked as { id: string };
+  assert.equal(await place.state.pendingBackups.takeBack(id), true);
+  const error = { code: "conflict", message: "it cannot be started" };
+  const ended = await place.state.jobs.finish({ ...backup(id), status: "failed", error });
+  assert.deepEqual([ended.status, ended.error], ["cancelled", null]);
+  const shown = "select status, error_message from public.backup_jobs";
+  assert.deepEqual(await place.read(shown), [{ status: "cancelled", error_message: null }]);
+  // Done without the tables by somebody who could not see that it was taken back: it is there.
+  await place.state.jobs.finish({ ...backup(id), status: "completed", location: "s3://b" });
+  assert.deepEqual(await place.read(shown), [{ status: "completed", error_message: null }]);
+});
+
 const POINT: StoredPoint = {
   ...{ pointId: "point_1", backupId: "backup_1", isConsistent: true, status: "completed" },
   recoveryTimestamp: "2026-11-21T12:00:30Z",

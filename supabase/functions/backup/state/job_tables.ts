@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Job, JobKind, JobStatus, JobType } from "../core/job.ts";
+import { isFinished, type Job, type JobKind, type JobStatus, type JobType } from "../core/job.ts";
 import type { StateDatabase } from "./database.ts";
 import {
   failInterrupted,
@@ -50,14 +50,30 @@ export class JobTables {
     this.#database = database;
   }
 
-  /** Records the end of a job, also of one whose beginning could not be recorded. */
-  async finish(job: Job): Promise<{ recorded: boolean }> {
-    return await this.#unlessUnavailable(async () => {
-      await this.#database.transaction("record the end of a job", async (sql) => {
+  /**
+   * Records the end of a job, also of one whose beginning could not be recorded. A job that has ended
+   * otherwise, because somebody took it back meanwhile, keeps that end; only what was completed stays so.
+   *
+   * @returns the job as it has ended; not `recorded` while the tables cannot be used
+   */
+  async finish(job: Job): Promise<Job> {
+    try {
+      return await this.#database.transaction("record the end of a job", async (sql) => {
         await insertRunning(sql, job);
+        const [row] = await sql`
+          select * from ${sql.unsafe(TABLES[job.kind])} where job_id = ${job.jobId} for update`;
+        const earlier = row === undefined ? null : toJob(row, job.kind);
+        if (earlier !== null && isFinished(earlier) && job.status !== "completed") return earlier;
         await writeEnd(sql, job);
+        return { ...job, recorded: true };
       });
-    });
+    } catch (error) {
+      const failure = toStateError(error, "record a job");
+      if (isStateUnavailable(failure) || failure.code === "invalid_config") {
+        return { ...job, recorded: false };
+      }
+      throw failure;
+    }
   }
 
   /** One job, null when no table has it. */
@@ -124,18 +140,5 @@ export class JobTables {
   /** Marks running jobs without life as failed. */
   async failInterrupted(): Promise<void> {
     await this.#database.run("look for interrupted jobs", (sql) => failInterrupted(sql));
-  }
-
-  async #unlessUnavailable(work: () => Promise<void>): Promise<{ recorded: boolean }> {
-    try {
-      await work();
-      return { recorded: true };
-    } catch (error) {
-      const failure = toStateError(error, "record a job");
-      if (isStateUnavailable(failure) || failure.code === "invalid_config") {
-        return { recorded: false };
-      }
-      throw failure;
-    }
   }
 }

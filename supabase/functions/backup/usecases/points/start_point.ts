@@ -119,7 +119,7 @@ async function startOne(
       completedAt: deps.clock.now().toISOString(),
       error: toJobError(error),
     };
-    return { ...failed, ...await deps.state.jobs.finish(failed) };
+    return await deps.state.jobs.finish(failed);
   }
 }
 

@@ -130,8 +130,9 @@ async function startAskedPoints(run: DueRun, due: readonly PendingBackup[]): Pro
     await attempt(run, pointId, async () => {
       const who = caller(deps, backups[0]!.createdBy ?? SCHEDULE);
       const { jobs } = await beginScheduled(deps, who, backups);
-      for (const job of jobs) if (job.error !== null) await tellFailure(deps, job, job.error);
-      return jobs.filter(({ error }) => error === null).map(({ jobId }) => jobId);
+      for (const job of jobs) if (job.status === "failed") await tellFailure(deps, job, job.error!);
+      return jobs.filter(({ status }) => status !== "failed" && status !== "cancelled")
+        .map(({ jobId }) => jobId);
     });
   }
 }
@@ -190,12 +191,13 @@ async function recordFailure(
   { error, ...start }: Omit<NewJob, "backupId"> & { error: BackupError },
 ): Promise<void> {
   const { jobId, kind } = start;
-  await deps.state.jobs.finish({
+  const ended = await deps.state.jobs.finish({
     ...newJob({ ...start, backupId: kind === "backup" ? jobId : null }, deps.clock.now()),
     status: "failed",
     completedAt: deps.clock.now().toISOString(),
     error: toJobError(error),
   });
+  if (ended.status === "cancelled") return; // taken back before it could be started
   await tellFailure(deps, start, toJobError(error));
 }
 
