@@ -111,15 +111,29 @@ Deno.test("a backup held by a keeper is of one moment, whatever others do, also 
   });
 });
 
-Deno.test("a backup whose keeper pg_cron does not start is held by its worker, and says so", async () => {
+Deno.test("a backup whose keeper pg_cron does not start is held by its worker, says so, and asks no second time", async () => {
   await withDatabase(17, async ({ url, open }) => {
     const observer = await open();
     await observer.execute(SAMPLE);
     await using cron = await startCronStandIn(url);
     cron.starting = false;
     const repository = await createRepository({ storage: memoryStorage(), key: null });
-    const holder = createSnapshotHolder({ connect: open, hosted: true, startTimeoutMs: 100 });
+    const real = createSnapshotHolder({ connect: open, hosted: true, startTimeoutMs: 100 });
+    const asked: string[] = [];
+    const holder = {
+      ...real,
+      async open(options: Parameters<typeof real.open>[0]) {
+        asked.push(options.withoutKeeper === undefined ? "pg_cron" : "the worker");
+        const held = await real.open(options);
+        // The first worker that holds it is lost: the backup begins again.
+        if (asked.length === 2) {
+          await observer.query("SELECT pg_terminate_backend($1, 10000)", [held.backend.pid]);
+        }
+        return held;
+      },
+    };
     const backupId = await save({ repository, holder, open });
+    assert.deepEqual(asked, ["pg_cron", "the worker", "the worker"]);
     const { consistency } = (await repository.readBackup(backupId)).manifest;
     assert.equal(consistency.strategy, "session");
     assert.match(consistency.remarks.join("\n"), /pg_cron did not start its keeper in 1 s/);

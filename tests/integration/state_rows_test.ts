@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { type Job, newJob } from "../../supabase/functions/backup/core/job.ts";
+import { type Job, JOB_KINDS, newJob } from "../../supabase/functions/backup/core/job.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import type { StoredPoint } from "../../supabase/functions/backup/state/recovery_points.ts";
 import { State } from "../../supabase/functions/backup/state/state.ts";
@@ -96,6 +96,37 @@ const POINT: StoredPoint = {
   ...{ reason: "daily", createdBy: "key", consistency: ["of one moment"], location: "s3://b" },
   components: [{ type: "database", status: "completed", backupId: "backup_1" }],
 };
+
+Deno.test("a list of jobs leaves long fields of results and of errors out and names them; the job has all", async () => {
+  await using place = await open();
+  const { jobs } = place.state;
+  const kept = Array.from({ length: 400 }, (_, at) => ({ backupId: `backup_${at}`, why: "young" }));
+  const cleanup = newJob({
+    ...{ jobId: "cleanup_1", kind: "cleanup", type: "database", backupId: null },
+    ...{ reason: null, createdBy: "key" },
+  }, new Date("2026-11-21T12:00:00Z"));
+  const result = { dryRun: false, freed: { count: 3 }, keptBackups: kept, expired: kept };
+  const details = { level: "full", problems: kept };
+  const error = {
+    code: "object_missing",
+    message: "Cannot vouch",
+    hint: "Look.",
+    details,
+  } as const;
+  await jobs.finish({ ...cleanup, status: "completed", result });
+  await jobs.finish({ ...cleanup, jobId: "cleanup_2", status: "failed", error });
+  await jobs.finish({ ...cleanup, jobId: "cleanup_3", status: "completed", result: { kept: [1] } });
+  const filter = { kind: "cleanup", limit: 10, offset: 0 } as const;
+  const listed = new Map((await jobs.list(filter)).jobs.map((job) => [job.jobId, job]));
+  const short = { dryRun: false, freed: { count: 3 }, shortened: ["expired", "keptBackups"] };
+  assert.deepEqual(listed.get("cleanup_1")?.result, short);
+  const shortDetails = { level: "full", shortened: ["problems"] };
+  assert.deepEqual(listed.get("cleanup_2")?.error, { ...error, details: shortDetails });
+  assert.deepEqual(listed.get("cleanup_3"), await jobs.get("cleanup_3", "cleanup"));
+  assert.deepEqual((await jobs.get("cleanup_1", "cleanup"))?.result, result);
+  assert.deepEqual((await jobs.get("cleanup_2", "cleanup"))?.error, error);
+  for (const kind of JOB_KINDS) assert.ok((await jobs.list({ ...filter, kind })).total >= 0);
+});
 
 Deno.test("recovery points are added once, and a point that was being made becomes one", async () => {
   await using place = await open();

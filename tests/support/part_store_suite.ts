@@ -180,6 +180,21 @@ export function testPartStore(
     await end(store, job.jobId, "completed");
   });
 
+  test("what a first part has learnt for good it knows when the job begins again, and no other part does", async (tested) => {
+    const { store } = tested;
+    await begin(tested, [part(0, "a"), part(0, "b")]);
+    const [, b] = [await claim(store), await claim(store)];
+    const again = { afterMs: 0, payload: { seen: 1 }, forGood: true };
+    assert.equal(await store.complete(b, { result: null, again }), "recorded");
+    const same = await claim(store);
+    assert.deepEqual([same.name, same.payload], ["b", { seen: 1 }]);
+    const error = new BackupError("snapshot_lost", "Cannot go on: it is gone");
+    await store.fail(same, { kind: "begin-again", error });
+    const [first, second] = [await claim(store), await claim(store)];
+    assert.deepEqual([first.name, first.payload], ["a", part(0, "a").payload]);
+    assert.deepEqual([second.name, second.payload, second.round], ["b", { seen: 1 }, 2]);
+  });
+
   test("a part that waits ends with a job that is cancelled", async (tested) => {
     const { store } = tested;
     const job = await begin(tested, [part(0, "a")]);

@@ -92,7 +92,6 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
       (await import("./dump/mod.ts")).createSnapshotHolder({
         connect: () => connector(databaseUrl(deps))(),
         hosted: environment.edgeRuntime,
-        hasTimeAfter: (partMs) => budget.hasTimeAfter(partMs),
       })
     ),
     drive,

@@ -57,9 +57,10 @@ export interface PartOutcome {
   split?: NewPart[];
   /**
    * The part is not done: it waits for something outside, holds no worker meanwhile, and is taken again
-   * after a pause with this payload, as if for the first time. Nothing else is said with it.
+   * after a pause with this payload, as if for the first time. Nothing else is said with it. What a first
+   * part has learnt `forGood` it also knows when the job begins again.
    */
-  again?: { afterMs: number; payload: Json };
+  again?: { afterMs: number; payload: Json; forGood?: boolean };
   /** Ends the job well; only the last part of the last step says it. */
   finish?: JobOutcome;
 }
@@ -78,6 +79,16 @@ export interface JobOutcome {
 export interface PartNumbers {
   behind?: number;
   before?: number;
+}
+
+/** The parts that a job begins with, once this one of them has learnt something for good. */
+export function withPayload(
+  first: readonly NewPart[],
+  { step, name, payload }: Pick<NewPart, "step" | "name" | "payload">,
+): NewPart[] {
+  return first.map((part) =>
+    part.step === step && part.name === name ? { ...part, payload } : part
+  );
 }
 
 /** Parts of one round of a job. */

@@ -27,7 +27,7 @@ const HINT = "pg_cron has to be in shared_preload_libraries, cron.database_name 
   "cron.job_run_details order by runid desc limit 5 shows whether it starts any. Until it does, " +
   "run the backup from a computer: deno task backup.";
 
-/** A keeper was asked for and did not come, so another way to hold the moment may be tried. */
+/** A keeper was asked for and did not come: the moment has to be held in another way. */
 export class KeeperMissing extends BackupError {
   /** @param why what happened, as half a sentence */
   constructor(readonly why: string) {

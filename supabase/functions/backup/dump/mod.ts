@@ -25,6 +25,7 @@ export {
 } from "./snapshot_strategy.ts";
 export { describeWaiters, findWaiters, type Waiter, waiterRemarks } from "./snapshot_waiters.ts";
 export { keeperHolder, type KeeperHolderOptions } from "./keeper.ts";
+export { KeeperMissing } from "./keeper_missing.ts";
 export {
   cleanStrayKeepers,
   findStrayKeepers,

@@ -63,6 +63,8 @@ export interface OpenHeldOptions {
   yieldAfterMs?: number | null;
   /** A keeper ends itself after this time, because it holds back VACUUM. @default 43200 */
   maxKeeperSeconds?: number;
+  /** Why pg_cron holds nothing for this job, when that has been seen: it is not waited for again. */
+  withoutKeeper?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -72,7 +74,7 @@ export interface SnapshotHolder {
    * Locks the tables, then takes the snapshot, then proves that both speak of the same tables.
    *
    * @throws `lock_timeout`, `concurrent_ddl`, `snapshot_lost` when the holder was ended,
-   *   `invalid_config` when pg_cron does not start it and there is no time for another way
+   *   `KeeperMissing` when pg_cron does not start it: open it {@linkcode OpenHeldOptions.withoutKeeper}
    */
   open(options: OpenHeldOptions): Promise<HeldSnapshot>;
   /**

@@ -7,8 +7,7 @@ import { pinSettings } from "../postgres/pinned_settings.ts";
 import type { Session } from "../postgres/session.ts";
 import { keeperHolder, type KeeperHolderOptions } from "./keeper.ts";
 import { hasCron } from "./keeper_list.ts";
-import { KeeperMissing } from "./keeper_missing.ts";
-import type { HeldSnapshot, OpenHeldOptions, SnapshotHolder } from "./snapshot_holder.ts";
+import type { HeldSnapshot, SnapshotHolder } from "./snapshot_holder.ts";
 import { sessionHolder } from "./snapshot_session.ts";
 
 /**
@@ -27,8 +26,6 @@ export async function chooseStrategy(
 export interface SnapshotHolderOptions extends KeeperHolderOptions {
   /** Whether workers are killed when their limits are reached. */
   hosted: boolean;
-  /** Whether this worker goes on with other parts once opening has taken so long. @default it does */
-  hasTimeAfter?: (partMs: number) => boolean;
 }
 
 /**
@@ -37,31 +34,21 @@ export interface SnapshotHolderOptions extends KeeperHolderOptions {
  */
 export function createSnapshotHolder(options: SnapshotHolderOptions): SnapshotHolder {
   const holders = { session: sessionHolder(options), keeper: keeperHolder(options) };
-  const { hasTimeAfter = () => true } = options;
-  const openInstead = async (missing: KeeperMissing, moment: OpenHeldOptions) => {
-    moment.signal?.throwIfAborted();
-    const held = await holders.session.open(moment);
-    return { ...held, remark: `${missing.why}; a worker's connection held the backup's moment` };
+  const choose = async (): Promise<HeldSnapshot["strategy"]> => {
+    const session = await options.connect();
+    try {
+      await pinSettings(session);
+      return await chooseStrategy(session, options);
+    } finally {
+      await session.close();
+    }
   };
   return {
     async open(moment) {
-      const startedAt = performance.now();
-      const session = await options.connect();
-      let strategy: HeldSnapshot["strategy"];
-      try {
-        await pinSettings(session);
-        strategy = await chooseStrategy(session, options);
-      } finally {
-        await session.close();
-      }
-      try {
-        return await holders[strategy].open(moment);
-      } catch (error) {
-        // A worker that would stop next would take the moment with it.
-        const hasTime = () => hasTimeAfter(performance.now() - startedAt);
-        if (!(error instanceof KeeperMissing) || !hasTime()) throw error;
-        return await openInstead(error, moment);
-      }
+      const { withoutKeeper: why } = moment;
+      if (why === undefined) return await holders[await choose()].open(moment);
+      const held = await holders.session.open(moment);
+      return { ...held, remark: `${why}; a worker's connection held the backup's moment` };
     },
     check: (session, held) => holders[held.strategy].check(session, held),
     close: (held) => holders[held.strategy].close(held),

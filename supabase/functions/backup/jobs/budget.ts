@@ -47,8 +47,6 @@ export interface Budget {
   spent(): Spent;
   /** Replaces the limits: settings are known only after the worker has begun. */
   limit(limits: WorkerLimits): void;
-  /** Whether there is wall time for another part once one of them has taken so many milliseconds. */
-  hasTimeAfter(partMs: number): boolean;
   /** Whether a part that moves so many raw bytes may start now, beside those that run. */
   allows(next: { bytes: number }): boolean;
   /**
@@ -167,10 +165,11 @@ class WorkerBudget implements Budget {
     this.#meterIfNeeded();
   }
 
-  hasTimeAfter(partMs: number): boolean {
+  /** Whether there is wall time for another part. */
+  #hasTime(): boolean {
     const { wallMs } = this.#limits;
     if (wallMs === null) return true;
-    const needed = Math.max(SHORTEST_WALL_MS, Math.max(this.#parts.longestMs, partMs) * 1.5);
+    const needed = Math.max(SHORTEST_WALL_MS, this.#parts.longestMs * 1.5);
     return this.#sources.wallMs() + needed <= wallMs * WALL_SHARE;
   }
 
@@ -186,7 +185,7 @@ class WorkerBudget implements Budget {
     const parts = [...this.#running, next];
     const { cpuMs, memoryBytes } = this.#limits;
     const spent = this.spent();
-    if (!this.hasTimeAfter(0)) return false;
+    if (!this.#hasTime()) return false;
     if (memoryBytes !== null) {
       const needed = parts.reduce(
         (sum, { bytes }) => sum + BUFFERS * Math.min(bytes, LARGEST_BUFFER_BYTES),

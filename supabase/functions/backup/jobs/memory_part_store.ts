@@ -27,6 +27,7 @@ import {
   type PartsOf,
   type Reported,
   type StartedJob,
+  withPayload,
 } from "../core/part.ts";
 import { cancelledError, lostTooOften, nothingLeft } from "../core/part_errors.ts";
 import { type Progress, progressOf } from "../core/progress.ts";
@@ -198,7 +199,8 @@ export class MemoryPartStore implements PartStore {
       return Promise.resolve("lost");
     }
     if (outcome.again !== undefined) {
-      const { afterMs, payload } = outcome.again;
+      const { afterMs, payload, forGood = false } = outcome.again;
+      if (forGood) held.first = withPayload(held.first, { ...part, payload });
       held.counts.bytesDone -= part.bytesDone;
       const notBeforeMs = this.#nowMs() + afterMs;
       Object.assign(part, { payload, attempt: 0, previous: null, bytesDone: 0, notBeforeMs });

@@ -23,6 +23,7 @@ import {
   type PartsOf,
   type Reported,
   type StartedJob,
+  withPayload,
 } from "../core/part.ts";
 import { cancelledError, lostTooOften, nothingLeft } from "../core/part_errors.ts";
 import type { Progress } from "../core/progress.ts";
@@ -169,11 +170,7 @@ export class PartTables {
         return "lost";
       }
       if (outcome.again !== undefined) {
-        await sql`
-          update backup_internal.job_parts set attempt = 0, previous = null,
-            payload = ${toAsciiJson(outcome.again.payload)},
-            not_before = ${this.#now(sql)} + make_interval(secs => ${outcome.again.afterMs / 1000})
-           where job_id = ${run.jobId} and part = ${lease.part}`;
+        await this.#wait(sql, run, { ...lease, ...outcome.again });
         return "recorded";
       }
       await this.#markDone(sql, lease, outcome);
@@ -402,6 +399,24 @@ export class PartTables {
       if (part === undefined) return "lost";
       return await work(sql, run, { attempt: part.attempt });
     });
+  }
+
+  /** Puts a part back that waits for something outside, with what it has learnt. */
+  async #wait(
+    sql: Sql,
+    run: JobRun,
+    part: Lease & { afterMs: number; forGood?: boolean },
+  ): Promise<void> {
+    const { payload, afterMs, forGood = false } = part;
+    await sql`
+      update backup_internal.job_parts set attempt = 0, previous = null,
+        payload = ${toAsciiJson(payload)},
+        not_before = ${this.#now(sql)} + make_interval(secs => ${afterMs / 1000})
+       where job_id = ${run.jobId} and part = ${part.part}`;
+    if (!forGood) return;
+    await sql`
+      update backup_internal.job_runs set first_parts = ${toAsciiJson(withPayload(run.first, part))}
+       where job_id = ${run.jobId}`;
   }
 
   async #markDone(sql: Sql, lease: Lease, outcome: PartOutcome): Promise<void> {

@@ -19,6 +19,7 @@ import {
   describeWaiters,
   type DumpOptions,
   type HeldSnapshot,
+  KeeperMissing,
   lockAllJoined,
   planLargeObjects,
   planUnits,
@@ -101,6 +102,12 @@ export interface BackupInPartsOptions {
   clock: Clock;
   /** Threads that copy rows. @default sessions of this one */
   copier?: RowCopier | undefined;
+}
+
+/** What the first part has learnt. */
+interface OpenPayload {
+  /** Why pg_cron holds no moment for this backup. */
+  withoutKeeper?: string;
 }
 
 /** What the first part gives to all others. */
@@ -218,17 +225,25 @@ class BackupInParts {
   }
 
   /** Locks the tables and takes the moment that everything is read at. */
-  async #open({ jobId }: Lease, { signal }: PartContext): Promise<PartOutcome> {
+  async #open({ jobId, payload }: Lease, { signal }: PartContext): Promise<PartOutcome> {
     const { holder, clock, plan } = this.#options;
     const { lockTimeoutMs, yieldAfterMs, maxKeeperSeconds } = plan;
+    const { withoutKeeper } = (payload ?? {}) as OpenPayload;
     const createdAt = clock.now().toISOString();
     const dump = await this.#options.dump();
     const opening = holder.open({
-      ...{ jobId, dump, lockTimeoutMs, yieldAfterMs, maxKeeperSeconds, signal },
+      ...{ jobId, dump, lockTimeoutMs, yieldAfterMs, maxKeeperSeconds, withoutKeeper, signal },
     });
-    const held = await unlessAborted(opening, signal, (late) => holder.close(late));
-    const opened: Opened = { held, dump, createdAt };
-    return { result: toJson(opened), add: [{ step: 1, name: LIST, payload: null, bytes: 0 }] };
+    try {
+      const held = await unlessAborted(opening, signal, (late) => holder.close(late));
+      const opened: Opened = { held, dump, createdAt };
+      return { result: toJson(opened), add: [{ step: 1, name: LIST, payload: null, bytes: 0 }] };
+    } catch (error) {
+      if (!(error instanceof KeeperMissing)) throw error;
+      // A worker with time left holds it; whoever begins again does so without this wait.
+      const learnt: OpenPayload = { withoutKeeper: error.why };
+      return { result: null, again: { afterMs: 0, payload: toJson(learnt), forGood: true } };
+    }
   }
 
   /** Finds the tables and cuts their rows into parts: they can be copied before all else is read. */
