@@ -7,6 +7,7 @@
  */
 import { API_REQUESTS } from "./migrations/api_requests.ts";
 import { BACKUP_TABLES } from "./migrations/backup_tables.ts";
+import { JOB_COUNTS } from "./migrations/job_counts.ts";
 import { JOB_PARTS } from "./migrations/job_parts.ts";
 import type { Migration } from "./migrations/migration.ts";
 import { PRIORITIES } from "./migrations/priorities.ts";
@@ -50,4 +51,5 @@ export const MIGRATIONS: readonly Migration[] = [
   SQL_FUNCTIONS,
   PRIORITIES,
   API_REQUESTS,
+  JOB_COUNTS,
 ];
