@@ -27,7 +27,8 @@ export interface RecoveryPointList {
 }
 
 /**
- * Points and backups that show a time within [from, to], newest first, at most `limit` of each.
+ * Points and backups that show a time within [from, to], newest first by what they show, at most `limit` of
+ * each.
  *
  * @throws `repository_missing`, `key_*`, `storage_*`
  */
@@ -45,7 +46,7 @@ export async function listRecoveryPoints(
   const points = await look(await repository.pointIds(), window, async (ids) => {
     const { points, damaged } = await repository.listPoints({ ids });
     return {
-      found: points.map((point) => ({ point, from: point.createdAt, to: point.completedAt })),
+      found: points.map((point) => ({ point, ...shownBy(point) })),
       damaged: damaged.map(({ pointId, ...rest }) => ({ id: pointId, ...rest })),
     };
   });
@@ -72,10 +73,14 @@ interface Window {
 
 type Damaged = RecoveryPointList["damaged"];
 
-/** Records that are read at a time. */
+/** Records that are read at a time; at least so many, that one that began late is among the newest. */
 const PAGE = 100;
+const LEAST = 20;
 
-/** What it takes to make a backup is less; its id tells when that began. */
+/**
+ * What it takes to make a backup is less, also with the wait of a planned one for its turn; its id tells when it
+ * was to begin.
+ */
 const LONGEST_MS = 7 * 86_400_000;
 /** Clocks are wrong by less. */
 const WRONG_MS = 86_400_000;
@@ -95,7 +100,7 @@ async function look<T extends { from: string; to: string }>(
     return moment === undefined || (moment >= first - LONGEST_MS && moment <= last + WRONG_MS);
   });
   const looked: { found: T[]; damaged: Damaged } = { found: [], damaged: [] };
-  const page = Math.min(limit, PAGE);
+  const page = Math.min(Math.max(limit, LEAST), PAGE);
   for (let at = 0; at < mayShow.length && looked.found.length < limit; at += page) {
     const { found, damaged } = await read(mayShow.slice(at, at + page));
     looked.damaged.push(...damaged);
@@ -103,8 +108,19 @@ async function look<T extends { from: string; to: string }>(
       ...found.filter(({ from, to }) => Date.parse(to) >= first && Date.parse(from) <= last),
     );
   }
+  // One that was planned and began late has an older id than those that were made while it waited.
+  looked.found.sort((a, b) => Date.parse(b.to) - Date.parse(a.to));
   looked.found.length = Math.min(looked.found.length, limit);
   return looked;
+}
+
+/** The times that a point's backups show; without any, those of its making. */
+function shownBy(
+  { components, createdAt, completedAt }: RecoveryPoint,
+): { from: string; to: string } {
+  const times = components.flatMap(({ from, to }) => from === null || to === null ? [] : [from, to])
+    .sort((a, b) => Date.parse(a) - Date.parse(b));
+  return { from: times[0] ?? createdAt, to: times.at(-1) ?? completedAt };
 }
 
 function toRecoverable(record: BackupRecord): RecoverableBackup {
