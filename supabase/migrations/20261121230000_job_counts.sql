@@ -12,13 +12,15 @@ begin
         or not pg_try_advisory_xact_lock(7277816997830726) then
         return;
     end if;
-    with many as (
-        select d.kind, d.day, d.type, d.status, d.in_storage from backup_internal.job_days d
-        group by d.kind, d.day, d.type, d.status, d.in_storage having count(*) > 1
-    ),
-    gone as (
-        delete from backup_internal.job_days d using many m
-        where (d.kind, d.day, d.type, d.status, d.in_storage) = (m.kind, m.day, m.type, m.status, m.in_storage)
+    -- By their places: joined, they would be compared each with each while the planner takes the table for a small one.
+    with gone as (
+        delete from backup_internal.job_days d
+        where d.ctid = any (array(
+            select unnest(same.places) from (
+                select array_agg(e.ctid) as places from backup_internal.job_days e
+                group by e.kind, e.day, e.type, e.status, e.in_storage having count(*) > 1
+            ) same
+        ))
         returning d.*
     )
     insert into backup_internal.job_days

@@ -14,7 +14,6 @@ import { temporaryDatabase } from "../support/temporary_database.ts";
 const JOBS = 60_000;
 
 const MANY_JOBS = `
-  set session_replication_role = replica;
   insert into public.backup_jobs
     (job_id, type, status, started_at, completed_at, location, integrity_verified, last_tested)
   select 'b' || i, (array['database', 'function', 'config', 'secrets', 'files'])[1 + i % 5],
@@ -30,8 +29,6 @@ const MANY_JOBS = `
   from generate_series(1, ${JOBS / 6}) i;
   insert into public.backup_tests (backup_id, test_type, success, started_at, completed_at)
   select 'b' || i, 'restore_test', true, now(), now() from generate_series(1, ${JOBS / 60}) i;
-  set session_replication_role = default;
-  select backup_internal.recount_jobs();
   analyze`;
 
 const EXPLAIN = `

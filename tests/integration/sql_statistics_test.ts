@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import type { Row } from "../../supabase/functions/backup/postgres/session.ts";
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import type { Row, Session } from "../../supabase/functions/backup/postgres/session.ts";
+import { State } from "../../supabase/functions/backup/state/state.ts";
 import { randomFrom } from "../support/random_from.ts";
 import {
   agree,
@@ -9,6 +12,7 @@ import {
   PLANS,
   refusal,
 } from "../support/service_tables.ts";
+import { temporaryDatabase } from "../support/temporary_database.ts";
 
 /** A whole window, however old the rows are. */
 const ALL = 36500;
@@ -117,6 +121,137 @@ Deno.test("the counts by day agree with the jobs, whatever becomes of those", as
     );
     assert.equal(Number(left?.jobs), 0);
   });
+});
+
+/** Rows that hold the counts, and the jobs that they add up to. */
+async function counted(session: Session): Promise<{ rows: number; jobs: number }> {
+  const [sums] = await session.query(
+    "select count(*) as rows, coalesce(sum(jobs), 0) as jobs from backup_internal.job_days",
+  );
+  return { rows: Number(sums?.rows), jobs: Number(sums?.jobs) };
+}
+
+/** Jobs of the last ten days, of each type and many states. */
+const jobs = (prefix: string, count: number) => `
+  select '${prefix}' || i as job_id, (array['database', 'function', 'config', 'secrets', 'files'])[1 + i % 5] as type,
+    (array['completed', 'failed', 'running'])[1 + i % 3] as status, now() - i % 240 * interval '1 hour' as started_at,
+    now() as completed_at, i as size_bytes, 's3://b' as location from generate_series(1, ${count}) i`;
+
+const INSERT =
+  "insert into public.backup_jobs (job_id, type, status, started_at, completed_at, size_bytes, location)";
+
+Deno.test("a statement over many jobs is counted once, in few rows", async () => {
+  await onTables(async (session) => {
+    const steps: readonly [sql: string, jobs: number][] = [
+      [`${INSERT} ${jobs("a", 5000)}`, 5000],
+      ["update public.backup_jobs set status = 'cancelled' where status = 'running'", 5000],
+      [`${INSERT} ${jobs("a", 5500)} on conflict (job_id) do update set status = 'failed'`, 5500],
+      [`${INSERT} ${jobs("a", 6000)} on conflict do nothing`, 6000],
+      ["update public.backup_jobs set started_at = null where type = 'files'", 4800],
+      [
+        `merge into public.backup_jobs b using (${jobs("a", 3000)}) j on b.job_id = j.job_id
+         when matched and b.type = 'config' then delete
+         when matched then update set size_bytes = b.size_bytes + 1`,
+        4200,
+      ],
+      ["delete from public.backup_jobs where type = 'secrets'", 3000],
+      [
+        `insert into public.restore_jobs (job_id, backup_id, type, status, started_at, completed_at)
+         select job_id, 'x', type, status, started_at, completed_at from (${jobs("r", 2000)}) j`,
+        5000,
+      ],
+      ["truncate public.backup_jobs", 2000],
+      [`${INSERT} ${jobs("b", 100)}`, 2100],
+    ];
+    for (const [sql, jobs] of steps) {
+      const { rows } = await counted(session);
+      await session.execute(sql);
+      const now = await counted(session);
+      assert.equal(now.jobs, jobs, sql);
+      assert.ok(now.rows - rows <= 2 * 11 * 15, sql);
+      await agree(session);
+    }
+    await session.execute(`savepoint here; truncate public.restore_jobs; ${INSERT} ${jobs("c", 9)};
+      update public.backup_jobs set type = 'database'; rollback to here`);
+    assert.equal((await counted(session)).jobs, 2100);
+    await agree(session);
+  });
+});
+
+Deno.test("a change of what is not counted leaves no row", async () => {
+  await onTables(async (session) => {
+    await session.execute(`${INSERT} ${jobs("a", 100)}`);
+    const before = await counted(session);
+    await session.execute(`update public.backup_jobs set metadata = '{"a": 1}', updated_at = now();
+      delete from public.backup_jobs where job_id = 'none'`);
+    assert.deepEqual(await counted(session), before);
+  });
+});
+
+Deno.test("counts of single jobs pack themselves", async () => {
+  await onTables(async (session) => {
+    await session.execute(`select setseed(0.5); do $$ begin for i in 1..6000 loop
+      insert into public.backup_jobs (job_id, type, status, started_at)
+      values ('j' || i, 'files', 'running', now() - i % 10 * interval '1 day'); end loop; end $$`);
+    const { rows, jobs } = await counted(session);
+    assert.equal(jobs, 6000);
+    assert.ok(rows < 5000, String(rows));
+    await agree(session);
+    await session.execute("select backup_internal.pack_job_days()");
+    assert.equal((await counted(session)).rows, 10);
+    await agree(session);
+  });
+});
+
+Deno.test("recount_jobs() mends counts that are wrong, and writes nothing where they are right", async () => {
+  await onTables(async (session) => {
+    await session.execute(`${INSERT} ${jobs("a", 500)}; select backup_internal.pack_job_days()`);
+    const marks = () => session.query("select ctid::text, d::text from backup_internal.job_days d");
+    const before = await marks();
+    await session.execute("select backup_internal.recount_jobs()");
+    assert.deepEqual(await marks(), before);
+    await session.execute(`delete from backup_internal.job_days where type = 'files';
+      update backup_internal.job_days set jobs = jobs + 7, size_bytes = 0 where type = 'config';
+      insert into backup_internal.job_days select kind, '2020-01-01', type, status, in_storage, 1, 1, 1, 1
+      from backup_internal.job_days;
+      select backup_internal.recount_jobs()`);
+    assert.equal((await counted(session)).jobs, 500);
+    await agree(session);
+  });
+});
+
+Deno.test("jobs that change while others pack or count anew do not wait, and are counted once", async () => {
+  await using database = await temporaryDatabase("ts_counts");
+  const state = new State(new Secret(database.url));
+  await state.migrate();
+  await state.close();
+  const sessions = await Promise.all([1, 2, 3, 4].map(() => connect({ url: database.url })));
+  const [packing, old, another, reader] = sessions as [Session, Session, Session, Session];
+  try {
+    for (const session of sessions) await session.execute("set lock_timeout = '1s'");
+    await packing.execute(`${INSERT} ${jobs("a", 100)}`);
+    await packing.execute(`${INSERT} ${jobs("b", 100)}`);
+    await old.execute("begin isolation level repeatable read; select 1");
+    await old.query("select count(*) from backup_internal.job_days");
+    await packing.execute(
+      `begin; ${INSERT} ${jobs("c", 100)}; select backup_internal.pack_job_days()`,
+    );
+    await another.execute(`${INSERT} ${jobs("d", 100)}; select backup_internal.pack_job_days();
+      update public.backup_jobs set status = 'completed' where job_id like 'd%';
+      select backup_internal.recount_jobs()`);
+    await agree(reader);
+    await packing.execute("commit");
+    await agree(reader);
+    // Its snapshot shows rows that are packed by now.
+    await old.execute(`${INSERT} ${jobs("e", 100)}; select backup_internal.pack_job_days();
+      select backup_internal.recount_jobs(); commit`);
+    await packing.execute(`begin; delete from public.backup_jobs where job_id like 'a%';
+      select backup_internal.pack_job_days(); rollback`);
+    await agree(reader);
+    assert.equal((await counted(reader)).jobs, 500);
+  } finally {
+    for (const session of sessions) await session.close();
+  }
 });
 
 Deno.test("get_backup_dashboard is one row of what there is", async () => {
