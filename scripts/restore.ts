@@ -33,6 +33,10 @@ await runCommand({
     mode: { type: "string", help: "empty, over or beside; else by what the target holds" },
     schema: { type: "string", multiple: true, help: "only this schema" },
     table: { type: "string", multiple: true, help: "only this table, as schema.table" },
+    "only-lost": {
+      type: "boolean",
+      help: "of the tables only what is lost: rows of those without any, and those that are gone",
+    },
     "into-schema": { type: "string", help: "under this new schema, beside the live one" },
     "schema-only": { type: "boolean", help: "definitions without rows" },
     target: { type: "string", help: "supabase, or plain for any PostgreSQL; else by the target" },
@@ -120,6 +124,7 @@ function restoreRequest(
     ...(intoSchema === undefined ? {} : { intoSchema }),
     schemas: values.list("schema"),
     tables: values.list("table"),
+    onlyLost: values.flag("only-lost"),
     schemaOnly: values.flag("schema-only"),
     includeAuthSessions: values.flag("include-auth-sessions"),
     acceptHazards: values.list("allow-hazard"),

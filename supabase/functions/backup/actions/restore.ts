@@ -14,6 +14,7 @@ const CHOICES = [
   "mode",
   "schemas",
   "tables",
+  "onlyLost",
   "intoSchema",
   "target",
   "targetDatabaseUrl",
@@ -32,7 +33,7 @@ const OF_DATABASE = [
 const OF_ITEMS = ["items", "onExisting"] as const;
 
 /** What chooses a part of one backup. */
-const OF_PARTS = ["schemas", "tables", "intoSchema", "items"] as const;
+const OF_PARTS = ["schemas", "tables", "onlyLost", "intoSchema", "items"] as const;
 
 /** Restores a backup of any type. */
 export const restore = defineLongAction({
@@ -53,6 +54,10 @@ export const restore = defineLongAction({
     ),
     schemas: z.array(name).min(1).max(200).optional().describe("Only these of the database."),
     tables: z.array(name).min(1).max(1000).optional().describe("As schema.table."),
+    onlyLost: z.boolean().default(false).describe(
+      "Of tables only what is lost: rows of those that have none, and those that are gone with what fell " +
+        "with them. A table that holds rows is refused.",
+    ),
     intoSchema: z.string().min(1).max(63).optional()
       .describe("Lays one schema or tables of one beside the live ones, under this name."),
     targetDatabaseUrl: secretReference.optional()
@@ -89,6 +94,8 @@ export const restore = defineLongAction({
       `not with type ${type}`,
     );
     if (type !== "all") refuse(["cronJobs"], `not with type ${type}`);
+    if (input.tables === undefined) refuse(["onlyLost"], "only together with tables");
+    if (input.onlyLost) refuse(["schemas", "intoSchema"], "not together with onlyLost");
     if (backupId !== TEST_BACKUP) return;
     // A test restores all of the backup into a place of its own: a choice would not be heeded.
     if (type === "database") return refuse(CHOICES, `not with ${TEST_BACKUP}`);

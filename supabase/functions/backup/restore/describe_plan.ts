@@ -27,7 +27,9 @@ export function describePlan(plan: RestorePlan): string[] {
   ];
 }
 
-function headline({ mode, backupId, load, clearOnly, beside, lock }: RestorePlan): string {
+function headline(
+  { mode, backupId, load, clearOnly, beside, lock, onlyLost }: RestorePlan,
+): string {
   const rows = load.reduce(
     (sum, { parts }) => sum + parts.reduce((inner, part) => inner + part.rows, 0),
     0,
@@ -42,7 +44,7 @@ function headline({ mode, backupId, load, clearOnly, beside, lock }: RestorePlan
   const emptied = clearOnly.length === 0
     ? ""
     : `; ${countWords(clearOnly.length, "table")} emptied`;
-  const lost = replaced === 0
+  const lost = replaced === 0 || onlyLost !== undefined
     ? "no rows that are there are replaced"
     : `in ${countWords(replaced, "table")} all that was written since then is lost`;
   const locked = lock.length === 0
@@ -62,8 +64,14 @@ function objectsLine({ mode, drop, create, adjust }: RestorePlan): string[] {
   ];
 }
 
-function wayBackLine({ mode, hazards }: RestorePlan): string[] {
+function wayBackLine({ mode, hazards, filling }: RestorePlan): string[] {
   if (mode !== "over") return [];
+  if (filling !== null) {
+    return [
+      "It is done in parts: only what is missing is made, and only empty tables are filled. No safety " +
+      "backup is needed for that, and none is made.",
+    ];
+  }
   const isLost = hazards.some(({ name }) => name === "no-safety-backup");
   return [
     isLost

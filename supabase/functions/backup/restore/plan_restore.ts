@@ -28,6 +28,7 @@ import {
   type TargetFacts,
 } from "./plan_types.ts";
 import { isOfCluster, selectEntries, type Selection } from "./select_entries.ts";
+import { lackedTables, selectLost } from "./select_lost.ts";
 
 /** Hazards that a safety backup of the live database undoes. */
 const UNDONE: readonly HazardName[] = ["replaces-data", "replaces-object"];
@@ -53,7 +54,9 @@ export function planRestore(given: PlanInput): RestorePlan {
   const input = { ...given, backup };
   const index = new EntryIndex(backup.entries);
   const live = new EntryIndex(target.entries);
-  const selection = selectEntries(index, request);
+  const selection = request.onlyLost === true
+    ? selectLost(index, live, request)
+    : selectEntries(index, request);
   refuseUnknown(selection, backup);
   const targetKind = request.target ?? (target.isSupabase ? "supabase" : "plain");
   const mode = chooseMode(request, target);
@@ -70,6 +73,7 @@ export function planRestore(given: PlanInput): RestorePlan {
     wanted,
     leaveOuts,
   });
+  if (request.onlyLost === true) check.missing.push(...lackedTables(index, live, selection));
   const plan = emptyPlan(input, mode, targetKind, check);
   const restored = index.entries.filter((entry) => wanted.has(entry) && !leaveOuts.has(entry));
   if (mode === "beside") {
@@ -284,7 +288,7 @@ function listHazards(found: TargetCheck["hazards"], { request }: PlanInput): Haz
 }
 
 function emptyPlan(
-  { backup, target }: PlanInput,
+  { backup, target, request }: PlanInput,
   mode: RestoreMode,
   targetKind: "supabase" | "plain",
   check: TargetCheck,
@@ -293,6 +297,7 @@ function emptyPlan(
     mode,
     backupId: backup.backupId,
     target: targetKind,
+    ...(request.onlyLost === true ? { onlyLost: request.tables ?? [] } : {}),
     lock: [],
     cluster: [],
     drop: [],

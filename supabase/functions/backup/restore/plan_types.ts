@@ -20,6 +20,11 @@ export interface RestoreRequest {
   schemas?: string[];
   /** Only these tables, as `schema.table`. @default all */
   tables?: string[];
+  /**
+   * Of `tables` only what is lost: the rows of those that have none, and those that are gone, with what fell
+   * with them. What stands keeps its definition, and a table that holds rows is refused. @default false
+   */
+  onlyLost?: boolean;
   /** Restores one schema, or tables of one schema, under this new name. */
   intoSchema?: string;
   /** Names of hazards that are accepted. */
@@ -200,6 +205,8 @@ export interface RestorePlan {
   backupId: string;
   /** Whether the platform's objects are taken as given. */
   target: "supabase" | "plain";
+  /** The tables asked for, where only what is lost of them is restored. */
+  onlyLost?: readonly string[];
   /** Tables that nobody may write to from now on, quoted and qualified. */
   lock: string[];
   /** Roles and other things of the cluster, which no transaction of one database takes back. */

@@ -35,7 +35,7 @@ export function selectEntries(index: EntryIndex, request: RestoreRequest): Selec
   if (schemas.length === 0 && tables.length === 0) {
     return { selected: new Set(index.entries), needed: new Set(), unknown: [], everything: true };
   }
-  const unknown: string[] = [];
+  const { found, unknown } = tablesNamed(index, tables);
   const selected = new Set<Entry>();
   for (const schema of schemas) {
     const inside = index.entries.filter((entry) =>
@@ -44,17 +44,38 @@ export function selectEntries(index: EntryIndex, request: RestoreRequest): Selec
     if (inside.length === 0) unknown.push(schema);
     for (const entry of inside) selected.add(entry);
   }
-  for (const wanted of tables) {
-    const table = index.entries.find((entry) => isTable(entry) && isNamed(entry, wanted));
-    if (table === undefined) unknown.push(wanted);
-    else for (const entry of tableWithParts(index, table)) selected.add(entry);
+  for (const table of found) {
+    for (const entry of tableWithParts(index, table)) selected.add(entry);
   }
+  return withNeeded(index, { selected, unknown });
+}
+
+/** Chosen entries, with those that they need. */
+export function withNeeded(
+  index: EntryIndex,
+  { selected, unknown }: Pick<Selection, "selected" | "unknown">,
+): Selection {
   const needed = new Set<Entry>();
   for (const entry of index.withDependencies(selected)) {
     if (!selected.has(entry)) needed.add(entry);
   }
   for (const role of rolesNamed(index, [...selected])) needed.add(role);
   return { selected, needed, unknown, everything: false };
+}
+
+/** The tables of these names, and the names of none. */
+export function tablesNamed(
+  index: EntryIndex,
+  names: readonly string[],
+): { found: Entry[]; unknown: string[] } {
+  const found: Entry[] = [];
+  const unknown: string[] = [];
+  for (const wanted of names) {
+    const table = index.entries.find((entry) => isTable(entry) && isNamed(entry, wanted));
+    if (table === undefined) unknown.push(wanted);
+    else found.push(table);
+  }
+  return { found, unknown };
 }
 
 /** Whether `schema.table`, quoted or not, names the entry; without a schema `public` is meant. */

@@ -11,6 +11,8 @@ export interface PlanSummary {
   mode: RestoreMode;
   backupId: string;
   target: "supabase" | "plain";
+  /** The tables asked for, where only what is lost of them is restored. */
+  onlyLost?: readonly string[];
   steps: PlanStep[];
   hazards: Hazard[];
   missing: Missing[];
@@ -55,6 +57,7 @@ export function summarizePlan(plan: RestorePlan): PlanSummary {
     mode: plan.mode,
     backupId: plan.backupId,
     target: plan.target,
+    ...(plan.onlyLost === undefined ? {} : { onlyLost: plan.onlyLost }),
     steps: steps.filter((step) => step.objects.length > 0 || step.name === "compare"),
     hazards: plan.hazards,
     missing: plan.missing,

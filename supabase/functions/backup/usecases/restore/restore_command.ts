@@ -45,6 +45,7 @@ export function restoreCommand(input: RestoreCommandInput): string {
     ...(request.target === undefined ? [] : [`--target ${request.target}`]),
     ...each("--schema", request.schemas),
     ...each("--table", request.tables),
+    ...flag("--only-lost", request.onlyLost),
     ...each("--into-schema", request.intoSchema === undefined ? [] : [request.intoSchema]),
     ...each("--allow-hazard", request.acceptHazards),
     ...flag("--schema-only", request.schemaOnly),

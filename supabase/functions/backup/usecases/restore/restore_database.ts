@@ -35,6 +35,7 @@ import {
 import { backupDatabase } from "../backup/backup_database.ts";
 import { useBulkSettings, waitForDisk } from "../backup/bulk_settings.ts";
 import { lockTables } from "../backup/lock_tables.ts";
+import { refuseRows } from "./refuse_rows.ts";
 import { readBackupFacts, readLive, readTarget, wholeDatabase } from "./restore_facts.ts";
 
 /** What to restore and how. */
@@ -229,6 +230,7 @@ async function replaceAll(work: Work, firstPlan: RestorePlan, borrowed: readonly
       { hint: "Nothing was changed. Restore again when no migration is running." },
     );
   }
+  if (plan.onlyLost !== undefined) await refuseRows(session, plan);
   const safety = makesSafetyBackup(plan, options) ? await makeSafetyBackup(options, backup) : null;
   const applied = await apply(work, { plan, target, workers: [] });
   await commit(session, plan);
