@@ -4,12 +4,19 @@
  * @module
  */
 import { BackupError } from "../core/errors.ts";
+import { quoteLiteral } from "../postgres/quote.ts";
 import type { Row, Session } from "../postgres/session.ts";
+import type { Difference } from "./compare_models.ts";
+import { FILLED, filledName } from "./fill_table.ts";
+import type { TableLoad } from "./plan_types.ts";
+import { MARKS_TABLE } from "./restore_marks.ts";
 
-const FOREIGN_KEYS = `
+const KEYS = `
   select c.conname as name, c.confmatchtype as match,
          format('%I.%I', rn.nspname, r.relname) as child,
          format('%I.%I', pn.nspname, p.relname) as parent,
+         case r.relkind when 'r' then 'ONLY ' else '' end as child_only,
+         case p.relkind when 'r' then 'ONLY ' else '' end as parent_only,
          (select array_agg(format('%I', a.attname) order by k.n)
             from unnest(c.conkey) with ordinality k (attnum, n)
             join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.attnum) as child_columns,
@@ -25,8 +32,26 @@ const FOREIGN_KEYS = `
     join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
     join pg_catalog.pg_class p on p.oid = c.confrelid
     join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
-   where c.contype = 'f' and c.convalidated and c.conparentid = 0
+   where c.contype = 'f' and c.convalidated`;
+
+const FOREIGN_KEYS = `${KEYS} and c.conparentid = 0
      and (c.conrelid = any ($1::regclass[]) or c.confrelid = any ($1::regclass[]))
+   order by 3, 1`;
+
+/** A partition's own half of a key tells of its rows; where a key points to, only its whole does. */
+const KEYS_OF_FILLED = `${KEYS}
+     and (c.conrelid = any ($1::regclass[])
+          and not exists (select from pg_catalog.pg_constraint w
+                           where w.oid = c.conparentid and w.conrelid = c.conrelid)
+       or c.conparentid = 0
+          and c.confrelid in (select t from unnest($1::regclass[]) t
+                              union select a.relid
+                                from unnest($1::regclass[]) t, pg_catalog.pg_partition_ancestors(t) a)
+          and not exists (
+            select from ${MARKS_TABLE} m
+             where m.job_id = $2
+               and m.name ^@ ($3 || '"' || replace(rn.nspname, '"', '""') || '"."'
+                              || replace(r.relname, '"', '""') || '" ')))
    order by 3, 1`;
 
 /**
@@ -36,8 +61,7 @@ const FOREIGN_KEYS = `
  */
 export async function checkForeignKeys(session: Session, tables: readonly string[]): Promise<void> {
   if (tables.length === 0) return;
-  const list = `{${tables.map((name) => `"${name.replace(/[\\"]/g, "\\$&")}"`).join(",")}}`;
-  for (const key of await session.query(FOREIGN_KEYS, [list])) {
+  for (const key of await session.query(FOREIGN_KEYS, [arrayOf(tables)])) {
     const [row] = await session.query<{ broken: boolean }>(
       `SELECT EXISTS (${orphans(key)}) AS broken`,
     );
@@ -50,6 +74,35 @@ export async function checkForeignKeys(session: Session, tables: readonly string
   }
 }
 
+/**
+ * A query of one text value, for {@linkcode brokenKeys}, over the valid foreign keys of tables that a job
+ * has filled, and those to them from tables that it has not; null when there are none.
+ */
+export async function filledKeysQuery(
+  session: Session,
+  { loads, jobId }: { loads: readonly TableLoad[]; jobId: string },
+): Promise<string | null> {
+  const tables = new Set(loads.flatMap((load) => [filledName(load), load.entry.table!.sqlName]));
+  const keys = await session.query(KEYS_OF_FILLED, [arrayOf([...tables]), jobId, FILLED]);
+  if (keys.length === 0) return null;
+  const each = keys.map((key) => {
+    const identity = `FOREIGN KEY ${key.child} ${key.name}`;
+    const what = `rows refer to what ${key.parent} does not hold`;
+    return `SELECT ${quoteLiteral(identity)} AS identity, ${quoteLiteral(what)} AS what ` +
+      `WHERE EXISTS (${orphans(key)})`;
+  });
+  return `SELECT coalesce(json_agg(b), '[]')::text FROM (${each.join(" UNION ALL ")}) b`;
+}
+
+/** What {@linkcode filledKeysQuery} has found. */
+export function brokenKeys(found: string): Difference[] {
+  return JSON.parse(found);
+}
+
+function arrayOf(names: readonly string[]): string {
+  return `{${names.map((name) => `"${name.replace(/[\\"]/g, "\\$&")}"`).join(",")}}`;
+}
+
 /** A query for rows of the child without their row of the parent. */
 function orphans(key: Row): string {
   const child = key.child_columns as string[];
@@ -58,10 +111,10 @@ function orphans(key: Row): string {
   const same = parent.map((column, at) => `p.${column} ${operators[at]} c.${child[at]}`);
   const all = child.map((column) => `c.${column} IS NOT NULL`).join(" AND ");
   const some = child.map((column) => `c.${column} IS NOT NULL`).join(" OR ");
-  const missing = `(${all}) AND NOT EXISTS (SELECT FROM ${key.parent} p WHERE ${
+  const missing = `(${all}) AND NOT EXISTS (SELECT FROM ${key.parent_only}${key.parent} p WHERE ${
     same.join(" AND ")
   })`;
   // MATCH FULL also forbids a mix of nulls and values.
   const mixed = key.match === "f" ? ` OR (${some}) AND NOT (${all})` : "";
-  return `SELECT FROM ${key.child} c WHERE ${missing}${mixed}`;
+  return `SELECT FROM ${key.child_only}${key.child} c WHERE ${missing}${mixed}`;
 }

@@ -64,8 +64,14 @@ function objectsLine({ mode, drop, create, adjust }: RestorePlan): string[] {
   ];
 }
 
-function wayBackLine({ mode, hazards }: RestorePlan): string[] {
+function wayBackLine({ mode, hazards, filling }: RestorePlan): string[] {
   if (mode !== "over") return [];
+  if (filling !== null) {
+    return [
+      "It is done in parts: only what is missing is made, and only empty tables are filled. No safety " +
+      "backup is needed for that, and none is made.",
+    ];
+  }
   const isLost = hazards.some(({ name }) => name === "no-safety-backup");
   return [
     isLost

@@ -11,7 +11,14 @@ const load = (rows: number, clear: TableLoad["clear"]) => ({
 /** The sentences of a plan over a live database, with these changes. */
 function describe(more: Partial<RestorePlan>): string[] {
   const empty = { lock: [], drop: [], create: [], adjust: [], clearOnly: [], load: [] };
-  const rest = { hazards: [], missing: [], leftOut: [], beside: null, backupId: "backup_1" };
+  const rest = {
+    hazards: [],
+    missing: [],
+    leftOut: [],
+    beside: null,
+    filling: null,
+    backupId: "backup_1",
+  };
   return describePlan({ mode: "over", ...empty, ...rest, ...more } as unknown as RestorePlan);
 }
 

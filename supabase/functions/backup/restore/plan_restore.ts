@@ -13,6 +13,7 @@ import { diffLive } from "./diff_live.ts";
 import { EntryIndex, isRows, isTable, sqlNameOf } from "./entry_index.ts";
 import { firingEventTriggers } from "./event_triggers.ts";
 import { expectedRoles, isOfRoles } from "./expected_roles.ts";
+import { fillPlan } from "./fill_plan.ts";
 import { fitBackup } from "./fit_backup.ts";
 import { LeaveOuts } from "./leave_out.ts";
 import { isOfDatabaseDefaults, leaveOutGiven } from "./platform_rules.ts";
@@ -40,6 +41,8 @@ export interface PlanInput {
   request: RestoreRequest;
   /** Whether a safety backup will be made. */
   safetyBackup: boolean;
+  /** Over a live database: nothing that stands is replaced, and tables are filled that are empty. @default false */
+  fills?: boolean;
 }
 
 /**
@@ -94,7 +97,7 @@ export function planRestore(given: PlanInput): RestorePlan {
   for (const entry of restored) plan.leftOut.push(...leftOut.get(entry.identity) ?? []);
   const damaged = plan.load.filter((load) => load.parts.some((part) => part.damaged?.length));
   addHazard(check.hazards, "damaged-backup", damaged.map((load) => load.entry.identity));
-  if (mode === "over" && !input.safetyBackup) {
+  if (mode === "over" && !input.safetyBackup && plan.filling === null) {
     addHazard(check.hazards, "no-safety-backup", [target.database]);
   }
   addHazard(check.hazards, "event-triggers-fire", firingEventTriggers(target, mode));
@@ -157,8 +160,9 @@ function planInPlace(plan: RestorePlan, from: InPlaceInput): void {
   const { target, request } = input;
   const definitions = restored.filter((entry) => !isRows(entry) && entry.kind !== "refresh");
   const rows = restored.filter((entry) => isRows(entry) && selection.selected.has(entry));
+  const fills = plan.mode === "over" && input.fills === true;
   const replacedRows = new Set(
-    rows.flatMap((entry) => {
+    fills ? [] : rows.flatMap((entry) => {
       const table = index.tableOf(entry);
       const there = table === undefined ? undefined : live.byIdentity(table.identity);
       return there === undefined ? [] : [there.identity];
@@ -182,6 +186,11 @@ function planInPlace(plan: RestorePlan, from: InPlaceInput): void {
   plan.clearOnly = loads.clearOnly;
   plan.leftOut.push(...loads.leftOut);
   plan.missing.push(...loads.missing);
+  if (fills) {
+    const replaced = [...diff.replaced, ...diff.again, ...diff.inTheWay, ...diff.lostTables];
+    const identities = replaced.map((entry) => entry.identity);
+    plan.filling = fillPlan({ plan, restored, live, target, replaced: identities });
+  }
   plan.refresh = refreshes(from);
   const adjusted = new Set(plan.adjust.map((each) => each.identity));
   const roles = expectedRoles(
@@ -198,7 +207,7 @@ function planInPlace(plan: RestorePlan, from: InPlaceInput): void {
   addHazard(
     check.hazards,
     "replaces-data",
-    loads.load.filter((load) => load.clear !== "none").map((load) => load.entry.identity),
+    plan.load.filter((load) => load.clear !== "none").map((load) => load.entry.identity),
   );
   addHazard(
     check.hazards,
@@ -266,7 +275,8 @@ function checkLocks(plan: RestorePlan, target: TargetFacts): void {
     if (entry.kind === "index" || entry.kind === "constraint") relations.set(entry.identity, 1);
   }
   plan.locksNeeded = [...relations.values()].reduce((sum, locks) => sum + locks, 0);
-  if (plan.mode === "empty" || plan.locksNeeded <= target.lockCapacity) return;
+  const isInParts = plan.mode === "empty" || plan.filling !== null;
+  if (isInParts || plan.locksNeeded <= target.lockCapacity) return;
   plan.missing.push({
     what: "locks",
     name: "max_locks_per_transaction",
@@ -310,6 +320,7 @@ function emptyPlan(
     borrowRoles: check.borrowRoles,
     unusableRoles: check.unusableRoles,
     beside: null,
+    filling: null,
     expect: [],
     locksNeeded: 0,
     hazards: [],

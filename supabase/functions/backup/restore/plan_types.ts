@@ -191,6 +191,31 @@ export interface TableLoad {
   areNew?: boolean;
   /** Its rows are loaded before those of others. */
   isCritical?: boolean;
+  /** Set when the table stands and was found empty. */
+  fill?: TableFill;
+}
+
+/** How an empty table that stands is filled in parts. */
+export interface TableFill {
+  /** What would act on the rows. */
+  aside: SetAside;
+}
+
+/** What is removed for the length of one transaction. */
+export interface SetAside {
+  drop: string[];
+  make: string[];
+}
+
+/** What a plan knows that replaces nothing of a live database. */
+export interface Filling {
+  /** Identities of what would have to be replaced; with any of them the plan must not be executed. */
+  inTheWay: string[];
+  /** Quoted names of tables that the restore leaves without rows. */
+  mustBeEmpty: string[];
+  /** What would react to new objects, and of that what reacts to any statement. */
+  definitions: SetAside;
+  statements: SetAside;
 }
 
 /** Statements that make an existing object equal without making it again. */
@@ -229,6 +254,8 @@ export interface RestorePlan {
   unusableRoles: string[];
   /** Set for mode `beside`; `names` are those that the copy takes in the schema while it is made. */
   beside: { schema: string; intoSchema: string; schemaIsLive: boolean; names: string[] } | null;
+  /** Set when the plan replaces nothing of a live database, so that it may be executed in parts. */
+  filling: Filling | null;
   /** Entries that the target must hold afterwards. */
   expect: Entry[];
   locksNeeded: number;

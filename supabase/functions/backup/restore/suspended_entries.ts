@@ -65,7 +65,7 @@ export function ownDefaultRights(live: EntryIndex, role: RestoringRole): Entry[]
 }
 
 /** The tables and every partitioned table above them, whose triggers and foreign keys act on each partition. */
-function withPartitionedTables(live: EntryIndex, tables: ReadonlySet<string>): Set<string> {
+export function withPartitionedTables(live: EntryIndex, tables: ReadonlySet<string>): Set<string> {
   const all = new Set(tables);
   const attachments = live.entries.filter((entry) => entry.kind === "table-attach");
   for (let known = -1; known !== all.size;) {
@@ -82,6 +82,6 @@ function withPartitionedTables(live: EntryIndex, tables: ReadonlySet<string>): S
 }
 
 /** Whether a trigger fires under `session_replication_role = replica`. */
-function firesInReplicaMode(trigger: Entry): boolean {
+export function firesInReplicaMode(trigger: Entry): boolean {
   return trigger.statements.create.some((sql) => /\sENABLE (ALWAYS|REPLICA) TRIGGER\s/.test(sql));
 }

@@ -1,0 +1,91 @@
+/**
+ * Loads rows into a table that stands, in the transaction that proves that only this restore has filled
+ * it: others may write to a live database at any time, and what they write must not be taken for the
+ * backup's, nor the other way round.
+ *
+ * @module
+ */
+import { BackupError } from "../core/errors.ts";
+import type { Session } from "../postgres/session.ts";
+import { type LoadItem, loadPart, type ReadPieces } from "./load_rows.ts";
+import type { TableFill, TableLoad } from "./plan_types.ts";
+import { MARKS_TABLE, markStatement } from "./restore_marks.ts";
+import { runStatements } from "./run_statements.ts";
+
+/** Quoted name of what is filled: the table, or the partitioned table that the rows go through. */
+export function filledName({ root, entry }: TableLoad): string {
+  return root ?? entry.table!.sqlName;
+}
+
+/** What stands behind FROM to find the rows of what is filled, and no others. */
+export function filledRows(load: TableLoad): string {
+  if (load.root !== undefined) return `${load.root} t`;
+  return `ONLY ${filledName(load)} t ${load.entry.table!.condition ?? ""}`;
+}
+
+/** How the names of marks begin that stand for parts of what is filled; its quoted name follows. */
+export const FILLED = "filled ";
+
+function marksOf(load: TableLoad): string {
+  return `${FILLED}${filledName(load)} `;
+}
+
+/** What {@linkcode fillTable} works with. */
+export interface FillTableOptions extends LoadItem {
+  jobId: string;
+  fill: TableFill;
+  readPieces: ReadPieces;
+}
+
+/**
+ * Loads one part in the open transaction. Nobody else writes to the table until that ends.
+ *
+ * @throws {BackupError} `restore_mismatch` when the table holds rows that this job has not loaded, or
+ * lacks some that it has
+ */
+export async function fillTable(
+  session: Session,
+  { jobId, fill, load, part, readPieces }: FillTableOptions,
+): Promise<void> {
+  // What is set aside needs the stronger lock; to ask for it later could end in a deadlock.
+  const mode = fill.aside.drop.length > 0 ? "ACCESS EXCLUSIVE" : "SHARE ROW EXCLUSIVE";
+  await session.execute(`LOCK TABLE ${filledName(load)} IN ${mode} MODE`);
+  await refuseOthersRows(session, { jobId, load });
+  const { identity } = load.entry;
+  await runStatements(session, fill.aside.drop, identity);
+  await loadPart(session, { load, part, readPieces });
+  await runStatements(session, fill.aside.make, identity);
+  const name = `${marksOf(load)}${identity}/${part.part}`;
+  await session.execute(markStatement(jobId, name, String(part.rows)));
+}
+
+/**
+ * Counts at the first part, the second, the fourth and so on: all counts together read the table once.
+ * What comes between is found by the comparison at the end.
+ */
+async function refuseOthersRows(
+  session: Session,
+  { jobId, load }: { jobId: string; load: TableLoad },
+): Promise<void> {
+  const [loaded] = await session.query(
+    `select count(*)::int as parts, coalesce(sum(detail::bigint), 0)::text as rows
+       from ${MARKS_TABLE} where job_id = $1 and name ^@ $2`,
+    [jobId, marksOf(load)],
+  );
+  const { parts, rows } = loaded as { parts: number; rows: string };
+  if ((parts & (parts - 1)) !== 0) return;
+  const [found] = await session.query(
+    `SELECT count(*)::text AS rows FROM (SELECT FROM ${filledRows(load)} LIMIT ${
+      BigInt(rows) + 1n
+    }) r`,
+  );
+  if (found!.rows === rows) return;
+  const what = BigInt(found!.rows) > BigInt(rows)
+    ? "the table holds rows that this restore has not loaded"
+    : "the table lacks rows that this restore has loaded";
+  throw new BackupError(
+    "restore_mismatch",
+    `Cannot load ${load.entry.identity}: ${what}; somebody else writes to it`,
+    { hint: "Nothing of theirs was changed. Stop what writes to the database, and restore again." },
+  );
+}
