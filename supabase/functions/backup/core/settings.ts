@@ -36,22 +36,9 @@ export function mergeSettings(layers: readonly SettingsLayer[]): Settings {
     if (!parsed.success) throw invalidSettings(layer.name, parsed.error);
     merged = { ...merged, ...parsed.data };
   }
-  if (!layers.some(({ patch }) => (patch as SettingsPatch).compressionLevel !== undefined)) {
-    merged.compressionLevel = usualLevel(merged.compressionAlgorithm as Algorithm);
-  }
   const whole = settingsSchema.safeParse(merged, { error: explainSetting });
   if (!whole.success) throw invalidSettings("the settings together", whole.error);
   return whole.data;
-}
-
-type Algorithm = Settings["compressionAlgorithm"];
-
-/**
- * What is compressed best for its CPU time: zstd needs seven times as much on level 6 as on level 1, which
- * a hosted function has not, and rows of tables hardly become smaller by it.
- */
-function usualLevel(algorithm: Algorithm): number {
-  return algorithm === "gzip" ? 6 : DEFAULT_SETTINGS.compressionLevel;
 }
 
 /** Keys that only the environment may say once it says them: where backups and messages go, and with what. */

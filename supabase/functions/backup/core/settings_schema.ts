@@ -84,7 +84,8 @@ const STORAGE = {
   ),
   enableCompression: z.boolean().describe("Backups are compressed."),
   compressionLevel: z.number().int().min(1).max(19).describe(
-    "Higher is smaller and takes longer: zstd 1 to 19, gzip 1 to 9. Default for gzip: 6.",
+    "Higher is smaller and takes longer, on gzip's scale of 1 to 9 whatever the algorithm; 10 to 19 are " +
+      "zstd's own highest.",
   ),
   compressionAlgorithm: z.enum(["zstd", "gzip"]).describe("How backups are compressed."),
 };
@@ -242,7 +243,7 @@ export const DEFAULT_SETTINGS: Settings = {
   enableEncryption: true,
   encryptionKey: "env:BACKUP_ENCRYPTION_KEY",
   enableCompression: true,
-  compressionLevel: 1,
+  compressionLevel: 6,
   compressionAlgorithm: "zstd",
   enableBackupVerification: true,
   verificationInterval: 24,
