@@ -11,7 +11,13 @@ import { refuseOversized } from "../storage/oversized.ts";
 import type { GetOptions } from "../storage/storage.ts";
 import { plainCipher } from "./cipher.ts";
 import { decompress } from "./compress.ts";
-import { createRepository, NameSet, openRepository, type Repository } from "./mod.ts";
+import {
+  createRepository,
+  NameSet,
+  openRepository,
+  type RecoveryPoint,
+  type Repository,
+} from "./mod.ts";
 import { openObject, sealObject } from "./object.ts";
 import { ObjectStore } from "./object_store.ts";
 import type { LinesRef } from "./types.ts";
@@ -47,6 +53,19 @@ async function forge(storage: MemoryStorage, content: unknown): Promise<void> {
     path,
     await sealObject(utf8(text), { cipher, kind: "backup", path, compression }),
   );
+}
+
+/** Puts a manifest there and gives its name. */
+async function putManifest(storage: MemoryStorage, manifest: unknown): Promise<string> {
+  const file = JSON.parse(fromUtf8(await storage.get("repository.json")));
+  const cipher = await plainCipher(fromBase64(file.publicSalt), file);
+  const content = utf8(JSON.stringify(manifest));
+  const name = await cipher.nameOf("manifest", content);
+  const path = `manifests/${name}`;
+  const compression = { algorithm: "none" as const, level: 0 };
+  const sealed = await sealObject(content, { ...{ cipher, compression, path }, kind: "manifest" });
+  await storage.put(path, sealed);
+  return name;
 }
 
 Deno.test("a record put in another's place is told apart and the other still opens", async () => {
@@ -111,6 +130,11 @@ Deno.test("a forged record leads to no other path and does not break the list", 
     { ...record, manifest: "../../etc/passwd" },
     { ...record, manifest: undefined },
     { ...record, backupId: FIRST },
+    { ...record, totals: undefined },
+    { ...record, totals: { ...record.totals, rawBytes: "1" } },
+    { ...record, createdAt: "yesterday" },
+    { ...record, reason: "\0" },
+    { ...record, consistency: null },
     "not JSON",
     "null",
   ];
@@ -121,6 +145,48 @@ Deno.test("a forged record leads to no other path and does not break the list", 
     assert.deepEqual(list.damaged.map((one) => one.backupId), [SECOND]);
     await assert.rejects(repository.readBackup(SECOND), isCode(list.damaged[0]?.code as string));
   }
+});
+
+Deno.test("a forged manifest is damage for everybody who reads it", async () => {
+  const { storage, repository } = await twoBackups(false);
+  const { record, manifest } = await repository.readBackup(SECOND);
+  const { entries, source: _source, ...rest } = manifest;
+  const forged = [
+    ...[{ ...manifest, entries: null }, { ...manifest, entries: { lines: 0 } }, rest],
+    { ...manifest, dataParts: { ...entries, chunks: [{ ...entries.chunks[0], name: "../keys" }] } },
+    { ...manifest, tableData: { ...entries, chunks: [{ ...entries.chunks[0], lines: -1 }] } },
+  ];
+  for (const content of forged) {
+    await forge(storage, { ...record, manifest: await putManifest(storage, content) });
+    await assert.rejects(repository.readBackup(SECOND), isCode("object_altered"));
+    await assert.rejects(repository.freeing.refsOfManifests([SECOND]), isCode("object_altered"));
+    const { problems } = await repository.verify({ level: "quick" });
+    assert.deepEqual(problems.map(({ code, backups }) => [code, backups]), [
+      ["object_altered", [SECOND]],
+    ]);
+  }
+});
+
+Deno.test("a forged recovery point does not break the list", async () => {
+  const storage = memoryStorage();
+  const repository = await createRepository({ storage, key: null });
+  const of = (pointId: string): RecoveryPoint => ({
+    ...{ format: 1, pointId, createdAt: "2026-01-01T00:00:00Z", status: "failed" },
+    ...{ completedAt: "2026-01-01T00:00:00Z", reason: null, origin: "manual", createdBy: null },
+    ...{ components: [], consistency: [], writtenBy: "test" },
+  });
+  const ids = Array.from({ length: 5 }, (_, at) => `point_20260101T000000000Z_000000000${at}`);
+  const [good] = ids as [string];
+  await repository.commitPoint(of(good));
+  const lies = [{ components: null }, { components: [{ backupId: 1 }] }, { createdAt: 1 }, {
+    consistency: "none",
+  }];
+  for (const [at, lie] of lies.entries()) {
+    await repository.commitPoint({ ...of(ids[at + 1]!), ...lie } as unknown as RecoveryPoint);
+  }
+  const { points, damaged } = await repository.listPoints();
+  assert.deepEqual(points.map(({ pointId }) => pointId), [good]);
+  assert.deepEqual(damaged.map(({ code }) => code), lies.map(() => "object_altered"));
 });
 
 Deno.test("a backup id that is a path is no backup", async () => {
@@ -238,18 +304,9 @@ Deno.test("notes of freeing space that nobody with the key wrote stop no backup 
 Deno.test("lists that say what no list can say are damage of their backup, whatever stands in them", async () => {
   const { storage, repository } = await twoBackups(false);
   const { record, manifest } = await repository.readBackup(SECOND);
-  const file = JSON.parse(fromUtf8(await storage.get("repository.json")));
-  const cipher = await plainCipher(fromBase64(file.publicSalt), file);
-  const compression = { algorithm: "none" as const, level: 0 };
   /** The problems of the backup when its list of parts is this one. */
   const problemsOf = async (dataParts: LinesRef) => {
-    const content = utf8(JSON.stringify({ ...manifest, dataParts }));
-    const name = await cipher.nameOf("manifest", content);
-    const path = `manifests/${name}`;
-    await storage.put(
-      path,
-      await sealObject(content, { ...{ cipher, compression, path }, kind: "manifest" }),
-    );
+    const name = await putManifest(storage, { ...manifest, dataParts });
     await forge(storage, { ...record, manifest: name });
     const reports = [];
     for (const level of ["quick", "full"] as const) {
@@ -279,6 +336,11 @@ Deno.test("lists that say what no list can say are damage of their backup, whate
     assert.deepEqual([object, code, backups], [`backups/${SECOND}`, "object_altered", [SECOND]]);
     assert.match(message, /one names no pieces|one is not JSON/);
     assert.deepEqual(more, []);
+    // What is not understood may name anything: nothing is freed.
+    const names = list.chunks.map(({ name }) => name);
+    const into = new NameSet();
+    const marked = repository.freeing.refsOfLists(names, { into });
+    await assert.rejects(marked, isCode("object_altered"));
   }
   // JSON can hold what no text can be made of.
   const nameless = { entry: { toString: 1 }, part: 0, rawBytes: 5, pieces: [] };

@@ -26,6 +26,7 @@ import {
   REPOSITORY_FILE,
 } from "./paths.ts";
 import { type Referred, referredByLine } from "./referred.ts";
+import { isManifest, isRecord } from "./stored_form.ts";
 import type {
   BackupFacts,
   BackupList,
@@ -285,7 +286,8 @@ export async function readAnyBackup(
   const record = await readRecord(chunks, backupId, signal);
   const place = { kind: "manifest" as const, path: manifestPath(record.manifest) };
   const { content } = await chunks.objects.getNamed({ ...place, name: record.manifest }, signal);
-  const manifest = parse<Manifest>(content, place.path);
+  const manifest = parse(content, place.path);
+  if (!isManifest(manifest)) throw altered(place.path, "it is not of a manifest's form");
   if (manifest.backupId !== backupId) throw altered(place.path, "it is another backup's");
   if (manifest.type !== typeOfJobId(backupId)) throw altered(place.path, "it is of another type");
   return { record, manifest };
@@ -308,16 +310,15 @@ async function readRecord(
 ): Promise<BackupRecord> {
   const path = backupPath(backupId);
   const content = await chunks.objects.get({ kind: "backup", path }, signal);
-  const record = parse<BackupRecord>(content, path);
-  // Without encryption anybody can write a record; its words become paths and answers.
+  const record = parse(content, path);
+  if (!isRecord(record)) throw altered(path, "it is not of a record's form");
   if (record.backupId !== backupId) throw altered(path, "it is another backup's");
   if (record.type !== typeOfJobId(backupId)) throw altered(path, "it is of another type");
-  if (!isContentName(record.manifest)) throw altered(path, "its manifest's name has another form");
   return record;
 }
 
-function parse<T extends { format: 1 }>(content: Uint8Array, path: string): T {
-  let value: T | null;
+function parse(content: Uint8Array, path: string): unknown {
+  let value: { format?: unknown } | null;
   try {
     value = JSON.parse(fromUtf8(content));
   } catch (cause) {

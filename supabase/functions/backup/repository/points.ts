@@ -10,6 +10,7 @@ import { isDamage } from "./backups.ts";
 import { mapConcurrent } from "./map_concurrent.ts";
 import type { ObjectStore } from "./object_store.ts";
 import { baseName, pointPath, POINTS } from "./paths.ts";
+import { isPoint } from "./stored_form.ts";
 import type { PointList, RecoveryPoint } from "./types.ts";
 
 /** Requests for single objects at once. */
@@ -90,16 +91,19 @@ async function readOne(
 ): Promise<RecoveryPoint> {
   const path = pointPath(pointId);
   const content = await objects.get({ kind: "point", path }, signal);
-  let point: RecoveryPoint;
+  let point: { format?: unknown } | null;
   try {
     point = JSON.parse(fromUtf8(content));
   } catch (cause) {
     throw new BackupError("object_altered", `Cannot read ${path}: it is not JSON`, { cause });
   }
-  if (point.format !== 1) {
+  if (point?.format !== 1) {
     throw new BackupError("repository_format", `Cannot read ${path}: unknown format`, {
       hint: "Use a newer release of this software.",
     });
+  }
+  if (!isPoint(point)) {
+    throw new BackupError("object_altered", `Cannot read ${path}: it is not of a point's form`);
   }
   if (point.pointId === pointId) return point;
   throw new BackupError("object_altered", `Cannot read ${path}: it is another point's`);

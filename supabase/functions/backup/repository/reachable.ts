@@ -6,12 +6,11 @@
 import { fromUtf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import { momentOfJobId } from "../core/ids.ts";
-import type { SavedItem } from "../core/items.ts";
-import type { DataPart } from "../core/model.ts";
 import { linesOf, readAnyBackup } from "./backups.ts";
 import type { ChunkStore } from "./chunk_store.ts";
 import { readExpired } from "./expire.ts";
 import { mapConcurrent } from "./map_concurrent.ts";
+import { type Referred, referredByLine } from "./referred.ts";
 import type { Manifest } from "./types.ts";
 
 /** Requests at once. */
@@ -77,7 +76,7 @@ function listsOf(manifest: Manifest): string[] {
 /**
  * Names of chunks that the lines of lists speak of.
  *
- * @throws the `object_*` codes
+ * @throws the `object_*` codes: a list that is not wholly understood may name anything
  */
 export async function refsOfLists(
   chunks: ChunkStore,
@@ -89,17 +88,27 @@ export async function refsOfLists(
     const text = fromUtf8(await chunks.read(list, signal));
     for (const line of text.split("\n")) {
       if (line === "") continue;
-      for (const { chunk } of piecesOf(JSON.parse(line), list)) found(chunk);
+      for (const { pieces } of referredIn(line, list)) {
+        for (const { chunk } of pieces) found(chunk);
+      }
     }
   });
 }
 
-function piecesOf(value: Partial<DataPart & SavedItem>, list: string) {
-  if (value.pieces !== undefined) return value.pieces;
-  if (value.contents !== undefined) return value.contents.flatMap(({ pieces }) => pieces);
-  throw new BackupError(
-    "object_altered",
-    `Cannot read the list ${list}: a line of it names no pieces`,
-    { hint: "Verify the repository. Nothing was freed." },
-  );
+function referredIn(line: string, list: string): Referred[] {
+  let referred: Referred[] | null;
+  try {
+    referred = referredByLine(JSON.parse(line));
+  } catch (cause) {
+    throw notUnderstood(list, "is not JSON", cause);
+  }
+  if (referred === null) throw notUnderstood(list, "names no pieces");
+  return referred;
+}
+
+function notUnderstood(list: string, what: string, cause?: unknown): BackupError {
+  return new BackupError("object_altered", `Cannot read the list ${list}: a line of it ${what}`, {
+    hint: "Verify the repository. Nothing was freed.",
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
