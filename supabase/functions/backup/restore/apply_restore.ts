@@ -8,12 +8,14 @@ import type { DataPart, Entry } from "../core/model.ts";
 import type { ProgressListener } from "../core/progress.ts";
 import type { Session } from "../postgres/session.ts";
 import { analyzedNames, analyzeNames } from "./analyze.ts";
+import { buildAlone } from "./build_alone.ts";
 import { buildSource } from "./build_source.ts";
 import { checkForeignKeys } from "./check_foreign_keys.ts";
 import { compareResult, type Comparison, type Difference } from "./compare_models.ts";
-import { batchGroups, type ComparedLoads, compareGroups, groupLoads } from "./compare_rows.ts";
+import { batchGroups, compareGroups, groupLoads } from "./compare_rows.ts";
 import { EntryIndex, sqlNameOf } from "./entry_index.ts";
 import { Failures } from "./failures.ts";
+import { indexFirst } from "./index_first.ts";
 import { inParallel, listSource } from "./in_parallel.ts";
 import { LoadLane, PARTS_A_LANE } from "./load_lane.ts";
 import { clearTables, type LoadItem, type ReadPieces, type RowLoader } from "./load_rows.ts";
@@ -24,6 +26,7 @@ import { EntryRunner, runStatements, tryStatements } from "./run_statements.ts";
 import { EntryMaker } from "./make_entries.ts";
 import { moveAside } from "./schema_aside.ts";
 import { restoreMismatch } from "./restore_mismatch.ts";
+import { compareBlocks, type RowsToCompare, splitComparisons } from "./split_comparison.ts";
 
 /** What {@linkcode applyRestore} works with. */
 export interface ApplyInput {
@@ -105,7 +108,7 @@ class Run {
   rowsLoaded = 0;
   readonly #input: ApplyInput;
   readonly #maker: EntryMaker;
-  #comparisons: (readonly ComparedLoads[])[] = [];
+  #comparisons: RowsToCompare[] = [];
   readonly #differences: Difference[] = [];
   readonly #lastSequences: Entry[] = [];
   #phase = "";
@@ -255,24 +258,26 @@ class Run {
 
   /** What stands on the rows. */
   async build(): Promise<void> {
-    const { plan, entries } = this.#input;
+    const { plan, session } = this.#input;
     const later = plan.create.filter((entry) => entry.section === "post-data" && !isLast(entry));
-    const index = new EntryIndex([...new Set([...entries, ...plan.create])]);
+    const index = new EntryIndex([...new Set([...this.#input.entries, ...plan.create])]);
     const bytes = new Map(
       plan.load.flatMap((load) =>
         [...index.tablesTouched(load.entry)].map((table) => [table, bytesOf(load)])
       ),
     );
     const loaded = plan.load.filter((load) => !this.failures.names(load.entry.identity));
-    this.#comparisons = batchGroups(groupLoads(loaded));
-    const source = buildSource({
-      ...{ entries: later, bytes, index },
-      comparisons: this.#comparisons,
-    });
-    await inParallel(this.#sessions(), source, async (session, work) => {
+    const groups = groupLoads(loaded);
+    const sessions = this.#sessions();
+    const isAlone = sessions.length === 1;
+    const entries = isAlone ? later : indexFirst(later, { bytes, index });
+    this.#comparisons = isAlone ? batchGroups(groups) : await splitComparisons(session, groups);
+    if (!isAlone) await buildAlone(sessions, bytes);
+    const source = buildSource({ entries, bytes, index, comparisons: this.#comparisons });
+    await inParallel(sessions, source, async (session, work) => {
       this.#stopIfCancelled();
       if (work.kind === "make") await this.#maker.makeOrReport(session, work.entry);
-      else await this.#compareRows(session, work.groups);
+      else await this.#compareRows(session, work.rows);
     });
   }
 
@@ -322,7 +327,7 @@ class Run {
     const analyzed = plan.mode === "empty" ? await analyzedNames(session, plan) : [];
     const work: ((each: Session) => Promise<void>)[] = [
       async (each) => void (comparison = await this.#compareModels(each)),
-      ...this.#comparisons.map((groups) => (each: Session) => this.#compareRows(each, groups)),
+      ...this.#comparisons.map((rows) => (each: Session) => this.#compareRows(each, rows)),
       ...analyzed.map((names) => async (each: Session) =>
         void this.runner.leftOut.push(...await analyzeNames(each, names))
       ),
@@ -356,8 +361,11 @@ class Run {
     });
   }
 
-  async #compareRows(session: Session, groups: readonly ComparedLoads[]): Promise<void> {
-    this.#differences.push(...await compareGroups(session, groups));
+  async #compareRows(session: Session, rows: RowsToCompare): Promise<void> {
+    const found = "table" in rows
+      ? [await compareBlocks(session, rows)]
+      : await compareGroups(session, rows);
+    this.#differences.push(...found.filter((each) => each !== null));
   }
 
   /** All sessions where each may commit by itself; one where a transaction holds everything together. */

@@ -5,21 +5,21 @@
  * @module
  */
 import type { Entry, EntryKind } from "../core/model.ts";
-import type { ComparedLoads } from "./compare_rows.ts";
 import { EntryIndex } from "./entry_index.ts";
 import type { WorkSource } from "./in_parallel.ts";
+import type { RowsToCompare } from "./split_comparison.ts";
 
-/** One piece of it: an entry to make, or tables whose rows are compared. */
+/** One piece of it: an entry to make, or rows to compare. */
 export type BuildWork =
   | { kind: "make"; entry: Entry }
-  | { kind: "compare"; groups: readonly ComparedLoads[] };
+  | { kind: "compare"; rows: RowsToCompare };
 
 /** What there is to do. */
 export interface BuildInput {
   /** In restore order. */
   entries: readonly Entry[];
-  /** Tables whose rows are compared by one query each. What was handed out is taken from it. */
-  comparisons: (readonly ComparedLoads[])[];
+  /** Rows to compare. What was handed out is taken from it. */
+  comparisons: RowsToCompare[];
   /** Bytes of rows by the key of their table. */
   bytes: ReadonlyMap<string, number>;
   index: EntryIndex;
@@ -61,7 +61,7 @@ export function buildSource(input: BuildInput): WorkSource<BuildWork> {
       for (const task of waiting) if (mayStart(task)) return start(task);
       if (making.size > 0 && comparisons.length > 0 && [...making.values()].every(letsRead)) {
         comparing++;
-        return { item: { kind: "compare", groups: comparisons.shift()! } };
+        return { item: { kind: "compare", rows: comparisons.shift()! } };
       }
       if (waiting.size === 0) return "done";
       if (making.size > 0 || comparing > 0) return "wait";
@@ -83,10 +83,17 @@ export function buildSource(input: BuildInput): WorkSource<BuildWork> {
 function tasksOf({ entries, index, bytes }: BuildInput): Task[] {
   const tasks = entries.map((entry) => {
     const tables = index.tablesTouched(entry);
-    const most = Math.max(0, ...[...tables].map((key) => bytes.get(key) ?? 0));
-    return { entry, tables, bytes: most };
+    return { entry, tables, bytes: mostBytes(tables, bytes) };
   });
   return tasks.sort((a, b) => b.bytes - a.bytes);
+}
+
+/** Bytes of the largest of these tables. */
+export function mostBytes(
+  tables: ReadonlySet<string>,
+  bytes: ReadonlyMap<string, number>,
+): number {
+  return Math.max(0, ...[...tables].map((key) => bytes.get(key) ?? 0));
 }
 
 /** Whether one of them locks a table against the other. Indexes of one table may be built together. */

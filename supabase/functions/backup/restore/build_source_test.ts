@@ -69,7 +69,7 @@ Deno.test("rows are compared while indexes are built, when no index is left to s
   const source = sourceOf([entry("index", "a", LARGE), entry("index", "b", LARGE)], 2);
   assert.deepEqual(startAll(source), {
     started: ["a", "b"].map((name) => ({ kind: "make", entry: entry("index", name, LARGE) }))
-      .concat([{ kind: "compare", groups: [] }, { kind: "compare", groups: [] }] as never[]),
+      .concat([{ kind: "compare", rows: [] }, { kind: "compare", rows: [] }] as never[]),
     then: "done",
   });
 });

@@ -44,8 +44,10 @@ export function expectedRows(loads: ComparedLoads): ExpectedRows {
   return { rows, sum };
 }
 
-/** Bytes of rows that one query reads, and tables in it at most, when small ones are put together. */
-const BATCH_BYTES = 16 << 20;
+/** Raw bytes of rows that one query reads, about. */
+export const BATCH_BYTES = 16 << 20;
+
+/** Tables in it at most, when small ones are put together. */
 const BATCH_GROUPS = 50;
 
 /** Puts small tables together, to be compared in one round trip. */
@@ -76,13 +78,17 @@ export async function compareGroups(
   return rows.flatMap(({ at, found }) => compareFound(groups[at]!, found) ?? []);
 }
 
-/** A query of one text value, for {@linkcode compareFound}: how many rows there are, and their sum. */
-export function rowsQuery(loads: ComparedLoads): string {
+/**
+ * A query of one text value, for {@linkcode compareFound}: how many rows there are, and their sum.
+ *
+ * @param condition for some of the rows only
+ */
+export function rowsQuery(loads: ComparedLoads, condition = ""): string {
   const sum = expectedRows(loads).sum === null
     ? "0::pg_catalog.numeric"
     : `coalesce(sum((${loads[0].data!.fingerprintExpression})::pg_catalog.int8), 0)`;
   const each = sourcesOf(loads).map((from) =>
-    `SELECT count(*) AS rows, ${sum} AS sum FROM ${from}`
+    `SELECT count(*) AS rows, ${sum} AS sum FROM ${from} ${condition}`
   );
   return `SELECT sum(rows)::text || ' ' || sum(sum)::text FROM (${each.join(" UNION ALL ")}) f`;
 }
