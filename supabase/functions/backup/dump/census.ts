@@ -195,22 +195,24 @@ function isAccountedFor(
 ): boolean {
   const schema = row.schema ?? null;
   if (schema !== null && context.schemas.get(schema)?.take !== "all") return true;
-  const object = Drafts.key(catalog, row.oid);
-  if (context.leftOut.has(object)) return true;
+  const { numbers } = context.drafts;
+  if (context.leftOut.has(Drafts.key(catalog, row.oid))) return true;
+  const object = numbers.add(catalog, row.oid);
   if (isHeld(context, dependencies, object)) return true;
   const table = row.of_table ?? null;
   if (table === null) return hasTablePatterns(context) && catalog === "pg_class";
   // What hangs on a table that is not taken, or that an extension owns, is not taken either.
-  const tableKey = Drafts.key("pg_class", table);
-  return dependencies.draftOf(tableKey) === undefined || context.extensionMembers.has(tableKey);
+  return dependencies.draftOf(numbers.add("pg_class", table)) === undefined ||
+    context.extensionMembers.has(Drafts.key("pg_class", table));
 }
 
 /** Whether the object or what it is a part of has a draft or belongs to an extension. */
-function isHeld(context: DumpContext, dependencies: Dependencies, object: string): boolean {
+function isHeld(context: DumpContext, dependencies: Dependencies, object: number): boolean {
   if (dependencies.draftOf(object) !== undefined) return true;
-  return dependencies.chainOf(object).some((key) => context.extensionMembers.has(key)) ||
-    hasTablePatterns(context) &&
-      dependencies.chainOf(object).some((key) => key.startsWith("pg_class"));
+  const chain = dependencies.chainOf(object);
+  const { numbers } = context.drafts;
+  return chain.some((one) => context.extensionMembers.has(numbers.keyOf(one))) ||
+    hasTablePatterns(context) && chain.some((one) => numbers.catalogOf(one) === "pg_class");
 }
 
 function hasTablePatterns(context: DumpContext): boolean {

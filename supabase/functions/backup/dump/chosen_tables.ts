@@ -102,10 +102,11 @@ async function outsideOf(
     inside.set(draft.inlineIn, [...(inside.get(draft.inlineIn) ?? []), key]);
   }
   const above = partitionedAbove(relations);
-  const isLeftOut = (object: string) => {
-    const relation = relations.get(Number(object.replace("pg_class:", "")));
-    return object.startsWith("pg_class:") && relation !== undefined && !relation.isDefined &&
-      relation.extension === null;
+  const { numbers } = context.drafts;
+  const isLeftOut = (object: number) => {
+    if (numbers.catalogOf(object) !== "pg_class") return false;
+    const relation = relations.get(numbers.oidOf(object));
+    return relation !== undefined && !relation.isDefined && relation.extension === null;
   };
   return (entry) => {
     const identities = new Set<string>();
@@ -113,10 +114,13 @@ async function outsideOf(
     // Rows only come in an order; they need nothing more than their table.
     if (entry.section === "data") return { ...entry, dependsOn };
     for (const key of [entry.key, ...(inside.get(entry.key) ?? [])]) {
-      const { drafts, stops } = dependencies.walk(key, isLeftOut);
-      for (const draft of drafts) if (!kept.has(draft)) add(identities, all.get(draft));
+      const { drafts, stops } = dependencies.walk(numbers.ofKey(key)!, isLeftOut);
+      for (const draft of drafts) {
+        const needed = numbers.keyOf(draft);
+        if (!kept.has(needed)) add(identities, all.get(needed));
+      }
       for (const stop of stops) {
-        const relation = relations.get(Number(stop.replace("pg_class:", "")))!;
+        const relation = relations.get(numbers.oidOf(stop))!;
         // A partition that is chosen alone is made as a table of its own.
         if (above.has(relation.oid)) continue;
         identities.add(`${ENTRY_KIND[relation.kind]} ${relation.address}`);

@@ -14,6 +14,7 @@ import type {
   TableFacts,
 } from "../core/model.ts";
 import type { Session } from "../postgres/session.ts";
+import { objectKey, ObjectNumbers } from "./object_numbers.ts";
 
 /** What to save, and how managed schemas are taken. */
 export interface DumpOptions {
@@ -158,43 +159,54 @@ export interface SavedSchema {
 
 /** The drafts, findable by object. */
 export class Drafts {
-  readonly #byKey = new Map<string, Draft>();
+  /** Of all objects that somebody asked for, also of those without a draft. */
+  readonly numbers = new ObjectNumbers();
+  readonly #byNumber: (Draft | undefined)[] = [];
 
   /** The key of an object's entry. */
-  static key(catalog: string, oid: number, part: string | null = null): string {
-    return part === null ? `${catalog}:${oid}` : `${catalog}:${oid}:${part}`;
-  }
+  static readonly key = objectKey;
 
-  /** @throws {Error} when the same object is added twice: a defect of a family. */
-  add(draft: Draft): void {
-    const key = Drafts.key(draft.catalog, draft.oid, draft.part);
-    if (this.#byKey.has(key)) throw new Error(`Cannot add ${key} twice: ${draft.address}`);
-    this.#byKey.set(key, draft);
+  /**
+   * Adds a draft and returns its number.
+   *
+   * @throws {Error} when the same object is added twice: a defect of a family
+   */
+  add(draft: Draft): number {
+    const number = this.numbers.add(draft.catalog, draft.oid, draft.part);
+    if (this.at(number) !== undefined) {
+      throw new Error(`Cannot add ${this.numbers.keyOf(number)} twice: ${draft.address}`);
+    }
+    while (this.#byNumber.length < number) this.#byNumber.push(undefined); // a hole would make it slow
+    this.#byNumber[number] = draft;
+    return number;
   }
 
   get(catalog: string, oid: number, part: string | null = null): Draft | undefined {
-    return this.#byKey.get(Drafts.key(catalog, oid, part));
+    return this.at(this.numbers.find(catalog, oid, part));
   }
 
   byKey(key: string): Draft | undefined {
-    return this.#byKey.get(key);
+    return this.at(this.numbers.ofKey(key));
   }
 
-  remove(key: string): void {
-    this.#byKey.delete(key);
+  /** The draft with this number; none has none. */
+  at(number: number | undefined): Draft | undefined {
+    return number === undefined ? undefined : this.#byNumber[number];
   }
 
-  all(): IterableIterator<Draft> {
-    return this.#byKey.values();
+  remove(number: number): void {
+    this.#byNumber[number] = undefined;
   }
 
-  /** With their keys. */
-  entries(): IterableIterator<[string, Draft]> {
-    return this.#byKey.entries();
+  *all(): IterableIterator<Draft> {
+    for (const draft of this.#byNumber) if (draft !== undefined) yield draft;
   }
 
-  get size(): number {
-    return this.#byKey.size;
+  /** With their numbers. */
+  *numbered(): IterableIterator<[number, Draft]> {
+    for (const [number, draft] of this.#byNumber.entries()) {
+      if (draft !== undefined) yield [number, draft];
+    }
   }
 }
 

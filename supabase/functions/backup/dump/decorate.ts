@@ -76,12 +76,13 @@ export async function decorate(
 ): Promise<Decorations> {
   const comments = new Map<string, string[]>();
   const labels = new Map<string, string[]>();
+  const { numbers } = context.drafts;
   const find = (row: Row) => {
-    const object = Drafts.key(row.catalog, row.oid);
-    const key = dependencies.draftOf(object);
-    const draft = key === undefined ? undefined : context.drafts.byKey(key);
+    const object = numbers.find(row.catalog, row.oid);
+    const holder = object === undefined ? undefined : dependencies.draftOf(object);
+    const draft = context.drafts.at(holder);
     if (draft === undefined || draft.extension !== undefined || !draft.commentable) return null;
-    return { key: key!, draft, isItself: key === object };
+    return { key: numbers.keyOf(holder!), draft, isItself: holder === object };
   };
   // Of a slice the rest would be asked for in vain; of everything the list would only be long.
   const objects = context.slice === null ? null : `{${[...dependencies.oids()].join(",")}}`;
@@ -110,10 +111,12 @@ export async function decorate(
 export function moveToHosts(
   context: DumpContext,
   { comments, labels }: Decorations,
-  placed: ReadonlySet<string>,
+  placed: ReadonlySet<number>,
 ): void {
-  for (const [key, { inlineIn }] of context.drafts.entries()) {
-    if (inlineIn === undefined || placed.has(key)) continue;
+  if (comments.size + labels.size === 0) return;
+  for (const [number, { inlineIn }] of context.drafts.numbered()) {
+    if (inlineIn === undefined || placed.has(number)) continue;
+    const key = context.drafts.numbers.keyOf(number);
     append(comments, inlineIn, comments.get(key));
     append(labels, inlineIn, labels.get(key));
   }
@@ -147,8 +150,9 @@ function append(lists: Map<string, string[]>, key: string, more: string[] = NOTH
 
 /** A new database has a comment on schema public: where the source has none, it is taken away. */
 function removePublicComment(context: DumpContext, comments: Map<string, string[]>): void {
-  for (const [key, draft] of context.drafts.entries()) {
+  for (const draft of context.drafts.all()) {
     if (draft.catalog !== "pg_namespace" || draft.name !== "public" || !draft.commentable) continue;
+    const key = Drafts.key(draft.catalog, draft.oid);
     if (!comments.has(key)) comments.set(key, [`COMMENT ON ${draft.address} IS NULL`]);
   }
 }

@@ -7,7 +7,9 @@
  *
  * @module
  */
-import { Drafts, type DumpContext } from "./context.ts";
+import type { Row } from "../postgres/session.ts";
+import type { Drafts, DumpContext } from "./context.ts";
+import type { ObjectNumbers } from "./object_numbers.ts";
 import { sideBySide } from "./side_by_side.ts";
 
 // Left out is what is made together with something else and leads nowhere: row and array types, TOAST
@@ -87,76 +89,67 @@ function isNeededType(...types: string[]): string {
               and n.deptype <> 'i')`;
 }
 
-/** Dependencies between objects and between drafts; keys are those of `Drafts.key`. */
+/** Dependencies between objects and between drafts, all by the numbers that `Drafts` gives them. */
 export class Dependencies {
-  readonly #context: DumpContext;
-  /** Keys of what an object needs, separated by spaces. */
-  readonly #needs = new Map<string, string>();
-  readonly #hosts = new Map<string, string>();
-  #parts: Map<string, string[]> | undefined;
+  readonly #drafts: Drafts;
+  readonly #needs: Lists;
+  readonly #hosts: ReadonlyMap<number, number>;
+  #parts: Map<number, number[]> | undefined;
 
-  private constructor(context: DumpContext) {
-    this.#context = context;
+  private constructor(drafts: Drafts, needs: Lists, hosts: ReadonlyMap<number, number>) {
+    this.#drafts = drafts;
+    this.#needs = needs;
+    this.#hosts = hosts;
   }
 
   /**
    * Reads pg_depend. Only what is asked of it needs the drafts of all families. In a slice nothing is known of
    * needs, which lead to others; and of relations each part that matters has a draft of its own.
    */
-  static async read(context: DumpContext): Promise<Dependencies> {
-    const read = new Dependencies(context);
-    const { session, slice } = context;
+  static async read({ session, slice, drafts }: DumpContext): Promise<Dependencies> {
     const [needs, parts] = await sideBySide([
       slice === null ? session.query(DEPENDENCIES) : Promise.resolve([]),
       slice === null || slice.isRest ? session.query(PARTS) : Promise.resolve([]),
     ]);
-    for (const { catalog, needed_catalog: neededCatalog, objects, needs: needed } of needs) {
-      for (const [at, oid] of objects.entries()) {
-        const key = Drafts.key(catalog, oid);
-        const need = Drafts.key(neededCatalog, needed[at]);
-        const before = read.#needs.get(key);
-        read.#needs.set(key, before === undefined ? need : `${before} ${need}`);
-      }
+    const hosts = new Map<number, number>();
+    for (const { catalog, host_catalog: hostCatalog, objects, hosts: found } of parts) {
+      const [part, host] = [drafts.numbers.adder(catalog), drafts.numbers.adder(hostCatalog)];
+      for (let at = 0; at < objects.length; at++) hosts.set(part(objects[at]), host(found[at]));
     }
-    for (const { catalog, host_catalog: hostCatalog, objects, hosts } of parts) {
-      for (const [at, oid] of objects.entries()) {
-        read.#hosts.set(Drafts.key(catalog, oid), Drafts.key(hostCatalog, hosts[at]));
-      }
-    }
-    return read;
+    return new Dependencies(drafts, listsOf(needs, drafts.numbers), hosts);
   }
 
   /** Oids of all that has a draft or stands in one. */
-  oids(): Set<string> {
-    const oids = new Set<string>();
-    for (const { oid } of this.#context.drafts.all()) oids.add(String(oid));
+  oids(): Set<number> {
+    const oids = new Set<number>();
+    for (const { oid } of this.#drafts.all()) oids.add(oid);
     for (const parts of (this.#parts ??= this.#findParts()).values()) {
-      for (const part of parts) oids.add(part.slice(part.indexOf(":") + 1));
+      for (const part of parts) oids.add(this.#drafts.numbers.oidOf(part));
     }
     return oids;
   }
 
-  /** The key of the draft that holds an object: its own, or that of what it is a part of. */
-  draftOf(object: string): string | undefined {
-    if (this.#context.drafts.byKey(object) !== undefined) return object;
+  /** The draft that holds an object: its own, or that of what it is a part of. */
+  draftOf(object: number): number | undefined {
+    if (this.#drafts.at(object) !== undefined) return object;
     if (!this.#hosts.has(object)) return undefined;
-    return this.chainOf(object).find((key) => this.#context.drafts.byKey(key) !== undefined);
+    return this.chainOf(object).find((number) => this.#drafts.at(number) !== undefined);
   }
 
   /** An object, what it is a part of, what that is a part of, and so on. */
-  chainOf(object: string): string[] {
-    const chain: string[] = [];
-    for (let key: string | undefined = object; key !== undefined; key = this.#hosts.get(key)) {
-      if (chain.includes(key)) break;
-      chain.push(key);
+  chainOf(object: number): number[] {
+    const chain: number[] = [];
+    for (let one: number | undefined = object; one !== undefined; one = this.#hosts.get(one)) {
+      if (chain.includes(one)) break;
+      chain.push(one);
     }
     return chain;
   }
 
-  /** Keys of the drafts that a draft needs by pg_depend, without itself; some of them twice. */
-  ofDraft(key: string): string[] {
-    const drafts: string[] = [];
-    this.#walk(key, { onDraft: (draft) => drafts.push(draft), stopsAt: () => false });
+  /** The drafts that a draft needs by pg_depend, without itself; some of them twice. */
+  ofDraft(draft: number): number[] {
+    const drafts: number[] = [];
+    this.#walk(draft, { drafts, passed: [], stopsAt: null });
     return drafts;
   }
 
@@ -165,58 +158,91 @@ export class Dependencies {
    * ends the way. Every other object without a draft is passed through.
    */
   walk(
-    key: string,
-    stopsAt: (object: string) => boolean,
-  ): { drafts: Set<string>; stops: Set<string> } {
-    const drafts = new Set<string>();
-    const stops = new Set<string>();
-    const stopsHere = (object: string) => {
+    draft: number,
+    stopsAt: (object: number) => boolean,
+  ): { drafts: Set<number>; stops: Set<number> } {
+    const drafts: number[] = [];
+    const stops = new Set<number>();
+    const stopsHere = (object: number) => {
       const stop = this.chainOf(object).find(stopsAt);
       if (stop !== undefined) stops.add(stop);
       return stop !== undefined;
     };
-    this.#walk(key, { onDraft: (draft) => drafts.add(draft), stopsAt: stopsHere });
-    return { drafts, stops };
+    this.#walk(draft, { drafts, passed: [], stopsAt: stopsHere });
+    return { drafts: new Set(drafts), stops };
   }
 
-  #walk(
-    key: string,
-    { onDraft, stopsAt }: {
-      onDraft: (key: string) => void;
-      stopsAt: (object: string) => boolean;
-    },
-  ): void {
-    const passed: string[] = [];
-    const visit = (object: string) => {
-      for (const reference of this.#needs.get(object)?.split(" ") ?? []) {
-        const draft = this.draftOf(reference);
-        if (draft !== undefined) {
-          if (draft !== key) onDraft(draft);
-        } else if (!passed.includes(reference) && !stopsAt(reference)) {
-          passed.push(reference);
-          visit(reference);
-        }
-      }
-    };
-    visit(key);
+  #walk(draft: number, way: Way): void {
+    this.#follow(draft, draft, way);
     this.#parts ??= this.#findParts();
-    for (const part of this.#parts.get(key) ?? []) visit(part);
+    const parts = this.#parts.get(draft);
+    if (parts !== undefined) { for (const part of parts) this.#follow(part, draft, way); }
+  }
+
+  /** What one object needs, on the way of a draft. */
+  #follow(object: number, draft: number, way: Way): void {
+    const { first, items } = this.#needs;
+    // Objects that got their numbers later are in no list.
+    const end = first[object + 1] ?? 0;
+    for (let at = first[object] ?? 0; at < end; at++) {
+      const needed = items[at]!;
+      const holder = this.draftOf(needed);
+      if (holder !== undefined) {
+        if (holder !== draft) way.drafts.push(holder);
+      } else if (!way.passed.includes(needed) && way.stopsAt?.(needed) !== true) {
+        way.passed.push(needed);
+        this.#follow(needed, draft, way);
+      }
+    }
   }
 
   /** Objects without a draft by the draft that they stand in. */
-  #findParts(): Map<string, string[]> {
-    const parts = new Map<string, string[]>();
+  #findParts(): Map<number, number[]> {
+    const parts = new Map<number, number[]>();
     for (const part of this.#hosts.keys()) {
-      if (this.#context.drafts.byKey(part) !== undefined) continue;
+      if (this.#drafts.at(part) !== undefined) continue;
       const host = this.draftOf(part);
-      if (host !== undefined) append(parts, host, part);
+      if (host === undefined) continue;
+      const list = parts.get(host);
+      if (list === undefined) parts.set(host, [part]);
+      else list.push(part);
     }
     return parts;
   }
 }
 
-function append(lists: Map<string, string[]>, key: string, value: string): void {
-  const list = lists.get(key);
-  if (list === undefined) lists.set(key, [value]);
-  else list.push(value);
+/** What was found on the way from a draft to what it needs. */
+interface Way {
+  drafts: number[];
+  /** Objects without a draft. */
+  passed: number[];
+  /** Null for never. */
+  stopsAt: ((object: number) => boolean) | null;
+}
+
+/** A list for each number, all of them in one: `items` from `first[number]` to that of the next. */
+interface Lists {
+  first: Int32Array;
+  items: Int32Array;
+}
+
+/** What objects need, from rows as {@linkcode DEPENDENCIES} gives them. */
+function listsOf(rows: readonly Row[], numbers: ObjectNumbers): Lists {
+  const total = rows.reduce((sum, { objects }) => sum + objects.length, 0);
+  const [from, to] = [new Int32Array(total), new Int32Array(total)];
+  let end = 0;
+  for (const { catalog, needed_catalog: neededCatalog, objects, needs } of rows) {
+    const [object, needed] = [numbers.adder(catalog), numbers.adder(neededCatalog)];
+    for (let at = 0; at < objects.length; at++, end++) {
+      from[end] = object(objects[at]);
+      to[end] = needed(needs[at]);
+    }
+  }
+  const first = new Int32Array(numbers.size + 1);
+  for (const object of from) first[object + 1]!++;
+  for (let number = 0; number < numbers.size; number++) first[number + 1]! += first[number]!;
+  const next = first.slice();
+  const items = new Int32Array(total);
+  for (let at = 0; at < total; at++) items[next[from[at]!]!++] = to[at]!;
+  return { first, items };
 }

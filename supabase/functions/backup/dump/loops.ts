@@ -24,7 +24,7 @@ export function breakLoop(graph: OrderGraph, loop: readonly OrderNode[]): string
   // A table in a loop with itself, and rows that refer to each other in a circle, need no word: the
   // restore loads rows before it makes foreign keys.
   if (loop.length === 1 || loop.every((node) => node.draft?.kind === "table-data")) return null;
-  const names = loop.map((node) => node.draft?.address ?? node.key).join(", ");
+  const names = loop.flatMap((node) => node.draft?.address ?? []).join(", ");
   return `These objects depend on each other in a circle that no rule takes apart: ${names}`;
 }
 
@@ -37,7 +37,7 @@ function breakTypeAndFunction(graph: OrderGraph, loop: readonly OrderNode[]): bo
   );
   if (type?.draft == null || routine === undefined) return false;
   graph.needs[routine.number]!.delete(type.number);
-  const shell = graph.byKey.get(Drafts.key(type.draft.catalog, type.draft.oid, "shell"));
+  const shell = graph.byKey(Drafts.key(type.draft.catalog, type.draft.oid, "shell"));
   if (shell !== undefined) graph.needs[routine.number]!.add(shell.number);
   return true;
 }
@@ -49,7 +49,7 @@ function takePartOut(
   kinds: readonly string[],
 ): boolean {
   if (loop.length < 3) return false;
-  const pair = findHostAndPart(loop, kinds);
+  const pair = findHostAndPart(graph, { loop, kinds });
   if (pair === null) return false;
   const { host, part } = pair;
   graph.needs[host.number]!.delete(part.number);
@@ -67,14 +67,14 @@ function takePartOut(
 const PART_KINDS = ["rule", "check-constraint", "constraint", "default", "domain-constraint"];
 
 function findHostAndPart(
-  loop: readonly OrderNode[],
-  kinds: readonly string[],
+  graph: OrderGraph,
+  { loop, kinds }: { loop: readonly OrderNode[]; kinds: readonly string[] },
 ): { host: OrderNode; part: OrderNode } | null {
   const parts = loop.filter((node) => node.draft?.inlineIn !== undefined && !node.separate);
   const rank = (node: OrderNode) => PART_KINDS.indexOf(node.draft!.kind);
   for (const part of parts.sort((a, b) => rank(a) - rank(b))) {
-    const host = loop.find((node) => node.key === part.draft!.inlineIn);
-    if (host?.draft == null) continue;
+    const host = graph.byKey(part.draft!.inlineIn!);
+    if (host?.draft == null || !loop.includes(host)) continue;
     if (kinds.length === 0 || kinds.includes(host.draft.kind)) return { host, part };
   }
   return null;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Draft, Drafts, type DumpContext } from "./context.ts";
+import type { Draft, DumpContext } from "./context.ts";
 import { oidArray } from "./families/relations.ts";
 
 const TRIGGER_FUNCTIONS = `
@@ -86,10 +86,10 @@ export function hasRowsOfNoUse(
 
 /** Takes out the rows that no other project could use, and says so where users may miss them. */
 function leaveOutRows(context: DumpContext): void {
-  for (const draft of [...context.drafts.all()]) {
+  for (const [number, draft] of context.drafts.numbered()) {
     if (draft.kind !== "table-data" && draft.kind !== "sequence-set") continue;
     if (!hasRowsOfNoUse(context, draft)) continue;
-    context.drafts.remove(Drafts.key(draft.catalog, draft.oid, draft.part));
+    context.drafts.remove(number);
     if (draft.schema === "vault" && draft.name === "secrets") {
       context.remarks.push(
         "Secrets of Vault are not in the backup: they are of no use without the project's root key",

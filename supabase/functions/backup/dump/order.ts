@@ -5,15 +5,17 @@
  * @module
  */
 import type { Section } from "../core/model.ts";
-import { type Draft, Drafts, type DumpContext } from "./context.ts";
+import type { Draft, Drafts, DumpContext } from "./context.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { breakLoop } from "./loops.ts";
+import type { ObjectNumbers } from "./object_numbers.ts";
 import { compareDrafts, rankOf, rankOfBoundary } from "./sort_priorities.ts";
 import { findLoops, topologicalSort } from "./topological_sort.ts";
 
 /** A draft or a boundary between sections, with its number in the order before dependencies. */
 export interface OrderNode {
-  key: string;
+  /** Of the draft among all objects; -1 for the two boundaries. */
+  object: number;
   number: number;
   /** Where it sorts before names are looked at. */
   rank: number;
@@ -26,117 +28,134 @@ export interface OrderNode {
 /** The graph that sorting and loop repair work on. */
 export interface OrderGraph {
   nodes: OrderNode[];
-  byKey: Map<string, OrderNode>;
+  /** The node of a draft by its key. */
+  byKey: (key: string) => OrderNode | undefined;
   needs: Set<number>[];
   preData: OrderNode;
   postData: OrderNode;
 }
 
-/** A draft at its place, with the keys of the drafts it needs. */
+/** A draft at its place, by the number that `Drafts` gave it, with the keys of the drafts it needs. */
 export interface OrderedDraft {
-  key: string;
+  number: number;
   draft: Draft;
   dependsOn: string[];
 }
 
 /** What sorting asks of the catalog's dependencies. */
 export interface NeedsOfDrafts extends Pick<Dependencies, "draftOf"> {
-  ofDraft(key: string): Iterable<string>;
+  ofDraft(draft: number): Iterable<number>;
 }
 
 /** Sorts all drafts. Loops that no rule takes apart are broken anywhere, with a remark. */
-export function orderDrafts(context: DumpContext, dependencies: NeedsOfDrafts): OrderedDraft[] {
-  const graph = buildGraph(context, dependencies);
+export function orderDrafts(
+  { drafts, remarks }: Pick<DumpContext, "drafts" | "remarks">,
+  dependencies: NeedsOfDrafts,
+): OrderedDraft[] {
+  const graph = buildGraph(drafts, dependencies);
   let sorted = topologicalSort(graph.needs);
   while (sorted.left.length > 0) {
     for (const loop of findLoops(graph.needs, sorted.left)) {
       const remark = breakLoop(graph, loop.map((number) => graph.nodes[number]!));
-      if (remark !== null) context.remarks.push(remark);
+      if (remark !== null) remarks.push(remark);
     }
     sorted = topologicalSort(graph.needs);
   }
-  return writeOut(graph, sorted.order);
+  return writeOut(graph, sorted.order, drafts);
 }
 
-function buildGraph(context: DumpContext, dependencies: NeedsOfDrafts): OrderGraph {
+function buildGraph(drafts: Drafts, dependencies: NeedsOfDrafts): OrderGraph {
   const preData = boundaryAfter("pre-data");
   const postData = boundaryAfter("data");
   const nodes = [preData, postData];
-  const byKey = new Map<string, OrderNode>();
-  for (const [key, draft] of context.drafts.entries()) {
-    const node = { key, number: 0, rank: rankOf(draft), draft, separate: false };
-    nodes.push(node);
-    byKey.set(key, node);
+  for (const [object, draft] of drafts.numbered()) {
+    nodes.push({ object, number: 0, rank: rankOf(draft), draft, separate: false });
   }
   nodes.sort(compareNodes);
-  nodes.forEach((node, number) => node.number = number);
-
+  const ofObjects = new Int32Array(drafts.numbers.size).fill(-1);
+  nodes.forEach((node, number) => {
+    node.number = number;
+    if (node.draft !== null) ofObjects[node.object] = number;
+  });
+  const byKey = (key: string) => nodes[ofObjects[drafts.numbers.ofKey(key) ?? -1] ?? -1];
   const needs = nodes.map(() => new Set<number>());
   const graph = { nodes, byKey, needs, preData, postData };
-  for (const node of nodes) addNeeds(graph, node, dependencies);
+  for (const node of nodes) addNeeds(graph, node, { dependencies, ofObjects, drafts });
   needs[postData.number]!.add(preData.number);
   return graph;
 }
 
 function boundaryAfter(section: Section): OrderNode {
   const rank = rankOfBoundary(section);
-  return { key: `boundary:${section}`, number: 0, rank, draft: null, separate: false };
+  return { object: -1, number: 0, rank, draft: null, separate: false };
 }
 
 function compareNodes(a: OrderNode, b: OrderNode): number {
   return a.rank - b.rank || compareDrafts(a.draft!, b.draft!);
 }
 
-function addNeeds(graph: OrderGraph, node: OrderNode, dependencies: NeedsOfDrafts): void {
-  const draft = node.draft;
+function addNeeds(
+  graph: OrderGraph,
+  { draft, number, object }: OrderNode,
+  { dependencies, ofObjects, drafts: { numbers } }: {
+    dependencies: NeedsOfDrafts;
+    ofObjects: Int32Array;
+    drafts: Drafts;
+  },
+): void {
   if (draft === null) return;
-  const needs = graph.needs[node.number]!;
-  const need = (key: string) => {
-    const needed = graph.byKey.get(key);
-    if (needed !== undefined && needed !== node) needs.add(needed.number);
+  const needs = graph.needs[number]!;
+  const need = (needed: number) => {
+    const node = ofObjects[needed]!;
+    if (node !== number) needs.add(node);
   };
   // What has no draft, such as an extension's table, stands for what it depends on itself.
-  const needObject = (key: string) => {
-    const held = graph.byKey.has(key) ? key : dependencies.draftOf(key);
-    if (held !== undefined) need(held);
-    else for (const other of dependencies.ofDraft(key)) need(other);
+  const needObject = (needed: number | undefined) => {
+    if (needed === undefined) return;
+    const holder = dependencies.draftOf(needed);
+    if (holder !== undefined) need(holder);
+    else for (const other of dependencies.ofDraft(needed)) need(other);
   };
-  if (draft.part === null) { for (const key of dependencies.ofDraft(node.key)) need(key); }
-  else if (draft.part !== "shell") needObject(Drafts.key(draft.catalog, draft.oid));
-  for (const key of draft.dependsOn) needObject(key);
+  if (draft.part === null) { for (const needed of dependencies.ofDraft(object)) need(needed); }
+  else if (draft.part !== "shell") needObject(numbers.find(draft.catalog, draft.oid));
+  for (const key of draft.dependsOn) needObject(numbers.ofKey(key));
 
-  const host = draft.inlineIn === undefined ? undefined : graph.byKey.get(draft.inlineIn);
+  const host = draft.inlineIn === undefined ? undefined : graph.byKey(draft.inlineIn);
   if (host !== undefined) {
     // What stands in its host does not wait for it, unless a loop takes it out.
     needs.delete(host.number);
-    graph.needs[host.number]!.add(node.number);
+    graph.needs[host.number]!.add(number);
     return;
   }
-  if (draft.section === "pre-data") graph.needs[graph.preData.number]!.add(node.number);
+  if (draft.section === "pre-data") graph.needs[graph.preData.number]!.add(number);
   if (draft.section === "data") {
     needs.add(graph.preData.number);
-    graph.needs[graph.postData.number]!.add(node.number);
+    graph.needs[graph.postData.number]!.add(number);
   }
   if (draft.section === "post-data") needs.add(graph.postData.number);
 }
 
 /** Drafts in their final order and form. */
-function writeOut(graph: OrderGraph, order: number[]): OrderedDraft[] {
-  settleInline(graph);
-  const standsIn = graph.nodes.map(({ draft, separate }) =>
-    draft?.inlineIn === undefined || separate ? undefined : graph.byKey.get(draft.inlineIn)
+function writeOut(graph: OrderGraph, order: number[], { numbers }: Drafts): OrderedDraft[] {
+  settleInline(graph, numbers);
+  const { nodes } = graph;
+  const standsIn = nodes.map(({ draft, separate }) =>
+    draft?.inlineIn === undefined || separate ? undefined : graph.byKey(draft.inlineIn)
   );
   const places = new Int32Array(order.length);
   order.forEach((number, place) => places[number] = place);
+  const needsOf = needsCollector(graph, standsIn);
   const ordered: OrderedDraft[] = [];
   for (const number of order) {
-    const { key, draft } = graph.nodes[number]!;
+    const { object, draft } = nodes[number]!;
     if (draft === null || standsIn[number] !== undefined) continue;
     // A shell type that no function asks for would be a statement without a use.
     if (draft.part === "shell" && !isNeeded(graph, number)) continue;
-    const needs = collectNeeds(graph, number, standsIn);
-    const before = needs.filter((need) => places[need]! < places[number]!);
-    ordered.push({ key, draft, dependsOn: before.map((need) => graph.nodes[need]!.key).sort() });
+    const dependsOn: string[] = [];
+    for (const need of needsOf(number)) {
+      if (places[need]! < places[number]!) dependsOn.push(numbers.keyOf(nodes[need]!.object));
+    }
+    ordered.push({ number: object, draft, dependsOn: dependsOn.sort() });
   }
   return ordered;
 }
@@ -146,35 +165,41 @@ function isNeeded(graph: OrderGraph, number: number): boolean {
 }
 
 /** Tells every host which of its inline drafts stand alone now. */
-function settleInline(graph: OrderGraph): void {
+function settleInline(graph: OrderGraph, numbers: ObjectNumbers): void {
   const separate = new Map<string, Set<string>>();
-  for (const { draft, key, separate: isSeparate } of graph.nodes) {
+  for (const { draft, object, separate: isSeparate } of graph.nodes) {
     if (draft?.inlineIn === undefined || !isSeparate) continue;
     const keys = separate.get(draft.inlineIn) ?? new Set();
-    separate.set(draft.inlineIn, keys.add(key));
+    separate.set(draft.inlineIn, keys.add(numbers.keyOf(object)));
   }
   for (const [host, keys] of separate) {
-    const draft = graph.byKey.get(host)?.draft;
+    const draft = graph.byKey(host)?.draft;
     if (draft?.withoutInline !== undefined) Object.assign(draft, draft.withoutInline(keys));
   }
 }
 
 /** What an entry needs: itself and through what stands in it; hosts for what stands in them. */
-function collectNeeds(
-  graph: OrderGraph,
-  number: number,
+function needsCollector(
+  { nodes, needs }: OrderGraph,
   standsIn: readonly (OrderNode | undefined)[],
-): number[] {
-  const collected: number[] = [];
-  const visit = (from: number) => {
-    for (const need of graph.needs[from]!) {
-      if (graph.nodes[need]!.draft === null) continue;
-      const host = standsIn[need]?.number ?? need;
-      if (host !== number) {
-        if (!collected.includes(host)) collected.push(host);
-      } else if (need !== number) visit(need);
-    }
+): (entry: number) => number[] {
+  /** By whom a node was collected last. */
+  const collectedBy = new Int32Array(nodes.length).fill(-1);
+  return (entry) => {
+    const collected: number[] = [];
+    const visit = (from: number) => {
+      for (const need of needs[from]!) {
+        if (nodes[need]!.draft === null) continue;
+        const host = standsIn[need]?.number ?? need;
+        if (host === entry) {
+          if (need !== entry) visit(need);
+        } else if (collectedBy[host] !== entry) {
+          collectedBy[host] = entry;
+          collected.push(host);
+        }
+      }
+    };
+    visit(entry);
+    return collected;
   };
-  visit(number);
-  return collected;
 }

@@ -7,10 +7,11 @@ import type { Section } from "../core/model.ts";
 import type { Session } from "../postgres/session.ts";
 import { beginReading } from "./begin_reading.ts";
 import { takeCensus } from "./census.ts";
-import { type Draft, Drafts, type DumpOptions } from "./context.ts";
+import { Drafts, type DumpContext, type DumpOptions } from "./context.ts";
 import { Dependencies } from "./dependencies.ts";
 import { orderDrafts } from "./order.ts";
-import { isEntry, type SliceNode } from "./read_slice.ts";
+import { isEntry } from "./read_slice.ts";
+import { type NodePack, unpackNodes } from "./slice_nodes.ts";
 
 /**
  * Where an entry is, and what its slice could not know of it; the section only where the order has changed
@@ -38,64 +39,62 @@ export interface SlicesOrder {
 export async function orderSlices(
   session: Session,
   options: DumpOptions,
-  told: { nodes: readonly (readonly SliceNode[])[]; leftOut: readonly string[] },
+  told: { nodes: readonly (readonly NodePack[])[]; leftOut: readonly string[] },
 ): Promise<SlicesOrder> {
   const { context } = await beginReading(session, options);
-  context.drafts = new Drafts();
+  const drafts = context.drafts = new Drafts();
   context.leftOut = new Set(told.leftOut);
   context.remarks = [];
-  for (const nodes of told.nodes) {
-    for (const node of nodes) {
-      const draft = draftOf(node);
-      context.drafts.add(draft);
-      // A queue that was adopted counts as the user's own from its slice on.
-      const isDefined = draft.catalog === "pg_class" && draft.part === null && draft.kind !== "acl";
-      if (isDefined) context.extensionMembers.delete(Drafts.key(draft.catalog, draft.oid));
+  // They get their numbers in this order, one after the other.
+  const sliceOf: number[] = [];
+  const sections: Section[] = [];
+  for (const [slice, packs] of told.nodes.entries()) {
+    for (const draft of packs.flatMap(unpackNodes)) {
+      sliceOf[drafts.add(draft)] = slice;
+      sections.push(draft.section);
     }
   }
+  keepAdopted(context);
   const dependencies = await Dependencies.read(context);
   await takeCensus(context, dependencies);
   const ordered = orderDrafts(context, dependencies);
-  const { drafts } = context;
-  const apart = new Set<string>();
-  for (const { key, draft } of ordered) {
-    if (draft.inlineIn !== undefined && drafts.byKey(draft.inlineIn) !== undefined) apart.add(key);
+  const apart = new Set<number>();
+  for (const { number, draft } of ordered) {
+    if (draft.inlineIn !== undefined && drafts.byKey(draft.inlineIn) !== undefined) {
+      apart.add(number);
+    }
   }
-  const lines = linesOf(told.nodes, drafts, apart);
+  const lines = linesOf(sliceOf, drafts, apart);
   const separate = told.nodes.map(() => [] as string[]);
-  const places = ordered.map(({ key, draft, dependsOn }): EntryPlace => {
-    const { slice, line, section } = lines.get(key)!;
-    if (apart.has(key)) separate[slice]!.push(key);
-    return draft.section === section
+  const places = ordered.map(({ number, draft, dependsOn }): EntryPlace => {
+    const [slice, line] = [sliceOf[number]!, lines[number]!];
+    if (apart.has(number)) separate[slice]!.push(drafts.numbers.keyOf(number));
+    return draft.section === sections[number]
       ? [slice, line, dependsOn]
       : [slice, line, dependsOn, draft.section];
   });
   return { places, separate, remarks: context.remarks };
 }
 
-function draftOf(node: SliceNode): Draft {
-  const [catalog, oid, part, kind, section, schema, name, address, inlineIn, dependsOn] = node;
-  return {
-    ...{ catalog, oid, part, kind, section, schema, name, address, dependsOn },
-    ...{ create: [], drop: [], owner: null, commentable: false },
-    ...(inlineIn === null ? {} : { inlineIn }),
-  };
+/** A queue that was adopted counts as the user's own from its slice on. */
+function keepAdopted({ drafts, extensionMembers }: DumpContext): void {
+  for (const member of extensionMembers.keys()) {
+    const draft = member.startsWith("pg_class:") ? drafts.byKey(member) : undefined;
+    if (draft !== undefined && draft.kind !== "acl") extensionMembers.delete(member);
+  }
 }
 
-/** Where each entry's line is, as `readSlice` writes them. */
+/** By number of an entry, its line in its slice, as `readSlice` writes them. */
 function linesOf(
-  slices: readonly (readonly SliceNode[])[],
+  sliceOf: readonly number[],
   drafts: Drafts,
-  apart: ReadonlySet<string>,
-): Map<string, { slice: number; line: number; section: Section }> {
-  const lines = new Map<string, { slice: number; line: number; section: Section }>();
-  slices.forEach((nodes, slice) => {
-    let line = 0;
-    for (const [catalog, oid, part, , section] of nodes) {
-      const key = Drafts.key(catalog, oid, part);
-      const draft = drafts.byKey(key)!;
-      if (isEntry(drafts, key, { draft, apart })) lines.set(key, { slice, line: line++, section });
-    }
-  });
+  apart: ReadonlySet<number>,
+): Int32Array {
+  const lines = new Int32Array(sliceOf.length);
+  let line = 0;
+  for (const [number, slice] of sliceOf.entries()) {
+    if (slice !== sliceOf[number - 1]) line = 0;
+    if (isEntry(drafts, number, apart)) lines[number] = line++;
+  }
   return lines;
 }

@@ -9,9 +9,10 @@ function order(drafts: Draft[], needs: Record<string, string[]>) {
   drafts.forEach((draft) => all.add(draft));
   const remarks: string[] = [];
   const context = { drafts: all, remarks } as unknown as DumpContext;
+  const { numbers } = all;
   const dependencies: NeedsOfDrafts = {
-    ofDraft: (key) => new Set(needs[key] ?? []),
-    draftOf: (key) => all.byKey(key) === undefined ? undefined : key,
+    ofDraft: (draft) => (needs[numbers.keyOf(draft)] ?? []).map((key) => numbers.ofKey(key)!),
+    draftOf: (object) => all.at(object) === undefined ? undefined : object,
   };
   const ordered = orderDrafts(context, dependencies);
   const keys = ordered.map(({ draft }) => Drafts.key(draft.catalog, draft.oid, draft.part));

@@ -127,8 +127,8 @@ async function readCatalogs(context: DumpContext, source: SourceFacts): Promise<
 
 /** Rights of built-in objects and of extensions' members are entries only where somebody changed them. */
 export function removeIdleRights(context: DumpContext): void {
-  for (const [key, draft] of context.drafts.entries()) {
-    if (draft.kind === "acl" && draftRights(draft).length === 0) context.drafts.remove(key);
+  for (const [number, draft] of context.drafts.numbered()) {
+    if (draft.kind === "acl" && draftRights(draft).length === 0) context.drafts.remove(number);
   }
 }
 
@@ -137,8 +137,11 @@ function toEntries(
   ordered: readonly OrderedDraft[],
   decorations: Decorations,
 ): Entry[] {
-  moveToHosts(context, decorations, new Set(ordered.map(({ key }) => key)));
-  return ordered.map((one) => toEntry(one, statementsOf(one.key, one.draft, decorations)));
+  moveToHosts(context, decorations, new Set(ordered.map(({ number }) => number)));
+  return ordered.map(({ number, draft, dependsOn }) => {
+    const key = context.drafts.numbers.keyOf(number);
+    return toEntry({ key, draft, dependsOn }, statementsOf(key, draft, decorations));
+  });
 }
 
 /** What identifies the object of a draft in any database. */
@@ -148,7 +151,7 @@ export function identityOf({ kind, address }: Pick<Draft, "kind" | "address">): 
 
 /** The entry of a draft at its place. */
 export function toEntry(
-  { key, draft, dependsOn }: OrderedDraft,
+  { key, draft, dependsOn }: { key: string; draft: Draft; dependsOn: string[] },
   statements: EntryStatements,
 ): Entry {
   const { kind, section, schema, name, owner } = draft;

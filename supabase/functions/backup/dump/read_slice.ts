@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Entry, EntryKind, Section, SourceFacts, TableData } from "../core/model.ts";
+import type { Entry, SourceFacts, TableData } from "../core/model.ts";
 import type { Session } from "../postgres/session.ts";
 import { beginReading, quotingAll } from "./begin_reading.ts";
 import { type CatalogSlice, type Draft, Drafts, type DumpOptions } from "./context.ts";
@@ -19,24 +19,11 @@ import { markManaged } from "./managed.ts";
 import { identityOf, removeIdleRights, toEntry } from "./read_database.ts";
 import { noteRowVersions, type RowVersions } from "./recheck.ts";
 import { sideBySide } from "./side_by_side.ts";
+import { type NodePack, packNodes } from "./slice_nodes.ts";
 import { compareDrafts, rankOf } from "./sort_priorities.ts";
 
 /** An entry that does not know yet what it depends on, and how its rows are stored if it has some. */
 export type SliceLine = [entry: Entry, data: TableData | null];
-
-/** What the order needs to know of a draft. Survives JSON, and is short, because there are very many. */
-export type SliceNode = [
-  catalog: string,
-  oid: number,
-  part: string | null,
-  kind: EntryKind,
-  section: Section,
-  schema: string | null,
-  name: string,
-  address: string,
-  inlineIn: string | null,
-  dependsOn: string[],
-];
 
 /** One slice. */
 export interface SliceReading {
@@ -44,7 +31,7 @@ export interface SliceReading {
   /** The slice's entries, in the order before dependencies: those of {@linkcode isEntry}. */
   lines: SliceLine[];
   /** All drafts in the same order, also those that stand in others' definitions. */
-  nodes: SliceNode[];
+  nodes: NodePack[];
   /** For `recheck`, after the reading. */
   rowVersions: RowVersions[];
   /** Keys of what the options leave out, for the census. */
@@ -87,25 +74,24 @@ export async function readSlice(
       noteRowVersions(context),
       markManaged(context),
     ]);
-    const apart = new Set(separate);
-    for (const [key, draft] of standAlone.size > 0 ? context.drafts.entries() : []) {
-      if (draft.inlineIn !== undefined && standAlone.has(identityOf(draft))) apart.add(key);
-    }
-    takeApart(context.drafts, apart);
+    const { drafts } = context;
+    const apart = numbersOf(drafts, { separate, standAlone });
+    takeApart(drafts, apart);
     moveToHosts(context, decorations, apart);
-    const sorted = sortDrafts(context.drafts);
+    const sorted = sortDrafts(drafts);
     const entries = sorted
-      .filter(([key, draft]) => isEntry(context.drafts, key, { draft, apart }))
-      .map(([key, draft]) =>
-        toEntry({ key, draft, dependsOn: [] }, statementsOf(key, draft, decorations))
-      );
+      .filter(([number]) => isEntry(drafts, number, apart))
+      .map(([number, draft]) => {
+        const key = drafts.numbers.keyOf(number);
+        return toEntry({ key, draft, dependsOn: [] }, statementsOf(key, draft, decorations));
+      });
     const { copyFormat } = options;
     const described = await describeTableData(session, entries, { copyFormat, types });
     const data = new Map(described.map((each) => [each.entry, each]));
     return {
       source,
       lines: entries.map((entry): SliceLine => [entry, data.get(entry.key) ?? null]),
-      nodes: sorted.map(([, draft]) => nodeOf(draft)),
+      nodes: packNodes(sorted.map(([, draft]) => draft)),
       rowVersions,
       leftOut: [...context.leftOut],
       remarks: context.remarks,
@@ -114,38 +100,39 @@ export async function readSlice(
 }
 
 /** Whether a draft is an entry of its own: it stands in no other, or was taken out. */
-export function isEntry(
-  drafts: Drafts,
-  key: string,
-  { draft, apart }: { draft: Draft; apart: ReadonlySet<string> },
-): boolean {
-  return draft.inlineIn === undefined || apart.has(key) ||
-    drafts.byKey(draft.inlineIn) === undefined;
+export function isEntry(drafts: Drafts, number: number, apart: ReadonlySet<number>): boolean {
+  const { inlineIn } = drafts.at(number)!;
+  return inlineIn === undefined || apart.has(number) || drafts.byKey(inlineIn) === undefined;
 }
 
-function takeApart(drafts: Drafts, apart: ReadonlySet<string>): void {
+/** The drafts that stand by themselves, by key or by what they are. */
+function numbersOf(
+  drafts: Drafts,
+  { separate, standAlone }: { separate: readonly string[]; standAlone: ReadonlySet<string> },
+): Set<number> {
+  const apart = new Set(separate.flatMap((key) => drafts.numbers.ofKey(key) ?? []));
+  for (const [number, draft] of standAlone.size > 0 ? drafts.numbered() : []) {
+    if (draft.inlineIn !== undefined && standAlone.has(identityOf(draft))) apart.add(number);
+  }
+  return apart;
+}
+
+function takeApart(drafts: Drafts, apart: ReadonlySet<number>): void {
   const hosts = new Set<string>();
-  for (const key of apart) {
-    const host = drafts.byKey(key)?.inlineIn;
+  for (const number of apart) {
+    const host = drafts.at(number)?.inlineIn;
     if (host !== undefined) hosts.add(host);
   }
+  const keys = new Set([...apart].map((number) => drafts.numbers.keyOf(number)));
   for (const key of hosts) {
     const host = drafts.byKey(key);
-    if (host?.withoutInline !== undefined) Object.assign(host, host.withoutInline(apart));
+    if (host?.withoutInline !== undefined) Object.assign(host, host.withoutInline(keys));
   }
 }
 
 /** With their ranks beside them, which would be looked up again for each comparison. */
-function sortDrafts(drafts: Drafts): [key: string, draft: Draft][] {
-  const ranked = [...drafts.entries()].map(([key, draft]) => ({ key, draft, rank: rankOf(draft) }));
-  ranked.sort((a, b) => a.rank - b.rank || compareDrafts(a.draft, b.draft));
-  return ranked.map(({ key, draft }) => [key, draft]);
-}
-
-function nodeOf(draft: Draft): SliceNode {
-  const { catalog, oid, part, kind, section, schema, name, address, inlineIn, dependsOn } = draft;
-  return [
-    ...[catalog, oid, part, kind, section] as const,
-    ...[schema, name, address, inlineIn ?? null, dependsOn] as const,
-  ];
+function sortDrafts(drafts: Drafts): [number: number, draft: Draft][] {
+  const ranked = [...drafts.numbered()].map((one) => ({ one, rank: rankOf(one[1]) }));
+  ranked.sort((a, b) => a.rank - b.rank || compareDrafts(a.one[1], b.one[1]));
+  return ranked.map(({ one }) => one);
 }

@@ -14,12 +14,12 @@ import {
   type CatalogSlice,
   type DumpOptions,
   type EntryPlace,
+  type NodePack,
   orderSlices,
   readSlice,
   type RowsEntry,
   type RowVersions,
   type SliceLine,
-  type SliceNode,
 } from "../../dump/mod.ts";
 import type { PartContext } from "../../jobs/job_definition.ts";
 import type { Session } from "../../postgres/session.ts";
@@ -104,6 +104,7 @@ interface SliceResult {
 
 /** What the order gave. */
 interface OrderResult {
+  /** A line for each part that stores some: its entries' places. */
   places: LinesRef;
   remarks: string[];
   written: WrittenTotals;
@@ -217,9 +218,9 @@ export class DefinitionsInParts {
     const { signal } = context;
     const { repository, entriesAPart } = this.#access;
     const slices = await resultsOf<SliceResult>(context, SLICE);
-    const nodes: SliceNode[][] = [];
+    const nodes: NodePack[][] = [];
     for (const { result } of slices) {
-      nodes.push(await readKept<SliceNode>(repository, result.nodes!, signal));
+      nodes.push(await readKept<NodePack>(repository, result.nodes!, signal));
     }
     const leftOut = slices.flatMap(({ result }) => result.leftOut);
     const order = await this.#access.read(
@@ -229,9 +230,13 @@ export class DefinitionsInParts {
         return { value, rowVersions: [] };
       },
     );
+    const shares: EntryPlace[][] = [];
+    for (let from = 0; from < order.places.length; from += entriesAPart) {
+      shares.push(order.places.slice(from, from + entriesAPart));
+    }
     const before = repository.written;
     const result: OrderResult = {
-      places: await repository.writeLines(order.places, { signal }),
+      places: await repository.writeLines(shares, { signal }),
       remarks: order.remarks,
       written: writtenSince(before, repository.written),
     };
@@ -239,11 +244,7 @@ export class DefinitionsInParts {
       const { slice } = slices[at]!.payload as unknown as Again;
       return separate.length === 0 ? [] : [newPart(AGAIN, { slice, at, separate })];
     });
-    const store: NewPart[] = [];
-    for (let from = 0; from < order.places.length; from += entriesAPart) {
-      const to = Math.min(from + entriesAPart, order.places.length);
-      store.push(newPart(STORE, { from, to }));
-    }
+    const store = shares.map((_, share) => newPart(STORE, { share }));
     return { result: toJson(result), add: [...again, ...store] };
   }
 
@@ -251,12 +252,12 @@ export class DefinitionsInParts {
   async #store(lease: Lease, context: PartContext): Promise<PartOutcome> {
     const { signal } = context;
     const { repository } = this.#access;
-    const { from, to } = lease.payload as { from: number; to: number };
+    const { share } = lease.payload as { share: number };
     const [order] = await resultsOf<OrderResult>(context, ORDER);
     const { places: ref } = order!.result;
-    const numbers = new Set(Array.from({ length: to - from }, (_, at) => from + at));
-    const found = await pickLines<EntryPlace>(repository, { ref, numbers, signal });
-    const places = [...numbers].map((number) => found.get(number)!);
+    const numbers = new Set([share]);
+    const found = await pickLines<EntryPlace[]>(repository, { ref, numbers, signal });
+    const places = found.get(share)!;
     const lines = await this.#linesOf(places, context);
     const entries: Entry[] = [];
     const tableData: TableData[] = [];
