@@ -18,6 +18,9 @@ export interface VerificationResult {
   details: Record<string, unknown>;
 }
 
+/** Stands for a job where whoever brings the tables up found that a record cannot be read. */
+const LIST = "list-of-backups";
+
 /** Results of verifications; rows are only ever added. */
 export class BackupVerificationRows {
   readonly #database: StateDatabase;
@@ -56,6 +59,31 @@ export class BackupVerificationRows {
           and j.integrity_verified is distinct from v.success
           and (not v.success or v.verification_type <> 'existence')`;
     });
+  }
+
+  /** Remembers records, of backups or recovery points, that cannot be read; each once. */
+  async noteUnreadable(
+    records: readonly { id: string; code: string }[],
+    { location }: { location: string },
+  ): Promise<void> {
+    const results = records.map(({ id, code }): VerificationResult => ({
+      ...{
+        backupId: id,
+        verificationType: "existence",
+        success: false,
+        details: { codes: [code] },
+      },
+    }));
+    await this.add(results, { jobId: LIST, location, verifiedBy: null });
+  }
+
+  /** Those of these that are remembered so. */
+  async unreadable(ids: readonly string[]): Promise<Set<string>> {
+    const rows = await this.#database.run("read which records cannot be read", (sql) =>
+      sql`
+        select backup_id from public.backup_verification
+        where backup_id = any(${[...ids]}::text[]) and job_id = ${LIST}`);
+    return new Set(rows.map((row) => String(row.backup_id)));
   }
 
   /** When each backup was last verified, by any means or by reading all of it; backups without are absent. */

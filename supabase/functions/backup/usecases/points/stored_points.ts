@@ -6,6 +6,8 @@
 import type { RecoveryPoint, Repository } from "../../repository/mod.ts";
 import type { StoredPoint } from "../../state/recovery_points.ts";
 import type { Deps } from "../deps.ts";
+import type { SyncedRows } from "../service/stored_backups.ts";
+import { noteUnreadable, recordsToRead } from "../service/unreadable_records.ts";
 
 /** Points that are read in one go. */
 const MOST_ADDED = 100;
@@ -14,14 +16,16 @@ const MOST_ADDED = 100;
 export async function syncPoints(
   deps: Deps,
   repository: Repository,
-): Promise<{ added: string[]; left: number }> {
+): Promise<SyncedRows> {
   const unknown = await deps.state.recoveryPoints.unknown(await repository.pointIds());
-  const ids = unknown.slice(0, MOST_ADDED);
-  const { points } = await repository.listPoints({ ids });
+  const { ids, left } = await recordsToRead(deps, unknown, MOST_ADDED);
+  const { points, damaged } = await repository.listPoints({ ids });
   const added = await deps.state.recoveryPoints.addFromStorage(
     points.map((point) => toStoredPoint(point, repository.location)),
   );
-  return { added, left: unknown.length - ids.length };
+  const unreadable = damaged.map(({ pointId: id, code }) => ({ id, code }));
+  await noteUnreadable(deps, unreadable, repository);
+  return { added, left, unreadable };
 }
 
 /** A point as a row of the table. */

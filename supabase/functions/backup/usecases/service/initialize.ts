@@ -26,6 +26,7 @@ import {
 import { dropScratchDatabases } from "../restore/scratch_database.ts";
 import { type NewestBackups, readNewest } from "./newest_backups.ts";
 import { syncBackups } from "./stored_backups.ts";
+import { inWords } from "./unreadable_records.ts";
 import { syncPoints } from "../points/stored_points.ts";
 import { bringSettingsBack, keepCurrentSettings } from "./stored_settings.ts";
 import { keepRecoverySheet } from "./recovery_sheet.ts";
@@ -318,11 +319,13 @@ async function findBackups(
     stored = await readNewest(known(repository));
     const givenUp = giveUp.length === 0 ? [] : await deps.state.backups.giveUp(giveUp);
     const words = givenUp.length === 0 ? "" : `; given up: ${givenUp.join(", ")}`;
-    const found = `${backups.added.length + points.added.length} added from storage${words}`;
+    const counted = `${backups.added.length + points.added.length} added from storage${words}`;
     const left = backups.left + points.left;
-    return left === 0 ? done(found) : {
+    const unreadable = [...backups.unreadable, ...points.unreadable];
+    const added = unreadable.length === 0 ? counted : `${counted}; ${inWords(unreadable)}`;
+    return left === 0 ? done(added) : {
       done: false,
-      found: `${found}; ${left} older ones are still to be added, some hundred at a time`,
+      found: `${added}; ${left} older ones are still to be added, some hundred at a time`,
       next: `Wait, the clock goes on every half hour; or go on now: ${requestLine("init")}`,
     };
   });

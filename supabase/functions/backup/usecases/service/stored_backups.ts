@@ -8,6 +8,7 @@ import type { BackupList, BackupRecord, Repository } from "../../repository/mod.
 import type { StoredBackup } from "../../state/job_tables.ts";
 import type { Deps } from "../deps.ts";
 import { momentOf } from "../restore/lost_backups.ts";
+import { noteUnreadable, recordsToRead, type UnreadableRecord } from "./unreadable_records.ts";
 
 /** Records that are read in one go: a third of a second of a worker's CPU. */
 const MOST_ADDED = 250;
@@ -18,17 +19,21 @@ export interface SyncedRows {
   added: string[];
   /** How many have none yet: the next go is theirs. */
   left: number;
+  /** Those of this go that cannot be read; others are not kept waiting by them. */
+  unreadable: UnreadableRecord[];
 }
 
 /** Adds rows for backups that the table does not know, the newest first, some hundred at most. */
 export async function syncBackups(deps: Deps, repository: Repository): Promise<SyncedRows> {
   const unknown = await deps.state.jobs.unknown(await repository.backupIds());
-  const ids = unknown.slice(0, MOST_ADDED);
-  const { backups } = await repository.listBackups({ ids });
+  const { ids, left } = await recordsToRead(deps, unknown, MOST_ADDED);
+  const { backups, damaged } = await repository.listBackups({ ids });
   const added = await deps.state.jobs.addFromStorage(
     backups.map((record) => toStored(record, repository.location)),
   );
-  return { added, left: unknown.length - ids.length };
+  const unreadable = damaged.map(({ backupId: id, code }) => ({ id, code }));
+  await noteUnreadable(deps, unreadable, repository);
+  return { added, left, unreadable };
 }
 
 /** Backups of these ids straight from storage, as far as they are there and whole. */
