@@ -253,4 +253,9 @@ Deno.test("a verification marks backups: damage always, soundness when all was r
   assert.deepEqual(count, { rows: 8 });
   const dates = await verifications.lastDates([...ids, "backup_3"], { complete: true });
   assert.deepEqual([...dates.keys()].sort(), ids);
+  const unreadable = [{ id: "backup_9", code: "object_altered" }];
+  for (let i = 0; i < 2; i++) {
+    await verifications.noteUnreadable(unreadable, { location: "s3://b" });
+  }
+  assert.deepEqual([...await verifications.unreadable([...ids, "backup_9"])], ["backup_9"]);
 });
