@@ -4,6 +4,7 @@ import type { NotifyEvent } from "../../supabase/functions/backup/core/notify_ev
 import { createDeps } from "../../supabase/functions/backup/create_deps.ts";
 import type { Deps } from "../../supabase/functions/backup/usecases/deps.ts";
 import { sendUnsent } from "../../supabase/functions/backup/usecases/people/notify_people.ts";
+import { readNotifications } from "../../supabase/functions/backup/usecases/people/read_notifications.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
 
@@ -147,6 +148,39 @@ Deno.test(
       assert.match(silencedBy!, /channel email has no address: .*BACKUP_EMAIL_TO=/);
       assert.match(silencedBy!, /channel slack has no address: .*BACKUP_SLACK_WEBHOOK_URL=/);
       assert.equal(receiver.received.length, 0);
+    });
+  },
+);
+
+Deno.test(
+  "notify() where nobody named a channel: those that have an address are told, the others wait in silence",
+  quiet,
+  async () => {
+    const nobody = { BACKUP_NOTIFICATION_CHANNELS: "" };
+    await withDeps({ ...nobody, BACKUP_WEBHOOK_URL: "" }, async (deps, _receiver, log) => {
+      const { settings } = await deps.settings();
+      assert.deepEqual(settings.notificationChannels, ["email", "slack"]);
+      const words = { kind: "message", type: "plan", jobId: null, message: "look" } as const;
+      for (const event of [failed("backup_1"), words]) {
+        const { silencedBy, failed } = await deps.notify(event);
+        assert.match(silencedBy!, /channel email has no address: .*BACKUP_EMAIL_TO=/);
+        assert.deepEqual(failed, []);
+      }
+      const status = await readNotifications(deps, settings);
+      assert.equal(status.ok, false);
+      assert.match(status.found, /^nobody is told: .*BACKUP_EMAIL_API_KEY=.*BACKUP_SLACK_WEBHOOK/);
+      assert.deepEqual([log, await deps.state.alerts.channels()], [[], []]);
+    });
+    await withDeps(nobody, async (deps, receiver, log) => {
+      const { settings } = await deps.settings();
+      const status = await readNotifications(deps, settings);
+      assert.deepEqual([status.ok, status.found], [true, "by webhook"]);
+      await deps.notify(failed("backup_1"));
+      assert.deepEqual(await told(deps, receiver), ["opened"]);
+      assert.deepEqual((await deps.state.alerts.channels()).map(({ channel }) => channel), [
+        "webhook",
+      ]);
+      assert.deepEqual(log, []);
     });
   },
 );

@@ -38,7 +38,15 @@ export function mergeSettings(layers: readonly SettingsLayer[]): Settings {
   }
   const whole = settingsSchema.safeParse(merged, { error: explainSetting });
   if (!whole.success) throw invalidSettings("the settings together", whole.error);
-  return whole.data;
+  const { notificationChannels } = DEFAULT_SETTINGS;
+  return merged.notificationChannels === notificationChannels
+    ? { ...whole.data, notificationChannels }
+    : whole.data;
+}
+
+/** Whether nobody named channels: they are those of the defaults, not others that are like them. */
+export function hasDefaultChannels({ notificationChannels }: Settings): boolean {
+  return notificationChannels === DEFAULT_SETTINGS.notificationChannels;
 }
 
 /** Keys that only the environment may say once it says them: where backups and messages go, and with what. */

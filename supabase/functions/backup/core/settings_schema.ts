@@ -98,7 +98,8 @@ const WATCH = {
     "People are told of failures; off silences all but what a plan or a person sends by name.",
   ),
   notificationChannels: z.array(z.enum(CHANNELS)).max(20).describe(
-    "Where messages go; each needs its address, see notifications.md.",
+    "Where messages go; each needs its address, see notifications.md. Unless somebody names them: every " +
+      "channel that has one.",
   ),
   failureNotificationThreshold: z.number().int().min(1).max(1000).describe(
     "The first failure is told of, and the one of this number again, as an escalation.",
@@ -248,7 +249,7 @@ export const DEFAULT_SETTINGS: Settings = {
   enableBackupVerification: true,
   verificationInterval: 24,
   enableBackupNotifications: true,
-  notificationChannels: [],
+  notificationChannels: ["email", "slack"],
   failureNotificationThreshold: 3,
   notifyOnSuccess: false,
   emailTo: [],

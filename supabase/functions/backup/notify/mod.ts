@@ -4,7 +4,7 @@
  * @module
  */
 export type { ChannelContext, Outgoing } from "./channel.ts";
-export { findChannels, type NamedChannel } from "./channels.ts";
+export { channelsOf, findChannels, type NamedChannel } from "./channels.ts";
 export { alertKeys, decideAlert } from "./decide_alert.ts";
 export { sendMessage } from "./send_message.ts";
 export { tryChannel } from "./try_channel.ts";

@@ -4,9 +4,14 @@ import { fromBase64, toBase64, utf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import type { NotifyEvent } from "../core/notify_event.ts";
 import { Secret } from "../core/secret.ts";
-import { DEFAULT_SETTINGS, type Settings } from "../core/settings.ts";
+import {
+  DEFAULT_SETTINGS,
+  mergeSettings,
+  type Settings,
+  type SettingsPatch,
+} from "../core/settings.ts";
 import type { Outgoing } from "./channel.ts";
-import { findChannels } from "./channels.ts";
+import { channelsOf, findChannels } from "./channels.ts";
 import { sendMessage, type SendOptions } from "./send_message.ts";
 import { type Message, writeMessage } from "./write_message.ts";
 
@@ -290,6 +295,26 @@ Deno.test("findChannels() says of each named channel what it lacks, and what set
     ["slack", null],
     ["pigeon", "there is no channel pigeon: there are email, slack, webhook, pagerduty"],
   ]);
+});
+
+Deno.test("channelsOf() waits for the addresses of channels that nobody named, and takes those that have one", () => {
+  const shown = (patch: SettingsPatch) =>
+    channelsOf(mergeSettings([{ name: "a test", patch }])).map(({ name, problem, isWaiting }) =>
+      `${name} ${isWaiting ? "waits" : problem === null ? "ready" : "lacks"}`
+    );
+  const hook = { webhookUrl: "env:BACKUP_WEBHOOK_URL" };
+  assert.deepEqual(shown({}), ["email waits", "slack waits"]);
+  assert.deepEqual(shown({ notificationChannels: ["email", "slack"] }), [
+    "email lacks",
+    "slack lacks",
+  ]);
+  assert.deepEqual(shown({ ...hook, emailTo: ["a@example.com"] }), [
+    "email lacks",
+    "slack waits",
+    "webhook ready",
+  ]);
+  assert.deepEqual(shown({ ...hook, notificationChannels: ["slack"] }), ["slack lacks"]);
+  assert.deepEqual(shown({ ...hook, notificationChannels: [] }), []);
 });
 
 function isFailure(message: RegExp) {

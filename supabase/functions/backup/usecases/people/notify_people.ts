@@ -11,7 +11,14 @@ import { randomId } from "../../core/ids.ts";
 import { toJson } from "../../core/json.ts";
 import type { NotifyEvent, NotifyReport } from "../../core/notify_event.ts";
 import { mergeSettings, type Settings } from "../../core/settings.ts";
-import { alertKeys, decideAlert, findChannels, writeMessage } from "../../notify/mod.ts";
+import {
+  alertKeys,
+  channelsOf,
+  decideAlert,
+  findChannels,
+  type NamedChannel,
+  writeMessage,
+} from "../../notify/mod.ts";
 import { isStateUnavailable } from "../../state/state_error.ts";
 import { deliver, type Recorded } from "./deliver.ts";
 import type { Deps } from "../deps.ts";
@@ -70,7 +77,7 @@ async function tellOfIncident(
   { deps, memory, settings }: Incidents,
   event: NotifyEvent,
 ): Promise<NotifyReport> {
-  const channels = findChannels(event.channels ?? settings.notificationChannels, settings);
+  const channels = channelsFor(event, settings);
   const ready = channels.filter(({ problem }) => problem === null).map(({ name }) => name);
   const canTell = settings.enableBackupNotifications && ready.length > 0;
   const mayPraise = settings.notifyOnSuccess && event.key === undefined &&
@@ -97,6 +104,10 @@ async function tellOfIncident(
     failed: [],
     silencedBy: deliveries.length > 0 ? null : whySilent({ settings, ready, channels }),
   };
+}
+
+function channelsFor({ channels }: NotifyEvent, settings: Settings): NamedChannel[] {
+  return channels === undefined ? channelsOf(settings) : findChannels(channels, settings);
 }
 
 type RecordedChange = AlertChange & { isRecorded: boolean };
@@ -152,10 +163,14 @@ function decider(
 function whySilent({ settings, ready, channels }: {
   settings: Settings;
   ready: readonly string[];
-  channels: readonly { problem: string | null }[];
+  channels: readonly NamedChannel[];
 }): string {
   if (!settings.enableBackupNotifications) return "enableBackupNotifications is off";
   if (ready.length > 0) return "people have been told of this incident, or there is none";
+  return whyNobody(channels);
+}
+
+function whyNobody(channels: readonly NamedChannel[]): string {
   return channels.map(({ problem }) => problem).join("; ") || "no channel is named";
 }
 
@@ -164,14 +179,14 @@ async function sendWords(
   event: NotifyEvent,
   settings: Settings,
 ): Promise<NotifyReport> {
-  const channels = findChannels(event.channels ?? settings.notificationChannels, settings);
-  const failed = channels.flatMap(({ name, problem }) =>
-    problem === null ? [] : [{ channel: name, message: problem }]
+  const channels = channelsFor(event, settings);
+  const failed = channels.flatMap(({ name, problem, isWaiting }) =>
+    problem === null || isWaiting ? [] : [{ channel: name, message: problem }]
   );
   const ready = channels.filter(({ problem }) => problem === null).map(({ name }) => name);
   const id = await messageId(event.id);
   if (ready.length === 0) {
-    const silencedBy = failed.length > 0 ? null : "no channel is named";
+    const silencedBy = failed.length > 0 ? null : whyNobody(channels);
     return { messageId: null, sent: [], failed, silencedBy };
   }
   const message = toJson(writeMessage({

@@ -8,7 +8,7 @@ import { outwardMessage, toBackupError } from "../../core/errors.ts";
 import type { Settings } from "../../core/settings.ts";
 import {
   type ChannelContext,
-  findChannels,
+  channelsOf,
   type NamedChannel,
   tryChannel,
 } from "../../notify/mod.ts";
@@ -46,12 +46,12 @@ export async function readNotifications(
     orNothing(deps, () => deps.state.alerts.channels()),
     orNothing(deps, () => deps.state.alerts.open()),
   ]);
-  const named = findChannels(settings.notificationChannels, settings);
+  const named = channelsOf(settings);
   const channels = await Promise.all(
     named.map((channel) => statusOf(deps, channel, { settings, records })),
   );
   return {
-    ...summary(settings, channels),
+    ...summary(settings, { channels, waiting: named.filter(({ isWaiting }) => isWaiting) }),
     channels,
     open: alerts.map(({ incidentId, key, firstAt, count, escalatedAt }) => ({
       ...{ incidentId, about: key, since: firstAt, count },
@@ -93,14 +93,19 @@ async function problemOf(
 
 function summary(
   settings: Settings,
-  channels: readonly ChannelStatus[],
+  { channels, waiting }: { channels: readonly ChannelStatus[]; waiting: readonly NamedChannel[] },
 ): Pick<NotificationStatus, "ok" | "found"> {
   if (!settings.enableBackupNotifications) return { ok: true, found: "switched off" };
   if (channels.length === 0) return { ok: true, found: "no channel is named: nobody is told" };
-  const problems = channels.flatMap(({ problem, lastError }) => problem ?? lastError ?? []);
+  const asked = channels.filter(({ name }) => !waiting.some((other) => other.name === name));
+  if (asked.length === 0) {
+    const problems = waiting.map(({ problem }) => problem).join("; ");
+    return { ok: false, found: `nobody is told: ${problems}` };
+  }
+  const problems = asked.flatMap(({ problem, lastError }) => problem ?? lastError ?? []);
   return problems.length > 0
     ? { ok: false, found: problems.join("; ") }
-    : { ok: true, found: `by ${channels.map(({ name }) => name).join(", ")}` };
+    : { ok: true, found: `by ${asked.map(({ name }) => name).join(", ")}` };
 }
 
 /** Without the tables the settings still say whether people would be told. */

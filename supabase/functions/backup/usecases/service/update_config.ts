@@ -14,7 +14,7 @@ import {
   settingsSchema,
   underEnvironment,
 } from "../../core/settings.ts";
-import { findChannels } from "../../notify/mod.ts";
+import { channelsOf } from "../../notify/mod.ts";
 import type { Caller, Deps } from "../deps.ts";
 import { recordAudit } from "../jobs/record_audit.ts";
 import { keepSettings } from "./stored_settings.ts";
@@ -134,6 +134,6 @@ function without(
 }
 
 function warningsOf(settings: Settings): string[] {
-  return findChannels(settings.notificationChannels, settings)
-    .flatMap(({ problem }) => problem === null ? [] : [problem]);
+  return channelsOf(settings)
+    .flatMap(({ problem, isWaiting }) => problem === null || isWaiting ? [] : [problem]);
 }
