@@ -82,6 +82,23 @@ Deno.test("an error has the server's facts and none of the data, and the session
     assert.deepEqual(await session.query("SELECT 1 AS one"), [{ one: 1 }]);
   }));
 
+Deno.test("whoever asks in a transaction that is lost hears what it was lost by", () =>
+  withSession(async (session) => {
+    await session.execute("BEGIN");
+    const asked = await Promise.allSettled([
+      session.query("SELECT 1 / 0"),
+      session.query("SELECT 1"),
+      session.execute("SELECT 2"),
+    ]);
+    const states = asked.map((each) => each.status === "rejected" && each.reason.sqlState);
+    assert.deepEqual(states, ["22012", "22012", "22012"]);
+    await session.execute("ROLLBACK; BEGIN");
+    await assert.rejects(session.query("SELECT nothing"), { sqlState: "42703" });
+    await assert.rejects(session.query("SELECT 1"), { sqlState: "42703" });
+    await session.execute("ROLLBACK");
+    assert.deepEqual(await session.query("SELECT 1 AS one"), [{ one: 1 }]);
+  }));
+
 Deno.test("codes of the product follow SQLSTATE", () =>
   withSession(async (session, url) => {
     const other = await connect({ url });

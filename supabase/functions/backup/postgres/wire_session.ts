@@ -52,6 +52,8 @@ export class WireSession implements Session {
   #sendable: Promise<unknown> = Promise.resolve();
   /** Answers that are still to come. */
   #awaited = 0;
+  /** What the open transaction failed with. */
+  #abortedBy: DatabaseError | null = null;
   #cancelAsked = false;
   #closed = false;
 
@@ -328,7 +330,11 @@ export class WireSession implements Session {
     while (true) {
       const next = await this.#readMessage();
       if (next.type !== "Z") continue;
+      const wasFailed = this.#status === "E";
       this.#status = String.fromCharCode(next.body[0]!);
+      // What comes after the failure in a transaction that is lost says nothing of why.
+      if (wasFailed && error.sqlState === "25P02") return this.#abortedBy ?? error;
+      this.#abortedBy = error;
       return error;
     }
   }
