@@ -8,7 +8,10 @@
  */
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { Turns } from "../../supabase/functions/backup/core/turns.ts";
-import { joinSnapshot } from "../../supabase/functions/backup/dump/data/mod.ts";
+import {
+  joinSnapshot,
+  type OwnFingerprints,
+} from "../../supabase/functions/backup/dump/data/mod.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import {
   pinSettings,
@@ -29,15 +32,16 @@ import type { CopyTask, ThreadAccess } from "./thread_messages.ts";
 class CopyThread implements ThreadWork<CopyTask> {
   readonly #access: ThreadAccess;
   readonly #turns = new Turns();
-  readonly #fingerprints = hostFingerprints();
+  readonly #fingerprints: OwnFingerprints;
   readonly #repository: Promise<Repository>;
   /** Opened with the thread, for the first task. */
   #opening: Promise<Session> | undefined;
   #session: Session | undefined;
   #snapshotId: string | undefined;
 
-  constructor(access: ThreadAccess) {
+  constructor(access: ThreadAccess, onDoubt: (entry: string) => void) {
     this.#access = access;
+    this.#fingerprints = hostFingerprints({ onDoubt });
     this.#repository = openThreadRepository(access);
     this.#opening = this.#open();
     for (const coming of [this.#repository, this.#opening]) coming.catch(() => {}); // the first task tells it
@@ -101,4 +105,6 @@ class CopyThread implements ThreadWork<CopyTask> {
   }
 }
 
-serveThread<CopyTask>((access) => new CopyThread(access));
+serveThread<CopyTask>((access, tell) =>
+  new CopyThread(access, (entry) => tell({ say: "doubtful", entry }))
+);

@@ -36,7 +36,7 @@ export interface TaskContext {
 
 /** Serves the main thread until it ends this one. */
 export function serveThread<Task extends PoolTask>(
-  open: (access: ThreadAccess) => ThreadWork<Task>,
+  open: (access: ThreadAccess, tell: (message: FromThread) => void) => ThreadWork<Task>,
 ): void {
   const stops = new Map<number, AbortController>();
   let work: ThreadWork<Task> | undefined;
@@ -57,7 +57,7 @@ export function serveThread<Task extends PoolTask>(
   self.onmessage = async ({ data: message }: MessageEvent<ToThread>) => {
     switch (message.say) {
       case "open":
-        work = open(message.access);
+        work = open(message.access, tell);
         break;
       case "do":
         // The pool gives a thread only tasks of its kind.

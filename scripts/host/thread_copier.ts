@@ -26,14 +26,24 @@ export async function startEarly(pool: ThreadPool, session: Session): Promise<vo
   if (stored !== undefined && stored.bytes >= LEAST_BYTES) pool.start();
 }
 
-/** The pool as a copier of rows. */
-export function threadCopier(pool: ThreadPool): RowCopier {
+/**
+ * The pool as a copier of rows. Each result also names the entries that any thread has found in doubt, because
+ * the part that found it may have failed and been done again by another thread.
+ */
+export function threadCopier(
+  pool: Pick<ThreadPool, "concurrency" | "doubtful" | "run">,
+): RowCopier {
   return {
     concurrency: pool.concurrency,
     leastBytes: LEAST_BYTES,
     async copy(payload, { snapshotId, onBytes, signal }) {
       const done = await pool.run({ kind: "copy", snapshotId, payload }, { onBytes, signal });
-      return done as { result: CopyRowsResult; bytes: number };
+      const { result, bytes } = done as { result: CopyRowsResult; bytes: number };
+      const doubtful = new Set([...pool.doubtful, ...result.doubtful ?? []]);
+      return {
+        result: doubtful.size === 0 ? result : { ...result, doubtful: [...doubtful] },
+        bytes,
+      };
     },
   };
 }

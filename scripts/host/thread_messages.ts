@@ -66,6 +66,8 @@ export type ToThread =
 /** From a thread. */
 export type FromThread =
   | { say: "bytes"; id: number; bytes: number }
+  /** An entry of which a fingerprint was another than the server's. */
+  | { say: "doubtful"; entry: string }
   | { say: "done"; id: number; result: unknown }
   | { say: "failed"; id: number; error: PackedError }
   | { say: "closed" };

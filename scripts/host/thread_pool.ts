@@ -52,6 +52,8 @@ const PROGRAMS: Record<PoolTask["kind"], string> = {
 export class ThreadPool {
   /** Tasks that make sense at a time. */
   readonly concurrency: number;
+  /** Entries whose fingerprints are in doubt, as any thread has found; also one that has ended since. */
+  readonly doubtful = new Set<string>();
   readonly #options: Required<ThreadPoolOptions>;
   readonly #queue: Waiting[] = [];
   #threads: Thread[] = [];
@@ -80,7 +82,9 @@ export class ThreadPool {
     if (this.#threads.length > 0) return;
     const { kind, threads, access } = this.#options;
     const onFree = () => this.#next();
-    this.#threads = Array.from({ length: threads }, () => new Thread(kind, { access, onFree }));
+    const { doubtful } = this;
+    const start = () => new Thread(kind, { access, onFree, doubtful });
+    this.#threads = Array.from({ length: threads }, start);
   }
 
   #next(): void {
@@ -104,14 +108,20 @@ class Thread {
   readonly #tasks = new Map<number, Running>();
   readonly #closed = Promise.withResolvers<void>();
   readonly #onFree: () => void;
+  readonly #doubtful: Set<string>;
   #lastId = 0;
   #usable = true;
 
   constructor(
     kind: PoolTask["kind"],
-    { access, onFree }: { access: ThreadAccess; onFree: () => void },
+    { access, onFree, doubtful }: {
+      access: ThreadAccess;
+      onFree: () => void;
+      doubtful: Set<string>;
+    },
   ) {
     this.#onFree = onFree;
+    this.#doubtful = doubtful;
     this.#worker = new Worker(new URL(PROGRAMS[kind], import.meta.url), { type: "module" });
     this.#worker.onmessage = ({ data }: MessageEvent<FromThread>) => this.#hear(data);
     this.#worker.onerror = (event) => {
@@ -149,6 +159,7 @@ class Thread {
 
   #hear(message: FromThread): void {
     if (message.say === "closed") return this.#closed.resolve();
+    if (message.say === "doubtful") return void this.#doubtful.add(message.entry);
     const waiting = this.#tasks.get(message.id);
     if (waiting === undefined) return;
     if (message.say === "bytes") return waiting.onBytes?.(message.bytes);

@@ -19,8 +19,18 @@ interface KnownTable {
   ranges: number;
 }
 
+/** How a thread makes them. */
+export interface HostFingerprintsOptions {
+  /** @default 64 */
+  checkEvery?: number;
+  /** Hears at once of an entry whose fingerprints are in doubt: the part that found it may still fail. */
+  onDoubt?: (entry: string) => void;
+}
+
 /** For one thread, as long as it lives. */
-export function hostFingerprints({ checkEvery = CHECK_EVERY } = {}): OwnFingerprints {
+export function hostFingerprints(
+  { checkEvery = CHECK_EVERY, onDoubt = () => {} }: HostFingerprintsOptions = {},
+): OwnFingerprints {
   const tables = new Map<string, KnownTable>();
   const doubtful = new Set<string>();
   // A range that fails does not give its hasher back; the next one then has a new one.
@@ -49,6 +59,7 @@ export function hostFingerprints({ checkEvery = CHECK_EVERY } = {}): OwnFingerpr
         doubt() {
           table.columns = null;
           doubtful.add(data.entry);
+          onDoubt(data.entry);
         },
       } satisfies OwnFingerprint;
     },
