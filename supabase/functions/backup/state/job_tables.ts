@@ -15,6 +15,7 @@ import {
   toJson,
   writeEnd,
 } from "./job_rows.ts";
+import { listedMetadata } from "./listed_metadata.ts";
 import { isStateUnavailable, toStateError } from "./state_error.ts";
 
 /** What a listing may be narrowed to. */
@@ -41,6 +42,14 @@ export interface StoredBackup {
   /** The rest, for the job's result. */
   result: Record<string, unknown>;
 }
+
+const IN_ALL = "job_id, type, status, started_at, completed_at, error_message, reason, created_by";
+
+/** Columns that a listed job is made of, beside its metadata. */
+const COLUMNS = {
+  backup: `${IN_ALL}, size_bytes, checksum, location, recovery_point_id`,
+  others: `${IN_ALL}, backup_id`,
+};
 
 /** Rows of jobs. */
 export class JobTables {
@@ -85,7 +94,7 @@ export class JobTables {
     return rows[0] ? toJob(rows[0], kind) : null;
   }
 
-  /** Jobs, newest first, and how many there are in all. */
+  /** Jobs, newest first and with short results, and how many there are in all. */
   async list(filter: JobFilter): Promise<{ jobs: Job[]; total: number }> {
     return await this.#database.run("list jobs", async (sql) => {
       await failInterrupted(sql);
@@ -93,9 +102,12 @@ export class JobTables {
       const where = sql`
         where (${filter.type ?? null}::text is null or type = ${filter.type ?? null})
           and (${filter.status ?? null}::text is null or status = ${filter.status ?? null})`;
+      const columns = sql.unsafe(COLUMNS[filter.kind === "backup" ? "backup" : "others"]);
       const rows = await sql`
-        select * from ${table} ${where}
-        order by started_at desc, job_id desc limit ${filter.limit} offset ${filter.offset}`;
+        select ${columns}, ${listedMetadata(sql)} as metadata from (
+          select * from ${table} ${where}
+          order by started_at desc, job_id desc limit ${filter.limit} offset ${filter.offset}) j
+        order by started_at desc, job_id desc`;
       const [count] = await sql`select count(*)::integer as total from ${table} ${where}`;
       return { jobs: rows.map((row) => toJob(row, filter.kind)), total: Number(count?.total ?? 0) };
     });

@@ -172,6 +172,9 @@ function problemsOf(lost: LostBackups, chosen: readonly string[]): VerifyReport[
 /** Problems in an answer are cut off here; the rest is seen by verifying on a terminal. */
 const PROBLEMS_SHOWN = 100;
 
+/** Backups in a sentence that people are told. */
+const MOST_SAID = 10;
+
 function damaged(report: VerifyReport): BackupError {
   const first = report.problems[0];
   const code: ErrorCode = first && first.code in ERROR_CODES
@@ -180,12 +183,16 @@ function damaged(report: VerifyReport): BackupError {
   const backups = [...new Set(report.problems.flatMap((problem) => problem.backups))];
   return new BackupError(
     code,
-    `Cannot vouch for ${
-      backups.length === 0 ? "the repository's own files" : backups.join(", ")
-    }: ${report.problems.length} stored objects are damaged`,
+    `Cannot vouch for ${named(backups)}: ${report.problems.length} stored objects are damaged`,
     {
       hint: "Restore from another backup or copy, and make a new backup now.",
       details: { ...report, problems: report.problems.slice(0, PROBLEMS_SHOWN) },
     },
   );
+}
+
+function named(backups: readonly string[]): string {
+  if (backups.length === 0) return "the repository's own files";
+  const more = backups.length - MOST_SAID;
+  return backups.slice(0, MOST_SAID).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
