@@ -83,6 +83,22 @@ Deno.test("a backup that says what it needs after the sweep has begun waits, and
   assert.deepEqual(await readSampleBackup(await open(place), idOf(8)), partsOf(2));
 });
 
+Deno.test("a storage so slow that plans made meanwhile are of use refuses a backup, which goes through when it is quicker", async () => {
+  const place = await days(8);
+  const { clock } = place;
+  let isSlow = true;
+  const storage = faultyStorage(place.storage, ({ method, name }) => {
+    // The backup has said what it needs, has found it there, and is not listed yet.
+    if (isSlow && method === "put" && name.startsWith("manifests/")) clock.at += 31 * 60_000;
+    return null;
+  });
+  await assert.rejects(backUp({ storage, clock }, 8), { code: "storage_busy" });
+  assert.deepEqual(await expectWhole(place), [7, 6, 5, 4, 3, 2, 1, 0]);
+  isSlow = false;
+  await backUp({ storage, clock }, 8);
+  assert.deepEqual(await expectWhole(place), [8, 7, 6, 5, 4, 3, 2, 1, 0]);
+});
+
 Deno.test("several cleanups at once, as of several machines, do no harm to each other", async () => {
   const place = await days(8);
   for (let round = 0; round < 4; round++) {
