@@ -44,4 +44,13 @@ export const CONNECTED_SCHEMA = `
   create policy p on two.uses using (exists (select from one.v1));
   alter table two.uses enable row level security;
   create publication pub for table one.t3, two.uses;
+  do $$ begin for i in 1..70 loop
+    execute format('create function three.f%s(a int default two.next()) returns int language sql as
+        ''select a + %1$s''', i);
+    execute format('comment on function three.f%s(int) is ''a function''', i);
+    execute format('revoke all on function three.f%s(int) from public', i);
+  end loop; end $$;
+  alter table two.t19 alter other set default three.f70(1);
+  create function one.touch() returns trigger language plpgsql as 'begin return new; end';
+  create trigger touched before update on two.uses for each row execute function one.touch();
   create statistics three.st on id, other from one.t3;`;

@@ -18,8 +18,9 @@ export interface ReadInSlices {
   entries: Entry[];
   tableData: TableData[];
   remarks: string[];
-  /** How many slices there were, and how many of them had to be read again. */
+  /** How many slices there were, how many of functions, and how many had to be read again. */
   slices: number;
+  ofFunctions: number;
   again: number;
 }
 
@@ -30,7 +31,7 @@ export async function readInSlices(
   most: number,
 ): Promise<ReadInSlices> {
   const cut = await cutCatalog(session, options, most);
-  const slices = cut.length > 0 ? cut : [{ isRest: true, relations: [] }];
+  const slices = cut.length > 0 ? cut : [{ isRest: true, relations: [], functions: [] }];
   const readings: SliceReading[] = [];
   for (const slice of slices) {
     readings.push(afterJson(await readSlice(session, options, { slice })));
@@ -55,7 +56,11 @@ export async function readInSlices(
     if (data !== null) tableData.push(data);
   }
   const remarks = new Set([...order.remarks, ...readings.flatMap((each) => each.remarks)]);
-  return { entries, tableData, remarks: [...remarks].sort(), slices: slices.length, again };
+  const ofFunctions = slices.filter(({ isRest, functions }) => !isRest && functions.length > 0);
+  return {
+    ...{ entries, tableData, remarks: [...remarks].sort(), again },
+    ...{ slices: slices.length, ofFunctions: ofFunctions.length },
+  };
 }
 
 function afterJson<T>(value: T): T {

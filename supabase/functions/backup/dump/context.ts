@@ -139,12 +139,14 @@ export interface DumpContext {
 /** A part of the catalog that can be read by itself. Survives JSON. */
 export interface CatalogSlice {
   /**
-   * True for the one slice that has all but relations, and with them the relations that no other slice
-   * names; false for those that have some relations and what hangs on them.
+   * True for the one slice that has all but relations and functions, and with them those that no other slice
+   * names; false for those that have some relations and what hangs on them, or some functions.
    */
   isRest: boolean;
   /** Oids of the slice's relations; of those of all others for the rest. */
   relations: number[];
+  /** Oids of functions and procedures in the same way. Only the rest has both. */
+  functions: number[];
 }
 
 /** A schema and what is taken of it. */

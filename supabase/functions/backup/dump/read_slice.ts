@@ -7,12 +7,19 @@
 import type { Entry, SourceFacts, TableData } from "../core/model.ts";
 import type { Session } from "../postgres/session.ts";
 import { beginReading, quotingAll } from "./begin_reading.ts";
-import { type CatalogSlice, type Draft, Drafts, type DumpOptions } from "./context.ts";
+import {
+  type CatalogFamily,
+  type CatalogSlice,
+  type Draft,
+  Drafts,
+  type DumpOptions,
+} from "./context.ts";
 import { describeTableData } from "./data/table_data.ts";
 import { readTypes } from "./data/types.ts";
 import { decorate, moveToHosts, statementsOf } from "./decorate.ts";
 import { Dependencies } from "./dependencies.ts";
 import { extensionDependenciesFamily } from "./families/extension_dependencies.ts";
+import { functionsFamily } from "./families/functions.ts";
 import { FAMILIES } from "./families/index.ts";
 import { relationFamilies } from "./families/relations_index.ts";
 import { markManaged } from "./managed.ts";
@@ -61,7 +68,7 @@ export async function readSlice(
   // Schemas are the rest's.
   if (!slice.isRest) context.drafts = new Drafts();
   return await quotingAll(session, async () => {
-    const families = slice.isRest ? FAMILIES : relationFamilies;
+    const families = familiesOf(slice);
     const [dependencies, types] = await sideBySide([
       Dependencies.read(context),
       readTypes(session),
@@ -97,6 +104,11 @@ export async function readSlice(
       remarks: context.remarks,
     };
   });
+}
+
+function familiesOf({ isRest, functions }: CatalogSlice): readonly CatalogFamily[] {
+  if (isRest) return FAMILIES;
+  return functions.length > 0 ? [functionsFamily] : relationFamilies;
 }
 
 /** Whether a draft is an entry of its own: it stands in no other, or was taken out. */

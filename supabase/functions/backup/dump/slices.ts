@@ -1,14 +1,14 @@
 /**
  * Cuts the catalog into slices: relations that know of each other stay together, so that each slice can be
  * read by itself. Tables stay with those they inherit from and with their partitions, sequences with the
- * table of their column; materialized views and everything that is no relation are one slice.
+ * table of their column. Very many functions are cut, too; materialized views and everything else are one slice.
  *
  * @module
  */
 import type { Session } from "../postgres/session.ts";
 import { beginReading } from "./begin_reading.ts";
 import type { CatalogSlice, DumpOptions } from "./context.ts";
-import { FIRST_USER_OID } from "./families/define.ts";
+import { FIRST_USER_OID, isNoMemberSql } from "./families/define.ts";
 import { oidArray } from "./families/relations.ts";
 
 // Materialized views look at each other when they are filled.
@@ -28,10 +28,20 @@ const TIES = `
            where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
              and d.objsubid = 0 and d.deptype in ('a', 'i')) t`;
 
+/** Bytes of a function's source that cost as much as a relation. */
+const SOURCE_BYTES = 2048;
+
+const FUNCTIONS = `
+  select array_agg(p.oid order by p.oid) as oids,
+         array_agg(1 + octet_length(p.prosrc) / ${SOURCE_BYTES} order by p.oid) as weights
+    from pg_proc p
+   where p.prokind <> 'a' and p.oid >= ${FIRST_USER_OID} and p.pronamespace = any ($1::oid[])
+     and ${isNoMemberSql("pg_proc", "p.oid")}`;
+
 /**
  * The slices, the rest first; none when one reading of everything is small enough.
  *
- * @param most relations to a slice; more only where so many belong together
+ * @param most relations to a slice, or as many functions with a short source; more only where so many belong together
  */
 export async function cutCatalog(
   session: Session,
@@ -41,18 +51,35 @@ export async function cutCatalog(
   // Whether an object is one of the chosen tables' is known when all are.
   if (options.includeTables.length > 0) return [];
   const { context } = await beginReading(session, options);
-  const schemas = [...context.schemas.values()].filter(({ take }) => take === "all");
-  const [found] = await session.query(RELATIONS, [oidArray(schemas.map(({ oid }) => oid))]);
-  const [ties] = await session.query(TIES);
+  const taken = [...context.schemas.values()].filter(({ take }) => take === "all");
+  const schemas = oidArray(taken.map(({ oid }) => oid));
+  const relations = await cutRelations(session, schemas, most);
+  const functions = await cutFunctions(session, schemas, most);
+  if (relations.length + functions.length === 0) return [];
+  return [
+    { isRest: true, relations: relations.flat(), functions: functions.flat() },
+    ...relations.map((some) => ({ isRest: false, relations: some, functions: [] })),
+    ...functions.map((some) => ({ isRest: false, relations: [], functions: some })),
+  ];
+}
+
+async function cutRelations(session: Session, schemas: string, most: number): Promise<number[][]> {
+  const [found] = await session.query(RELATIONS, [schemas]);
   const oids: number[] = found!.oids ?? [];
   if (oids.length <= most) return [];
+  const [ties] = await session.query(TIES);
   const others: number[] = ties!.others ?? [];
   const pairs = others.map((other, at): [number, number] => [ties!.ones[at], other]);
-  const slices = packGroups(groupsOf(oids, pairs), Math.ceil(oids.length / most));
-  return [
-    { isRest: true, relations: slices.flat() },
-    ...slices.map((relations) => ({ isRest: false, relations })),
-  ];
+  const groups = groupsOf(oids, pairs);
+  return packGroups(groups.map((group) => ({ oids: group, weight: group.length })), most);
+}
+
+async function cutFunctions(session: Session, schemas: string, most: number): Promise<number[][]> {
+  const [found] = await session.query(FUNCTIONS, [schemas]);
+  const oids: number[] = found!.oids ?? [];
+  const each = oids.map((oid, at) => ({ oids: [oid], weight: found!.weights[at] as number }));
+  if (each.reduce((sum, { weight }) => sum + weight, 0) <= most) return [];
+  return packGroups(each, most);
 }
 
 /** Those of the oids that pairs tie to each other, directly or through others, by their first one. */
@@ -84,18 +111,22 @@ export function groupsOf(
   return [...groups.values()];
 }
 
-/** Groups in so many slices of about the same size, in their order; a large one may make them fewer. */
-export function packGroups(groups: readonly number[][], slices: number): number[][] {
-  const total = groups.reduce((sum, group) => sum + group.length, 0);
+/** Groups in slices of about the same weight, in their order; a large one may make them fewer. */
+export function packGroups(
+  groups: readonly { oids: readonly number[]; weight: number }[],
+  most: number,
+): number[][] {
+  const total = groups.reduce((sum, { weight }) => sum + weight, 0);
+  const share = Math.ceil(total / Math.ceil(total / most));
   const packed: number[][] = [];
   let room = 0;
-  for (const group of groups) {
-    if (packed.length === 0 || room < group.length / 2) {
+  for (const { oids, weight } of groups) {
+    if (packed.length === 0 || room < weight / 2) {
       packed.push([]);
-      room = Math.ceil(total / slices);
+      room = share;
     }
-    packed.at(-1)!.push(...group);
-    room -= group.length;
+    packed.at(-1)!.push(...oids);
+    room -= weight;
   }
   return packed;
 }

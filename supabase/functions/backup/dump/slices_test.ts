@@ -8,8 +8,11 @@ Deno.test("groupsOf() keeps together what pairs tie, also through others, and kn
 });
 
 Deno.test("packGroups() makes slices of about one size and never cuts a group", () => {
-  const groups = [[1], [2, 3], [4], [5], [6, 7, 8, 9, 10], [11], [12]];
-  assert.deepEqual(packGroups(groups, 3), [[1, 2, 3, 4], [5, 6, 7, 8, 9, 10], [11, 12]]);
-  assert.deepEqual(packGroups(groups, 1), [groups.flat()]);
+  const groups = [[1], [2, 3], [4], [5], [6, 7, 8, 9, 10], [11], [12]]
+    .map((oids) => ({ oids, weight: oids.length }));
+  assert.deepEqual(packGroups(groups, 4), [[1, 2, 3, 4], [5, 6, 7, 8, 9, 10], [11, 12]]);
+  assert.deepEqual(packGroups(groups, 12), [groups.flatMap(({ oids }) => oids)]);
   assert.deepEqual(packGroups([], 2), []);
+  const heavy = [1, 1, 9, 1].map((weight, at) => ({ oids: [at], weight }));
+  assert.deepEqual(packGroups(heavy, 6), [[0, 1], [2], [3]]);
 });

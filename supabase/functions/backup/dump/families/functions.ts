@@ -14,9 +14,11 @@ import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
 import { functionNameSql } from "./catalog_names.ts";
 import { define, given, isTaken, rightsOf } from "./define.ts";
 import { isTypeSupportSql } from "./drop_circular_type.ts";
+import { oidArray } from "./relations.ts";
 import { IS_USERS_ROUTINE, ROUTINE_COLUMNS, ROUTINE_FROM, routineSignature } from "./routine.ts";
 import { setClause } from "./setting_statements.ts";
 
+/** Without the functions `$1`; where `$2` is given, only those in it, or with `$3` only those not in it. */
 const FUNCTIONS = `
   select ${ROUTINE_COLUMNS}, p.prosrc, p.probin, p.proretset, p.provolatile, p.proisstrict,
          p.prosecdef, p.proleakproof, p.proparallel, p.proconfig, l.lanname,
@@ -35,6 +37,7 @@ const FUNCTIONS = `
     from ${ROUTINE_FROM}
     join pg_language l on l.oid = p.prolang
    where p.prokind <> 'a' and ${IS_USERS_ROUTINE}
+     and ($2::oid[] is null or p.oid = any ($2::oid[]) is distinct from $3::bool)
    order by n.nspname, p.proname, p.oid`;
 
 /** The family of pg_proc without aggregates. */
@@ -43,7 +46,10 @@ export const functionsFamily: CatalogFamily = {
   catalogs: ["pg_proc"],
   async read(context: DumpContext): Promise<void> {
     const excluded = JSON.stringify(context.options.excludeFunctions ?? []);
-    for (const row of await context.session.query(FUNCTIONS, [excluded])) {
+    const { session, slice } = context;
+    const some = slice === null ? null : oidArray(slice.functions);
+    const rows = await session.query(FUNCTIONS, [excluded, some, slice?.isRest ?? false]);
+    for (const row of rows) {
       if (!isTaken(context, row.schema_oid)) continue;
       if (row.is_excluded) context.leftOut.add(Drafts.key("pg_proc", row.oid));
       else defineFunction(context, row);

@@ -129,7 +129,7 @@ export async function relationsElsewhere(
 ): Promise<Map<number, Relation>> {
   const relations = [...oids];
   if (context.slice === null || relations.length === 0) return new Map();
-  return await readHeads(context, { isRest: false, relations });
+  return await readHeads(context, { isRest: false, relations, functions: [] });
 }
 
 async function readHeads(
