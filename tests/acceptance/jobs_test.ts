@@ -101,7 +101,7 @@ Deno.test("test proves every link of the chain", shared, async () => {
   assert.equal(body.data.ok, true, JSON.stringify(body.data.checks));
   assert.deepEqual(
     body.data.checks.map((check: { name: string }) => check.name),
-    ["settings", "storage", "repository", "database", "tables"],
+    ["settings", "storage", "repository", "database", "tables", "notifications"],
   );
 });
 

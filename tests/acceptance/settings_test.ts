@@ -260,7 +260,7 @@ Deno.test(
   },
 );
 
-Deno.test("a change of settings that storage does not take holds, and says so", async () => {
+Deno.test("a change of settings that storage does not take holds, and says so", quiet, async () => {
   await using place = await openService();
   const { service, run, folder } = place;
   await Deno.rename(`${folder}/repository.json`, `${folder}/elsewhere.json`);
@@ -278,33 +278,59 @@ Deno.test("a change of settings that storage does not take holds, and says so", 
   assert.equal((await settingsOf(service)).maxWorkers, 3);
 });
 
-Deno.test("status and init say what the named channels lack, and when they are well", async () => {
-  await using receiver = startReceiver();
-  {
-    await using place = await openService({ BACKUP_NOTIFICATION_CHANNELS: "email,slack" });
-    const { service } = place;
-    const { notifications } = (await call(service, "status")).body.data;
-    assert.equal(notifications.ok, false);
-    for (const words of ["BACKUP_EMAIL_TO=", "BACKUP_SLACK_WEBHOOK_URL="]) {
-      assert.ok(notifications.found.includes(words), notifications.found);
+Deno.test(
+  "status, test and init say what channels lack, and when they are well",
+  quiet,
+  async () => {
+    await using receiver = startReceiver();
+    {
+      await using place = await openService({ BACKUP_NOTIFICATION_CHANNELS: "email,slack" });
+      const { service } = place;
+      const { notifications } = (await call(service, "status")).body.data;
+      assert.equal(notifications.ok, false);
+      for (const words of ["BACKUP_EMAIL_TO=", "BACKUP_SLACK_WEBHOOK_URL="]) {
+        assert.ok(notifications.found.includes(words), notifications.found);
+      }
+      assert.equal((await post(service, "backup-database&wait=60")).status, 200);
+      const named = await update(service, { updates: { notificationChannels: ["pagerduty"] } });
+      assert.match(named.body.data.warnings[0], /channel pagerduty has no address/);
     }
-    assert.equal((await post(service, "backup-database&wait=60")).status, 200);
-    const named = await update(service, { updates: { notificationChannels: ["pagerduty"] } });
-    assert.match(named.body.data.warnings[0], /channel pagerduty has no address/);
-  }
-  await using place = await openService({
-    BACKUP_NOTIFICATION_CHANNELS: "slack,webhook",
-    BACKUP_WEBHOOK_URL: receiver.url,
-    BACKUP_SLACK_WEBHOOK_URL: "https://your-slack-webhook",
-    BACKUP_NOTIFY_ON_SUCCESS: "true",
-  });
-  assert.equal((await post(place.service, "backup-database&wait=60")).status, 200);
-  await receiver.until(1);
-  const { channels } = (await call(place.service, "status")).body.data.notifications;
-  assert.deepEqual(channels.map(({ name }: { name: string }) => name), ["slack", "webhook"]);
-  assert.match(channels[0].problem, /slackWebhookUrl: it is a placeholder/);
-  assert.equal(channels[1].problem, null);
-});
+    {
+      await using place = await openService({ BACKUP_WEBHOOK_URL: "" });
+      const { service } = place;
+      const { notifications, settings } = (await call(service, "status")).body.data;
+      assert.deepEqual(settings.notificationChannels, ["email", "slack"]);
+      assert.equal(notifications.ok, false);
+      assert.match(
+        notifications.found,
+        /^nobody is told: .*BACKUP_EMAIL_TO=.*BACKUP_SLACK_WEBHOOK_URL=/,
+      );
+      const { steps } = (await post(service, "init")).body.data;
+      const step = steps.find(({ step }: { step: string }) => step === "channels");
+      assert.deepEqual([step.done, step.found], [false, notifications.found]);
+      const { ok, checks } = (await call(service, "test")).body.data;
+      assert.deepEqual([ok, checks.at(-1).found], [true, notifications.found]);
+      const other = await update(service, { updates: { maxWorkers: 2 } });
+      assert.deepEqual(other.body.data.warnings, []);
+      const [sent] = await place.run(
+        "select count(*) as messages from backup_internal.notifications",
+      );
+      assert.equal(Number(sent?.messages), 0);
+    }
+    await using place = await openService({
+      BACKUP_NOTIFICATION_CHANNELS: "slack,webhook",
+      BACKUP_WEBHOOK_URL: receiver.url,
+      BACKUP_SLACK_WEBHOOK_URL: "https://your-slack-webhook",
+      BACKUP_NOTIFY_ON_SUCCESS: "true",
+    });
+    assert.equal((await post(place.service, "backup-database&wait=60")).status, 200);
+    await receiver.until(1);
+    const { channels } = (await call(place.service, "status")).body.data.notifications;
+    assert.deepEqual(channels.map(({ name }: { name: string }) => name), ["slack", "webhook"]);
+    assert.match(channels[0].problem, /slackWebhookUrl: it is a placeholder/);
+    assert.equal(channels[1].problem, null);
+  },
+);
 
 Deno.test("the shared service stops", quiet, async () => {
   await (await shared)?.[Symbol.asyncDispose]();

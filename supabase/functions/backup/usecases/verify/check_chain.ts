@@ -1,6 +1,6 @@
 /**
  * Proves the whole chain end to end without touching data: settings, storage and its provider, key,
- * database and rights, tables.
+ * database and rights, tables, and whether people would be told.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import { connect } from "../../postgres/connect.ts";
 import type { ProviderFinding } from "../../storage/check_provider.ts";
 import { checkDestination, tellOf } from "./check_destination.ts";
 import type { Deps } from "../deps.ts";
+import { readNotifications } from "../people/read_notifications.ts";
 import { checkNothingLost } from "../service/recoverability.ts";
 
 /** Outcome of one link of the chain. */
@@ -83,6 +84,8 @@ export async function checkChain(deps: Deps): Promise<{ ok: boolean; checks: Che
       { hint: "Deploy the newer release of the function." },
     );
   });
+  // Nobody has to be told: what channels lack is said, and fails nothing.
+  await check("notifications", async () => (await readNotifications(deps, known())).found);
   return { ok: checks.every((one) => one.ok), checks };
 }
 
