@@ -129,7 +129,10 @@ Deno.test("a restore over a live database is one transaction where it fits, else
   const bytes = (await refuse(1)).details!.bytes as number;
   const error = await refuse(bytes - 1);
   assert.equal(error.code, "over_budget");
-  assert.equal(error.hint, `Nothing was changed. Run it on any computer: ${commandLine}`);
+  assert.match(
+    error.hint ?? "",
+    /^Nothing was changed\. Run it on any computer: deno task restore --backup it\. /,
+  );
   assert.deepEqual(await databaseState(target.url), before);
 
   const fits = new PartsOfRestore(backup, target.url, {

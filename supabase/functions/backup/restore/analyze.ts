@@ -9,6 +9,12 @@ import type { Session } from "../postgres/session.ts";
 import { bytesOf } from "./plan_loads.ts";
 import type { LeftOut, RestorePlan } from "./plan_types.ts";
 
+/** Something to analyze. Survives JSON. */
+export interface AnalyzedRelation {
+  sqlName: string;
+  bytes: number;
+}
+
 /** What is analyzed by one statement at most, so that sessions share the work. */
 const BATCH_TABLES = 50;
 const BATCH_BYTES = 16 << 20;
@@ -18,14 +24,22 @@ const BATCH_BYTES = 16 << 20;
  * are committed: what goes wrong here is told in the report and does not make the restore a failed one.
  */
 export async function analyze(session: Session, plan: RestorePlan): Promise<LeftOut[]> {
+  return plan.beside === null ? await analyzeRelations(session, analyzedRelations(plan)) : [];
+}
+
+/** Takes the statistics of some of it, as {@linkcode analyze}. */
+export async function analyzeRelations(
+  session: Session,
+  relations: readonly AnalyzedRelation[],
+): Promise<LeftOut[]> {
   return await orLeftOut(async () => {
-    for (const names of await analyzedNames(session, plan)) await run(session, names);
+    for (const names of batchesOf(await existing(session, relations))) await run(session, names);
   });
 }
 
 /** What there is to analyze, in batches for several sessions, the largest tables first. */
 export async function analyzedNames(session: Session, plan: RestorePlan): Promise<string[][]> {
-  return plan.beside === null ? batchesOf(await existing(session, relationsOf(plan))) : [];
+  return plan.beside === null ? batchesOf(await existing(session, analyzedRelations(plan))) : [];
 }
 
 /** Takes the statistics of one batch; failures as in {@linkcode analyze}. */
@@ -50,12 +64,10 @@ async function orLeftOut(work: () => Promise<void>): Promise<LeftOut[]> {
   }
 }
 
-interface Relation {
-  sqlName: string;
-  bytes: number;
-}
-
-function relationsOf({ load, refresh }: RestorePlan): Relation[] {
+/** All that a plan fills, the largest tables first. */
+export function analyzedRelations(
+  { load, refresh }: Pick<RestorePlan, "load" | "refresh">,
+): AnalyzedRelation[] {
   return [
     ...load.flatMap((each) => {
       const sqlName = each.entry.table?.sqlName;
@@ -68,7 +80,7 @@ function relationsOf({ load, refresh }: RestorePlan): Relation[] {
   ];
 }
 
-function batchesOf(relations: readonly Relation[]): string[][] {
+function batchesOf(relations: readonly AnalyzedRelation[]): string[][] {
   const batches: string[][] = [];
   let filled = Infinity;
   for (const { sqlName, bytes } of relations) {
@@ -85,7 +97,10 @@ function batchesOf(relations: readonly Relation[]): string[][] {
 }
 
 /** Those that are there: into an empty database some may have failed. */
-async function existing(session: Session, relations: readonly Relation[]): Promise<Relation[]> {
+async function existing(
+  session: Session,
+  relations: readonly AnalyzedRelation[],
+): Promise<AnalyzedRelation[]> {
   const list = relations.map(({ sqlName }) => `"${sqlName.replace(/[\\"]/g, "\\$&")}"`).join(",");
   const rows = await session.query<{ place: string }>(
     `select n.place from pg_catalog.unnest($1::text[]) with ordinality n (name, place)

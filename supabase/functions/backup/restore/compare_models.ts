@@ -89,9 +89,12 @@ function isOfServer(entry: Entry): boolean {
 /** What was found out of a plan's execution. */
 type ResultOptions = Pick<CompareOptions, "leftOut" | "otherGrantors">;
 
+/** What a comparison must know of a plan. */
+type ComparedPlan = Pick<RestorePlan, "sameMajor" | "leftOut">;
+
 /** Compares the result of an executed plan. */
 export function compareResult(
-  plan: RestorePlan,
+  plan: ComparedPlan & Pick<RestorePlan, "expect">,
   actual: readonly Entry[],
   options: ResultOptions,
 ): Comparison {
@@ -100,42 +103,51 @@ export function compareResult(
 
 /** A comparison with some of what the target holds. Survives JSON. */
 export interface ComparedSlice extends Comparison {
-  /** Which of the plan's expected entries were compared: a bit for each, in base64. */
+  /** Which lines of the backup were compared: a bit for each, in base64. */
   seen: string;
 }
 
-/**
- * Compares some of the target, of which every object is in one slice.
- *
- * @param options `isRest` for the slice with all but relations, which has all memberships
- */
+/** Some of the target, of which every object is in one slice, and what may be expected of it. */
+export interface SliceToCompare {
+  /** Expected entries by their lines in the backup: all that the slice has, and any others. */
+  expected: ReadonlyMap<number, Entry>;
+  actual: readonly Entry[];
+  /** It has all but relations, so it has all memberships. */
+  isRest: boolean;
+}
+
+/** Compares what is expected of a slice. */
 export function compareSlice(
-  plan: RestorePlan,
-  actual: readonly Entry[],
-  options: ResultOptions & { isRest: boolean },
+  plan: ComparedPlan,
+  { expected, actual, isRest }: SliceToCompare,
+  options: ResultOptions,
 ): ComparedSlice {
   const there = new Set(actual.map(({ identity }) => identity));
-  const seen = new Uint8Array(Math.ceil(plan.expect.length / 8));
-  const expected = plan.expect.filter((entry, at) => {
-    const isHere = there.has(entry.identity) ||
-      options.isRest && entry.kind === "role-membership";
-    if (isHere) seen[at >> 3]! |= 1 << (at & 7);
-    return isHere;
-  });
-  const comparison = compareModels(expected, actual, optionsOf(plan, options));
+  const here = [...expected].filter(([, { identity, kind }]) =>
+    there.has(identity) || isRest && kind === "role-membership"
+  );
+  const lines = here.map(([line]) => line);
+  const seen = new Uint8Array(lines.reduce((most, line) => Math.max(most, (line >> 3) + 1), 0));
+  for (const line of lines) seen[line >> 3]! |= 1 << (line & 7);
+  const entries = here.map(([, entry]) => entry);
+  const comparison = compareModels(entries, actual, optionsOf(plan, options));
   return { ...comparison, seen: toBase64(seen) };
+}
+
+/** Those of the lines that no slice had. */
+export function unseenLines(slices: readonly ComparedSlice[], lines: readonly number[]): number[] {
+  const seen = slices.map((slice) => fromBase64(slice.seen));
+  return lines.filter((line) =>
+    !seen.some((bits) => ((bits[line >> 3] ?? 0) & (1 << (line & 7))) !== 0)
+  );
 }
 
 /** Puts slices together; what none of them had is missing. */
 export function joinSlices(
-  plan: RestorePlan,
-  slices: readonly ComparedSlice[],
+  plan: ComparedPlan,
+  { slices, unseen }: { slices: readonly ComparedSlice[]; unseen: readonly Entry[] },
   options: ResultOptions,
 ): Comparison {
-  const seen = slices.map((slice) => fromBase64(slice.seen));
-  const unseen = plan.expect.filter((_, at) =>
-    !seen.some((bits) => (bits[at >> 3]! & (1 << (at & 7))) !== 0)
-  );
   const all = [...slices, compareModels(unseen, [], optionsOf(plan, options))];
   return {
     objects: all.reduce((sum, { objects }) => sum + objects, 0),
@@ -144,7 +156,7 @@ export function joinSlices(
   };
 }
 
-function optionsOf(plan: RestorePlan, options: ResultOptions): CompareOptions {
+function optionsOf(plan: ComparedPlan, options: ResultOptions): CompareOptions {
   return {
     ...options,
     sameMajor: plan.sameMajor,

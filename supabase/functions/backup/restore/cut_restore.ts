@@ -21,6 +21,7 @@ export type RestoreStepName =
   | "rights"
   | "refresh"
   | "last"
+  | "check-keys"
   | "compare-rows";
 
 /** Work for one worker in one go. */
@@ -102,7 +103,8 @@ export function cutRestore(
       units: [{ ...unitOf([entry]), isLong: true }],
     })),
     ...inOrder("last", of((entry) => LAST.includes(entry.kind)), limits),
-    { name: "compare-rows" as const, units: cutComparison(plan, limits) },
+    { name: "check-keys" as const, units: cutByTable(plan.load.filter(isFilled), limits) },
+    { name: "compare-rows" as const, units: cutByTable(plan.load, limits) },
   ].filter((step) => step.units.length > 0);
 }
 
@@ -250,10 +252,15 @@ function packLevel(
   return [...long.sort((a, b) => b.bytes - a.bytes), ...packer.units];
 }
 
-/** Tables whose rows went through one partitioned table are compared together. */
-function cutComparison(plan: RestorePlan, limits: RestoreLimits): RestoreUnit[] {
+/** Its foreign keys did not watch its rows come. */
+function isFilled({ fill }: TableLoad): boolean {
+  return fill !== undefined;
+}
+
+/** Tables whose rows went through one partitioned table are looked at together. */
+function cutByTable(loads: readonly TableLoad[], limits: RestoreLimits): RestoreUnit[] {
   const groups = new Map<string, RestoreUnit>();
-  for (const { entry, parts, root } of plan.load) {
+  for (const { entry, parts, root } of loads) {
     if (entry.kind !== "table-data") continue;
     const group = groups.get(root ?? entry.key) ?? { keys: [], bytes: 0, isLong: false };
     group.keys.push(entry.key);

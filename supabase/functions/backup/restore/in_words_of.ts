@@ -43,6 +43,7 @@ export type ReadSchemas = (session: Session, schemas: readonly string[]) => Prom
 
 /** What {@linkcode inWordsOf} compares and how it reaches the target. */
 export interface InWordsInput {
+  /** Those that the target has, and what they need. */
   backup: readonly Entry[];
   /** Entries of the target. */
   actual: readonly Entry[];
@@ -58,11 +59,7 @@ export interface InWordsInput {
 export async function inWordsOf(input: InWordsInput): Promise<Entry[]> {
   const { backup, actual } = input;
   const live = new EntryIndex(actual);
-  const differing = backup.filter((entry) => {
-    const there = live.byIdentity(entry.identity);
-    return PRINTED.includes(entry.kind) && entry.schema !== null && there !== undefined &&
-      !sameList(entry.statements.create, there.statements.create);
-  });
+  const differing = differingInPrint(backup, live);
   if (differing.length === 0) return [...actual];
   const index = new EntryIndex(backup);
   const create = new Map<string, string[]>();
@@ -82,6 +79,15 @@ export async function inWordsOf(input: InWordsInput): Promise<Entry[]> {
     return words === undefined
       ? entry
       : { ...entry, statements: { ...entry.statements, create: words } };
+  });
+}
+
+/** Entries that the target has too, in other words: the server may only print them otherwise. */
+export function differingInPrint(backup: readonly Entry[], live: EntryIndex): Entry[] {
+  return backup.filter((entry) => {
+    const there = live.byIdentity(entry.identity);
+    return PRINTED.includes(entry.kind) && entry.schema !== null && there !== undefined &&
+      !sameList(entry.statements.create, there.statements.create);
   });
 }
 

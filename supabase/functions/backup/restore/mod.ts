@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { analyze } from "./analyze.ts";
+export { analyze, type AnalyzedRelation, analyzedRelations, analyzeRelations } from "./analyze.ts";
 export { type Applied, type ApplyInput, applyRestore } from "./apply_restore.ts";
 export {
   type ComparedSlice,
@@ -13,11 +13,22 @@ export {
   type Comparison,
   type Difference,
   joinSlices,
+  unseenLines,
 } from "./compare_models.ts";
 export { describePlan } from "./describe_plan.ts";
 export type { Failure } from "./failures.ts";
 export { inParallel, listSource } from "./in_parallel.ts";
-export { inWordsOf } from "./in_words_of.ts";
+export { HashedNames } from "./hashed_names.ts";
+export { differingInPrint, inWordsOf } from "./in_words_of.ts";
+export {
+  type BackupLines,
+  type CutPlan,
+  keepPlan,
+  type KeptPlan,
+  type KeptUnit,
+  readUnit,
+} from "./keep_plan.ts";
+export { linesOf, linesToRead, plannedEntries } from "./kept_entries.ts";
 export { LoadLane, PARTS_A_LANE } from "./load_lane.ts";
 export type { LoadItem, RowLoader } from "./load_rows.ts";
 export {
@@ -45,7 +56,7 @@ export { HAZARDS } from "./plan_types.ts";
 export { borrowRoles, ownersToBorrow, returnRoles } from "./role_rights.ts";
 export { prepareSession } from "./prepare_session.ts";
 export { prepareMarks, removeMarks } from "./restore_marks.ts";
-export { isAdditive } from "./is_additive.ts";
+export { lookAtRows } from "./look_at_rows.ts";
 export { restoreMismatch } from "./restore_mismatch.ts";
 export { runUnit } from "./run_unit.ts";
 export { type ReadAsOwners, readTargetFacts, readUnwritableTables } from "./read_target.ts";

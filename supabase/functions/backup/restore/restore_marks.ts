@@ -6,6 +6,7 @@
  */
 import { quoteLiteral } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
+import type { Filling } from "./plan_types.ts";
 
 /** A mark: work that is done, or that the server refused for good. */
 export interface RestoreMark {
@@ -32,14 +33,23 @@ const PREPARE = `
   );
   alter table ${TABLE} enable row level security`;
 
+/** What would react to new objects. */
+type Reacting = Pick<Filling, "statements"> | null;
+
 /** Makes the place for marks where there is none. */
-export async function prepareMarks(session: Session): Promise<void> {
+export async function prepareMarks(session: Session, reacting: Reacting = null): Promise<void> {
   // Two workers that make the same schema at once: one of them fails although it says IF NOT EXISTS.
   await session.execute(`
     begin;
     select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('${TABLE}', 0));
-    ${PREPARE};
+    ${quietly(PREPARE, reacting)};
     commit`);
+}
+
+/** A statement with nothing that reacts to it; in a transaction. */
+function quietly(sql: string, reacting: Reacting): string {
+  const { drop, make } = reacting?.statements ?? { drop: [], make: [] };
+  return [...drop, sql, ...make].join("\n;\n");
 }
 
 /** The statement that marks work as done; it belongs into the work's own transaction. */
@@ -84,9 +94,12 @@ export async function markedNames(session: Session, jobId: string): Promise<Set<
 }
 
 /** Removes a job's marks, and their table and schema when nothing else is in them. */
-export async function removeMarks(session: Session, jobId: string): Promise<void> {
-  await session.execute(`
-    do ${
+export async function removeMarks(
+  session: Session,
+  jobId: string,
+  reacting: Reacting = null,
+): Promise<void> {
+  const remove = `do ${
     quoteLiteral(`begin
       if not exists (
         select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -102,7 +115,8 @@ export async function removeMarks(session: Session, jobId: string): Promise<void
         null; -- the service's own tables are there
       end;
     end`)
-  }`);
+  }`;
+  await session.execute(`begin; ${quietly(remove, reacting)}; commit`);
 }
 
 /** The table of marks, for statements that write their own mark. */

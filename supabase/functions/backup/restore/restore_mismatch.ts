@@ -22,7 +22,7 @@ export interface RestoreOutcome {
 
 /** Names what failed, what had to be left out for it, and what differs. */
 export function restoreMismatch(
-  plan: RestorePlan,
+  plan: Pick<RestorePlan, "backupId" | "mode">,
   { comparison, failures, leftOut, stays = false }: RestoreOutcome,
 ): BackupError {
   const { failed, skipped } = failures;

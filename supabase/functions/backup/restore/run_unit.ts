@@ -8,6 +8,8 @@
  * @module
  */
 import type { Session } from "../postgres/session.ts";
+import { brokenKeys, filledKeysQuery } from "./check_foreign_keys.ts";
+import type { Difference } from "./compare_models.ts";
 import { compareFound, rowsQuery } from "./compare_rows.ts";
 import { concernsOneObject, mayPass } from "./failures.ts";
 import { handOver } from "./hand_over.ts";
@@ -15,6 +17,7 @@ import { lockMark, markStatement, readMark } from "./restore_marks.ts";
 import { namedError } from "./run_statements.ts";
 import type { UnitReport } from "./unit_report.ts";
 import { type UnitInput, UnitRun } from "./unit_run.ts";
+import { type ReactionInput, reactionsTo, withoutReactions } from "./without_reactions.ts";
 
 /**
  * Does the unit, or finds that it is done.
@@ -39,10 +42,12 @@ async function runAtOnce(session: Session, input: UnitInput): Promise<UnitReport
       await session.execute("COMMIT");
       return done;
     }
-    for (const piece of run.pieces({ fine: false })) {
-      input.leave.throwIfAborted();
-      if (!run.isBlocked(piece.entry)) await piece.run(session);
-    }
+    await withoutReactions(session, reacting(input), async () => {
+      for (const piece of run.pieces({ fine: false })) {
+        input.leave.throwIfAborted();
+        if (!run.isBlocked(piece.entry)) await piece.run(session);
+      }
+    });
     const report = run.report();
     await session.execute(`${markOf(input, report)}; COMMIT`);
     return report;
@@ -68,7 +73,7 @@ async function runInPieces(session: Session, input: UnitInput): Promise<UnitRepo
         await session.execute("COMMIT");
         return;
       }
-      await work();
+      await withoutReactions(session, reacting(input), work);
       const found = run.takeFound();
       await session.execute(
         `${markStatement(input.jobId, name, JSON.stringify(found))}; COMMIT`,
@@ -110,18 +115,23 @@ function markOf({ jobId, name }: UnitInput, report: UnitReport): string {
   return markStatement(jobId, name, JSON.stringify(report));
 }
 
+function reacting({ plan: { filling }, step, jobId }: UnitInput): ReactionInput {
+  return { filling, step, jobId };
+}
+
 /** The server does it, however long it takes. */
 async function runLong(input: UnitInput): Promise<UnitReport | "running"> {
   const run = new UnitRun(input);
   const { jobId, name, unit, openSession, leave, sleep, pollMs } = input;
-  const [entry] = run.entries();
+  const [entry] = unit.entries;
   if (entry === undefined || run.isBlocked(entry)) return run.report();
-  const [loads] = input.step === "compare-rows" ? run.compared() : [];
-  if (input.step === "compare-rows" && loads === undefined) return run.report();
+  const question = isQuestion(input) ? await questionOf(run, input) : null;
+  if (question === null && isQuestion(input)) return run.report();
   const { create, comment, label } = entry.statements;
-  const work = loads === undefined
-    ? { jobId, name, statements: [...create, ...comment, ...label] }
-    : { jobId, name, statements: [], query: rowsQuery(loads) };
+  const around = reactionsTo(reacting(input));
+  const work = question === null
+    ? { jobId, name, statements: [...around.drop, ...create, ...comment, ...label, ...around.make] }
+    : { jobId, name, statements: [], query: question.query };
   const handed = handOver(work, {
     ...{ openSession, leave, sleep },
     ...(pollMs === undefined ? {} : { pollMs }),
@@ -131,6 +141,25 @@ async function runLong(input: UnitInput): Promise<UnitReport | "running"> {
   });
   if (mark === "running") return "running";
   if (mark.refusal !== null) run.refused(entry, mark);
-  else if (loads !== undefined) run.differ(compareFound(loads, mark.detail!));
+  else question?.answer(mark.detail!).forEach((each) => run.differ(each));
   return { ...run.report(), bytes: unit.bytes };
+}
+
+/** Whether the unit makes nothing and only looks. */
+function isQuestion({ step }: UnitInput): boolean {
+  return step === "compare-rows" || step === "check-keys";
+}
+
+/** What a unit asks, and what the answer means; null when there is nothing to ask. */
+async function questionOf(
+  run: UnitRun,
+  { step, unit: { loads }, jobId, withSession }: UnitInput,
+): Promise<{ query: string; answer: (found: string) => (Difference | null)[] } | null> {
+  if (step === "check-keys") {
+    const query = await withSession((session) => filledKeysQuery(session, { loads, jobId }));
+    return query === null ? null : { query, answer: brokenKeys };
+  }
+  const [group] = run.compared();
+  if (group === undefined) return null;
+  return { query: rowsQuery(group), answer: (found) => [compareFound(group, found)] };
 }

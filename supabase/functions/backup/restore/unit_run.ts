@@ -6,12 +6,13 @@
 import type { Entry } from "../core/model.ts";
 import type { Session } from "../postgres/session.ts";
 import type { Difference } from "./compare_models.ts";
+import { brokenKeys, filledKeysQuery } from "./check_foreign_keys.ts";
 import { batchGroups, type ComparedLoads, compareGroups, groupLoads } from "./compare_rows.ts";
-import type { RestoreStepName, RestoreUnit } from "./cut_restore.ts";
-import type { EntryIndex } from "./entry_index.ts";
+import type { RestoreStepName } from "./cut_restore.ts";
 import { concernsOneObject, Failures, mayPass } from "./failures.ts";
+import { fillTable } from "./fill_table.ts";
+import type { KeptPlan, UnitMaterial } from "./keep_plan.ts";
 import { clearTables, type LoadItem, loadPart, type ReadPieces } from "./load_rows.ts";
-import type { RestorePlan, TableLoad } from "./plan_types.ts";
 import type { RestoreMark } from "./restore_marks.ts";
 import { makeOfCluster } from "./role_rights.ts";
 import { EntryRunner, runStatements, stepsOf } from "./run_statements.ts";
@@ -20,16 +21,12 @@ import type { Found, UnitReport } from "./unit_report.ts";
 
 /** What {@linkcode runUnit} works with. */
 export interface UnitInput {
-  plan: RestorePlan;
-  /** All entries of the plan and of the backup. */
-  index: EntryIndex;
+  plan: Pick<KeptPlan, "role" | "unusableRoles" | "filling">;
   step: RestoreStepName;
-  unit: RestoreUnit;
+  unit: UnitMaterial;
   jobId: string;
   /** Name of the unit's mark. */
   name: string;
-  /** The restoring role. */
-  role: { superuser: boolean };
   /** What earlier units could not make or load. */
   before: Pick<UnitReport, "unmade" | "failed" | "skipped">;
   /** Lends a session with the settings of a restore. */
@@ -68,34 +65,19 @@ export class UnitRun {
   readonly #runner: EntryRunner;
   readonly #lenient: boolean;
   readonly #input: UnitInput;
-  readonly #loads: ReadonlyMap<string, TableLoad>;
   readonly #blocked = new Map<string, boolean>();
   readonly #found: Found = { leftOut: [], differences: [], rows: 0, bytes: 0 };
 
   constructor(input: UnitInput) {
-    const { plan, role, unit } = input;
+    const { role, unusableRoles } = input.plan;
     this.#input = input;
     this.failures = new Failures({
       goOn: true,
       unmade: input.before.unmade,
       concerns: (error) => concernsOneObject(error) && !(input.isPatient && mayPass(error)),
     });
-    this.#lenient = !role.superuser || plan.unusableRoles.length > 0;
-    this.#runner = new EntryRunner({
-      lenient: this.#lenient,
-      unusableRoles: plan.unusableRoles,
-    });
-    const wanted = new Set(unit.keys);
-    this.#loads = new Map(
-      plan.load.filter((load) => wanted.has(load.entry.key)).map((load) => [load.entry.key, load]),
-    );
-  }
-
-  entries(): Entry[] {
-    const { step, unit, plan, index } = this.#input;
-    if (step !== "drop") return unit.keys.flatMap((key) => index.byKey(key) ?? []);
-    const wanted = new Set(unit.keys);
-    return plan.drop.filter((entry) => wanted.has(entry.key));
+    this.#lenient = !role.superuser || unusableRoles.length > 0;
+    this.#runner = new EntryRunner({ lenient: this.#lenient, unusableRoles });
   }
 
   /** Asked many times for one table, told once. */
@@ -111,17 +93,22 @@ export class UnitRun {
     const { step, unit } = this.#input;
     if (step === "adjust") return this.#adjustments();
     if (step === "clear") return [this.#clearPiece()];
-    if (step === "rows") return (unit.parts ?? []).flatMap((each) => this.#rowsPiece(each));
+    if (step === "rows") {
+      return unit.loads.flatMap((load) =>
+        load.parts.map((part) => this.#rowsPiece({ load, part }))
+      );
+    }
     if (step === "compare-rows") {
       const groups = this.compared();
       const batches = fine ? groups.map((loads) => [loads]) : batchGroups(groups);
       return batches.map((batch) => this.#comparePiece(batch));
     }
-    if (fine) return this.entries().flatMap((entry) => this.#steps(entry));
+    if (step === "check-keys") return this.#keysPieces();
+    if (fine) return unit.entries.flatMap((entry) => this.#steps(entry));
     if (this.#lenient || !MADE.includes(step)) {
-      return this.entries().map((each) => this.#whole(each));
+      return unit.entries.map((each) => this.#whole(each));
     }
-    const entries = this.entries().filter((entry) => !this.isBlocked(entry));
+    const entries = unit.entries.filter((entry) => !this.isBlocked(entry));
     return Array.from(
       { length: Math.ceil(entries.length / BATCH_ENTRIES) },
       (_, at) => this.#together(entries.slice(at * BATCH_ENTRIES, (at + 1) * BATCH_ENTRIES)),
@@ -132,7 +119,7 @@ export class UnitRun {
   compared(): ComparedLoads[] {
     const { failed, skipped } = this.#input.before;
     const known = new Set([...failed, ...skipped].map(({ identity }) => identity));
-    return groupLoads([...this.#loads.values()].filter(({ entry }) => !known.has(entry.identity)));
+    return groupLoads(this.#input.unit.loads.filter(({ entry }) => !known.has(entry.identity)));
   }
 
   differ(difference: Difference | null): void {
@@ -207,7 +194,7 @@ export class UnitRun {
   }
 
   async #make(session: Session, entry: Entry): Promise<void> {
-    const { step, role } = this.#input;
+    const { step, plan: { role } } = this.#input;
     const runner = this.#runner;
     if (step === "roles") return await makeOfCluster(entry, { session, role, runner });
     if (step === "drop") {
@@ -222,11 +209,7 @@ export class UnitRun {
   }
 
   #adjustments(): Piece[] {
-    const { plan, unit } = this.#input;
-    const wanted = new Set(unit.keys);
-    return plan.adjust.filter(({ identity }) => wanted.has(identity)).map((
-      { identity, statements },
-    ) => ({
+    return this.#input.unit.adjust.map(({ identity, statements }) => ({
       id: identity,
       identity,
       entry: null,
@@ -237,7 +220,7 @@ export class UnitRun {
   }
 
   #clearPiece(): Piece {
-    const loads = [...this.#loads.values()].filter(({ entry }) => !this.isBlocked(entry));
+    const loads = this.#input.unit.loads.filter(({ entry }) => !this.isBlocked(entry));
     return {
       id: "clear",
       identity: "rows of extensions",
@@ -247,24 +230,36 @@ export class UnitRun {
     };
   }
 
-  #rowsPiece({ key, part }: { key: string; part: number }): Piece[] {
-    const load = this.#loads.get(key);
-    const stored = load?.parts.find((each) => each.part === part);
-    if (load === undefined || stored === undefined) return [];
-    return [{
-      id: `${key}/${part}`,
-      identity: load.entry.identity,
-      entry: load.entry,
+  #rowsPiece({ load, part }: LoadItem): Piece {
+    const { entry } = load;
+    return {
+      id: `${entry.key}/${part.part}`,
+      identity: entry.identity,
+      entry,
       isVital: false,
-      run: (session) => this.#load(session, { load, part: stored }),
-    }];
+      run: (session) => this.#load(session, { load, part }),
+    };
   }
 
   async #load(session: Session, item: LoadItem): Promise<void> {
-    await loadPart(session, { ...item, readPieces: this.#input.readPieces });
+    const { jobId, readPieces } = this.#input;
+    const { fill } = item.load;
+    if (fill === undefined) await loadPart(session, { ...item, readPieces });
+    else await fillTable(session, { ...item, fill, jobId, readPieces });
     this.#found.rows += item.part.rows;
     this.#found.bytes += item.part.rawBytes;
     this.#input.onBytes?.(this.#found.bytes);
+  }
+
+  #keysPieces(): Piece[] {
+    const { unit: { loads }, jobId } = this.#input;
+    if (loads.length === 0) return [];
+    const run = async (session: Session) => {
+      const query = await filledKeysQuery(session, { loads, jobId });
+      const [row] = query === null ? [] : await session.query(`SELECT (${query}) AS found`);
+      if (row !== undefined) brokenKeys(row.found).forEach((each) => this.differ(each));
+    };
+    return [{ id: "keys", identity: "foreign keys", entry: null, isVital: false, run }];
   }
 
   #comparePiece(groups: readonly ComparedLoads[]): Piece {

@@ -15,7 +15,7 @@ import { withInactiveCronJobs } from "./inactive_cron_jobs.ts";
 import type { PointRestoreRequest } from "../jobs/job_request.ts";
 import { ACCEPT_LOST, refuseLost } from "../restore/lost_backups.ts";
 import { contentReader, FIRST_OF_ITEM_RESTORE } from "../items/restore_items.ts";
-import { FIRST_OF_RESTORE } from "../restore/restore_in_parts.ts";
+import { FIRST_OF_RESTORE } from "../restore/parts_of_restore.ts";
 import { addressOf, defineRestore } from "../restore/start_restore.ts";
 import { defineItemRestore } from "../items/start_item_restore.ts";
 import { presentPoints } from "./present_point.ts";

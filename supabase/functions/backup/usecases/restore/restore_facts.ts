@@ -3,13 +3,15 @@
  *
  * @module
  */
-import type { DataPart, Entry, EntryKind, TableData } from "../../core/model.ts";
+import type { DataPart, Entry, SourceFacts, TableData } from "../../core/model.ts";
 import { type CatalogSlice, type DumpOptions, readDatabase, readSlice } from "../../dump/mod.ts";
 import type { Session } from "../../postgres/session.ts";
 import type { Repository } from "../../repository/mod.ts";
 import {
   type BackupFacts,
   borrowRoles,
+  differingInPrint,
+  EntryIndex,
   inWordsOf,
   ownersToBorrow,
   type ReadAsOwners,
@@ -35,15 +37,15 @@ export async function readBackupFacts(
 
 /** The target as it is now. */
 export async function readTarget(session: Session, backup: BackupFacts): Promise<TargetFacts> {
-  return await readTargetFacts(session, await readAsOwners(session, backup), backup);
+  const readAsOwners = await asOwners(session, async (): Promise<ReadAsOwners> => ({
+    entries: await readLive(session, backup),
+    unwritableTables: await readUnwritableTables(session),
+  }));
+  return await readTargetFacts(session, readAsOwners, backup);
 }
 
 /** In a transaction of the caller the roles are borrowed already; here they are for the reading only. */
-async function readAsOwners(session: Session, backup: BackupFacts): Promise<ReadAsOwners> {
-  const read = async () => ({
-    entries: await readLive(session, backup),
-    unwritableTables: await readUnwritableTables(session),
-  });
+export async function asOwners<T>(session: Session, read: () => Promise<T>): Promise<T> {
   const owners = session.inTransaction ? [] : await ownersToBorrow(session);
   if (owners.length === 0) return await read();
   await session.execute("BEGIN");
@@ -55,15 +57,18 @@ async function readAsOwners(session: Session, backup: BackupFacts): Promise<Read
   }
 }
 
+/** What reading a target needs of a backup. */
+type BackupWords = Pick<BackupFacts, "source" | "entries">;
+
 /** The whole target, read as the backup's source was and told in the backup's words. */
-export async function readLive(session: Session, backup: BackupFacts): Promise<Entry[]> {
+export async function readLive(session: Session, backup: BackupWords): Promise<Entry[]> {
   const { entries } = await readDatabase(session, wholeDatabase(backup));
   return await inBackupsWords(session, backup, entries);
 }
 
 async function inBackupsWords(
   session: Session,
-  backup: BackupFacts,
+  backup: BackupWords,
   actual: Entry[],
 ): Promise<Entry[]> {
   const whole = wholeDatabase(backup);
@@ -76,25 +81,39 @@ async function inBackupsWords(
   });
 }
 
-/** Parts of tables, views and domains that an order may have taken out of them. */
-const PARTS: readonly EntryKind[] = ["check-constraint", "default", "domain-constraint", "rule"];
+/** A slice of a target, and how to find what a backup says of it. */
+export interface LiveSlice {
+  source: SourceFacts;
+  slice: CatalogSlice;
+  /** Entries of the backup for parts of tables, views and domains: they stand alone in the target too. */
+  standAlone: readonly Entry[];
+  /** Entries of the backup with the identities of these, by some number. */
+  inBackup(entries: readonly Entry[]): Promise<Map<number, Entry>>;
+  /** Entries of the backup that these depend on. */
+  neededBy(entries: readonly Entry[]): Promise<Entry[]>;
+}
 
 /** A slice of the target as {@linkcode readLive} reads the whole; what entries depend on is not told. */
 export async function readLiveSlice(
   session: Session,
-  backup: BackupFacts,
-  slice: CatalogSlice,
-): Promise<Entry[]> {
-  const parts = backup.entries.filter(({ kind }) => PARTS.includes(kind));
+  { source, slice, standAlone: parts, ...backup }: LiveSlice,
+): Promise<{ entries: Entry[]; inBackup: Map<number, Entry> }> {
   const standAlone = new Set(parts.map(({ identity }) => identity));
-  const { lines } = await readSlice(session, wholeDatabase(backup), { slice, standAlone });
-  return await inBackupsWords(session, backup, lines.map(([entry]) => entry));
+  const { lines } = await readSlice(session, wholeDatabase({ source }), { slice, standAlone });
+  const actual = lines.map(([entry]) => entry);
+  const inBackup = await backup.inBackup(actual);
+  const known = [...inBackup.values()];
+  const keys = new Set(known.map(({ key }) => key));
+  const needed = await backup.neededBy(differingInPrint(known, new EntryIndex(actual)));
+  const words = [...known, ...needed.filter(({ key }) => !keys.has(key))];
+  const entries = await inBackupsWords(session, { source, entries: words }, actual);
+  return { entries, inBackup };
 }
 
 /** Options that read all of a database, as the backup's source was read. */
-export function wholeDatabase(backup: BackupFacts): DumpOptions {
+export function wholeDatabase({ source }: Pick<BackupFacts, "source">): DumpOptions {
   return {
-    profile: backup.source.profile,
+    profile: source.profile,
     includeSchemas: [],
     excludeSchemas: [],
     includeTables: [],

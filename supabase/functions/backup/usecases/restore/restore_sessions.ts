@@ -28,7 +28,7 @@ export class RestoreSessions {
 
   /** Lends a session; one whose work failed is closed, which rolls back. */
   async lend<T>(
-    { target, signal }: { target: TargetFacts; signal: AbortSignal },
+    { target, signal }: { target: Pick<TargetFacts, "role">; signal: AbortSignal },
     work: (session: Session) => Promise<T>,
   ): Promise<T> {
     signal.throwIfAborted();
@@ -53,7 +53,7 @@ export class RestoreSessions {
   }
 
   /** One with the settings of a restore, to be closed by the caller. */
-  async openPrepared(target: TargetFacts): Promise<Session> {
+  async openPrepared(target: Pick<TargetFacts, "role">): Promise<Session> {
     const session = await this.open();
     try {
       const { request } = this.#options;
