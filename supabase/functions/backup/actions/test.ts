@@ -7,7 +7,8 @@ import { defineAction } from "./action.ts";
 export const test = defineAction({
   name: "test",
   method: "GET",
-  summary: "Prove the whole chain: settings, storage, key, database and tables. Touches no data.",
+  summary:
+    "Prove the whole chain: settings, storage, key, database, tables, channels. Touches no data.",
   input: z.strictObject({}),
   output: z.object({
     ok: z.boolean(),
