@@ -3,6 +3,8 @@ import { toBase64, utf8 } from "../../supabase/functions/backup/core/bytes.ts";
 import type { Execution, StepRecord } from "../../supabase/functions/backup/core/recovery.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { databaseState } from "../support/database_state.ts";
+import { PLAN, STEP } from "../support/recovery_plan.ts";
+import { startReceiver } from "../support/receiver.ts";
 import { call, KEYS } from "../support/service.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
 import {
@@ -67,17 +69,20 @@ const shown = async ({ files }: WholeProject) => {
   return Object.entries(state).flatMap(([, lines]) => lines.filter((line) => !own.test(line)));
 };
 
+const TRIGGER = { planId: "database_failure", trigger: "database_unavailable" };
+
 Deno.test("database_failure leaves a sound database alone and restores one that is empty", async () => {
   await using project = await startSavedProject(["database"], {
     BACKUP_DATABASE_PROFILE: "supabase",
   });
   const { session } = project.files;
-  const trigger = { planId: "database_failure", trigger: "database_unavailable" };
+  const notes = async () =>
+    (await session.query("select count(*)::int as n from public.notes"))[0]?.n;
 
   await session.execute(`
     alter table public.queue rename to jobs; insert into public.notes values (51, 'new');
     insert into supabase_migrations.schema_migrations values ('20260102000000')`);
-  const sound = await run(project, trigger);
+  const sound = await run(project, TRIGGER);
   assert.deepEqual(statusOf(sound), [
     "success",
     "assess_database: done",
@@ -86,23 +91,18 @@ Deno.test("database_failure leaves a sound database alone and restores one that 
   ], JSON.stringify(sound));
   assert.match(stepOf(sound, "restore_database").found!, /nothing to restore: sound/);
   assert.match(JSON.stringify(stepOf(sound, "assess_database").details.remarks), /queue/);
-  assert.equal((await session.query("select count(*)::int as n from public.notes"))[0]?.n, 51);
+  assert.equal(await notes(), 51);
 
   await session.execute("truncate public.notes");
-  const slow = await run(project, { ...trigger, trigger: "database_performance_degraded" });
+  const slow = await run(project, { ...TRIGGER, trigger: "database_performance_degraded" });
   assert.equal(slow.status, "success");
   assert.match(stepOf(slow, "assess_database").found!, /^damaged/);
   assert.match(stepOf(slow, "restore_database").found!, /never restores without force/);
-  assert.equal((await session.query("select count(*)::int as n from public.notes"))[0]?.n, 0);
+  assert.equal(await notes(), 0);
 
   const before = await shown(project);
   const drill = await run(project, { planId: "database_failure", trigger: "test_trigger" });
-  assert.deepEqual(statusOf(drill), [
-    "success",
-    "assess_database: done",
-    "restore_database: done",
-    "verify_database: done",
-  ], JSON.stringify(drill));
+  assert.deepEqual(statusOf(drill), ["success", ...ALL_DONE], JSON.stringify(drill));
   assert.equal(drill.mode, "drill");
   assert.deepEqual(await shown(project), before);
   const scratch = await session.query(
@@ -112,77 +112,107 @@ Deno.test("database_failure leaves a sound database alone and restores one that 
 
   // The service's own tables go with it, and are made again.
   await session.execute("drop schema public cascade; create schema public");
-  const [first, second] = await Promise.all([run(project, trigger), run(project, trigger)]);
+  const [first, second] = await Promise.all([run(project, TRIGGER), run(project, TRIGGER)]);
   assert.equal(first.executionId, second.executionId);
   assert.deepEqual([first.joined, second.joined].sort(), [false, true]);
-  assert.deepEqual(statusOf(first), [
-    "success",
-    "assess_database: done",
-    "restore_database: done",
-    "verify_database: done",
-  ], JSON.stringify(first));
+  assert.deepEqual(statusOf(first), ["success", ...ALL_DONE], JSON.stringify(first));
   const restored = stepOf(first, "restore_database");
   assert.match(String(restored.details.safetyBackupId), /^safety_/);
-  assert.deepEqual(restored.details.differences, []);
+  assert.deepEqual([restored.details.differences, restored.details.tables], [[], null]);
   assert.match(stepOf(first, "verify_database").found!, /^sound/);
-  assert.equal((await session.query("select count(*)::int as n from public.notes"))[0]?.n, 50);
+  assert.equal(await notes(), 50);
   const [jobs] = await session.query(
     "select count(*)::int as n from public.restore_jobs where reason like '%' || $1",
     [first.executionId],
   );
   assert.equal(jobs?.n, 1);
+  await session.execute("insert into public.notes values (1, 'new')");
+  const forced = await run(project, { ...TRIGGER, force: true });
+  assert.equal(stepOf(forced, "restore_database").status, "done", JSON.stringify(forced));
+  assert.equal(await notes(), 50);
+});
+
+const ALL_DONE = ["assess_database: done", "restore_database: done", "verify_database: done"];
+
+Deno.test("database_failure restores alone what is lost alone, and names what it does not hold for damage", async () => {
+  await using receiver = startReceiver();
+  await using project = await startSavedProject(["database"], {
+    BACKUP_DATABASE_PROFILE: "supabase",
+    BACKUP_WEBHOOK_URL: `${receiver.url}/hook`,
+    BACKUP_NOTIFICATION_CHANNELS: "webhook",
+    BACKUP_ENABLE_NOTIFICATIONS: "true",
+  });
+  const { session } = project.files;
+  const counts = async () =>
+    (await session.query(`
+      select (select count(*)::int from public.notes) as notes, (select count(*)::int from auth.users) as users,
+             (select count(*)::int from public.profiles) as profiles,
+             to_regclass('public.queue') is not null as queue`))[0];
+  await session.execute(`
+    alter table auth.users add primary key (email);
+    create table public.profiles (email text primary key references auth.users on delete cascade);
+    insert into public.profiles values ('ada');
+    alter table public.queue add primary key (id); create table public.lines (id int references public.queue, line int)`);
+  assert.equal((await tell(project, "backup-database&wait=60")).status, 200);
+
+  const step = { ...STEP, id: "restore_database", type: "backup_restore", timeout: 5 };
+  const parameters = { backupType: "database", useLatest: true };
+  const plan = { ...PLAN, id: "at_once", steps: [{ ...step, parameters }] };
+  assert.equal((await tell(project, "add-plan", { plan })).status, 200);
+
+  // What is newer stays as it is: rows, and a column.
+  await session.execute(`
+    insert into public.notes values (51, 'newer'); alter table public.profiles add column since text;
+    drop table public.queue cascade; delete from auth.users`);
+  const small = await run(project, TRIGGER);
+  assert.deepEqual(statusOf(small), ["success", ...ALL_DONE], JSON.stringify(small));
+  const { findings } = stepOf(small, "assess_database").details;
+  assert.match(JSON.stringify(findings), /users.* has no rows.*queue.* is gone/);
+  const { details } = stepOf(small, "restore_database");
+  const lost = ["auth.users", "public.profiles", "public.queue"];
+  assert.deepEqual((details.tables as string[]).toSorted(), lost);
+  assert.match(String(details.safetyBackupId), /^safety_/);
+  assert.match(small.message!, /what was lost is restored from backup .*: 3 rows/);
+  assert.deepEqual(await counts(), { notes: 51, users: 1, profiles: 1, queue: true });
+  assert.equal((await session.query("select since from public.profiles")).length, 1);
+  const again = await run(project, TRIGGER);
+  assert.match(again.message!, /nothing to restore: sound/);
+
+  // Renamed by hand, perhaps: nothing is restored, and people are told.
+  await session.execute("alter table public.queue rename to jobs");
+  const renamed = await run(project, TRIGGER);
+  assert.deepEqual(statusOf(renamed)[0], "success");
+  assert.match(renamed.message!, /nothing to restore: sound.*1 of them gone or without rows/);
+  const [line] = stepOf(renamed, "restore_database").byHand;
+  assert.match(line!, /public.jobs holds rows and is not in the backup.*"queue" is gone/);
+  assert.deepEqual(requestOf(line!).tables, ["public.queue"]);
+  assert.ok(receiver.received.some(({ text }) => text.includes("public.queue")), "they are told");
+
+  // What refers to it cannot come back without it: that is refused, and nothing is changed.
+  await session.execute("drop table public.lines");
+  const unclean = await run(project, { planId: "at_once", trigger: "custom_trigger" });
+  assert.equal(unclean.status, "failed", JSON.stringify(unclean));
+  const { hint, message } = stepOf(unclean, "restore_database").error!;
+  assert.match(message, /"lines_id_fkey" .*needs it, and it is gone, too/);
+  assert.deepEqual(requestOf(hint!).tables, ["public.lines"]);
+  assert.equal((await counts())?.queue, false);
 
   // A backup that saved the loss is the newest one: it is named, and the one before it.
-  await session.execute("truncate public.notes, public.queue");
+  await session.execute("truncate public.notes");
   assert.equal((await tell(project, "backup-database&wait=60")).status, 200);
-  const late = await run(project, trigger);
-  assert.equal(late.status, "failed", JSON.stringify(late));
-  assert.match(stepOf(late, "assess_database").found!, /^unclear.*"notes" has no rows any more/);
-  const refused = stepOf(late, "restore_database").error!;
-  const fuller = String(first.steps[0]!.details.backupId);
-  assert.match(refused.message, new RegExp(`backup ${fuller} of 20\\S+Z holds \\d+ rows`));
-  const request = /action=restore" .* -d '(\{.*?\})'/.exec(refused.hint!)![1]!;
-  assert.deepEqual(JSON.parse(request), { backupId: fuller, type: "database" });
-  const planned = await tell(project, "restore&wait=60", { ...JSON.parse(request), dryRun: true });
-  assert.equal(planned.status, 200, JSON.stringify(planned.body));
-
-  await session.execute("insert into public.notes values (1, 'new')");
-  const forced = await run(project, { ...trigger, force: true });
-  assert.equal(stepOf(forced, "restore_database").status, "done", JSON.stringify(forced));
-  assert.equal((await session.query("select count(*)::int as n from public.notes"))[0]?.n, 0);
-
-  // All is dropped, made again by hand, and backed up by the clock before anybody looks: the first one counts.
-  await session.execute("drop schema public cascade; create schema public");
-  assert.equal((await tell(project, "init")).status, 200);
-  assert.equal((await tell(project, "backup-database&wait=60")).status, 200);
-  const dropped = await run(project, trigger);
-  assert.equal(dropped.status, "failed", JSON.stringify(dropped));
-  assert.match(stepOf(dropped, "restore_database").error!.message, /"notes" is gone/);
-  assert.ok(stepOf(dropped, "restore_database").error!.hint!.includes(fuller));
-  assert.equal((await tell(project, "restore&wait=60", JSON.parse(request))).status, 200);
-  const back = await run(project, trigger);
-  assert.equal(back.status, "success", JSON.stringify(back));
-  assert.equal((await session.query("select count(*)::int as n from public.notes"))[0]?.n, 50);
-
-  // A small table and the users are lost, and the rest is newer than the backup: what is lost comes back by itself.
-  assert.equal((await tell(project, "backup-database&wait=60")).status, 200);
-  await session.execute(`
-    insert into public.notes values (52, 'newer'); drop table public.queue; delete from auth.users`);
-  const small = await run(project, trigger);
-  assert.equal(small.status, "failed", JSON.stringify(small));
-  const findings = JSON.stringify(stepOf(small, "assess_database").details.findings);
-  assert.match(findings, /users.* has no rows.*queue.* is gone/);
-  const { hint } = stepOf(small, "restore_database").error!;
-  const them = JSON.parse(/\{"backupId".*?\}/.exec(hint!)![0]);
-  assert.deepEqual(them.tables.sort(), ["auth.users", "public.queue"]);
-  assert.equal((await tell(project, "restore&wait=60", them)).status, 200);
-  const mended = await run(project, trigger);
-  assert.match(mended.message!, /nothing to restore: sound/);
-  const counts = await session.query(`
-    select (select count(*)::int from public.queue) as queue, (select count(*)::int from auth.users) as users,
-           (select count(*)::int from public.notes) as notes`);
-  assert.deepEqual(counts, [{ queue: 1, users: 1, notes: 51 }]);
+  const late = await run(project, TRIGGER);
+  assert.equal(late.status, "success", JSON.stringify(late));
+  assert.match(late.message!, /nothing to restore: sound.*but beside the earlier backup/);
+  const fuller = String(small.steps[0]!.details.backupId);
+  const { byHand } = stepOf(late, "restore_database");
+  assert.match(byHand[0]!, new RegExp(`^backup ${fuller} of 20\\S+Z holds \\d+ rows`));
+  assert.deepEqual(requestOf(byHand[0]!), { backupId: fuller, type: "database" });
 });
+
+/** The body of the request that a sentence holds. */
+function requestOf(line: string): { backupId: string; tables?: string[] } {
+  return JSON.parse(/action=restore" .* -d '(\{.*?\})'/.exec(line)![1]!);
+}
 
 Deno.test("function_failure deploys what is changed or gone, and nothing else", async () => {
   await using project = await startSavedProject(["function"]);

@@ -3,6 +3,7 @@ import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import {
   findStrangers,
   lookAtTables,
+  type OtherTable,
 } from "../../supabase/functions/backup/usecases/mend/look_at_tables.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
 
@@ -39,9 +40,20 @@ Deno.test("lookAtTables() tells tables that are there, hold rows or cannot be to
     [false, null, null],
     [true, true, null],
   ]);
-  const others = { schemas: ["odd"], tables: [] };
-  const strangers = await findStrangers(session, tables.slice(0, 2), others);
-  assert.deepEqual(strangers.map(({ sqlName }) => sqlName), ["public.part", "public.ruled"]);
-  assert.deepEqual(await findStrangers(session, tables, others), []);
+  const strangers = async (
+    known: number,
+    isSought: (table: OtherTable) => boolean = () => true,
+  ) => {
+    const others = { schemas: ["odd"], tables: [] };
+    const found = await findStrangers(session, tables.slice(0, known), { others, isSought });
+    return found.map(({ sqlName, columns }) => [sqlName, ...columns]);
+  };
+  assert.deepEqual(await strangers(1), [
+    ["public.part", "id"],
+    ["public.ruled", "id"],
+    ["public.parted", "id"],
+  ]);
+  assert.deepEqual(await strangers(2, ({ name }) => name !== "part"), [["public.ruled", "id"]]);
+  assert.deepEqual(await strangers(tables.length), []);
   await session.close();
 });

@@ -38,7 +38,8 @@ async function tell(
   words: string,
 ): Promise<void> {
   const { executionId, mode, status, steps, error } = execution;
-  const byHand = steps.flatMap((step) => step.byHand);
+  // Two steps that look at the same thing say the same of it.
+  const byHand = new Set(steps.flatMap((step) => step.byHand));
   const todo = [...byHand, ...(error?.hint === undefined ? [] : [error.hint])].join(" ");
   await deps.notify({
     kind: "message",

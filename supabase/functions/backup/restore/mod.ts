@@ -53,6 +53,7 @@ export type {
   TargetFacts,
 } from "./plan_types.ts";
 export { HAZARDS } from "./plan_types.ts";
+export { isLoginTable } from "./platform_rules.ts";
 export { borrowRoles, ownersToBorrow, returnRoles } from "./role_rights.ts";
 export { prepareSession } from "./prepare_session.ts";
 export { prepareMarks, removeMarks } from "./restore_marks.ts";

@@ -182,13 +182,17 @@ async function update(sql: Sql, execution: Execution): Promise<boolean> {
 /** The backup of the database that a step brought back, and how old that was when the trigger came. */
 function restoredOf({ steps, startedAt }: Execution) {
   for (const { type, status, details } of steps) {
-    const { backupId, backupType, restored } = details;
+    const { backupId, backupType, restored, tables } = details;
     const isRestore = type === "backup_restore" && status === "done" && restored === true;
     if (!isRestore || backupType !== "database" || typeof backupId !== "string") continue;
     const moment = momentOfJobId(backupId);
     const lossMs = moment === null ? null : Date.parse(startedAt) - moment.getTime();
     const lossMinutes = lossMs === null ? null : Math.max(0, Math.round(lossMs / 60_000));
-    return { type: "full_restore", backupId, lossMinutes };
+    return {
+      type: Array.isArray(tables) ? "partial_restore" : "full_restore",
+      backupId,
+      lossMinutes,
+    };
   }
   return { type: null, backupId: null, lossMinutes: null };
 }

@@ -1,23 +1,29 @@
 /**
  * The database in a recovery plan: it is restored only when an assessment of that moment finds it empty or
- * damaged, or when the request forces it.
+ * damaged, and only what of it is lost; or when the request forces it.
  *
  * @module
  */
-import { BackupError } from "../../core/errors.ts";
+import { toBackupError } from "../../core/errors.ts";
+import type { Job } from "../../core/job.ts";
 import { toJson } from "../../core/json.ts";
 import type { Json } from "../../core/part.ts";
-import { requestLine } from "../../core/request_line.ts";
-import {
-  assessDatabase,
-  type DatabaseAssessment,
-  type FullerBackup,
-} from "../../usecases/mend/assess_database.ts";
+import { assessDatabase } from "../../usecases/mend/assess_database.ts";
 import { restoreCommand } from "../../usecases/restore/restore_command.ts";
 import { findOnce, startOnce } from "../../usecases/jobs/start_once.ts";
 import { startRestore } from "../../usecases/restore/start_restore.ts";
 import { startRestoreTest } from "../../usecases/restore/start_test_restore.ts";
 import type { StepEnd, StepOutcome } from "../step.ts";
+import {
+  type Assessed,
+  type Difference,
+  doubtsOf,
+  inWords,
+  mismatch,
+  unknownDatabase,
+  unreachable,
+  withRequest,
+} from "./database_words.ts";
 import {
   backupOf,
   completedJob,
@@ -51,9 +57,9 @@ function keyOf({ idempotencyKey: key }: RestoreWork) {
   return { key, kind: "restore", type: "database" } as const;
 }
 
-/** An assessment, with the command that restores from anywhere. */
-async function assess(work: RestoreWork): Promise<DatabaseAssessment & { command: string }> {
-  const { deps, parameters, signal } = work;
+/** @throws `database_error` when too much could not be looked at, unless a restore is forced anyway */
+async function assess(work: RestoreWork): Promise<Assessed> {
+  const { deps, parameters, execution, signal } = work;
   const found = await assessDatabase(deps, {
     ...{ backupId: backupOf(work), lookBack: parameters.useLatest, signal },
   });
@@ -63,13 +69,12 @@ async function assess(work: RestoreWork): Promise<DatabaseAssessment & { command
   const command = restoreCommand({
     ...{ settings, backupId, request: {}, targetDatabaseUrl: null, isDown },
   });
-  return { ...found, command };
+  const assessed = { ...found, command };
+  if (found.condition === "unknown" && !execution.force) throw unknownDatabase(assessed);
+  return assessed;
 }
 
-function endOf(
-  { command, ...found }: DatabaseAssessment & { command: string },
-  { parameters }: RestoreWork,
-): StepEnd {
+function endOf({ command, ...found }: Assessed, { parameters }: RestoreWork): StepEnd {
   const isDown = found.condition === "unreachable";
   const details: Record<string, Json> = {
     backupType: parameters.backupType,
@@ -82,31 +87,9 @@ function endOf(
     details,
     byHand: [
       ...(isDown ? [`Bring the database back, or restore into another one: ${command}`] : []),
-      ...fullerLines(found),
+      ...doubtsOf(found),
     ],
   };
-}
-
-/** The newest backup may have saved the loss. */
-function fullerLines({ fuller, backupId }: DatabaseAssessment): string[] {
-  if (fuller === null) return [];
-  return [
-    `backup ${fuller.backupId} of ${fuller.createdAt} holds ${fuller.rows} rows, more than twice the ` +
-    `${fuller.rowsSince} of ${backupId}: if rows were lost before that was made, restore the earlier ` +
-    `one: ${requestFor(fuller.backupId)}`,
-  ];
-}
-
-function requestFor(backupId: string, more: { tables?: string[] } = {}): string {
-  return requestLine("restore", { backupId, type: "database", ...more });
-}
-
-function inWords({ condition, backupId, findings, tablesCompared }: DatabaseAssessment): string {
-  const beside = `beside backup ${backupId}`;
-  if (condition === "sound") return `sound: ${tablesCompared} tables looked at ${beside}`;
-  const [first] = findings;
-  const more = findings.length > 1 ? ` (and ${findings.length - 1} more)` : "";
-  return `${condition} ${beside}: ${first}${more}`;
 }
 
 /** Into a scratch database that is dropped afterwards; nothing else is touched. */
@@ -126,26 +109,31 @@ async function drill(work: RestoreWork): Promise<StepOutcome> {
 async function restore(work: RestoreWork): Promise<StepOutcome> {
   const { deps, caller, execution, parameters } = work;
   const found = await assess(work);
-  const { backupId, condition } = found;
+  const { backupId, condition, scope, lostTables } = found;
   const details = { backupType: parameters.backupType, backupId, condition };
   const skipped = (why: string): StepEnd => {
-    const byHand = fullerLines(found);
-    return { state: "skipped", found: `nothing to restore: ${why}`, details, byHand };
+    return {
+      state: "skipped",
+      found: `nothing to restore: ${why}`,
+      details,
+      byHand: doubtsOf(found),
+    };
   };
   if (condition === "unreachable") throw unreachable(found);
   if (!execution.force) {
     if (execution.trigger === NEVER_RESTORES) {
       return skipped(`the trigger ${NEVER_RESTORES} never restores without force`);
     }
-    if (condition === "sound") return skipped(inWords(found));
-    if (condition === "unclear") throw unclear(found);
+    if (scope === null) return skipped(inWords(found));
   }
+  // What stands is newer than the backup, and stays.
+  const lost = execution.force || scope !== "tables" ? {} : { tables: lostTables, onlyLost: true };
   const job = await startOverBackup(work, () =>
     startOnce(deps, {
       ...keyOf(work),
       start: (jobId) =>
         startRestore(deps, caller, {
-          ...{ jobId, backupId, reason: reasonOf(work), targetDatabaseUrl: null },
+          ...{ jobId, backupId, reason: reasonOf(work), targetDatabaseUrl: null, ...lost },
           acceptHazards: parameters.acceptHazards,
           safetyBackupSkipsDamage: condition === "damaged",
         }),
@@ -153,87 +141,28 @@ async function restore(work: RestoreWork): Promise<StepOutcome> {
   return waitingFor(job, `${inWords(found)}; job ${job.jobId} restores`);
 }
 
-/** Tables that one request names. */
-const MOST_TABLES = 50;
-
-/** A restore could undo somebody's work, and to do nothing could leave a loss. */
-function unclear(
-  { command, backupId, findings, lostTables, ...found }: DatabaseAssessment & { command: string },
-) {
-  if (isSavedLoss(found)) return savedLoss(found.fuller, { backupId });
-  const tables = lostTables.slice(0, MOST_TABLES);
-  const first = tables.length < lostTables.length
-    ? `, the first ${MOST_TABLES} of ${lostTables.length} tables by`
-    : "";
-  const them = tables.length === 0 ? "" : `${first}: ${requestFor(backupId, { tables })}`;
-  return new BackupError(
-    "restore_refused",
-    `Cannot decide whether to restore ${backupId}: the database is ` +
-      inWords({ ...found, backupId, findings, lostTables }),
-    {
-      hint:
-        "Look at the findings. If it is a loss, restore what is lost and leave the rest as it is" +
-        `${them}; or restore all of the database: post the trigger again with force. If it is no loss, ` +
-        "nothing has to be done.",
-      details: { backupId, command, findings },
-    },
-  );
-}
-
-type SavedLoss = { fuller: FullerBackup };
-
-/** The backup agrees with the database because it was made after the loss. */
-function isSavedLoss<T extends Pick<DatabaseAssessment, "fuller">>(
-  found: T,
-): found is T & SavedLoss {
-  return found.fuller !== null && found.fuller.lost.length > 0;
-}
-
-function savedLoss(fuller: FullerBackup, { backupId }: { backupId: string }): BackupError {
-  const { createdAt, rows, rowsSince, lost } = fuller;
-  const more = lost.length > 1 ? ` (and ${lost.length - 1} more)` : "";
-  return new BackupError(
-    "restore_refused",
-    `Cannot take the database for sound: backup ${fuller.backupId} of ${createdAt} holds ${rows} rows, ` +
-      `${backupId} after it holds ${rowsSince}, and beside the earlier one ${lost[0]}${more}`,
-    {
-      hint: `If rows were lost, restore the earlier backup: ${requestFor(fuller.backupId)}; with ` +
-        `"dryRun": true it tells what it would do. If they were removed on purpose, nothing has to be done.`,
-      details: { backupId, fuller: toJson(fuller) },
-    },
-  );
-}
-
-function unreachable({ command, backupId, findings }: DatabaseAssessment & { command: string }) {
-  return new BackupError(
-    "database_unreachable",
-    `Cannot restore ${backupId}: the database cannot be reached`,
-    {
-      hint: `Bring the database back and post the trigger again, or restore into another one: ` +
-        command,
-      details: { backupId, command, findings },
-    },
-  );
-}
-
 async function conclude(work: RestoreWork, jobId: string): Promise<StepEnd> {
-  const job = await completedJob(work, jobId);
+  const job = await completedRestore(work, jobId);
   const result = job.result as {
     safetyBackupId?: string;
-    comparison?: Compared;
+    comparison?: { objects: number; differences: Difference[] };
     rowsLoaded?: number;
+    plan?: { onlyLost?: string[] };
   };
-  const { comparison, safetyBackupId = null, rowsLoaded = 0 } = result;
+  const { comparison, safetyBackupId = null, rowsLoaded = 0, plan } = result;
   const isDrill = work.execution.mode === "drill";
+  const tables = plan?.onlyLost ?? null;
   const differences = comparison?.differences ?? [];
+  const what = tables === null
+    ? `backup ${job.backupId} is restored`
+    : `what was lost is restored from backup ${job.backupId}: ${listOf(tables)}`;
   return {
     state: "done",
-    found: `backup ${job.backupId} is restored${isDrill ? " into a scratch database" : ""}: ` +
-      `${rowsLoaded} rows, ${comparison?.objects ?? 0} objects compared, ` +
-      `${differences.length} differ`,
+    found: `${what}${isDrill ? " into a scratch database" : ""}: ${rowsLoaded} rows, ` +
+      `${comparison?.objects ?? 0} objects compared, ${differences.length} differ`,
     details: {
       backupType: work.parameters.backupType,
-      ...{ backupId: job.backupId, jobId, safetyBackupId, rowsLoaded, restored: true },
+      ...{ backupId: job.backupId, jobId, safetyBackupId, rowsLoaded, tables, restored: true },
       objectsCompared: comparison?.objects ?? 0,
       differences: toJson(differences.slice(0, 50)),
     },
@@ -241,9 +170,22 @@ async function conclude(work: RestoreWork, jobId: string): Promise<StepEnd> {
   };
 }
 
-interface Compared {
-  objects: number;
-  differences: { identity: string; what: string }[];
+function listOf(tables: readonly string[]): string {
+  const told = tables.slice(0, 10).join(", ");
+  return tables.length > 10 ? `${told} and ${tables.length - 10} more` : told;
+}
+
+/** @throws the job's error; where only tables are lost, with the request that restores them */
+async function completedRestore(work: RestoreWork, jobId: string): Promise<Job> {
+  try {
+    return await completedJob(work, jobId);
+  } catch (thrown) {
+    const error = toBackupError(thrown);
+    if (error.code === "cancelled" || work.execution.mode === "drill") throw error;
+    // Whatever another look meets, the job's error is what counts.
+    const found = await assess(work).catch(() => null);
+    throw found?.scope === "tables" ? withRequest(error, found) : error;
+  }
 }
 
 /** What the restore compared, and a fresh look. */
@@ -256,30 +198,16 @@ async function verify(work: RestoreWork): Promise<StepEnd> {
     return { state: "skipped", found, details, byHand: [] };
   }
   const compared = `${restored.objectsCompared} objects were compared after the restore`;
-  const differences = restored.differences as unknown as Compared["differences"];
+  const differences = restored.differences as unknown as Difference[];
   if (differences.length > 0) throw mismatch(String(restored.backupId), differences);
   if (execution.mode === "drill") {
     return { state: "done", found: `${compared}, all as saved`, details, byHand: [] };
   }
   const found = await assess(work);
-  if (isSavedLoss(found)) throw savedLoss(found.fuller, found);
   if (found.condition !== "sound") {
     const { condition, backupId, findings } = found;
-    const what = findings.map((line) => ({ identity: condition, what: line }));
-    throw mismatch(backupId, what);
+    throw mismatch(backupId, findings.map((line) => ({ identity: condition, what: line })));
   }
   const end = endOf(found, work);
   return { ...end, found: `${end.found}; ${compared}, all as saved` };
-}
-
-function mismatch(backupId: string, differences: Compared["differences"]): BackupError {
-  const [first] = differences;
-  return new BackupError(
-    "restore_mismatch",
-    `Cannot confirm the restore of ${backupId}: ${first?.identity}: ${first?.what}`,
-    {
-      hint: "Look at the differences. If others wrote to the database meanwhile, verify it again.",
-      details: { backupId, differences: differences.slice(0, 50) },
-    },
-  );
 }

@@ -40,8 +40,9 @@ const STATEMENT_MS = 10_000;
 /** Tables that one statement looks at. */
 const TABLES_AT_ONCE = 100;
 
-/** Tables that are named beside the known ones. */
-const MOST_STRANGERS = 20;
+/** Tables beside the known ones: that are considered, and that are looked at. */
+const MOST_STRANGERS = 200;
+const MOST_LOOKED_AT = 20;
 
 /** A relation of that name that is there. */
 interface Found {
@@ -106,21 +107,28 @@ export interface Others {
   tables: readonly string[];
 }
 
-/** Tables with rows beside the known ones, largest first and a bounded number of them. */
+/** A table beside the known ones. */
+export interface OtherTable extends NamedTable {
+  columns: string[];
+}
+
+/** Tables with rows beside the known ones that are sought, largest first and a bounded number of them. */
 export async function findStrangers(
   session: Session,
   known: readonly NamedTable[],
-  others: Others,
-): Promise<NamedTable[]> {
+  { others, isSought }: { others: Others; isSought: (table: OtherTable) => boolean },
+): Promise<OtherTable[]> {
   const rows = await session.query(
     `
     select n.nspname as schema, c.relname as name,
-           pg_catalog.format('%I.%I', n.nspname, c.relname) as sql_name
+           pg_catalog.format('%I.%I', n.nspname, c.relname) as sql_name,
+           array(select a.attname::pg_catalog.text from pg_catalog.pg_attribute a
+             where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
       from pg_catalog.pg_class c
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-     where c.relkind = 'r' and c.relpersistence = 'p'
+     where c.relkind in ('r', 'p') and c.relpersistence = 'p'
        and n.nspname not in ('pg_catalog', 'information_schema')
-       and pg_catalog.pg_relation_size(c.oid) > 0
+       and (c.relkind = 'p' or pg_catalog.pg_relation_size(c.oid) > 0)
        and not exists (select from pg_catalog.json_array_elements_text($1::pg_catalog.json) as o (name)
              where o.name in (n.nspname, pg_catalog.concat(n.nspname, '.', c.relname)))
        and not exists (select from pg_catalog.json_to_recordset($2::pg_catalog.json)
@@ -136,9 +144,10 @@ export async function findStrangers(
       JSON.stringify(known.map(({ schema, name }) => ({ schema, name }))),
     ],
   );
-  const found = rows.map(({ schema, name, sql_name }): NamedTable => ({
+  const found = rows.map(({ schema, name, sql_name, columns }): OtherTable => ({
     ...{ schema: String(schema), name: String(name), sqlName: String(sql_name) },
-  }));
+    columns: columns as string[],
+  })).filter(isSought).slice(0, MOST_LOOKED_AT);
   const looks = await lookAtTables(session, found);
   return found.filter((_, at) => looks[at]!.hasRows !== false);
 }
