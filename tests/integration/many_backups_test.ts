@@ -103,6 +103,7 @@ Deno.test("no part of a cleanup of hundreds of backups does the work of all", as
     facts: () =>
       Promise.resolve({
         ...{ now: new Date(), damaged: new Set(), inUse: new Set(), withReason: new Set() },
+        givenUp: new Set(),
       }),
     whyNotFree: () => Promise.resolve(null),
     expired: () => Promise.resolve(),

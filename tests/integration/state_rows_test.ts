@@ -87,6 +87,9 @@ Deno.test("a backup that was taken back stays so, whatever is then said of its s
   // Done without the tables by somebody who could not see that it was taken back: it is there.
   await place.state.jobs.finish({ ...backup(id), status: "completed", location: "s3://b" });
   assert.deepEqual(await place.read(shown), [{ status: "completed", error_message: null }]);
+  assert.deepEqual(await place.state.backups.givenUp(), []);
+  assert.deepEqual(await place.state.backups.giveUp([id]), [id]);
+  assert.deepEqual(await place.state.backups.givenUp(), [id]);
 });
 
 const POINT: StoredPoint = {

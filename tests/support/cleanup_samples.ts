@@ -92,12 +92,14 @@ export async function cleanUp(
     dryRun = false,
     rules = RULES,
     whyNot = null as string | null,
+    givenUp = [] as string[],
     expired = [] as string[],
     server,
   }: {
     dryRun?: boolean;
     rules?: RetentionRules;
     whyNot?: string | null;
+    givenUp?: string[];
     expired?: string[];
     /** The clock that counts. @default the place's */
     server?: Clock;
@@ -112,6 +114,7 @@ export async function cleanUp(
     facts: () =>
       Promise.resolve({
         ...{ now: clock.now(), damaged: new Set(), inUse: new Set(), withReason: new Set() },
+        givenUp: new Set(givenUp),
       }),
     whyNotFree: () => Promise.resolve(whyNot),
     expired: ({ backupIds }) => Promise.resolve(void expired.push(...backupIds)),

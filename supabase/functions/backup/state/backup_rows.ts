@@ -89,6 +89,14 @@ export class BackupRows {
     return rows.map((row) => String(row.job_id));
   }
 
+  /** Those that were given up. */
+  async givenUp(): Promise<string[]> {
+    const rows = await this.#database.run("read which backups were given up", (sql) =>
+      sql`
+        select job_id from public.backup_jobs where location is null and metadata ? 'givenUpAt'`);
+    return rows.map((row) => String(row.job_id));
+  }
+
   /** Records that a backup was restored into a scratch database and found equal. */
   async markTested(backupId: string, at: Date): Promise<void> {
     await this.#database.run("record a restore test", (sql) =>

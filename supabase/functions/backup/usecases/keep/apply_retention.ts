@@ -1,6 +1,5 @@
 /**
- * Applies retention to the stored backups: decides, and takes the records of what expired out of storage; and
- * recovery points of which nothing is left.
+ * Applies retention to the stored backups: decides, and takes the records of what expired out of storage.
  *
  * @module
  */
@@ -10,7 +9,6 @@ import {
   type BackupList,
   type BackupRecord,
   decideRetention,
-  type RecoveryPoint,
   type Repository,
   type RetainedBackup,
   type Retention,
@@ -32,6 +30,8 @@ export interface RetentionFacts {
   inUse: ReadonlySet<string>;
   /** Backups that somebody made with a reason, as far as the tables know. */
   withReason: ReadonlySet<string>;
+  /** Backups that were lost, and that somebody gave up. */
+  givenUp: ReadonlySet<string>;
 }
 
 /** What retention did, or would do. */
@@ -201,36 +201,6 @@ function unread(backupId: string, { withReason }: RetentionFacts): RetainedBacku
     origin: isSafety ? "safety" : hasReason ? "manual" : "scheduled",
     ...{ hasReason, good: !isSafety },
   };
-}
-
-/** Takes recovery points away of which there is no backup any more; says which. */
-export async function removeEmptyPoints(
-  repository: Repository,
-  pointIds: readonly string[],
-  { left, rules, now, dryRun, signal }: {
-    /** Backups that are still there. */
-    left: ReadonlySet<string>;
-    rules: RetentionRules;
-    now: Date;
-    dryRun: boolean;
-    signal?: AbortSignal;
-  },
-): Promise<string[]> {
-  const options = signal === undefined ? {} : { signal };
-  const before = new Date(now.getTime() - rules.manualDays * DAY_MS);
-  const { points } = await repository.listPoints({ ids: pointIds, ...options });
-  const empty = points.filter((point) => isEmpty(point, { left, before }))
-    .map(({ pointId }) => pointId);
-  return dryRun ? empty : await repository.freeing.removePoints(empty, options);
-}
-
-/** Without any backup that is still there; one that never had any stays for a while. */
-function isEmpty(
-  { components, completedAt }: RecoveryPoint,
-  { left, before }: { left: ReadonlySet<string>; before: Date },
-): boolean {
-  const ids = components.flatMap(({ backupId }) => backupId === null ? [] : [backupId]);
-  return ids.length === 0 ? new Date(completedAt) < before : ids.every((id) => !left.has(id));
 }
 
 function toKept({ backupId, why, until }: Retention) {

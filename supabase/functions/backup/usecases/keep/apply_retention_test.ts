@@ -41,7 +41,7 @@ function withRecords(records: readonly BackupRecord[], damaged: ReadonlySet<stri
 
 const NO_FACTS: RetentionFacts = {
   ...{ now: NOW, damaged: new Set<string>(), inUse: new Set<string>() },
-  withReason: new Set<string>(),
+  ...{ withReason: new Set<string>(), givenUp: new Set<string>() },
 };
 
 const anyRecord = fc.record({

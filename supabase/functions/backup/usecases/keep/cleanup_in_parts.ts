@@ -27,9 +27,9 @@ import {
   findOld,
   lookAtBackups,
   type LookedBackup,
-  removeEmptyPoints,
   type RetentionFacts,
 } from "./apply_retention.ts";
+import { removeEmptyPoints } from "./remove_empty_points.ts";
 
 /** What a cleanup does, fixed when it starts. Survives JSON. */
 export interface CleanupPlan {
@@ -209,12 +209,12 @@ async function lookAtPoints(
   { signal, results }: PartContext,
 ): Promise<PartOutcome> {
   const { rules, dryRun } = plan;
-  const left = await idsLeft({ plan, repository }, { signal, results });
-  // Retention leaves some: without any, somebody else took the records, or lists fail.
-  if (left.length === 0) return { result: [] };
-  const { now } = await facts();
+  const listed = new Set(await idsLeft({ plan, repository }, { signal, results }));
+  const { now, givenUp } = await facts();
+  const { expired: expiring } = await only<Applied>(results, EXPIRE);
+  const letGo = new Set([...givenUp, ...expiring.map(({ backupId }) => backupId)]);
   const removed = await removeEmptyPoints(repository, pointIds, {
-    ...{ left: new Set(left), rules, now, dryRun, signal },
+    ...{ listed, letGo, rules, now, dryRun, signal },
   });
   if (!dryRun) await expired({ backupIds: [], pointIds: removed });
   return { result: removed };

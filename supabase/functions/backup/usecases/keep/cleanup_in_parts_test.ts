@@ -192,6 +192,31 @@ Deno.test("a storage that lists a backup and then does not know it frees nothing
   assert.deepEqual(await expectWhole(place), [7, 6, 5]);
 });
 
+Deno.test("a listing that is cut off takes no recovery point away, and what somebody took away stays named", async () => {
+  const place = await days(8);
+  const points = ["0000000001", "0000000002", "0000000003"];
+  await pointOf(place, points[0]!, [7]);
+  await pointOf(place, points[1]!, [6]);
+  await pointOf(place, points[2]!, [0]);
+  const cut: Storage = {
+    ...place.storage,
+    async *list(prefix, signal) {
+      for await (const object of place.storage.list(prefix, signal)) {
+        if (object.name !== `backups/${idOf(7)}`) yield object;
+      }
+    },
+  };
+  const removedBy = async (storage: Storage, givenUp: string[] = [], dryRun = false) =>
+    (await cleanUp({ storage, clock: place.clock }, { givenUp, dryRun })).removedPoints
+      .map((id) => id.slice(-10)).sort();
+  assert.deepEqual(await removedBy(cut, [idOf(7)], true), [points[0], points[2]]);
+  // The record of day 7 is there, whatever the list and the tables say.
+  assert.deepEqual(await removedBy(cut, [idOf(7)]), [points[2]]);
+  await place.storage.delete(`backups/${idOf(6)}`);
+  assert.deepEqual(await removedBy(place.storage), []);
+  assert.deepEqual(await removedBy(place.storage, [idOf(6)]), [points[1]]);
+});
+
 Deno.test("a recovery point goes with the last of its backups", async () => {
   const place = await days(8);
   const repository = await open(place);

@@ -144,5 +144,6 @@ async function readFacts(deps: Deps, repository: Repository): Promise<RetentionF
   }
   const { backups } = deps.state;
   const damaged = new Set(await backups.damaged());
-  return { now, damaged, inUse, withReason: new Set(await backups.withReason()) };
+  const withReason = new Set(await backups.withReason());
+  return { now, damaged, inUse, withReason, givenUp: new Set(await backups.givenUp()) };
 }
