@@ -73,6 +73,56 @@ end
 $function$;
 comment on function backup_internal.recount_jobs() is 'Counts all jobs anew, mends job_days where they differ, and packs them';
 
+create or replace function backup_internal.job_totals(kind text, since timestamp with time zone)
+returns table (job_type text, job_status text, jobs numeric, duration_ms numeric, size_bytes numeric, stored_bytes numeric)
+language plpgsql stable set search_path = '' set enable_sort = off set enable_incremental_sort = off
+as $function$
+declare
+    first_day constant date := (since at time zone 'UTC')::date + 1;
+    first_midnight constant timestamp with time zone := first_day::timestamp at time zone 'UTC';
+begin
+    -- Whole days are counted already; the day in which the time begins is read job by job, in the order of an
+    -- index, so that the server takes that one also while it believes the table to be empty.
+    return query
+    select d.type::text, d.status::text, sum(d.jobs), sum(d.duration_ms), sum(d.size_bytes),
+        sum(d.stored_bytes)
+    from backup_internal.job_days d
+    where d.kind = job_totals.kind and d.day >= first_day
+    group by d.type, d.status
+    having sum(d.jobs) > 0;
+    if job_totals.kind = 'backup' then
+        return query
+        select b.type::text, b.status::text, count(*)::numeric,
+            sum(coalesce(round(extract(epoch from b.completed_at - b.started_at) * 1000), 0)),
+            sum(coalesce(b.size_bytes, 0)), sum(coalesce(b.compressed_size_bytes, 0))
+        from (
+            select j.* from public.backup_jobs j
+            where j.started_at >= since and j.started_at < first_midnight
+            order by j.started_at desc
+        ) b
+        group by b.type, b.status;
+    else
+        return query
+        select r.type::text, r.status::text, count(*)::numeric,
+            sum(coalesce(round(extract(epoch from r.completed_at - r.started_at) * 1000), 0)),
+            0::numeric, 0::numeric
+        from (
+            select j.* from public.restore_jobs j
+            where j.started_at >= since and j.started_at < first_midnight
+            order by j.started_at desc
+        ) r
+        group by r.type, r.status;
+    end if;
+end
+$function$;
+
+-- The newest of a type and state is the first of its index. Sorting them would mean to read them all.
+alter function public.get_backup_statistics(integer) set enable_sort = off;
+alter function public.get_restore_statistics(integer) set enable_sort = off;
+
+-- The few rows that there are get read whole; an index would have to be kept, and keeps what is packed long after.
+drop index if exists backup_internal.job_days_day_idx;
+
 create or replace function backup_internal.count_backup_jobs() returns trigger
 language plpgsql security definer set search_path = ''
 as $function$
@@ -199,7 +249,8 @@ end
 $function$;
 comment on function backup_internal.count_restore_jobs() is 'Keeps job_days. Runs with the rights of its owner, because whoever may write jobs need not have any on the counts';
 
--- All in one statement: no change is counted twice or not at all, however this file is run.
+-- All in one statement: no change is counted twice or not at all, however this file is run, and what the
+-- triggers before counted while these were there, too, is mended.
 do $$
 begin
     create or replace trigger count_job after insert on public.backup_jobs referencing new table as gained
@@ -218,7 +269,7 @@ begin
         for each statement execute function backup_internal.count_restore_jobs();
     create or replace trigger count_job_truncate after truncate on public.restore_jobs
         for each statement execute function backup_internal.count_restore_jobs();
-    perform backup_internal.pack_job_days();
+    perform backup_internal.recount_jobs();
 end
 $$;
 drop function if exists backup_internal.count_backup_job();
