@@ -12,7 +12,6 @@ import {
   readTypes,
   type TypeCatalog,
 } from "../../dump/mod.ts";
-import { DatabaseError } from "../../postgres/database_error.ts";
 import { pinSettings } from "../../postgres/pinned_settings.ts";
 import type { Session } from "../../postgres/session.ts";
 import {
@@ -33,6 +32,7 @@ import {
   silenceTriggers,
   type TargetTable,
 } from "../../restore/import/mod.ts";
+import { commitAll, whyUndone } from "../commit_all.ts";
 import { runScript } from "./import_script.ts";
 
 /** What to import and how. */
@@ -98,10 +98,14 @@ export async function importDatabase(options: ImportDatabaseOptions): Promise<Im
       ? await runScript(session, whole, { hash: hasher(session), signal })
       : await importRows(session, { opened, wanted, request, signal, reopen: open });
     signal?.throwIfAborted();
-    await commit(session);
+    await commitAll(session, {
+      whether: "the rows were imported",
+      hint: "Either all of them are there or none. Look at the tables, or import again with " +
+        "--mode replace.",
+    });
     return report;
   } catch (error) {
-    throw signal?.aborted === true && !isOutcomeUnknown(error) ? cancelled(error) : error;
+    throw whyUndone(error, { signal, what: "import", hint: "Nothing was changed." });
   } finally {
     signal?.removeEventListener("abort", onAbort);
     await Promise.all(readers.map((reader) => reader.close()));
@@ -237,36 +241,4 @@ function hasher(session: Session): (target: TargetTable) => Promise<string> {
     if (columns.some(({ typeOid }) => !types.has(typeOid))) types = await readTypes(session);
     return fingerprintExpression(types, columns);
   };
-}
-
-/** @throws what the server refused, or that its answer was lost: then it has committed or it has not */
-async function commit(session: Session): Promise<void> {
-  try {
-    await session.execute("COMMIT");
-  } catch (error) {
-    const isRefused = error instanceof DatabaseError && !error.fatal;
-    if (isRefused || !(error instanceof BackupError)) throw error;
-    throw new BackupError(
-      error.code,
-      "Cannot tell whether the rows were imported: the connection was lost during COMMIT",
-      {
-        hint: "Either all of them are there or none. Look at the tables, or import again with " +
-          "--mode replace.",
-        details: { outcome: "unknown" },
-        cause: error,
-      },
-    );
-  }
-}
-
-function isOutcomeUnknown(error: unknown): boolean {
-  return error instanceof BackupError && error.details?.outcome === "unknown";
-}
-
-function cancelled(cause: unknown): BackupError {
-  if (cause instanceof BackupError && cause.code === "cancelled") return cause;
-  return new BackupError("cancelled", "Cannot finish the import: it was cancelled", {
-    hint: "Nothing was changed.",
-    cause,
-  });
 }

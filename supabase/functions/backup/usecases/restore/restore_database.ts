@@ -7,7 +7,6 @@ import type { Clock } from "../../core/clock.ts";
 import { BackupError } from "../../core/errors.ts";
 import type { ProgressListener } from "../../core/progress.ts";
 import type { DumpOptions } from "../../dump/mod.ts";
-import { DatabaseError } from "../../postgres/database_error.ts";
 import { pinSettings } from "../../postgres/pinned_settings.ts";
 import type { Session } from "../../postgres/session.ts";
 import type { DatabaseRecord, Repository } from "../../repository/mod.ts";
@@ -35,6 +34,7 @@ import {
 import { backupDatabase } from "../backup/backup_database.ts";
 import { useBulkSettings, waitForDisk } from "../backup/bulk_settings.ts";
 import { lockTables } from "../backup/lock_tables.ts";
+import { commitAll, whyUndone } from "../commit_all.ts";
 import { refuseRows } from "./refuse_rows.ts";
 import { readBackupFacts, readLive, readTarget, wholeDatabase } from "./restore_facts.ts";
 
@@ -122,7 +122,7 @@ export async function restoreDatabase(options: RestoreDatabaseOptions): Promise<
       ? await intoEmpty(work, plan, target)
       : await allOrNothing(work, plan, target);
   } catch (error) {
-    throw options.signal?.aborted === true && !isOutcomeUnknown(error) ? cancelled(error) : error;
+    throw whyUndone(error, { signal: options.signal, what: "restore" });
   } finally {
     await Promise.all(sessions.map((session) => session.close()));
   }
@@ -233,7 +233,13 @@ async function replaceAll(work: Work, firstPlan: RestorePlan, borrowed: readonly
   if (plan.onlyLost !== undefined) await refuseRows(session, plan);
   const safety = makesSafetyBackup(plan, options) ? await makeSafetyBackup(options, backup) : null;
   const applied = await apply(work, { plan, target, workers: [] });
-  await commit(session, plan);
+  // The event trigger by which the platform's API learns of new tables was silent.
+  if (plan.target === "supabase") await session.execute("NOTIFY pgrst, 'reload schema'");
+  await commitAll(session, {
+    whether: `${plan.backupId} was restored`,
+    hint: "The database is either wholly the old one or wholly the restored one. Look at it, or " +
+      "restore again.",
+  });
   return { plan, applied, safetyBackupId: safety?.backupId ?? null };
 }
 
@@ -303,33 +309,6 @@ async function makeSafetyBackup(
   }
 }
 
-/** @throws what the server refused, or that its answer was lost: then it has committed or it has not */
-async function commit(session: Session, plan: RestorePlan): Promise<void> {
-  // The event trigger by which the platform's API learns of new tables was silent.
-  if (plan.target === "supabase") await session.execute("NOTIFY pgrst, 'reload schema'");
-  try {
-    await session.execute("COMMIT");
-  } catch (error) {
-    const isRefused = error instanceof DatabaseError && !error.fatal;
-    if (isRefused || !(error instanceof BackupError)) throw error;
-    throw new BackupError(
-      error.code,
-      `Cannot tell whether ${plan.backupId} was restored: the connection was lost during COMMIT`,
-      {
-        hint:
-          "The database is either wholly the old one or wholly the restored one. Look at it, or " +
-          "restore again.",
-        details: { outcome: "unknown" },
-        cause: error,
-      },
-    );
-  }
-}
-
-function isOutcomeUnknown(error: unknown): boolean {
-  return error instanceof BackupError && error.details?.outcome === "unknown";
-}
-
 export function reportOf(
   plan: RestorePlan,
   result: { dryRun?: boolean; applied?: Applied; safetyBackupId?: string | null },
@@ -346,9 +325,4 @@ export function reportOf(
     rowsLoaded: applied?.rowsLoaded ?? 0,
     seconds: applied?.seconds ?? {},
   };
-}
-
-function cancelled(cause: unknown): BackupError {
-  if (cause instanceof BackupError && cause.code === "cancelled") return cause;
-  return new BackupError("cancelled", "Cannot finish the restore: it was cancelled", { cause });
 }
