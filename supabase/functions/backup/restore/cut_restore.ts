@@ -203,7 +203,7 @@ function cutPostData(
 ): { levels: RestoreUnit[][]; rest: Entry[] } {
   const levelOf = new Map<string, number>();
   const late = new Set<string>();
-  const taken: Set<string>[] = [];
+  const taken: Taken = new Map();
   const levels: { entry: Entry; bytes: number }[][] = [];
   const rest: Entry[] = [];
   for (const entry of entries) {
@@ -226,16 +226,24 @@ function cutPostData(
   };
 }
 
+/** For each table what its levels have: something that locks it, or only indexes. */
+type Taken = Map<string, ("lock" | "index" | undefined)[]>;
+
 /** The first level where none of the tables is locked; indexes of one table get along. */
 function freeLevel(
-  taken: Set<string>[],
+  taken: Taken,
   { tables, lowest, isShared }: { tables: Set<string>; lowest: number; isShared: boolean },
 ): number {
-  const marks = (table: string) => isShared ? [table] : [table, `index ${table}`];
+  const own = [...tables].map((table) => {
+    let levels = taken.get(table);
+    if (levels === undefined) taken.set(table, levels = []);
+    return levels;
+  });
+  const stands = (what: "lock" | "index" | undefined) =>
+    isShared ? what === "lock" : what !== undefined;
   let level = lowest;
-  while ([...tables].some((table) => marks(table).some((mark) => taken[level]?.has(mark)))) level++;
-  while (taken.length <= level) taken.push(new Set());
-  for (const table of tables) taken[level]!.add(isShared ? `index ${table}` : table);
+  while (own.some((levels) => stands(levels[level]))) level++;
+  for (const levels of own) levels[level] = isShared ? "index" : "lock";
   return level;
 }
 

@@ -56,12 +56,14 @@ const NEVER_DROPPED = [
 /** Computes the difference. */
 export function diffLive(input: DiffInput): Diff {
   const { backup, live } = input;
-  const known = new Map(backup.map((entry) => [entry.identity, entry]));
+  // Only live ones are ever asked for.
+  const standing = backup.filter((entry) => live.byIdentity(entry.identity) !== undefined);
+  const known = new Map(standing.map((entry) => [entry.identity, entry]));
   const changed: Entry[] = [];
   const replaced: Entry[] = [];
-  for (const entry of backup) {
-    const there = live.byIdentity(entry.identity);
-    if (there === undefined || input.onlyIfMissing.has(entry)) continue;
+  for (const entry of standing) {
+    const there = live.byIdentity(entry.identity)!;
+    if (input.onlyIfMissing.has(entry)) continue;
     if (NEVER_DROPPED.includes(entry.kind) || sameDefinition(entry, there)) continue;
     changed.push(there);
     replaced.push(entry);

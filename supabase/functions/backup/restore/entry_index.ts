@@ -50,7 +50,6 @@ export function sqlNameOf(entry: Entry): string {
 /** An index over a fixed list of entries. Of tens of thousands each kind of look-up is made ready when it is asked for. */
 export class EntryIndex {
   readonly entries: readonly Entry[];
-  #byKey: ReadonlyMap<string, Entry> | undefined;
   #byIdentity: ReadonlyMap<string, Entry> | undefined;
   #position: ReadonlyMap<string, number> | undefined;
   #dependents: ReadonlyMap<string, Entry[]> | undefined;
@@ -59,9 +58,22 @@ export class EntryIndex {
     this.entries = entries;
   }
 
+  /** The same with entries in other words, and with those that are new behind them. */
+  replacing(others: readonly Entry[]): EntryIndex {
+    const entries = [...this.entries];
+    const added = new Map<string, Entry>();
+    for (const entry of others) {
+      const position = this.position(entry);
+      if (position < entries.length) entries[position] = entry;
+      else added.set(entry.key, entry);
+    }
+    const index = new EntryIndex([...entries, ...added.values()]);
+    if (added.size === 0) index.#position = this.#position;
+    return index;
+  }
+
   byKey(key: string): Entry | undefined {
-    this.#byKey ??= new Map(this.entries.map((entry) => [entry.key, entry]));
-    return this.#byKey.get(key);
+    return this.entries[this.#positionOf(key)];
   }
 
   byIdentity(identity: string): Entry | undefined {
@@ -71,8 +83,16 @@ export class EntryIndex {
 
   /** Place in restore order. */
   position(entry: Entry): number {
-    this.#position ??= new Map(this.entries.map(({ key }, position) => [key, position]));
-    return this.#position.get(entry.key) ?? Number.MAX_SAFE_INTEGER;
+    return this.#positionOf(entry.key);
+  }
+
+  #positionOf(key: string): number {
+    if (this.#position === undefined) {
+      const position = new Map<string, number>();
+      this.entries.forEach((entry, at) => position.set(entry.key, at));
+      this.#position = position;
+    }
+    return this.#position.get(key) ?? Number.MAX_SAFE_INTEGER;
   }
 
   /** Entries that name this one in `dependsOn`. */

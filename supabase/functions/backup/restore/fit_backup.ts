@@ -31,6 +31,9 @@ export function fitBackup(
     ? lackedTablespaces(backup.entries, target)
     : [];
   const entries = backup.entries.map((entry) => {
+    const rights = rightsOnParameter(entry, target);
+    // Of tens of thousands of entries hardly any is touched.
+    if (rights === null && target.lackedProviders.length + lacked.length === 0) return entry;
     const statements = { ...entry.statements };
     const notes: LeftOut[] = [];
     for (const provider of target.lackedProviders) {
@@ -46,7 +49,6 @@ export function fitBackup(
       const reason = `the target has no tablespace ${name}: the default one is taken`;
       notes.push({ identity: `tablespace of ${entry.identity}`, reason });
     }
-    const rights = rightsOnParameter(entry, target);
     if (rights !== null) {
       statements.acl = rights;
       const reason = `${target.clusterOwner} owns the target's cluster and has every right there`;

@@ -138,16 +138,8 @@ export function keepPlan(
 
 /** All entries, as the plan says them. */
 function plannedIndex(plan: RestorePlan, backup: BackupFacts): EntryIndex {
-  const planned = new Map(
-    [...plan.create, ...plan.cluster, ...plan.refresh].map((entry) => [entry.key, entry]),
-  );
-  const entries = backup.entries.map((entry) => {
-    const own = planned.get(entry.key);
-    if (own === undefined) return entry;
-    planned.delete(entry.key);
-    return own;
-  });
-  return new EntryIndex([...entries, ...planned.values()]);
+  const planned = [...plan.create, ...plan.cluster, ...plan.refresh];
+  return new EntryIndex(backup.entries).replacing(planned);
 }
 
 /** Knows the lines. */

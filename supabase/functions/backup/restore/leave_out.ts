@@ -37,9 +37,9 @@ export class LeaveOuts {
   }
 
   /** The list for plan and report, in restore order. */
-  list(among: ReadonlySet<Entry>): LeftOut[] {
+  list(among: Pick<ReadonlySet<Entry>, "has">): LeftOut[] {
     return this.#index.entries
-      .filter((entry) => among.has(entry) && this.#reasons.has(entry))
+      .filter((entry) => this.#reasons.has(entry) && among.has(entry))
       .map((entry) => ({ identity: entry.identity, reason: this.#reasons.get(entry) ?? "" }));
   }
 }

@@ -13,10 +13,11 @@ import { type EntryIndex, isTable, sqlNameOf } from "./entry_index.ts";
  * @param backup what is restored
  */
 export function leftByFormerParents(backup: readonly Entry[], live: EntryIndex): Entry[] {
+  const attachments = backup.filter((entry) => entry.kind === "table-attach");
+  if (attachments.length === 0) return [];
   const byKey = new Map(backup.map((entry) => [entry.key, entry]));
   const known = new Set(backup.map((entry) => entry.identity));
-  return backup.flatMap((attachment) => {
-    if (attachment.kind !== "table-attach") return [];
+  return attachments.flatMap((attachment) => {
     if (live.byIdentity(attachment.identity) !== undefined) return [];
     const tables = attachment.dependsOn.flatMap((key) => byKey.get(key) ?? []).filter(isTable);
     const child = tables.find(({ schema, name }) =>

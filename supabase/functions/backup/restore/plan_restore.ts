@@ -64,7 +64,8 @@ export function planRestore(given: PlanInput): RestorePlan {
   const targetKind = request.target ?? (target.isSupabase ? "supabase" : "plain");
   const mode = chooseMode(request, target);
   const leaveOuts = new LeaveOuts(index);
-  const wanted = new Set([...selection.selected, ...selection.needed]);
+  const { selected, needed } = selection;
+  const wanted = needed.size === 0 ? selected : new Set([...selected, ...needed]);
   const there = leaveOutGiven({ wanted, live, target, targetKind, backup, request, leaveOuts });
   const check = checkTarget({
     backup,
@@ -92,7 +93,7 @@ export function planRestore(given: PlanInput): RestorePlan {
       check,
     });}
   // What the target keeps in order itself is nothing to report.
-  const asked = new Set([...wanted].filter((entry) => !there.has(entry)));
+  const asked = { has: (entry: Entry) => wanted.has(entry) && !there.has(entry) };
   plan.leftOut.unshift(...leaveOuts.list(asked));
   for (const entry of restored) plan.leftOut.push(...leftOut.get(entry.identity) ?? []);
   const damaged = plan.load.filter((load) => load.parts.some((part) => part.damaged?.length));
@@ -162,7 +163,7 @@ function planInPlace(plan: RestorePlan, from: InPlaceInput): void {
   const rows = restored.filter((entry) => isRows(entry) && selection.selected.has(entry));
   const fills = plan.mode === "over" && input.fills === true;
   const replacedRows = new Set(
-    fills ? [] : rows.flatMap((entry) => {
+    fills || !live.entries.some(isTable) ? [] : rows.flatMap((entry) => {
       const table = index.tableOf(entry);
       const there = table === undefined ? undefined : live.byIdentity(table.identity);
       return there === undefined ? [] : [there.identity];
@@ -229,7 +230,8 @@ function managedInTheWay(entry: Entry): Missing {
 /** Every materialized view whose rows may have changed, in the order in which they build on each other. */
 function refreshes({ restored, live, index }: InPlaceInput): Entry[] {
   const list = restored.filter((entry) => entry.kind === "refresh");
-  const known = new Set(index.entries.map((entry) => entry.identity));
+  const standing = index.entries.filter((entry) => live.byIdentity(entry.identity) !== undefined);
+  const known = new Set(standing.map((entry) => entry.identity));
   const tables = live.entries.filter((entry) => isTable(entry) && known.has(entry.identity));
   const touched = live.withDependents(tables);
   for (const entry of live.entries) {
