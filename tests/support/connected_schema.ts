@@ -24,6 +24,18 @@ export const CONNECTED_SCHEMA = `
   create table three.parted (a int, b one.t9) partition by list (a);
   create table one.low partition of three.parted for values in (1, 2);
   create index on three.parted (a);
+  create function two.next_day() returns int language sql as 'select 2';
+  create table two.days (day int not null, n int default two.next_day(), check (n > 0),
+    primary key (day)) partition by range (day);
+  do $$ begin for i in 1..30 loop
+    execute format('create table %I.day%s partition of two.days for values from (%2$s) to (%3$s) %s',
+      (array['one', 'two', 'three'])[i % 3 + 1], i, i + 1,
+      case when i % 10 = 0 then 'partition by range (day)' else '' end);
+  end loop; end $$;
+  create table one.part_of_day partition of two.day10 default;
+  create index on two.days (n);
+  create table three.of_day (day int references two.days);
+  comment on index three.day2_n_idx is 'an index of a partition';
   create view one.v1 as select note from two.t10;
   create view two.v2 as select v1.note, t11 as whole from one.v1, three.t11;
   create view three.first as select 1 as a; create view one.second as select a from three.first;
@@ -52,5 +64,7 @@ export const CONNECTED_SCHEMA = `
   end loop; end $$;
   alter table two.t19 alter other set default three.f70(1);
   create function one.touch() returns trigger language plpgsql as 'begin return new; end';
+  create trigger counted after insert on two.days for each row execute function one.touch();
+  alter table three.day2 disable trigger counted;
   create trigger touched before update on two.uses for each row execute function one.touch();
   create statistics three.st on id, other from one.t3;`;

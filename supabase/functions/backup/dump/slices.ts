@@ -1,7 +1,7 @@
 /**
  * Cuts the catalog into slices: relations that know of each other stay together, so that each slice can be
- * read by itself. Tables stay with those they inherit from and with their partitions, sequences with the
- * table of their column. Very many functions are cut, too; materialized views and everything else are one slice.
+ * read by itself. Tables stay with those they inherit from, sequences with the table of their column;
+ * partitions need not stay with their parent. Very many functions are cut, too; materialized views and everything else are one slice.
  *
  * @module
  */
@@ -18,10 +18,16 @@ const RELATIONS = `
    where c.relkind in ('r', 'p', 'f', 'v', 'S') and c.relpersistence <> 't'
      and c.oid >= ${FIRST_USER_OID} and c.relnamespace = any ($1::oid[])`;
 
+// A partition can do without its parent, unless one of them has a NOT NULL that counts for new rows only: then
+// the definition of one says what becomes of that of the other.
 const TIES = `
   select array_agg(t.one) as ones, array_agg(t.other) as others
     from (select h.inhrelid as one, h.inhparent as other
             from pg_inherits h join pg_class c on c.oid = h.inhrelid and c.relkind in ('r', 'p', 'f')
+           where not c.relispartition
+              or exists (select from pg_constraint k
+                          where k.conrelid in (h.inhrelid, h.inhparent) and k.contype = 'n'
+                            and not k.convalidated)
           union all
           select d.objid, d.refobjid
             from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S'

@@ -19,7 +19,8 @@ function indexesQuery(version: number): string {
          case when i.indpred is not null then pg_get_expr(i.indpred, i.indrelid) end as predicate, i.indisclustered as is_clustered,
          i.indisreplident as is_replica_identity, i.indnullsnotdistinct as nulls_not_distinct,
          i.indnkeyatts as key_columns, c.reloptions as options, s.spcname as tablespace,
-         h.inhparent as parent, k.oid as constraint_oid, k.conname as constraint_name,
+         h.inhparent as parent, hn.nspname as parent_schema, hc.relname as parent_name,
+         k.oid as constraint_oid, k.conname as constraint_name,
          k.contype as constraint_type, k.condeferrable as is_deferrable,
          k.condeferred as is_deferred,
          ${version >= 180000 ? "k.conperiod" : "false"} as is_period,
@@ -36,6 +37,8 @@ function indexesQuery(version: number): string {
     join pg_class c on c.oid = i.indexrelid
     left join pg_tablespace s on s.oid = c.reltablespace
     left join pg_inherits h on h.inhrelid = c.oid
+    left join pg_class hc on hc.oid = h.inhparent
+    left join pg_namespace hn on hn.oid = hc.relnamespace
     left join pg_constraint k
       on k.conindid = c.oid and k.conrelid = i.indrelid and k.contype in ('p', 'u', 'x')
    where (i.indisvalid or t.relkind = 'p') and i.indisready
@@ -52,7 +55,6 @@ export const indexesFamily: CatalogFamily = {
     );
     const oids = oidArray(tables.keys());
     const rows = await context.session.query(indexesQuery(context.version), [oids]);
-    const indexes = new Map<number, Index>();
     for (const row of rows) {
       const table = tables.get(row.relation)!;
       const index = {
@@ -61,11 +63,11 @@ export const indexesFamily: CatalogFamily = {
         sqlName: quoteQualified(table.schema, row.name),
         key: Drafts.key("pg_class", row.oid),
       };
-      indexes.set(row.oid, index);
       if (row.constraint_oid === null) addIndex(context, index);
       else addConstraint(context, index);
+      // What the parent of a partition is, another slice may know.
+      if (row.parent !== null && table.parents[0]?.isDefined) addAttach(context, index);
     }
-    for (const index of indexes.values()) addAttach(context, index, indexes.get(index.row.parent));
   },
 };
 
@@ -177,8 +179,8 @@ function addConstraint(context: DumpContext, index: Index): void {
   });
 }
 
-function addAttach(context: DumpContext, index: Index, parent: Index | undefined): void {
-  if (parent === undefined) return;
+function addAttach(context: DumpContext, index: Index): void {
+  const parent = quoteQualified(index.row.parent_schema, index.row.parent_name);
   context.drafts.add({
     catalog: "pg_class",
     oid: index.row.oid,
@@ -187,14 +189,14 @@ function addAttach(context: DumpContext, index: Index, parent: Index | undefined
     section: "post-data",
     schema: index.table.schema,
     name: index.row.name,
-    create: [`ALTER INDEX ${parent.sqlName} ATTACH PARTITION ${index.sqlName}`],
+    create: [`ALTER INDEX ${parent} ATTACH PARTITION ${index.sqlName}`],
     drop: [],
     address: `INDEX ATTACH ${index.sqlName}`,
     owner: null,
     commentable: false,
     dependsOn: [
       index.key,
-      parent.key,
+      Drafts.key("pg_class", index.row.parent),
       Drafts.key("pg_class", index.table.oid, "attach"),
     ],
   });

@@ -5,18 +5,17 @@
  * @module
  */
 import { type CatalogFamily, Drafts, type DumpContext } from "../context.ts";
-import { definedRelations, type Relation, relationsOf } from "./relations.ts";
+import { definedRelations, type Relation } from "./relations.ts";
 
 /** The family of pg_inherits, as far as partitions go. */
 export const partitionsFamily: CatalogFamily = {
   name: "partitions",
   catalogs: ["pg_inherits"],
   async read(context: DumpContext): Promise<void> {
-    const relations = await relationsOf(context);
     for (const table of await definedRelations(context, "rpf")) {
       const parent = table.parents[0];
       if (!table.isPartition || parent === undefined) continue;
-      if (relations.get(parent.oid)?.isDefined) {
+      if (parent.isDefined) {
         addAttach(context, table, parent.sqlName);
       } else {
         context.remarks.push(

@@ -36,8 +36,8 @@ export interface Relation {
   /** Key of that extension's entry. */
   extensionKey: string | null;
   isPartition: boolean;
-  /** Tables it inherits from, in order; the parent of a partition. */
-  parents: { oid: number; sqlName: string }[];
+  /** Tables it inherits from, in order; the parent of a partition. They may be of another slice. */
+  parents: { oid: number; sqlName: string; isDefined: boolean }[];
   /** Live columns; empty for sequences. */
   columns: Column[];
   /** Rights on system columns, such as ctid, which may be granted as any other. */
@@ -238,8 +238,7 @@ async function addDetails(context: DumpContext, relations: Map<number, Relation>
     const relation = relations.get(row.oid)!;
     Object.assign(relation.row, row);
     relation.parents = row.parents.map((oid: number, at: number) => ({
-      oid,
-      sqlName: row.parent_names[at],
+      ...{ oid, sqlName: row.parent_names[at], isDefined: relations.get(oid)?.isDefined === true },
     }));
     if (relation.kind === "p") presentDefinition(row.partition_key, relation.address);
     if (relation.isPartition) presentDefinition(row.partition_bound, relation.address);
@@ -248,10 +247,22 @@ async function addDetails(context: DumpContext, relations: Map<number, Relation>
     }
   }
   for (const relation of wanted) relation.columns = columns.get(relation.oid) ?? [];
+  await addParentsElsewhere(context, relations);
   const withRights = wanted.filter((one) => one.row.has_column_rights);
   if (withRights.length === 0) return;
   const parameter = oidArray(withRights.map((one) => one.oid));
   for (const row of await context.session.query(SYSTEM_COLUMN_RIGHTS, [parameter])) {
     relations.get(row.relation)!.systemColumns.push(row as Relation["systemColumns"][number]);
   }
+}
+
+/** Partitions need not be in the slice of their parent. */
+async function addParentsElsewhere(
+  context: DumpContext,
+  relations: Map<number, Relation>,
+): Promise<void> {
+  const parents = [...relations.values()].flatMap((one) => one.parents)
+    .filter(({ oid }) => !relations.has(oid));
+  const elsewhere = await relationsElsewhere(context, new Set(parents.map(({ oid }) => oid)));
+  for (const parent of parents) parent.isDefined = elsewhere.get(parent.oid)?.isDefined === true;
 }
