@@ -74,6 +74,8 @@ const TRIGGER = { planId: "database_failure", trigger: "database_unavailable" };
 Deno.test("database_failure leaves a sound database alone and restores one that is empty", async () => {
   await using project = await startSavedProject(["database"], {
     BACKUP_DATABASE_PROFILE: "supabase",
+    // Limits, as in a function, but so wide that no worker has to stop.
+    BACKUP_WORKER_CPU_SECONDS: "3600",
   });
   const { session } = project.files;
   const notes = async () =>
@@ -130,6 +132,21 @@ Deno.test("database_failure leaves a sound database alone and restores one that 
   const forced = await run(project, { ...TRIGGER, force: true });
   assert.equal(stepOf(forced, "restore_database").status, "done", JSON.stringify(forced));
   assert.equal(await notes(), 50);
+
+  // Too large for one transaction within limits: it is done in parts, because its tables stand empty.
+  await session.execute(`
+    create table public.pages (id int primary key, next int references public.pages, body text);
+    insert into public.pages select i, i, repeat(md5(i::text), 1024) from generate_series(1, 550) i`);
+  assert.equal((await tell(project, "backup-database&wait=60")).status, 200);
+  await session.execute("truncate public.pages, public.notes");
+  const inParts = await run(project, TRIGGER);
+  assert.deepEqual(statusOf(inParts), ["success", ...ALL_DONE], JSON.stringify(inParts));
+  const { rowsLoaded, safetyBackupId, differences } = stepOf(inParts, "restore_database").details;
+  assert.deepEqual([rowsLoaded, safetyBackupId, differences], [600, null, []]);
+  const [pages] = await session.query(
+    "select count(*)::int as n, sum(length(body))::text as of from public.pages",
+  );
+  assert.deepEqual(pages, { n: 550, of: String(550 * 32 * 1024) });
 });
 
 const ALL_DONE = ["assess_database: done", "restore_database: done", "verify_database: done"];

@@ -1,0 +1,252 @@
+/**
+ * Live databases whose tables stand and are empty, restored in parts: what is there stays, whatever
+ * happens on the way.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { DataPart } from "../../supabase/functions/backup/core/model.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import { databaseState } from "../support/database_state.ts";
+import type { MemoryBackup } from "../support/memory_backup.ts";
+import { backupInMemory } from "../support/memory_backup.ts";
+import { Killed, Mortal, PartsOfRestore } from "../support/parts_of_restore.ts";
+import { failure } from "../support/restore_backup.ts";
+import {
+  runSql,
+  type TemporaryDatabase,
+  temporaryDatabase,
+} from "../support/temporary_database.ts";
+
+/** Keys in a circle, and whatever acts on rows or on new objects. */
+const SCHEMA = `
+  create table heard (what text);
+  create function hear() returns trigger language plpgsql security definer set search_path = '' as
+    $$ begin insert into public.heard values (tg_name); return new; end $$;
+  create function hear_of_objects() returns event_trigger language plpgsql as
+    $$ begin insert into public.heard values (tg_tag); end $$;
+  create type size as enum ('small', 'large');
+  create table shops (id int primary key, boss int);
+  create table people (id int generated always as identity primary key, shop int not null references shops,
+                       name text unique, shout text generated always as (upper(name)) stored);
+  alter table shops add foreign key (boss) references people;
+  create table goods (id serial, size size not null, shop int references shops)
+    partition by hash (size);
+  create table goods_1 partition of goods for values with (modulus 2, remainder 0);
+  create table goods_2 partition of goods for values with (modulus 2, remainder 1);
+  create table days (at date not null, shop int references shops) partition by range (at);
+  create table days_1 partition of days for values from ('2026-01-01') to ('2026-07-01');
+  create table days_2 partition of days default;
+  create table rates (code text primary key, rate numeric);
+  create table notes (id int primary key, of int references people, body text);
+  create index on notes (body);
+  create materialized view counted as select shop, count(*) as many from people group by shop;
+  create trigger hears before insert on people for each row execute function hear();
+  create trigger always_hears before insert on people for each row execute function hear();
+  alter table people enable always trigger always_hears;
+  create trigger days_hear after insert on days for each row execute function hear();
+  alter table days enable always trigger days_hear;
+  alter table people enable row level security;
+  create policy all_of_them on people using (true);
+  alter default privileges in schema public grant select on tables to public`;
+const ROWS = `
+  insert into shops select i from generate_series(1, 5) i;
+  insert into people (shop, name) select 1 + i % 5, 'p' || i from generate_series(1, 400) i;
+  update shops set boss = id;
+  insert into goods (size, shop)
+    select (array['small', 'large'])[1 + i % 2]::size, 1 + i % 5 from generate_series(1, 60) i;
+  insert into days select date '2026-06-01' + i, 1 + i % 5 from generate_series(1, 60) i;
+  insert into rates values ('a', 1.5), ('b', 2.5);
+  insert into notes select i, i, 'n' || i from generate_series(1, 50) i;
+  refresh materialized view counted;
+  truncate heard`;
+/** What rows break that were there before it. */
+const LATE = `
+  alter table people add constraint short check (length(name) < 4) not valid;
+  create event trigger hears_of_objects on ddl_command_end execute function hear_of_objects();`;
+const SAMPLE = `${SCHEMA};${ROWS};${LATE}`;
+const EMPTIED = "truncate shops, people, goods, days, notes, heard restart identity";
+
+/** Rows in text form, with those of people in five parts, as a large table's are. */
+async function backupInRanges(url: string): Promise<MemoryBackup> {
+  const backup = await backupInMemory(url, { copyFormat: "text" });
+  const { facts } = backup;
+  const people = facts.entries.find(({ kind, name }) =>
+    kind === "table-data" && name === "people"
+  )!;
+  const cut = await Promise.all(
+    facts.dataParts.map((part) =>
+      part.entry === people.key ? rangesOf(backup, part) : [{ part, bytes: null }]
+    ),
+  );
+  const ranges = cut.flat();
+  return {
+    ...backup,
+    facts: {
+      ...facts,
+      entries: facts.entries.filter(({ kind }) => !kind.startsWith("role")),
+      dataParts: ranges.map(({ part }) => part),
+    },
+    async *readPieces(pieces) {
+      for (const piece of pieces) {
+        const range = ranges.find(({ part }) => part.pieces[0]?.chunk === piece.chunk);
+        if (range?.bytes) yield range.bytes;
+        else yield* backup.readPieces([piece]);
+      }
+    },
+  };
+}
+
+async function rangesOf(backup: MemoryBackup, whole: DataPart) {
+  const slices = await Array.fromAsync(backup.readPieces(whole.pieces));
+  const lines = new TextDecoder().decode(await new Blob(slices).bytes()).split(/(?<=\n)/);
+  const size = Math.ceil(lines.length / 5);
+  return Array.from({ length: 5 }, (_, at) => {
+    const some = lines.slice(at * size, (at + 1) * size);
+    const bytes = new TextEncoder().encode(some.join(""));
+    const pieces = [{ chunk: `range ${at}`, offset: 0, length: bytes.length }];
+    // The sum of all stands with the first.
+    const sum = at === 0 ? whole.fingerprint!.sum : "0";
+    const fingerprint = { rows: String(some.length), sum };
+    const numbers = { part: at, rows: some.length, rawBytes: bytes.length };
+    return { part: { ...whole, ...numbers, pieces, fingerprint } as DataPart, bytes };
+  });
+}
+
+/** A source, its backup, and a live database that was the same and is emptied. */
+async function emptied(sql = EMPTIED) {
+  const source = await temporaryDatabase("lv_source");
+  await runSql(source.url, SAMPLE);
+  const backup = await backupInRanges(source.url);
+  const target = await temporaryDatabase("lv_target");
+  await runSql(target.url, SAMPLE);
+  // Its own: where rows of hash partitions lie differs from database to database.
+  const state = await databaseState(target.url);
+  await runSql(target.url, sql);
+  const close = async () => {
+    await source[Symbol.asyncDispose]();
+    await target[Symbol.asyncDispose]();
+  };
+  return { backup, target, state, [Symbol.asyncDispose]: close };
+}
+
+const restoreOf = (backup: MemoryBackup, target: TemporaryDatabase) =>
+  new PartsOfRestore(backup, target.url, {
+    ...{ maxWholeBytes: 1, commandLine: "deno task restore --backup it" },
+    request: { mode: "over", lockTimeoutMs: 5000 },
+  });
+
+async function count(url: string, sql: string): Promise<number> {
+  const session = await connect({ url });
+  const [row] = await session.query(sql).finally(() => session.close());
+  return Number(Object.values(row!)[0]);
+}
+
+const isRows = ({ name }: { name: string }) => name === "loading-rows";
+const isCommitOfRows = (sql: string) => /restore_marks.*COMMIT$/s.test(sql);
+
+Deno.test("an emptied live database is filled in parts, by workers that die, and nothing reacts to it", async () => {
+  // One table is gone, with what stood on it, and one holds what it should.
+  await using it = await emptied(`${EMPTIED}; drop table notes; drop materialized view counted`);
+  const { backup, target, state } = it;
+  await runSql(target.url, "truncate heard");
+  const restore = restoreOf(backup, target);
+  const names = new Set<string>();
+  let deaths = 0;
+  for (;;) {
+    const part = restore.ready[0];
+    if (part === undefined) break;
+    names.add(part.name);
+    if (isRows(part)) {
+      // Of each part the first worker dies before its commit, the second after it.
+      for (const how of ["before", "after"] as const) {
+        const mortal = new Mortal(target.url, { at: isCommitOfRows, how });
+        await assert.rejects(restore.work(part, { definition: restore.define(mortal) }), Killed);
+        deaths++;
+      }
+    }
+    await restore.work(part);
+  }
+  assert.ok(deaths >= 8, `${deaths} deaths`);
+  assert.ok(names.has("checking-foreign-keys") && !names.has("restoring-at-once"));
+  assert.deepEqual(restore.report?.comparison?.differences, []);
+  assert.equal(restore.report?.safetyBackupId, null);
+  assert.equal(restore.report?.rowsLoaded, 5 + 400 + 60 + 60 + 50);
+  assert.deepEqual(await databaseState(target.url), state);
+  assert.equal(
+    await count(target.url, "select count(*) from pg_namespace where nspname = 'backup_internal'"),
+    0,
+  );
+});
+
+/** Lets somebody write before unit number `at` of the rows, or behind the last, and tells how it ends. */
+async function disturbed(
+  { backup, target }: { backup: MemoryBackup; target: TemporaryDatabase },
+  writes: readonly { at: number; sql: string }[],
+): Promise<string[]> {
+  const restore = restoreOf(backup, target);
+  let unit = -1;
+  for (const { at, sql } of writes) {
+    await restore.workUntil((part) => isRows(part) ? ++unit === at : unit >= 0);
+    await runSql(target.url, `set session_replication_role = replica; ${sql}`);
+    unit--;
+  }
+  const { details } = await failure(restore.workUntil());
+  await restore.define().end!("failed", restore);
+  const left = "select count(*) from pg_namespace where nspname = 'backup_internal'";
+  assert.equal(await count(target.url, left), 0);
+  const { failed, differences } = details as Record<string, Record<string, string>[]>;
+  return [...failed!, ...differences!].map((each) =>
+    `${each.identity}: ${each.message ?? each.what}`
+  );
+}
+
+Deno.test("rows that somebody writes meanwhile are noticed, named and kept, and all else is restored", async () => {
+  await using it = await emptied();
+  const { target } = it;
+  const said = await disturbed(it, [
+    { at: 0, sql: "insert into shops values (9)" },
+    { at: 1, sql: "insert into people (id, shop) overriding system value values (999, 9)" },
+    { at: 99, sql: "update notes set body = 'new' where id = 7; delete from people where id = 3" },
+  ]);
+  for (
+    const each of [
+      /"shops": Cannot load .* holds rows that this restore has not loaded/,
+      /"people": Cannot load .* holds rows that this restore has not loaded/,
+      /"notes": other rows/,
+      /public.notes notes_of_fkey: rows refer to what public.people does not hold/,
+    ]
+  ) assert.ok(said.some((line) => each.test(line)), `${each} in ${said.join("\n")}`);
+  const kept =
+    "(select count(*) from shops where id = 9) + (select count(*) from people where shop = 9)";
+  assert.equal(await count(target.url, `select ${kept}`), 2);
+  assert.equal(await count(target.url, "select count(*) from days"), 60);
+
+  await runSql(target.url, EMPTIED);
+  const fewer = "delete from people where id = (select min(id) from people)";
+  const [first] = await disturbed(it, [{ at: 1, sql: fewer }]);
+  assert.match(first!, /"people": Cannot load .* lacks rows that this restore has loaded/);
+});
+
+Deno.test("a live database where something would have to be replaced is refused, with what that is", async () => {
+  await using it = await emptied();
+  const { backup, target } = it;
+  const refuse = async (...named: RegExp[]) => {
+    const before = await databaseState(target.url);
+    const error = await failure(restoreOf(backup, target).workUntil());
+    assert.equal(error.code, "over_budget");
+    const [, why = ""] = error.hint!.split(
+      "Nothing was changed. Run it on any computer: deno task restore --backup it. In parts",
+    );
+    for (const each of named) assert.match(why, each);
+    assert.deepEqual(await databaseState(target.url), before);
+  };
+  await runSql(target.url, "insert into notes values (1, null, 'mine'); update rates set rate = 9");
+  await refuse(/"notes"/, /"rates"/);
+  await runSql(
+    target.url,
+    "drop index notes_body_idx; create index notes_body_idx on notes (body, id); " +
+      "grant update on days to public",
+  );
+  await refuse(/"notes_body_idx"/, /"days"/);
+});
