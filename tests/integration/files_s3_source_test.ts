@@ -89,6 +89,37 @@ test("an object that was stored compressed is saved as it is stored", async (ser
   assert.deepEqual(await bytesOf(open(items[0]!.contents[0]!)), stored);
 });
 
+test("behind a proxy an object that was stored compressed is saved as stored, or fails alone and says what helps", async (server) => {
+  const page = new Response(
+    new Blob(["<p>".repeat(500)]).stream().pipeThrough(new CompressionStream("gzip")),
+  );
+  const stored = await page.bytes();
+  await put(server, "page", stored, { ContentEncoding: "gzip" });
+  await put(server, "plain", "hello");
+  const names = ["HTTP_PROXY", "NO_PROXY"];
+  const before = names.map((name) => Deno.env.get(name));
+  try {
+    Deno.env.set("HTTP_PROXY", "http://127.0.0.1:9");
+    Deno.env.set("NO_PROXY", "127.0.0.1"); // the runtime goes by both
+    const { items, open } = await saveFiles(source(server));
+    const [compressed, plain] = items;
+    assert.equal(plain?.failure, undefined);
+    if (compressed!.failure === undefined) { // newer runtimes leave it as it is
+      assert.deepEqual(await bytesOf(open(compressed!.contents[0]!)), stored);
+    } else {
+      const { code, message, hint } = compressed!.failure;
+      assert.equal(code, "files_changed");
+      assert.match(message, /more than the \d+ bytes that were listed/);
+      assert.match(hint ?? "", /HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are not set/);
+    }
+  } finally {
+    for (const [at, name] of names.entries()) {
+      if (before[at] === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, before[at]);
+    }
+  }
+});
+
 test("a server that lists out of order is refused, since deletions could not be told", async (server) => {
   const contents = ["b", "a"].map((key) => `<Contents><Key>${key}</Key><Size>1</Size></Contents>`);
   const list = `<ListBucketResult><IsTruncated>false</IsTruncated>${

@@ -26,11 +26,12 @@ import {
   wholeBytes,
 } from "./checked_download.ts";
 import type { Deadline } from "./deadline.ts";
+import { isByProxy } from "./direct_fetch.ts";
 import { addressOf, keyOf, OBJECT_CONTENT, objectFacts, textFact } from "./object_facts.ts";
 import { bareETag, md5Of } from "./object_types.ts";
 import type { Answer } from "./http_answer.ts";
 import { headOf, type S3Head } from "./s3_head.ts";
-import type { S3Page } from "./s3_listing.ts";
+import { requireWholePage, type S3Page } from "./s3_listing.ts";
 import { type S3RequestOptions, S3Requests } from "./s3_requests.ts";
 import type { Download } from "./storage_api.ts";
 
@@ -114,8 +115,7 @@ class S3Source implements ItemSource {
       const head = item.sizeBytes > WHOLE_BYTES ? await this.#head(name, signal) : null;
       items.push(head === null ? item : this.#item(name, sized(head, item.sizeBytes)));
     }
-    requireOrder(items);
-    if (found.truncated && items.length === 0) throw withoutNext();
+    requireWholePage(items, found);
     return { items, truncated: found.truncated };
   }
 
@@ -347,34 +347,16 @@ function requireLength(read: number, { bytes, isTold, verb }: Expected): void {
   throw new BackupError("files_unreachable", `Cannot ${verb}: ${read} of ${bytes} bytes came`);
 }
 
+/** What else it may be where the runtime alone can ask. */
+const UNDONE = " If it is stored compressed, this version of Deno undoes that: save files where " +
+  "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are not set (NO_PROXY does not help), or with a newer one.";
+
 /** For an answer that does not say how long it is: what comes is not what was listed. */
 function otherLength({ read, bytes, verb }: { read: number; bytes: number; verb: string }) {
   const came = read > bytes ? `more than the ${bytes} bytes` : `only ${read} of the ${bytes} bytes`;
   return new BackupError("files_changed", `Cannot ${verb}: ${came} that were listed came`, {
-    hint:
-      "If it changed meanwhile, it is saved with the next backup. If it is stored compressed, " +
-      "a proxy undoes that: read the bucket without it.",
+    hint: `If it changed meanwhile, it is saved with the next backup.${isByProxy() ? UNDONE : ""}`,
   });
-}
-
-/** @throws `files_refused` for servers whose order is not that of bytes: a page could not follow another */
-function requireOrder(items: readonly ListedItem[]): void {
-  const at = items.findIndex(({ key }, at) => at > 0 && compareKeys(items[at - 1]!.key, key) >= 0);
-  if (at < 0) return;
-  throw new BackupError(
-    "files_refused",
-    `Cannot list the objects: the server has ${items[at]!.key} behind ${items[at - 1]!.key}`,
-    { hint: "Directory buckets and some servers have no order of names. Use another bucket." },
-  );
-}
-
-/** For an empty page with more behind it: the objects there could neither be asked for nor count as deleted. */
-function withoutNext(): BackupError {
-  return new BackupError(
-    "files_refused",
-    "Cannot list the objects: the server says that there are more, and names none",
-    { hint: "Some servers do so while they put their index in order. Try again later." },
-  );
 }
 
 async function orNull<T>(answer: Promise<T>): Promise<T | null> {
