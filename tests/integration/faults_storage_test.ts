@@ -68,14 +68,23 @@ async function expectWhole(storage: Storage, url: string): Promise<number> {
   return backups.length;
 }
 
-/** Waits until what the backup's connections do is as asked. */
-async function untilBackup(observer: Session, condition: string): Promise<void> {
-  for (;;) {
-    const [row] = await observer.query(
-      `select count(*) > 0 as yes, pg_sleep(0.01) from pg_stat_activity
-        where datname = current_database() and application_name = 't_storage backup' and ${condition}`,
+/** Looks that find a COPY where it was, before it counts as held back. */
+const LOOKS = 20;
+
+/** Waits until the COPY of the table `large` goes no further. It must not have come to its end. */
+async function untilHeldBack(observer: Session): Promise<void> {
+  let bytes: unknown;
+  for (let looks = 0; looks < LOOKS;) {
+    const [copy] = await observer.query(
+      `select a.state, a.wait_event, p.bytes_processed::text as bytes, pg_sleep(0.01)
+         from pg_stat_activity a left join pg_stat_progress_copy p using (pid)
+        where a.datname = current_database() and a.application_name = 't_storage backup'
+          and a.query like 'COPY%large%'`,
     );
-    if (row?.yes) return;
+    if (copy === undefined) continue;
+    assert.equal(copy.state, "active", "all rows were read while the storage stood still");
+    looks = copy.wait_event === "ClientWrite" && copy.bytes === bytes ? looks + 1 : 0;
+    bytes = copy.bytes;
   }
 }
 
@@ -98,7 +107,7 @@ Deno.test("a storage that stands still holds the database's rows back, and nothi
   const observer = await connect({ url: database.url });
   try {
     // 32 MB are more than the buffers on the way hold: the server itself has to wait.
-    await untilBackup(observer, "query like 'COPY%' and wait_event = 'ClientWrite'");
+    await untilHeldBack(observer);
     gate.resolve();
     await backup;
   } finally {
