@@ -48,10 +48,12 @@ export function fillPlan(input: FillInput): Filling {
     // Whoever made schema public anew lost its rights with it.
     if (live.byIdentity(identity)?.kind !== "schema") inTheWay.add(identity);
   }
-  for (const identity of fillLoads(input)) inTheWay.add(identity);
+  const listening = aside.filter(({ kind }) => kind === "event-trigger");
+  for (const identity of fillLoads(input, listening)) inTheWay.add(identity);
   const putBack = new Set(aside.map(({ identity }) => identity));
   plan.create = plan.create.filter(({ identity }) => !putBack.has(identity));
-  plan.optional = plan.optional.filter((key) => plan.create.some((entry) => entry.key === key));
+  const made = new Set(plan.create.map(({ key }) => key));
+  plan.optional = plan.optional.filter((key) => made.has(key));
   plan.drop = [];
   const mustBeEmpty = plan.clearOnly;
   plan.clearOnly = [];
@@ -59,7 +61,7 @@ export function fillPlan(input: FillInput): Filling {
     inTheWay: [...inTheWay],
     mustBeEmpty,
     definitions: setAside(live, aside),
-    statements: setAside(live, aside.filter(({ kind }) => kind === "event-trigger")),
+    statements: setAside(live, listening),
   };
 }
 
@@ -70,8 +72,16 @@ function standingPages({ plan, restored, live }: FillInput): string[] {
   return objects.flatMap(({ identity }) => live.byIdentity(identity)?.identity ?? []);
 }
 
-/** Marks the loads into tables that stand. @returns what acts on them and cannot be kept from it */
-function fillLoads({ plan, restored, live, target }: FillInput): string[] {
+/**
+ * Marks the loads into tables that stand.
+ *
+ * @param listening what would hear that something is set aside
+ * @returns what acts on rows and cannot be kept from it
+ */
+function fillLoads(
+  { plan, restored, live, target }: FillInput,
+  listening: readonly Entry[],
+): string[] {
   const groups = new Map<string, TableLoad[]>();
   for (const load of plan.load) {
     if (load.clear === "none") continue;
@@ -93,10 +103,11 @@ function fillLoads({ plan, restored, live, target }: FillInput): string[] {
       ? new Set<string>()
       : withPartitionedTables(live, tables.get(name)!);
     const aside = acting.aside.filter((entry) => around.has(live.tableOf(entry)!.identity));
+    const all = aside.length === 0 ? [] : [...aside, ...listening];
     for (const load of loads) {
       load.clear = "none";
       load.checkForeignKeys = false;
-      load.fill = { aside: setAside(live, aside) };
+      load.fill = { aside: setAside(live, all) };
     }
   }
   return acting.unstoppable.map(({ identity }) => identity);
@@ -130,11 +141,18 @@ function actingOnRows(
   return { aside, unstoppable };
 }
 
+/** Units run at once, and what is of the whole database only one of them can drop and make again. */
+const ALONE = "SELECT pg_catalog.pg_advisory_xact_lock(" +
+  "pg_catalog.hashtextextended('backup_internal set aside', 0))";
+
 /** Statements that remove entries, and those that make them again as they were. */
 function setAside(live: EntryIndex, entries: readonly Entry[]): SetAside {
   const ordered = entries.toSorted((a, b) => live.position(a) - live.position(b));
   return {
-    drop: ordered.toReversed().flatMap(({ statements }) => statements.drop),
+    drop: [
+      ...(entries.some(({ kind }) => ASIDE.includes(kind)) ? [ALONE] : []),
+      ...ordered.toReversed().flatMap(({ statements }) => statements.drop),
+    ],
     make: ordered.flatMap(({ statements: each }) => [
       ...[...each.create, ...each.owner, ...each.comment, ...each.label, ...each.acl],
     ]),

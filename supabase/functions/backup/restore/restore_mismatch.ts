@@ -53,8 +53,8 @@ export function restoreMismatch(
         ? "The target holds everything else. Remove the causes and restore into another empty " +
           "database, or make what is missing by hand."
         : stays
-        ? "What was there before is as it was; what the restore has made stays. Make what is missing " +
-          "by hand, or drop it and restore again."
+        ? "What was there before is as it was; what the restore has made and filled stays. Make what is " +
+          "missing by hand; or drop what was made, empty what was filled, and restore again."
         : "The target was left as it was.",
       details: {
         failed: failed.slice(0, LISTED),

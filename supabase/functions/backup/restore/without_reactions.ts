@@ -4,17 +4,15 @@
  *
  * @module
  */
-import { quoteLiteral } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
 import type { RestoreStepName } from "./cut_restore.ts";
 import type { Filling, SetAside } from "./plan_types.ts";
 import { runStatements } from "./run_statements.ts";
 
-/** Who works, and on what. */
+/** What is done, and what the plan knows of it. */
 export interface ReactionInput {
   filling: Filling | null;
   step: RestoreStepName;
-  jobId: string;
 }
 
 /** Steps that define nothing, so that nothing reacts to them. */
@@ -42,11 +40,7 @@ export async function withoutReactions(
 }
 
 /** The statements around such work. */
-export function reactionsTo({ filling, step, jobId }: ReactionInput): SetAside {
+export function reactionsTo({ filling, step }: ReactionInput): SetAside {
   if (filling === null || QUIET.includes(step)) return NOTHING;
-  const { drop, make } = step === "definitions" ? filling.definitions : filling.statements;
-  if (drop.length === 0) return NOTHING;
-  // Units of one step run at once, and only one of them can find what another has made again.
-  const key = `pg_catalog.hashtextextended(${quoteLiteral(`${jobId} aside`)}, 7)`;
-  return { drop: [`SELECT pg_catalog.pg_advisory_xact_lock(${key})`, ...drop], make };
+  return step === "definitions" ? filling.definitions : filling.statements;
 }
