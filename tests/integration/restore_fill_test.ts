@@ -250,4 +250,12 @@ Deno.test("a live database where something would have to be replaced is refused,
       "grant update on days to public",
   );
   await refuse(/"notes_body_idx"/, /"days"/);
+
+  // What is lost alone touches none of that.
+  const request = { onlyLost: true, tables: ["public.people", "public.shops"] };
+  const some = new PartsOfRestore(backup, target.url, { request, maxWholeBytes: 1 });
+  await some.workUntil();
+  assert.equal(some.report?.rowsLoaded, 405);
+  const others = "(select count(*) from notes) + (select count(*) from rates where rate = 9)";
+  assert.equal(await count(target.url, `select ${others}`), 3);
 });
