@@ -16,6 +16,7 @@ export { mapConcurrent } from "./map_concurrent.ts";
 export type { Freeing, FreeingTimes } from "./freeing.ts";
 export type { Freeable, Freed, Swept } from "./free_space.ts";
 export { NameSet } from "./name_set.ts";
+export type { ManifestRefs } from "./reachable.ts";
 export {
   backupProblem,
   type CheckedLists,

@@ -11,7 +11,7 @@ import type { ChunkStore } from "./chunk_store.ts";
 import { readExpired } from "./expire.ts";
 import { mapConcurrent } from "./map_concurrent.ts";
 import { type Referred, referredByLine } from "./referred.ts";
-import type { Manifest } from "./types.ts";
+import type { LinesRef, Manifest } from "./types.ts";
 
 /** Requests at once. */
 const CONCURRENCY = 4;
@@ -21,8 +21,8 @@ export interface ManifestRefs {
   manifests: string[];
   /** Chunks that the manifests name. */
   chunks: string[];
-  /** Those of them whose lines name further chunks. */
-  lists: string[];
+  /** Those of them whose lines name further chunks, and how long these lines are. */
+  lists: { name: string; rawBytes: number }[];
 }
 
 /**
@@ -37,16 +37,20 @@ export async function refsOfManifests(
 ): Promise<ManifestRefs> {
   const manifests = new Set<string>();
   const names = new Set<string>();
-  const lists = new Set<string>();
+  const lists = new Map<string, number>();
   await mapConcurrent(backupIds, CONCURRENCY, async (backupId) => {
     const opened = await readUnlessGone(chunks, backupId, signal);
     if (opened === null) return;
     const { record, manifest } = opened;
     manifests.add(record.manifest);
     for (const ref of linesOf(manifest)) for (const { name } of ref.chunks) names.add(name);
-    for (const name of listsOf(manifest)) lists.add(name);
+    for (const { name, rawBytes } of listsOf(manifest)) lists.set(name, rawBytes);
   });
-  return { manifests: [...manifests], chunks: [...names], lists: [...lists] };
+  return {
+    manifests: [...manifests],
+    chunks: [...names],
+    lists: [...lists].map(([name, rawBytes]) => ({ name, rawBytes })),
+  };
 }
 
 /**
@@ -66,11 +70,11 @@ async function readUnlessGone(chunks: ChunkStore, backupId: string, signal?: Abo
 }
 
 /** Chunks whose lines name chunks of rows or of contents. */
-function listsOf(manifest: Manifest): string[] {
+function listsOf(manifest: Manifest): LinesRef["chunks"] {
   const refs = manifest.type === "database"
     ? [manifest.dataParts]
     : manifest.pages.map(({ items }) => items);
-  return refs.flatMap((ref) => ref.chunks.map(({ name }) => name));
+  return refs.flatMap((ref) => ref.chunks);
 }
 
 /**

@@ -8,6 +8,7 @@
  */
 import { fromBase64, toBase64 } from "../../core/bytes.ts";
 import type { Clock } from "../../core/clock.ts";
+import { inGroups } from "../../core/in_groups.ts";
 import { toJson } from "../../core/json.ts";
 import type { NewPart, PartOutcome } from "../../core/part.ts";
 import { unknownPart } from "../../core/part_errors.ts";
@@ -16,6 +17,7 @@ import {
   type Freeable,
   type Freed,
   type FreeingTimes,
+  type ManifestRefs,
   NameSet,
   type Repository,
   type RetentionRules,
@@ -94,11 +96,12 @@ const SWEEP = "sweeping";
 const FREE = "freeing";
 const CONCLUDE = "concluding";
 
-/** Records, points, manifests, lists and objects to one part: each about a second of a worker's CPU at most. */
+/** Records, points, manifests, lists and objects to one part: each about half a second of a worker's CPU at most. */
 const RECORDS_A_PART = 200;
 const POINTS_A_PART = 100;
 const MANIFESTS_A_PART = 40;
-const LISTS_A_PART = 16;
+const LISTS_A_PART = 64;
+const LIST_BYTES_A_PART = 8 << 20;
 const DELETIONS_A_PART = 250;
 
 /** So long storage knows which backups expired: longer than tables keep their rows. */
@@ -163,7 +166,7 @@ async function list(
   { signal }: PartContext,
 ): Promise<PartOutcome> {
   const { now } = await facts();
-  const old = inGroups(await findOld(repository, { rules, now, signal }), RECORDS_A_PART);
+  const old = inGroups(await findOld(repository, { rules, now, signal }), { size: RECORDS_A_PART });
   // One group costs no more here than as a part of its own.
   return {
     result: null,
@@ -196,7 +199,7 @@ async function expire(
     await expired({ backupIds, pointIds: [] });
     await decided(applied.keptBackups);
   }
-  const points = inGroups(await repository.pointIds({ signal }), POINTS_A_PART);
+  const points = inGroups(await repository.pointIds({ signal }), { size: POINTS_A_PART });
   return {
     result: toJson(applied),
     add: [...points.map((group) => partOf(2, POINTS, group)), partOf(2, BEGIN)],
@@ -246,7 +249,7 @@ async function begin(
   const state: Begun = { ...begun, plans: notFreed === null ? begun.plans : [], notFreed };
   // Only now: what was committed until here is seen, and what comes later has seen that the run began.
   const left = await idsLeft({ plan, repository }, { signal, results });
-  const read = inGroups(left, MANIFESTS_A_PART);
+  const read = inGroups(left, { size: MANIFESTS_A_PART });
   return {
     result: toJson(state),
     add: [
@@ -268,11 +271,16 @@ async function readManifests(
 
 /** Lists that several backups share are read once. */
 async function gather({ results }: PartContext): Promise<PartOutcome> {
-  const lists = new Set<string>();
+  const lists = new Map<string, number>();
   for await (const { result } of results(READ)) {
-    for (const name of (result as { lists: string[] }).lists) lists.add(name);
+    for (const { name, rawBytes } of (result as unknown as ManifestRefs).lists) {
+      lists.set(name, rawBytes);
+    }
   }
-  const groups = inGroups([...lists], LISTS_A_PART);
+  const groups = inGroups([...lists.keys()], {
+    ...{ size: LISTS_A_PART, mostBytes: LIST_BYTES_A_PART },
+    bytesOf: (name) => lists.get(name)!,
+  });
   return { result: null, add: groups.map((group) => partOf(5, MARK, group)) };
 }
 
@@ -303,7 +311,7 @@ async function sweep(
     ...{ area, candidates, waiting, kept },
     freeable: { count: freeable.length, bytes },
   };
-  const groups = dryRun ? [] : inGroups(freeable, DELETIONS_A_PART);
+  const groups = dryRun ? [] : inGroups(freeable, { size: DELETIONS_A_PART });
   return { result: toJson(found), add: groups.map((group) => partOf(7, FREE, { of, group })) };
 }
 
@@ -410,10 +418,4 @@ async function only<T>(results: PartContext["results"], name: string): Promise<T
 
 function partOf(step: number, name: string, payload: unknown = null): NewPart {
   return { step, name, payload: toJson(payload), bytes: 0 };
-}
-
-function inGroups<T>(all: readonly T[], size: number): T[][] {
-  const groups: T[][] = [];
-  for (let at = 0; at < all.length; at += size) groups.push(all.slice(at, at + size));
-  return groups;
 }
