@@ -1,7 +1,7 @@
 /**
  * What keeps a long history in order, under enforced hosted limits: with thousands of backups and a hundred
  * thousand chunks `init` rebuilds the tables, `status` and its like answer, everything is verified, and
- * cleanups let backups go and free their space.
+ * cleanups let backups go and free their space. At last chunks are lost, and a verification names them.
  *
  * @module
  */
@@ -10,7 +10,8 @@ import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { InitReport } from "../../supabase/functions/backup/usecases/service/initialize.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { writeManyBackups } from "../../tests/support/many_backups.ts";
-import { startMemoryS3Server } from "../../tests/support/memory_s3_server.ts";
+import { type MemoryS3Server, startMemoryS3Server } from "../../tests/support/memory_s3_server.ts";
+import type { MemoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
 import type { PlatformFigures } from "../../tests/support/hosted_platform.ts";
 import { type HostedService, startHostedService } from "./hosted_service.ts";
 
@@ -57,6 +58,13 @@ const FEWEST_ADDED = 200;
 /** What answers directly. */
 const ANSWERS = ["status", "recovery-points", "jobs", "executions"];
 
+/** Runs of the past, each with a result that names all backups, and the longest lists of them. */
+const PAST_RUNS = 200;
+const LONG_LISTS = ["jobs&type=cleanup&limit=200", "jobs&type=verify&limit=200"];
+
+/** Of the chunks one in so many is lost at the end. */
+const LOST_ONE_IN = 50;
+
 /** Runs the trial. */
 export async function tryKeeping(options: KeepingOptions): Promise<KeepingReport> {
   const { sourceUrl, targetUrl, backups, chunks, tickMs, onStep = () => {} } = options;
@@ -92,6 +100,10 @@ export async function tryKeeping(options: KeepingOptions): Promise<KeepingReport
   for (const query of ANSWERS) await answer(trial, query, { method: "GET" });
   await job(trial, "verify", { level: "quick" });
   await job(trial, "verify", { level: "full" });
+  await addPastRuns(sourceUrl);
+  for (const query of LONG_LISTS) await answer(trial, query, { method: "GET" });
+  await loseChunks(storage, s3);
+  await job(trial, "verify", { level: "quick" }, { fails: "object_missing" });
   const { peakMemoryBytes, peakResidentBytes } = service.platform.figures();
   return { steps, peakMemoryBytes, peakResidentBytes, problems };
 }
@@ -131,17 +143,50 @@ async function expectRows(
   }
 }
 
-/** Runs a job to its end; gives its result, null when it failed. */
+/** Copies the last cleanup and the last verification into the past. */
+async function addPastRuns(sourceUrl: string): Promise<void> {
+  const session = await connect({ url: sourceUrl });
+  try {
+    for (const table of ["cleanup_jobs", "verify_jobs"]) {
+      await session.execute(`
+        INSERT INTO backup_internal.${table} (job_id, type, status, started_at, completed_at, metadata)
+        SELECT job_id || '_' || days, type, status, started_at - days * interval '1 day',
+               completed_at - days * interval '1 day', metadata
+          FROM (SELECT * FROM backup_internal.${table} WHERE status = 'completed'
+                 ORDER BY started_at DESC LIMIT 1) last, generate_series(1, ${PAST_RUNS}) days`);
+    }
+  } finally {
+    await session.close();
+  }
+}
+
+async function loseChunks({ objects }: MemoryStorage, { endpoint }: MemoryS3Server): Promise<void> {
+  const chunks = [...objects.keys()].filter((name) => name.startsWith("chunks/"));
+  for (const name of chunks.filter((_, at) => at % LOST_ONE_IN === 0)) {
+    const answer = await fetch(`${endpoint}/backups/${name}`, { method: "DELETE" });
+    await answer.body?.cancel();
+  }
+}
+
+/**
+ * Runs a job to its end; gives its result, null when it failed.
+ *
+ * @param options `fails`: the code with which it has to fail
+ */
 export async function job(
   trial: Trial,
   action: string,
   body: Record<string, unknown>,
+  { fails }: { fails?: string } = {},
 ): Promise<Record<string, unknown> | null> {
   const what = `${action} ${JSON.stringify(body)}`;
   let ended: Record<string, unknown> | null = null;
   await measure(trial, what, async () => {
     const { job: { status, error, result } } = await trial.service.run(action, body);
-    if (status !== "completed") trial.problems.push(`${what}: ${JSON.stringify(error)}`);
+    if (fails !== undefined) {
+      trial.onStep(`${what}: ${error?.code} ${error?.message}`);
+      if (error?.code !== fails) trial.problems.push(`${what} is ${status}, not ${fails}`);
+    } else if (status !== "completed") trial.problems.push(`${what}: ${JSON.stringify(error)}`);
     else trial.onStep(`${what}: ${JSON.stringify(result).slice(-600)}`);
     ended = status === "completed" ? result : null;
   });
