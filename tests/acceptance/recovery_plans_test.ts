@@ -192,6 +192,11 @@ Deno.test("database_failure restores alone what is lost alone, and names what it
   assert.match(small.message!, /what was lost is restored from backup .*: 3 rows/);
   assert.deepEqual(await counts(), { notes: 51, users: 1, profiles: 1, queue: true });
   assert.equal((await session.query("select since from public.profiles")).length, 1);
+  const [recorded] = await session.query(
+    "select recovery_type from public.disaster_recovery_executions where execution_id = $1",
+    [small.executionId],
+  );
+  assert.equal(recorded?.recovery_type, "partial_restore");
   const again = await run(project, TRIGGER);
   assert.match(again.message!, /nothing to restore: sound/);
 

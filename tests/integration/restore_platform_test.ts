@@ -27,6 +27,8 @@ const ROWS = `
   create policy mine on storage.objects using (owner = auth.uid());
   insert into auth.users (id, email) values ('${USER}', 'a@example.org');
   update public.profiles set name = 'changed by hand';
+  insert into auth.identities (provider_id, user_id, identity_data, provider)
+    values ('a', '${USER}', '{}', 'email');
   insert into auth.sessions (id, user_id) values (gen_random_uuid(), '${USER}');
   insert into storage.buckets (id, name) values ('b', 'b');
   insert into storage.objects (bucket_id, name) values ('b', 'x/y.txt');
@@ -59,6 +61,17 @@ Deno.test("a Supabase project is restored over itself by its owner, and into a p
   await run(project.adminUrl, ROWS);
   const backup = await backupInMemory(project.databaseUrl, { profile: "supabase" });
 
+  // Who can sign in, and what hangs on that: as a plan restores it alone.
+  await run(project.adminUrl, "delete from auth.users");
+  const tables = ["auth.users", "auth.identities", "public.profiles"];
+  const lost = await restoreBackup(backup, project.databaseUrl, { tables, onlyLost: true });
+  assert.deepEqual([lost.leftOut, lost.rowsLoaded], [[], 3]);
+  const saved = {
+    ...{ users: 1, profiles: "changed by hand", sessions: 0, objects: 1, triggers: 1, policies: 2 },
+    anon_reads: false,
+  };
+  assert.deepEqual((await run(project.adminUrl, COUNTS))[0], saved);
+
   await run(
     project.adminUrl,
     `set session_replication_role = replica; set storage.allow_delete_query = 'true';
@@ -67,15 +80,7 @@ Deno.test("a Supabase project is restored over itself by its owner, and into a p
   );
   const over = await restoreBackup(backup, project.databaseUrl);
   assert.equal(over.plan.target, "supabase");
-  assert.deepEqual((await run(project.adminUrl, COUNTS))[0], {
-    users: 1,
-    profiles: "changed by hand",
-    sessions: 0,
-    objects: 1,
-    triggers: 1,
-    policies: 2,
-    anon_reads: false,
-  });
+  assert.deepEqual((await run(project.adminUrl, COUNTS))[0], saved);
   const reasons = over.leftOut.map((each) => `${each.identity}: ${each.reason}`).join("\n");
   assert.match(reasons, /"auth"\."sessions": open logins .* only with includeAuthSessions/);
   assert.match(reasons, /"storage"\."buckets_vectors": .* the restoring role may not write to it/);
@@ -86,15 +91,7 @@ Deno.test("a Supabase project is restored over itself by its owner, and into a p
   plain.pathname = "/plain";
   const empty = await restoreBackup(backup, plain.href, { includeAuthSessions: true });
   assert.deepEqual([empty.plan.mode, empty.plan.target], ["empty", "plain"]);
-  assert.deepEqual((await run(plain.href, COUNTS))[0], {
-    users: 1,
-    profiles: "changed by hand",
-    sessions: 1,
-    objects: 1,
-    triggers: 1,
-    policies: 2,
-    anon_reads: false,
-  });
+  assert.deepEqual((await run(plain.href, COUNTS))[0], { ...saved, sessions: 1 });
   const [uid] = await run(
     plain.href,
     `select set_config('request.jwt.claim.sub', '${USER}', false), auth.uid()::text as uid`,

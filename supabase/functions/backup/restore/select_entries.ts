@@ -68,23 +68,22 @@ export function tablesNamed(
   index: EntryIndex,
   names: readonly string[],
 ): { found: Entry[]; unknown: string[] } {
-  const found: Entry[] = [];
-  const unknown: string[] = [];
-  for (const wanted of names) {
-    const table = index.entries.find((entry) => isTable(entry) && isNamed(entry, wanted));
-    if (table === undefined) unknown.push(wanted);
-    else found.push(table);
+  const tables = new Map<string, Entry>();
+  // Backwards, so that of two that answer to a name the first one does.
+  for (const entry of names.length === 0 ? [] : index.entries.filter(isTable).toReversed()) {
+    for (const name of namesOf(entry)) tables.set(name, entry);
   }
-  return { found, unknown };
+  return {
+    found: names.flatMap((name) => tables.get(name) ?? []),
+    unknown: names.filter((name) => !tables.has(name)),
+  };
 }
 
-/** Whether `schema.table`, quoted or not, names the entry; without a schema `public` is meant. */
-function isNamed(entry: Entry, wanted: string): boolean {
-  const { schema, name } = entry;
-  if (schema === null) return false;
-  return wanted === `${schema}.${name}` ||
-    wanted === `${quoteIdentifier(schema)}.${quoteIdentifier(name)}` ||
-    (schema === "public" && wanted === name);
+/** How it may be called: `schema.table`, quoted or not; without a schema `public` is meant. */
+function namesOf({ schema, name }: Entry): string[] {
+  if (schema === null) return [];
+  const qualified = [`${schema}.${name}`, `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`];
+  return schema === "public" ? [...qualified, name] : qualified;
 }
 
 /** A table, its partitions, its own sequences, rows, indexes, constraints, triggers and policies. */

@@ -158,7 +158,7 @@ async function conclude(work: RestoreWork, jobId: string): Promise<StepEnd> {
     : `what was lost is restored from backup ${job.backupId}: ${listOf(tables)}`;
   return {
     state: "done",
-    found: `${what}${isDrill ? " into a scratch database" : ""}: ${rowsLoaded} rows, ` +
+    found: `${what}${isDrill ? " into a scratch database" : ""}: ${rowsLoaded} rows and ` +
       `${comparison?.objects ?? 0} objects compared, ${differences.length} differ`,
     details: {
       backupType: work.parameters.backupType,
@@ -197,7 +197,9 @@ async function verify(work: RestoreWork): Promise<StepEnd> {
     const found = "nothing was restored, so that there is nothing to verify";
     return { state: "skipped", found, details, byHand: [] };
   }
-  const compared = `${restored.objectsCompared} objects were compared after the restore`;
+  const { rowsLoaded, objectsCompared } = restored;
+  const compared =
+    `${rowsLoaded} rows and ${objectsCompared} objects were compared after the restore`;
   const differences = restored.differences as unknown as Difference[];
   if (differences.length > 0) throw mismatch(String(restored.backupId), differences);
   if (execution.mode === "drill") {
