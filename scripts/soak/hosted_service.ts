@@ -139,7 +139,9 @@ class Service implements HostedService {
   async run(action: string, body: Record<string, unknown> = {}): Promise<EndedJob> {
     const before = { figures: this.platform.figures(), calls: this.#s3.calls() };
     const startedAt = performance.now();
-    const { jobId, kind } = await this.call(action, { body }) as Pick<Job, "jobId" | "kind">;
+    const said = await this.call(action, { body }) as Partial<Job> & { executionId?: string };
+    const jobId = said.jobId ?? said.executionId!;
+    const kind = said.kind ?? "recovery";
     await this.#untilEnded(jobId);
     const ended = {
       seconds: (performance.now() - startedAt) / 1000,

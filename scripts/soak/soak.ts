@@ -5,6 +5,7 @@
  */
 // deno-lint-ignore-file no-console -- a program for a terminal
 import { parseArgs } from "node:util";
+import { tryEmptied } from "./emptied.ts";
 import { tryFiles } from "./files.ts";
 import { type ConsistencyReport, tryConsistency } from "./consistency.ts";
 import { type CostBySize, growthOf, measureCost } from "./cost.ts";
@@ -24,6 +25,7 @@ const HELP =
   keeping       rebuilds the tables, answers, cleans up and verifies with a long history of backups
   files         saves many small files of Storage, saves them again and restores all of them
   tables        saves and restores a schema of very many tables
+  emptied       saves a database, empties its tables and posts the trigger that restores them
 
   --size …      size of the database in the server, as 300MB or 1GB; several by commas for cost
                 (default 100MB; kills 30MB; cost 10MB,100MB,1GB)
@@ -76,6 +78,8 @@ async function main(): Promise<number> {
       return await files(Number(values.files));
     case "tables":
       return await manyTables(Number(values.tables));
+    case "emptied":
+      return await emptied(toBytes(values.size ?? "100MB"));
     case "cost":
       return await cost((values.size ?? "10MB,100MB,1GB").split(",").map(toBytes), values.plot);
     default:
@@ -183,6 +187,23 @@ function describeTables(report: ManyTablesReport): string {
     `peak of a worker: ${inMegabytes(backupMemoryBytes)} MB in the backup, ` +
     `${inMegabytes(peakMemoryBytes)} MB in both`,
   ].join("\n");
+}
+
+async function emptied(bytes: number): Promise<number> {
+  await using server = await startSoakServer({ pgCron: false });
+  say(server.title);
+  const { databaseBytes, recovery, peakMemoryBytes, problems } = await tryEmptied({
+    ...{ ...server, bytes, onStep: say },
+  });
+  const { seconds, figures, storageCalls } = recovery;
+  const { cpu, memory, wall_clock } = figures.ended;
+  console.log(
+    `${inMegabytes(databaseBytes)} MB: ${seconds.toFixed(0)} s, ${figures.isolates} workers, ` +
+      `${(figures.cpuMs / 1000).toFixed(1)} CPU-seconds, ${storageCalls} storage calls; ` +
+      `${cpu} killed for CPU, ${memory} for memory, ${wall_clock} for time; ` +
+      `peak of a worker: ${inMegabytes(peakMemoryBytes)} MB`,
+  );
+  return conclude(problems);
 }
 
 async function cost(sizes: readonly number[], plot: string | undefined): Promise<number> {
