@@ -165,7 +165,10 @@ for (const { step, connection, statement } of STEPS) {
 Deno.test("definitions that change under each reading are read again up to five times, then named", async () => {
   const server = await testServer(17);
   await using source = await scratchDatabase(server, "rb2_ddl_rapid");
-  await source.run("create function busy() returns int language sql as 'select 0'");
+  await source.run(
+    "create function busy() returns int language sql as 'select 0'; " +
+      "create view watching as select busy() as it",
+  );
   const repository = await createRepository({ storage: memoryStorage(), key: null });
   /** Replaces the function in so many of the moments that the backup takes. */
   const backUp = async (most: number) => {

@@ -129,11 +129,21 @@ export interface DumpContext {
   /** Per table-data entry; filled by the data family. */
   tableData: TableData[];
   /** Rows whose definition came from `pg_get_*` functions: compared again by the recheck. */
-  readByFunction: { catalog: string; oid: number }[];
+  readByFunction: ReadByFunction[];
   /** What the operator should know, in words. */
   remarks: string[];
   /** The part of the catalog that is read; null for all of it. */
   slice: CatalogSlice | null;
+}
+
+/** A row whose definition came from a `pg_get_*` function, which looks at the present. */
+export interface ReadByFunction {
+  catalog: string;
+  oid: number;
+  /** The definition was proved to be of the snapshot's row; only what it names may have another name. @default false */
+  isOfSnapshot?: boolean;
+  /** So was the name of each function in it. @default false */
+  areFunctionsOfSnapshot?: boolean;
 }
 
 /** A part of the catalog that can be read by itself. Survives JSON. */

@@ -1,7 +1,8 @@
 /**
  * Proof that definitions are of the backup's moment. `pg_get_*` functions read the current catalog,
  * not the snapshot's; so the rows they were asked about, and the rows those refer to by name, are
- * noted in the snapshot and looked up again by a session that sees the present.
+ * noted in the snapshot and looked up again by a session that sees the present. That a row has the same
+ * version says that it never changed: a name that is only the same again may have been another in between.
  *
  * @module
  */
@@ -45,31 +46,53 @@ export interface RowVersions {
   rows: string;
 }
 
-/** Notes the versions of all rows that definitions came from; runs in the backup's snapshot. */
+/** Rows by catalog. */
+type Rows = Map<string, Set<number>>;
+
+/**
+ * Notes the versions of all rows that definitions came from, but for what was proved to be of the snapshot: a
+ * function may be replaced at any time, as long as nothing but a trigger names it. Runs in the backup's snapshot.
+ */
 export async function noteRowVersions(context: DumpContext): Promise<RowVersions[]> {
-  const wanted = new Map<string, Set<number>>();
-  for (const { catalog, oid } of context.readByFunction) oidsOf(wanted, catalog).add(oid);
-  await addReferences(context.session, wanted);
+  const wanted: Rows = new Map();
+  const [referring, referringProved]: [Rows, Rows] = [new Map(), new Map()];
+  for (const read of context.readByFunction) {
+    const { catalog, oid, isOfSnapshot = false, areFunctionsOfSnapshot = false } = read;
+    if (!isOfSnapshot) oidsOf(wanted, catalog).add(oid);
+    oidsOf(areFunctionsOfSnapshot ? referringProved : referring, catalog).add(oid);
+  }
+  const { session } = context;
+  for (
+    const [catalog, oids] of (await sideBySide([
+      readReferences(session, referring, "true"),
+      readReferences(session, referringProved, "c.relname <> 'pg_proc'"),
+    ])).flat()
+  ) {
+    if (!(catalog in WATCHED)) continue;
+    for (const oid of oids) oidsOf(wanted, catalog).add(oid);
+  }
   return await sideBySide([...wanted].map(async ([catalog, set]) => {
     const oids = oidArray(set);
     return { catalog, oids, rows: await readRows(context.session, { catalog, oids }) };
   }));
 }
 
-async function addReferences(session: Session, wanted: Map<string, Set<number>>): Promise<void> {
-  const asked = [...wanted].map(([catalog, oids]) =>
+/** What rows refer to, by catalog. @param where which catalogs `c` count */
+async function readReferences(
+  session: Session,
+  rows: Rows,
+  where: string,
+): Promise<[catalog: string, oids: number[]][]> {
+  const asked = [...rows].map(([catalog, oids]) =>
     session.query(
       `select c.relname as catalog, array_agg(distinct d.refobjid) as oids
          from pg_depend d join pg_class c on c.oid = d.refclassid
-        where d.classid = $1::regclass and d.objid = any ($2::oid[])
+        where d.classid = $1::regclass and d.objid = any ($2::oid[]) and ${where}
         group by c.relname`,
       [`pg_catalog.${catalog}`, oidArray(oids)],
     )
   );
-  for (const row of (await sideBySide(asked)).flat()) {
-    if (!(row.catalog in WATCHED)) continue;
-    for (const oid of row.oids) oidsOf(wanted, row.catalog).add(oid);
-  }
+  return (await sideBySide(asked)).flat().map(({ catalog, oids }) => [catalog, oids]);
 }
 
 async function readRows(session: Session, { catalog, oids }: Omit<RowVersions, "rows">) {
@@ -115,7 +138,7 @@ function namesOfChanged({ catalog, rows }: RowVersions, now: string): string[] {
     .map(([, , name]) => `${name} (${catalog})`);
 }
 
-function oidsOf(wanted: Map<string, Set<number>>, catalog: string): Set<number> {
+function oidsOf(wanted: Rows, catalog: string): Set<number> {
   let oids = wanted.get(catalog);
   if (oids === undefined) wanted.set(catalog, oids = new Set());
   return oids;

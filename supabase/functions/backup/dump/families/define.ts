@@ -63,11 +63,13 @@ export interface Definition {
   drop?: string[];
   rights?: DraftRights;
   dependsOn?: string[];
+  /** What `pg_get_*` wrote was proved to be of the snapshot. @default it was not */
+  isOfSnapshot?: boolean;
 }
 
 /** Adds the draft of an object before the data, and has the recheck look at it again where needed. */
 export function define(context: DumpContext, definition: Definition): Draft {
-  const { rights, ...own } = definition;
+  const { rights, isOfSnapshot = false, ...own } = definition;
   const draft: Draft = {
     part: null,
     section: "pre-data",
@@ -79,7 +81,7 @@ export function define(context: DumpContext, definition: Definition): Draft {
   };
   context.drafts.add(draft);
   if (READ_BY_FUNCTION.has(draft.catalog)) {
-    context.readByFunction.push({ catalog: draft.catalog, oid: draft.oid });
+    context.readByFunction.push({ catalog: draft.catalog, oid: draft.oid, isOfSnapshot });
   }
   return draft;
 }

@@ -15,6 +15,7 @@ import { functionNameSql } from "./catalog_names.ts";
 import { define, given, isTaken, rightsOf } from "./define.ts";
 import { isTypeSupportSql } from "./drop_circular_type.ts";
 import { oidArray } from "./relations.ts";
+import { HEAD_COLUMNS, isOfSnapshot } from "./routine_head.ts";
 import { IS_USERS_ROUTINE, ROUTINE_COLUMNS, ROUTINE_FROM, routineSignature } from "./routine.ts";
 import { setClause } from "./setting_statements.ts";
 
@@ -26,7 +27,7 @@ const FUNCTIONS = `
          ${functionNameSql("p.prosupport")} as support,
          array(select format_type(x, null) from unnest(p.protrftypes) x) as transforms,
          pg_get_function_arguments(p.oid) as arguments,
-         pg_get_function_result(p.oid) as result,
+         pg_get_function_result(p.oid) as result, ${HEAD_COLUMNS},
          pg_get_function_sqlbody(p.oid) as sql_body, p.prosqlbody is not null as has_sql_body,
          array(select e.extname::text from pg_depend d join pg_extension e on e.oid = d.refobjid
                 where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'x'
@@ -77,6 +78,8 @@ function defineFunction(context: DumpContext, row: Row): void {
     // Functions of a type go together with it.
     drop: [`DROP ${keyword} ${row.type_support ? "IF EXISTS " : ""}${signature}`],
     rights: rightsOf(row, { type: keyword, name: signature }),
+    // All else but a body of new style is read from the row itself.
+    isOfSnapshot: !row.has_sql_body && isOfSnapshot(row),
   });
 }
 
