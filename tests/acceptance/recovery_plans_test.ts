@@ -200,6 +200,16 @@ Deno.test("database_failure restores alone what is lost alone, and names what it
   const again = await run(project, TRIGGER);
   assert.match(again.message!, /nothing to restore: sound/);
 
+  // What cannot be looked at is no assessment.
+  await session.execute(`
+    alter table public.notes rename to kept; create view public.notes as select * from public.kept`);
+  const unseen = await run(project, { planId: "at_once", trigger: "custom_trigger" });
+  assert.equal(unseen.status, "failed", JSON.stringify(unseen));
+  const why = stepOf(unseen, "restore_database").error!;
+  assert.equal(why.code, "database_error");
+  assert.match(why.message, /could not be looked at: "public"."notes" is not known/);
+  await session.execute("drop view public.notes; alter table public.kept rename to notes");
+
   // Renamed by hand, perhaps: nothing is restored, and people are told.
   await session.execute("alter table public.queue rename to jobs");
   const renamed = await run(project, TRIGGER);
