@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { randomFrom } from "../../../../../tests/support/random_from.ts";
 import { type ComparedTable, judgeTables, type Stranger } from "./judge_tables.ts";
 
-const HERE: ComparedTable["look"] = { isThere: true, hasRows: true, unreadable: null, unknown: null };
+const HERE: ComparedTable["look"] = {
+  isThere: true,
+  hasRows: true,
+  unreadable: null,
+  unknown: null,
+};
 const GONE: typeof HERE = { ...HERE, isThere: false, hasRows: null };
 const EMPTY: typeof HERE = { ...HERE, hasRows: false };
 const UNSEEN: typeof HERE = { ...HERE, hasRows: null, unknown: "permission denied" };
