@@ -45,6 +45,15 @@ Deno.test("backupInParts() gives definitions up that end worker after worker, an
   assert.match(error.hint ?? "", /task backup/);
 });
 
+Deno.test("backupInParts() gives up what cuts definitions no further when it ends worker after worker", async () => {
+  for (const name of ["reading-some-definitions", "ordering-definitions", "storing-definitions"]) {
+    const error = await run({ name, attempt: 6, previous: "interrupted" }) as BackupError;
+    assert.equal(error.code, "over_budget", error.message);
+    assert.match(error.message, /^Cannot read the definitions in parts: 5 workers/);
+    assert.match(error.hint ?? "", /task backup/);
+  }
+});
+
 Deno.test("backupInParts() reads definitions again after fewer losses, and after other failures", async () => {
   for (const [attempt, previous] of [[5, "interrupted"], [6, "database_unreachable"]] as const) {
     const error = await readDefinitions({ attempt, previous });
