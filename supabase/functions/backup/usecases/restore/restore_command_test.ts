@@ -19,7 +19,10 @@ Deno.test("restoreCommand() names the repository, the target and every choice, a
   const line = restoreCommand({
     settings,
     backupId: "backup_1",
-    request: { mode: "over", tables: ["public.o'clock"], acceptHazards: ["x"], schemaOnly: true },
+    request: {
+      ...{ mode: "over", tables: ["public.o'clock"], onlyLost: true, acceptHazards: ["x"] },
+      schemaOnly: true,
+    },
     targetDatabaseUrl: "env:STAGING_URL",
   });
   assert.equal(
@@ -27,7 +30,7 @@ Deno.test("restoreCommand() names the repository, the target and every choice, a
     "deno task restore --repository " +
       "'s3://b/p/?region=eu-1&endpoint=https%3A%2F%2Fs3.example.com' " +
       `--database-url "$STAGING_URL" --backup backup_1 --mode over --table 'public.o'\\''clock' ` +
-      "--allow-hazard 'x' --schema-only",
+      "--only-lost --allow-hazard 'x' --schema-only",
   );
   const plain = restoreCommand({
     settings: { ...settings, enableEncryption: false },
