@@ -146,6 +146,11 @@ for (
       {},
     ],
     [
+      "a restore of only what is lost of no named table",
+      "restore",
+      { body: { backupId: "latest", type: "database", onlyLost: true } },
+    ],
+    [
       "an item longer than any object's name",
       "restore",
       { body: { backupId: "latest", type: "files", items: ["x".repeat(1126)] } },
