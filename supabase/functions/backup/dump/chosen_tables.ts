@@ -16,24 +16,11 @@ import { takesWholeSchema } from "./selection.ts";
 /** Kinds of relations and of what belongs to one: their families add chosen ones only. */
 const OF_RELATIONS: readonly EntryKind[] = [
   "sequence",
+  "sequence-set",
   "table",
   "view",
   "materialized-view",
-  "table-attach",
-  "default",
-  "check-constraint",
-  "table-data",
-  "sequence-set",
-  "index",
-  "index-attach",
-  "constraint",
-  "foreign-key",
-  "statistics",
-  "rule",
-  "trigger",
-  "policy",
-  "row-security",
-  "refresh",
+  ...PARTS_OF_RELATIONS,
 ];
 
 const ENTRY_KIND: Record<string, EntryKind> = {

@@ -149,7 +149,7 @@ export class Dependencies {
   /** The drafts that a draft needs by pg_depend, without itself; some of them twice. */
   ofDraft(draft: number): number[] {
     const drafts: number[] = [];
-    this.#walk(draft, { drafts, passed: [], stopsAt: null });
+    this.#walk({ draft, drafts, passed: [], stopsAt: null });
     return drafts;
   }
 
@@ -168,19 +168,19 @@ export class Dependencies {
       if (stop !== undefined) stops.add(stop);
       return stop !== undefined;
     };
-    this.#walk(draft, { drafts, passed: [], stopsAt: stopsHere });
+    this.#walk({ draft, drafts, passed: [], stopsAt: stopsHere });
     return { drafts: new Set(drafts), stops };
   }
 
-  #walk(draft: number, way: Way): void {
-    this.#follow(draft, draft, way);
+  #walk(way: Way): void {
+    this.#follow(way.draft, way);
     this.#parts ??= this.#findParts();
-    const parts = this.#parts.get(draft);
-    if (parts !== undefined) { for (const part of parts) this.#follow(part, draft, way); }
+    const parts = this.#parts.get(way.draft);
+    if (parts !== undefined) { for (const part of parts) this.#follow(part, way); }
   }
 
   /** What one object needs, on the way of a draft. */
-  #follow(object: number, draft: number, way: Way): void {
+  #follow(object: number, way: Way): void {
     const { first, items } = this.#needs;
     // Objects that got their numbers later are in no list.
     const end = first[object + 1] ?? 0;
@@ -188,10 +188,10 @@ export class Dependencies {
       const needed = items[at]!;
       const holder = this.draftOf(needed);
       if (holder !== undefined) {
-        if (holder !== draft) way.drafts.push(holder);
+        if (holder !== way.draft) way.drafts.push(holder);
       } else if (!way.passed.includes(needed) && way.stopsAt?.(needed) !== true) {
         way.passed.push(needed);
-        this.#follow(needed, draft, way);
+        this.#follow(needed, way);
       }
     }
   }
@@ -213,6 +213,8 @@ export class Dependencies {
 
 /** What was found on the way from a draft to what it needs. */
 interface Way {
+  /** Where it began. */
+  draft: number;
   drafts: number[];
   /** Objects without a draft. */
   passed: number[];

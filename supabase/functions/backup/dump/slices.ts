@@ -1,7 +1,8 @@
 /**
  * Cuts the catalog into slices: relations that know of each other stay together, so that each slice can be
  * read by itself. Tables stay with those they inherit from, sequences with the table of their column;
- * partitions need not stay with their parent. Very many functions are cut, too; materialized views and everything else are one slice.
+ * partitions need not stay with their parent. Very many functions are cut, too. Materialized views and
+ * everything else are one slice.
  *
  * @module
  */
@@ -47,7 +48,8 @@ const FUNCTIONS = `
 /**
  * The slices, the rest first; none when one reading of everything is small enough.
  *
- * @param most relations to a slice, or as many functions with a short source; more only where so many belong together
+ * @param most relations to a slice, or as many functions with a short source; more only where so many belong
+ * together
  */
 export async function cutCatalog(
   session: Session,
@@ -59,8 +61,8 @@ export async function cutCatalog(
   const { context } = await beginReading(session, options);
   const taken = [...context.schemas.values()].filter(({ take }) => take === "all");
   const schemas = oidArray(taken.map(({ oid }) => oid));
-  const relations = await cutRelations(session, schemas, most);
-  const functions = await cutFunctions(session, schemas, most);
+  const relations = await cutRelations(session, { schemas, most });
+  const functions = await cutFunctions(session, { schemas, most });
   if (relations.length + functions.length === 0) return [];
   return [
     { isRest: true, relations: relations.flat(), functions: functions.flat() },
@@ -69,7 +71,10 @@ export async function cutCatalog(
   ];
 }
 
-async function cutRelations(session: Session, schemas: string, most: number): Promise<number[][]> {
+async function cutRelations(
+  session: Session,
+  { schemas, most }: { schemas: string; most: number },
+): Promise<number[][]> {
   const [found] = await session.query(RELATIONS, [schemas]);
   const oids: number[] = found!.oids ?? [];
   if (oids.length <= most) return [];
@@ -80,7 +85,10 @@ async function cutRelations(session: Session, schemas: string, most: number): Pr
   return packGroups(groups.map((group) => ({ oids: group, weight: group.length })), most);
 }
 
-async function cutFunctions(session: Session, schemas: string, most: number): Promise<number[][]> {
+async function cutFunctions(
+  session: Session,
+  { schemas, most }: { schemas: string; most: number },
+): Promise<number[][]> {
   const [found] = await session.query(FUNCTIONS, [schemas]);
   const oids: number[] = found!.oids ?? [];
   const each = oids.map((oid, at) => ({ oids: [oid], weight: found!.weights[at] as number }));
