@@ -77,6 +77,24 @@ export const ENTRY_KINDS = [
 /** One of {@linkcode ENTRY_KINDS}. */
 export type EntryKind = typeof ENTRY_KINDS[number];
 
+/** Kinds that live inside a table or view, fall with it and have to be made again with it. */
+export const PARTS_OF_RELATIONS: readonly EntryKind[] = [
+  "table-attach",
+  "default",
+  "check-constraint",
+  "table-data",
+  "index",
+  "index-attach",
+  "constraint",
+  "foreign-key",
+  "statistics",
+  "rule",
+  "trigger",
+  "policy",
+  "row-security",
+  "refresh",
+];
+
 /**
  * The SQL of an entry, by what it does. Each string is one complete statement without the final
  * semicolon, for a session with an empty search_path; identifiers are always quoted.

@@ -6,7 +6,7 @@
  * @module
  */
 import { BackupError } from "../core/errors.ts";
-import type { Entry, EntryKind } from "../core/model.ts";
+import { type Entry, type EntryKind, PARTS_OF_RELATIONS } from "../core/model.ts";
 import { quoteIdentifier } from "../postgres/quote.ts";
 import { Drafts, type DumpContext } from "./context.ts";
 import type { Dependencies } from "./dependencies.ts";
