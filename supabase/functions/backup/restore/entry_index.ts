@@ -3,26 +3,8 @@
  *
  * @module
  */
-import type { Entry, EntryKind } from "../core/model.ts";
+import { type Entry, type EntryKind, PARTS_OF_RELATIONS } from "../core/model.ts";
 import { quoteQualified } from "../postgres/quote.ts";
-
-/** Kinds that live inside a table, fall with it and have to be made again with it. */
-const TABLE_PARTS: readonly EntryKind[] = [
-  "table-attach",
-  "default",
-  "check-constraint",
-  "table-data",
-  "index",
-  "index-attach",
-  "constraint",
-  "foreign-key",
-  "statistics",
-  "rule",
-  "trigger",
-  "policy",
-  "row-security",
-  "refresh",
-];
 
 /** Kinds whose entries are rows, not definitions. */
 const ROW_KINDS: readonly EntryKind[] = ["table-data", "sequence-set", "large-object-data"];
@@ -34,7 +16,7 @@ export function isRows(entry: Entry): boolean {
 
 /** Whether an entry is a part of a table. */
 export function isTablePart(entry: Entry): boolean {
-  return TABLE_PARTS.includes(entry.kind);
+  return PARTS_OF_RELATIONS.includes(entry.kind);
 }
 
 /** Whether an entry is a relation of its own: table, view, materialized view. */
