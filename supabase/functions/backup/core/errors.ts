@@ -67,7 +67,8 @@ export const ERROR_CODES = {
   files_changed: "an object changed each time that it was read",
   files_damaged: "an object's bytes are not there or not those of its checksum",
   // Restore
-  restore_refused: "hazards were not accepted, or there are rows where only lost ones were to be restored",
+  restore_refused:
+    "hazards were not accepted, or there are rows where only lost ones were to be restored",
   target_unfit: "the target lacks something that the restore needs",
   target_not_empty: "the target holds objects and was said to be empty",
   restore_mismatch: "after the restore the target differs from the backup",
