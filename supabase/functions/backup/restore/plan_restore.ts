@@ -29,7 +29,7 @@ import {
   type TargetFacts,
 } from "./plan_types.ts";
 import { isOfCluster, selectEntries, type Selection } from "./select_entries.ts";
-import { lackedTables, selectLost } from "./select_lost.ts";
+import { lackedTables, selectLost, unlikeColumns } from "./select_lost.ts";
 
 /** Hazards that a safety backup of the live database undoes. */
 const UNDONE: readonly HazardName[] = ["replaces-data", "replaces-object"];
@@ -77,7 +77,9 @@ export function planRestore(given: PlanInput): RestorePlan {
     wanted,
     leaveOuts,
   });
-  if (request.onlyLost === true) check.missing.push(...lackedTables(index, live, selection));
+  if (request.onlyLost === true) {
+    check.missing.push(...lackedTables(index, live, selection), ...unlikeColumns(live, selection));
+  }
   const plan = emptyPlan(input, mode, targetKind, check);
   const restored = index.entries.filter((entry) => wanted.has(entry) && !leaveOuts.has(entry));
   if (mode === "beside") {

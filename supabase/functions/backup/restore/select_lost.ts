@@ -112,3 +112,32 @@ export function lackedTables(
     };
   });
 }
+
+/**
+ * Columns of tables that stand into which their saved rows do not go: rows in binary form would be read as
+ * what they are not.
+ */
+export function unlikeColumns(live: EntryIndex, { selected }: Selection): Missing[] {
+  const unlike: Missing[] = [];
+  for (const { identity, kind, table } of selected) {
+    const there = live.byIdentity(identity)?.table;
+    if (kind !== "table-data" || table === undefined || there === undefined) continue;
+    const columns = new Map(there.columns.map((column) => [column.name, column]));
+    for (const { name, typeName, generated } of table.columns) {
+      if (generated !== "") continue;
+      const found = columns.get(name);
+      if (found !== undefined && baseType(found.typeName) === baseType(typeName)) continue;
+      unlike.push({
+        ...{ what: "object", name: `column ${name} of ${table.sqlName}` },
+        reason: `the backup has it as ${typeName}, and the table ` +
+          (found === undefined ? "has none of that name" : `as ${found.typeName}`),
+      });
+    }
+  }
+  return unlike;
+}
+
+/** A type without its length, which the server looks after itself; texts have one form. */
+function baseType(typeName: string): string {
+  return typeName.replace(/\(\d[^)]*\)/, "").replace(/^character varying/, "text");
+}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Entry, EntryKind, SequenceFacts } from "../core/model.ts";
 import { EntryIndex } from "./entry_index.ts";
 import type { RestoreRequest } from "./plan_types.ts";
-import { lackedTables, selectLost } from "./select_lost.ts";
+import { lackedTables, selectLost, unlikeColumns } from "./select_lost.ts";
 
 function entry(
   kind: EntryKind,
@@ -135,6 +135,38 @@ Deno.test("selectLost() never sets a counter back", () => {
   const down = "CREATE SEQUENCE c INCREMENT BY -1";
   assert.equal(isSet({ lastValue: "-5" }, { lastValue: "-4" }, down), true);
   assert.equal(isSet({ lastValue: "-5" }, { lastValue: "-6" }, down), false);
+});
+
+Deno.test("unlikeColumns() names columns that have gone or have another type, and lets lengths be", () => {
+  const held = (...columns: [name: string, typeName: string, generated?: string][]) => {
+    const facts = columns.map(([name, typeName, generated = ""]) => ({
+      name,
+      typeName,
+      generated,
+    }));
+    const more = { table: { sqlName: "public.t", columns: facts } } as unknown as Partial<Entry>;
+    return [schema, table, entry("table-data", "t", [table], more)];
+  };
+  const unlike = (saved: Entry[], live: Entry[]) => {
+    const [index, there] = [new EntryIndex(saved), new EntryIndex(live)];
+    const selection = selectLost(index, there, { onlyLost: true, tables: ["t"] });
+    return unlikeColumns(there, selection).map(({ name, reason }) => `${name}: ${reason}`);
+  };
+  const saved = held(["id", "bigint"], ["at", "timestamp(3) without time zone"], ["n", "text[]"]);
+  assert.deepEqual(unlike(saved, held(["id", "timestamp with time zone"], ["n", "text"])), [
+    "column id of public.t: the backup has it as bigint, and the table as timestamp with time zone",
+    "column at of public.t: the backup has it as timestamp(3) without time zone, and the table has none of that name",
+    "column n of public.t: the backup has it as text[], and the table as text",
+  ]);
+  const live = held(
+    ["new", "text"],
+    ["n", "character varying(9)[]"],
+    ["at", "timestamp without time zone"],
+    ["id", "bigint"],
+  );
+  assert.deepEqual(unlike([...saved], live), []);
+  assert.deepEqual(unlike(held(["up", "text", "s"]), held(["id", "bigint"])), []);
+  assert.deepEqual(unlike(saved, [schema]), [], "a table that is gone is made as it was");
 });
 
 Deno.test("selectLost() refuses what chooses otherwise", () => {
