@@ -150,7 +150,7 @@ Deno.test("an emptied live database is filled in parts, by workers that die, and
   // One table is gone, with what stood on it, and one holds what it should.
   await using it = await emptied(`${EMPTIED}; drop table notes; drop materialized view counted`);
   const { backup, target, state } = it;
-  await runSql(target.url, "truncate heard");
+  await runSql(target.url, "truncate heard; select setval('goods_id_seq', 1000)");
   const restore = restoreOf(backup, target);
   const names = new Set<string>();
   let deaths = 0;
@@ -173,6 +173,12 @@ Deno.test("an emptied live database is filled in parts, by workers that die, and
   assert.deepEqual(restore.report?.comparison?.differences, []);
   assert.equal(restore.report?.safetyBackupId, null);
   assert.equal(restore.report?.rowsLoaded, 5 + 400 + 60 + 60 + 50);
+  assert.equal(
+    await count(target.url, "select last_value from goods_id_seq"),
+    1000,
+    "not set back",
+  );
+  await runSql(target.url, "select setval('goods_id_seq', 60)");
   assert.deepEqual(await databaseState(target.url), state);
   assert.equal(
     await count(target.url, "select count(*) from pg_namespace where nspname = 'backup_internal'"),

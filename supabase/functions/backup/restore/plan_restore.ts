@@ -9,7 +9,7 @@ import type { Entry } from "../core/model.ts";
 import { attachLate } from "./attach_late.ts";
 import { planBeside } from "./beside.ts";
 import { addHazard, checkTarget, major, type TargetCheck } from "./check_target.ts";
-import { diffLive } from "./diff_live.ts";
+import { type Diff, diffLive } from "./diff_live.ts";
 import { EntryIndex, isRows, isTable, sqlNameOf } from "./entry_index.ts";
 import { firingEventTriggers } from "./event_triggers.ts";
 import { expectedRoles, isOfRoles } from "./expected_roles.ts";
@@ -29,7 +29,7 @@ import {
   type TargetFacts,
 } from "./plan_types.ts";
 import { isOfCluster, selectEntries, type Selection } from "./select_entries.ts";
-import { lackedTables, selectLost, unlikeColumns } from "./select_lost.ts";
+import { isFurtherOn, lackedTables, selectLost, unlikeColumns } from "./select_lost.ts";
 
 /** Hazards that a safety backup of the live database undoes. */
 const UNDONE: readonly HazardName[] = ["replaces-data", "replaces-object"];
@@ -162,8 +162,11 @@ function planInPlace(plan: RestorePlan, from: InPlaceInput): void {
   const { input, index, live, restored, selection, given, check } = from;
   const { target, request } = input;
   const definitions = restored.filter((entry) => !isRows(entry) && entry.kind !== "refresh");
-  const rows = restored.filter((entry) => isRows(entry) && selection.selected.has(entry));
   const fills = plan.mode === "over" && input.fills === true;
+  const ahead = new Set(fills ? restored.filter((entry) => isAhead(entry, from)) : []);
+  const rows = restored.filter((entry) =>
+    isRows(entry) && selection.selected.has(entry) && !ahead.has(entry)
+  );
   const replacedRows = new Set(
     fills || !live.entries.some(isTable) ? [] : rows.flatMap((entry) => {
       const table = index.tableOf(entry);
@@ -202,23 +205,34 @@ function planInPlace(plan: RestorePlan, from: InPlaceInput): void {
   );
   plan.expect = restored.filter((entry) =>
     !given.has(entry) && !selection.needed.has(entry) && entry.kind !== "refresh" &&
+    !ahead.has(entry) &&
     (!isRows(entry) || (entry.kind === "sequence-set" && request.schemaOnly !== true)) &&
     (!isOfRoles(entry) || roles.has(entry))
   );
   plan.lock = plan.mode === "over" ? tablesToLock(plan, live, target) : [];
-  addHazard(check.hazards, "replaces-object", diff.replaced.map((entry) => entry.identity));
+  addHazards(plan, diff, check);
+  for (const entry of diff.managed) plan.missing.push(managedInTheWay(entry));
+}
+
+/** Whether it is a counter of the target that stands further on than the backup's: there is no way back. */
+function isAhead(entry: Entry, { index, live }: InPlaceInput): boolean {
+  const there = live.byIdentity(entry.identity);
+  return entry.kind === "sequence-set" && there !== undefined && !isFurtherOn(index, entry, there);
+}
+
+function addHazards(plan: RestorePlan, diff: Diff, { hazards }: TargetCheck): void {
+  addHazard(hazards, "replaces-object", diff.replaced.map((entry) => entry.identity));
   addHazard(
-    check.hazards,
+    hazards,
     "replaces-data",
     plan.load.filter((load) => load.clear !== "none").map((load) => load.entry.identity),
   );
   addHazard(
-    check.hazards,
+    hazards,
     "drops-dependent-unknown",
     [...diff.again, ...diff.inTheWay].map((entry) => entry.identity),
   );
-  addHazard(check.hazards, "drops-table-unknown", diff.lostTables.map((entry) => entry.identity));
-  for (const entry of diff.managed) plan.missing.push(managedInTheWay(entry));
+  addHazard(hazards, "drops-table-unknown", diff.lostTables.map((entry) => entry.identity));
 }
 
 function managedInTheWay(entry: Entry): Missing {

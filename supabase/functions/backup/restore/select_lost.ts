@@ -68,8 +68,11 @@ function rowsOf(index: EntryIndex, live: EntryIndex, table: Entry): Entry[] {
   );
 }
 
-/** Numbers that were given since the backup must not be given again. */
-function isFurtherOn(index: EntryIndex, saved: Entry, there: Entry | undefined): boolean {
+/**
+ * Whether a counter of the backup is further on than the one that is there: numbers that were given since
+ * must not be given again.
+ */
+export function isFurtherOn(index: EntryIndex, saved: Entry, there: Entry | undefined): boolean {
   if (there?.sequence === undefined || saved.sequence === undefined) return there === undefined;
   const [one, other] = [BigInt(saved.sequence.lastValue), BigInt(there.sequence.lastValue)];
   if (one === other) return saved.sequence.isCalled && !there.sequence.isCalled;
