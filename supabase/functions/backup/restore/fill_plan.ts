@@ -141,18 +141,11 @@ function actingOnRows(
   return { aside, unstoppable };
 }
 
-/** Units run at once, and what is of the whole database only one of them can drop and make again. */
-const ALONE = "SELECT pg_catalog.pg_advisory_xact_lock(" +
-  "pg_catalog.hashtextextended('backup_internal set aside', 0))";
-
 /** Statements that remove entries, and those that make them again as they were. */
 function setAside(live: EntryIndex, entries: readonly Entry[]): SetAside {
   const ordered = entries.toSorted((a, b) => live.position(a) - live.position(b));
   return {
-    drop: [
-      ...(entries.some(({ kind }) => ASIDE.includes(kind)) ? [ALONE] : []),
-      ...ordered.toReversed().flatMap(({ statements }) => statements.drop),
-    ],
+    drop: ordered.toReversed().flatMap(({ statements }) => statements.drop),
     make: ordered.flatMap(({ statements: each }) => [
       ...[...each.create, ...each.owner, ...each.comment, ...each.label, ...each.acl],
     ]),

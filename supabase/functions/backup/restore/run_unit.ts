@@ -115,8 +115,8 @@ function markOf({ jobId, name }: UnitInput, report: UnitReport): string {
   return markStatement(jobId, name, JSON.stringify(report));
 }
 
-function reacting({ plan: { filling }, step }: UnitInput): ReactionInput {
-  return { filling, step };
+function reacting({ plan: { filling }, step, unit: { loads } }: UnitInput): ReactionInput {
+  return { filling, step, loads };
 }
 
 /** The server does it, however long it takes. */
