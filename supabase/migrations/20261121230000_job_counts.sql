@@ -126,9 +126,6 @@ alter function public.get_backup_statistics(integer) set jit = off;
 alter function public.get_restore_statistics(integer) set jit = off;
 alter function public.get_backup_dashboard() set jit = off;
 
--- The few rows that there are get read whole; an index would have to be kept, and keeps what is packed long after.
-drop index if exists backup_internal.job_days_day_idx;
-
 create or replace function backup_internal.count_backup_jobs() returns trigger
 language plpgsql security definer set search_path = ''
 as $function$
@@ -280,6 +277,10 @@ end
 $$;
 drop function if exists backup_internal.count_backup_job();
 drop function if exists backup_internal.count_restore_job();
+
+-- The few rows that there are get read whole; an index would have to be kept, and keeps what is packed long after.
+-- After the triggers: whoever changes jobs holds those tables before this one.
+drop index if exists backup_internal.job_days_day_idx;
 
 -- Whoever may call a function by default must not call these.
 do $$
