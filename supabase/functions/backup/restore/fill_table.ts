@@ -59,9 +59,12 @@ export async function fillTable(
   await session.execute(markStatement(jobId, name, String(part.rows)));
 }
 
+/** Parts before which rows are counted; what is more, a gigabyte or two, takes longer than a worker may wait. */
+const MOST_COUNTED = 64;
+
 /**
- * Counts at the first part, the second, the fourth and so on: all counts together read the table once.
- * What comes between is found by the comparison at the end.
+ * Counts at the first part, the second, the fourth and so on, while the table is small. What comes between and
+ * later is found by the comparison at the end, which the server makes however long it takes.
  */
 async function refuseOthersRows(
   session: Session,
@@ -73,7 +76,7 @@ async function refuseOthersRows(
     [jobId, marksOf(load)],
   );
   const { parts, rows } = loaded as { parts: number; rows: string };
-  if ((parts & (parts - 1)) !== 0) return;
+  if (parts > MOST_COUNTED || (parts & (parts - 1)) !== 0) return;
   const [found] = await session.query(
     `SELECT count(*)::text AS rows FROM (SELECT FROM ${filledRows(load)} LIMIT ${
       BigInt(rows) + 1n
