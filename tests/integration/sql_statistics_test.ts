@@ -228,7 +228,7 @@ Deno.test("jobs that change while others pack or count anew do not wait, and are
   const sessions = await Promise.all([1, 2, 3, 4].map(() => connect({ url: database.url })));
   const [packing, old, another, reader] = sessions as [Session, Session, Session, Session];
   try {
-    for (const session of sessions) await session.execute("set lock_timeout = '1s'");
+    for (const session of sessions) await session.execute("set lock_timeout = '10s'");
     await packing.execute(`${INSERT} ${jobs("a", 100)}`);
     await packing.execute(`${INSERT} ${jobs("b", 100)}`);
     await old.execute("begin isolation level repeatable read; select 1");
