@@ -186,7 +186,8 @@ async function backUpAndRestore(
   const jobId = `restore_${RUN}`;
   await runInProcess(
     restoreInParts({
-      ...{ ...restore, jobId, limits: SMALL_UNITS, relationsAPart: RELATIONS_A_PART, pollMs: 20 },
+      ...{ ...restore, jobId, limits: SMALL_UNITS, pollMs: 20 },
+      ...{ relationsAPart: RELATIONS_A_PART, chunksAPart: 1 },
     }),
     {
       job: {

@@ -12,6 +12,7 @@ import { quoteIdentifier } from "../../supabase/functions/backup/postgres/quote.
 import type { Row, Session } from "../../supabase/functions/backup/postgres/session.ts";
 import type {
   BackupType,
+  LinesRef,
   OpenedBackup,
   Repository,
 } from "../../supabase/functions/backup/repository/mod.ts";
@@ -113,15 +114,41 @@ async function fingerprint(session: Session, entry: Entry, expression: string | 
   return { rows: row!.rows as string, sum: row!.sum as string };
 }
 
-/** The backup as the part of a repository that a restore reads. */
-export function asRepository(backup: MemoryBackup): Repository {
+/** Lines of a list in memory to a chunk. */
+const LINES_A_CHUNK = 7;
+
+/**
+ * The backup as the part of a repository that a restore reads.
+ *
+ * @param onRead told of lists, and where in them it is read
+ */
+export function asRepository(
+  backup: MemoryBackup,
+  onRead: (list: string, from: number) => void = () => {},
+): Repository {
   const { facts } = backup;
+  const lists = { entries: facts.entries, tableData: facts.tableData, dataParts: facts.dataParts };
+  const refOf = (name: keyof typeof lists): LinesRef => {
+    const { length } = lists[name];
+    const chunks = Array.from({ length: Math.ceil(length / LINES_A_CHUNK) }, (_, at) => ({
+      ...{ name: `${name}/${at * LINES_A_CHUNK}`, rawBytes: 1 },
+      lines: Math.min(LINES_A_CHUNK, length - at * LINES_A_CHUNK),
+    }));
+    return { lines: length, chunks };
+  };
+  const manifest = {
+    ...{ backupId: facts.backupId, source: facts.source },
+    ...{ entries: refOf("entries"), tableData: refOf("tableData"), dataParts: refOf("dataParts") },
+  };
   const part: Partial<Repository> = {
     readBackup:
-      (<T extends BackupType>() =>
-        Promise.resolve({ manifest: facts } as unknown as OpenedBackup<T>)),
-    readLines: async function* <T>(lines: unknown) {
-      yield* lines as T[];
+      (<T extends BackupType>() => Promise.resolve({ manifest } as unknown as OpenedBackup<T>)),
+    readLines: async function* <T>({ chunks }: LinesRef) {
+      for (const chunk of chunks) {
+        const [list, from] = chunk.name.split("/") as [keyof typeof lists, string];
+        onRead(list, Number(from));
+        yield* lists[list].slice(Number(from), Number(from) + chunk.lines) as T[];
+      }
     },
     readPieces: (pieces) => backup.readPieces(pieces),
   };

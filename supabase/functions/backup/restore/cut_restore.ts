@@ -90,8 +90,11 @@ export function cutRestore(
       limits,
     ),
     ...inOrder("clear", cleared, { ...limits, entries: Math.max(1, cleared.length) }),
-    { name: "rows" as const, units: cutRows(plan, limits) },
-    ...inOrder("sequences", of((entry) => entry.kind === "sequence-set"), limits),
+    { name: "rows" as const, units: cutRows(plan.load, { index, limits }) },
+    {
+      name: "sequences" as const,
+      units: batches(of((entry) => entry.kind === "sequence-set"), limits).map(unitOf),
+    },
     ...levels.map((units) => ({ name: "build" as const, units })),
     ...inOrder("build", rest, limits),
     {
@@ -103,8 +106,11 @@ export function cutRestore(
       units: [{ ...unitOf([entry]), isLong: true }],
     })),
     ...inOrder("last", of((entry) => LAST.includes(entry.kind)), limits),
-    { name: "check-keys" as const, units: cutByTable(plan.load.filter(isFilled), limits) },
-    { name: "compare-rows" as const, units: cutByTable(plan.load, limits) },
+    {
+      name: "check-keys" as const,
+      units: cutByTable(nearby(plan.load.filter(isFilled), index), limits),
+    },
+    { name: "compare-rows" as const, units: cutByTable(nearby(plan.load, index), limits) },
   ].filter((step) => step.units.length > 0);
 }
 
@@ -171,26 +177,37 @@ class Packer {
   }
 }
 
+interface Cutting {
+  index: EntryIndex;
+  limits: RestoreLimits;
+}
+
 /** Rows of critical tables, then all others. */
-function cutRows({ load }: RestorePlan, limits: RestoreLimits): RestoreUnit[] {
-  const critical = load.filter(({ isCritical }) => isCritical === true);
-  const others = load.filter(({ isCritical }) => isCritical !== true);
-  return [...cutLoads(critical, limits), ...cutLoads(others, limits)];
+function cutRows(loads: readonly TableLoad[], cutting: Cutting): RestoreUnit[] {
+  const critical = loads.filter(({ isCritical }) => isCritical === true);
+  const others = loads.filter(({ isCritical }) => isCritical !== true);
+  return [...cutLoads(critical, cutting), ...cutLoads(others, cutting)];
 }
 
 /** Largest units first, so that the last worker is not left alone with one of them. */
-function cutLoads(loads: readonly TableLoad[], limits: RestoreLimits): RestoreUnit[] {
+function cutLoads(loads: readonly TableLoad[], { index, limits }: Cutting): RestoreUnit[] {
   const packer = new Packer({ entries: limits.entries, bytes: limits.partBytes });
-  for (const { entry, parts } of loads) {
+  const isLarge = ({ parts }: TableLoad) => bytesOfParts(parts) >= limits.partBytes;
+  const small = nearby(loads.filter((load) => !isLarge(load)), index);
+  for (const { entry, parts } of [...loads.filter(isLarge), ...small]) {
     for (const part of parts) packer.add(entry.key, part.rawBytes, part.part);
   }
   return packer.units.sort((a, b) => b.bytes - a.bytes);
 }
 
-interface PostDataFacts {
-  index: EntryIndex;
+/** As they stand in the backup: what is beside each other there is read in one go. */
+function nearby(loads: readonly TableLoad[], index: EntryIndex): TableLoad[] {
+  return loads.map((load) => ({ load, place: index.position(load.entry) }))
+    .sort((a, b) => a.place - b.place).map(({ load }) => load);
+}
+
+interface PostDataFacts extends Cutting {
   sizes: ReadonlyMap<string, number>;
-  limits: RestoreLimits;
 }
 
 /**

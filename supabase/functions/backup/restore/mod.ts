@@ -61,5 +61,12 @@ export { lookAtRows } from "./look_at_rows.ts";
 export { restoreMismatch } from "./restore_mismatch.ts";
 export { runUnit } from "./run_unit.ts";
 export { type ReadAsOwners, readTargetFacts, readUnwritableTables } from "./read_target.ts";
+export {
+  isSlimEnough,
+  mayPlanSlim,
+  slimDataPart,
+  slimEntry,
+  slimTableData,
+} from "./slim_backup.ts";
 export { type PlanSummary, summarizePlan } from "./summarize_plan.ts";
 export { together, type UnitReport } from "./unit_report.ts";

@@ -14,6 +14,8 @@ export const FIRST_OF_RESTORE: readonly NewPart[] = [
 
 /** Names of the parts, which are what users see of them. */
 export const PLAN = FIRST_OF_RESTORE[0]!.name;
+/** Reads what is to be planned, where one worker cannot read all of it. */
+export const READ = "reading-backup";
 /** Restores over a target that holds something, in one transaction. */
 export const WHOLE = "restoring-at-once";
 export const BORROW = "borrowing-roles";
@@ -35,6 +37,9 @@ export const UNITS: Record<RestoreStepName, string> = {
   "check-keys": "checking-foreign-keys",
   "compare-rows": "comparing-rows",
 };
+
+/** The rung of the first units: above those of planning and of what is read for it. */
+export const FIRST_RUNG = 3;
 
 /** Tables that one part makes the planner's statistics of. */
 const ANALYZED_TABLES = 200;
@@ -77,7 +82,9 @@ export function partsOf(
   );
   rungs.push([part(COMPARE, null), ...analyze]);
   rungs.push([part(FINISH, { report } satisfies FinishPayload)]);
-  return rungs.flatMap((parts, index) => parts.map((each) => ({ step: index + 1, ...each })));
+  return rungs.flatMap((parts, index) =>
+    parts.map((each) => ({ step: index + FIRST_RUNG, ...each }))
+  );
 }
 
 function part(name: string, payload: object | null, { bytes } = { bytes: 0 }) {

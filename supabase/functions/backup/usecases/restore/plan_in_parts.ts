@@ -6,9 +6,11 @@
  */
 import { BackupError } from "../../core/errors.ts";
 import type { Json, Lease, PartOutcome } from "../../core/part.ts";
+import type { Session } from "../../postgres/session.ts";
 import {
   analyzedRelations,
   type BackupFacts,
+  isSlimEnough,
   keepPlan,
   type KeptPlan,
   planRestore,
@@ -17,9 +19,10 @@ import {
   removeMarks,
   type RestoreLimits,
   type RestorePlan,
+  type TargetFacts,
 } from "../../restore/mod.ts";
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
-import { partsOf, WHOLE } from "./parts_of_restore.ts";
+import { FIRST_RUNG, partsOf, WHOLE } from "./parts_of_restore.ts";
 import { reportOf, type RestoreDatabaseOptions } from "./restore_database.ts";
 import { bytesOf, planToFill } from "./plan_to_fill.ts";
 import { readBackupFacts, readTarget } from "./restore_facts.ts";
@@ -32,6 +35,9 @@ export interface PlanInPartsOptions
   maxWholeBytes?: number;
   commandLine?: string;
   limits?: RestoreLimits;
+  /** Gives what earlier parts have read of the backup; null where this part reads all of it. */
+  read: (() => Promise<BackupFacts>) | null;
+  sessions: RestoreSessions;
 }
 
 /** What planning came to. */
@@ -51,19 +57,18 @@ export interface PlannedParts {
 export async function planInParts(
   lease: Lease,
   options: PlanInPartsOptions,
-  sessions: RestoreSessions,
 ): Promise<PlannedParts> {
-  const { repository, backupId, request, jobId, limits } = options;
+  const { sessions, repository, backupId, request, jobId, limits } = options;
   refuseWithoutRoom(lease, {
     doing: `plan the restore of ${backupId}`,
     hint: `Nothing was changed. Run it on any computer: ${commandLineOf(options)}`,
   });
-  const backup = await readBackupFacts(repository, backupId);
+  const read = await (options.read?.() ?? readBackupFacts(repository, backupId));
   const session = await sessions.open();
   try {
     // Of a worker that had planned and could not tell: with them the target would not be empty.
     if (request.dryRun !== true) await removeMarks(session, jobId);
-    const target = await readTarget(session, backup);
+    const { backup, target } = await readBoth(session, { ...options, backup: read });
     const safetyBackup = request.skipSafetyBackup !== true;
     const input = { backup, target, request, safetyBackup };
     const filling = await planToFill(session, input, (each) => isTooLong(each, options));
@@ -77,7 +82,7 @@ export async function planInParts(
     const bytes = bytesOf(plan.load.flatMap((load) => load.parts));
     if (plan.mode !== "empty" && plan.filling === null) {
       refuseTooLong(plan, { ...options, bytes, inTheWay: filling.inTheWay });
-      const whole = { step: 1, name: WHOLE, payload: null, bytes };
+      const whole = { step: FIRST_RUNG, name: WHOLE, payload: null, bytes };
       return { outcome: { result: null, add: [whole] }, plan: null, backup };
     }
     await prepareMarks(session, plan.filling);
@@ -88,6 +93,17 @@ export async function planInParts(
   } finally {
     await session.close();
   }
+}
+
+/** Both sides; the whole backup where it matters for this target what its objects are in full. */
+async function readBoth(
+  session: Session,
+  { repository, backupId, read, backup }: PlanInPartsOptions & { backup: BackupFacts },
+): Promise<{ backup: BackupFacts; target: TargetFacts }> {
+  const target = await readTarget(session, backup);
+  if (read === null || isSlimEnough(backup, target)) return { backup, target };
+  const whole = await readBackupFacts(repository, backupId);
+  return { backup: whole, target: await readTarget(session, whole) };
 }
 
 function commandLineOf({ commandLine }: PlanInPartsOptions): string {

@@ -39,12 +39,15 @@ import {
   FINISH,
   type FinishPayload,
   FIRST_OF_RESTORE,
+  FIRST_RUNG,
   PLAN,
+  READ,
   type UnitPayload,
   UNITS,
   WHOLE,
 } from "./parts_of_restore.ts";
 import { planInParts } from "./plan_in_parts.ts";
+import { readFirst, readSlim, readSome } from "./read_in_parts.ts";
 import {
   restoreDatabase,
   type RestoreDatabaseOptions,
@@ -71,6 +74,8 @@ export interface RestoreInPartsOptions
   limits?: RestoreLimits;
   /** Relations of the target that one part compares; null for all at once. @default null */
   relationsAPart?: number | null;
+  /** Chunks of the backup that one part reads, where limits end workers. @default some that fit */
+  chunksAPart?: number;
   /** Between two looks at work that the server does for somebody else. @default 1000 */
   pollMs?: number;
 }
@@ -103,7 +108,9 @@ class RestoreInParts {
   async run(lease: Lease, context: PartContext): Promise<PartOutcome> {
     switch (lease.name) {
       case PLAN:
-        return await this.#makePlan(lease);
+        return await this.#makePlan(lease, context);
+      case READ:
+        return await readSome(lease, this.#options.repository, context);
       case WHOLE:
         return await this.#whole(context);
       case BORROW:
@@ -139,12 +146,21 @@ class RestoreInParts {
     await this.#sessions.close();
   }
 
-  async #makePlan(lease: Lease): Promise<PartOutcome> {
-    const { outcome, plan, backup } = await planInParts(lease, this.#options, this.#sessions);
+  /** Where limits end workers, so does the time to read very many objects, and memory is one of them. */
+  async #makePlan(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    const options = this.#options;
+    const { relationsAPart = null, repository, chunksAPart } = options;
+    const planning = (lease.payload ?? null) as { backupId: string } | null;
+    if (planning === null && relationsAPart !== null) {
+      const outcome = await readFirst(options, chunksAPart);
+      if (outcome !== null) return outcome;
+    }
+    const backupId = planning?.backupId ?? options.backupId;
+    const read = planning === null ? null : () => readSlim(repository, backupId, context);
+    const input = { ...options, backupId, read, sessions: this.#sessions };
+    const { outcome, plan, backup } = await planInParts(lease, input);
     if (plan === null) return outcome;
     this.#plan = Promise.resolve(plan);
-    // Where limits end workers, memory is one of them.
-    const { relationsAPart = null } = this.#options;
     if (relationsAPart === null) this.#lines = Promise.resolve(heldLines(backup));
     return outcome;
   }
@@ -266,9 +282,11 @@ class RestoreInParts {
   /** As the first part made it: the target itself has changed since. */
   async #findPlan(context: Pick<PartContext, "results">): Promise<KeptPlan | null> {
     if (this.#plan !== null) return await this.#plan;
-    const [part] = await Array.fromAsync(context.results(PLAN));
-    if ((part?.result ?? null) === null) return null;
-    return await (this.#plan = Promise.resolve(part!.result as unknown as KeptPlan));
+    const parts = await Array.fromAsync(context.results(PLAN));
+    const plan = parts.map(({ result }) => result as unknown as KeptPlan | null)
+      .find((result) => result !== null);
+    if (plan === undefined) return null;
+    return await (this.#plan = Promise.resolve(plan));
   }
 
   /** Of the backup that was planned, whichever is the latest now. */
@@ -283,9 +301,9 @@ class RestoreInParts {
   async #reportsBefore(step: number, context: PartContext): Promise<UnitReport[]> {
     const { steps: names } = await this.#planOf(context);
     // A unit's part stands one rung above its place among the steps, or two.
-    const begun = new Set(names.filter((name) => names.indexOf(name) + 1 < step));
+    const begun = new Set(names.filter((name) => names.indexOf(name) + FIRST_RUNG < step));
     const found = await Promise.all([...begun].map((name) => {
-      const isOver = names.lastIndexOf(name) + 2 < step;
+      const isOver = names.lastIndexOf(name) + FIRST_RUNG + 1 < step;
       const key = isOver ? name : `${name} ${step}`;
       let reports = this.#before.get(key);
       if (reports === undefined) {

@@ -1,0 +1,141 @@
+/**
+ * Reads what a plan must know of a backup with very many objects, in parts: no single worker could read
+ * all of it. What the parts give waits in their results, packed.
+ *
+ * @module
+ */
+import { fromBase64, toBase64 } from "../../core/bytes.ts";
+import type { DataPart, Entry, TableData } from "../../core/model.ts";
+import type { Json, Lease, NewPart, PartOutcome } from "../../core/part.ts";
+import type { PartContext } from "../../jobs/job_definition.ts";
+import {
+  type DatabaseManifest,
+  type LinesRef,
+  mapConcurrent,
+  type Repository,
+} from "../../repository/mod.ts";
+import {
+  type BackupFacts,
+  mayPlanSlim,
+  type RestoreRequest,
+  slimDataPart,
+  slimEntry,
+  slimTableData,
+} from "../../restore/mod.ts";
+import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
+import { PLAN, READ } from "./parts_of_restore.ts";
+
+/** Chunks that one part reads; one has some hundred kilobytes. */
+const CHUNKS_A_PART = 50;
+/** Chunks that are read at a time. */
+const CONCURRENCY = 4;
+
+/** The lists of a manifest, and what is kept of their values. */
+const LISTS = ["entries", "tableData", "dataParts"] as const;
+type List = typeof LISTS[number];
+type Lists = { entries: Entry[]; tableData: TableData[]; dataParts: DataPart[] };
+const SLIM: { [L in List]: (value: Lists[L][number]) => Lists[L][number] } = {
+  entries: slimEntry,
+  tableData: slimTableData,
+  dataParts: slimDataPart,
+};
+
+/** Some chunks of one list. */
+interface ReadPayload {
+  backupId: string;
+  list: List;
+  from: number;
+  to: number;
+}
+
+/** What a part has read. */
+interface ReadResult {
+  list: List;
+  packed: string;
+}
+
+/**
+ * What planning does first: it has the backup read, and itself done again behind that. Null when one worker
+ * can read all of it, or has to.
+ *
+ * @param most chunks that one part reads
+ */
+export async function readFirst(
+  { repository, backupId, request }: {
+    repository: Repository;
+    backupId: string;
+    request: RestoreRequest;
+  },
+  most = CHUNKS_A_PART,
+): Promise<PartOutcome | null> {
+  const { manifest } = await repository.readBackup(backupId);
+  const chunks = LISTS.reduce((sum, list) => sum + manifest[list].chunks.length, 0);
+  if (chunks <= most || !mayPlanSlim(request)) return null;
+  const payload = { backupId: manifest.backupId };
+  const again: NewPart = { step: 2, name: PLAN, payload, bytes: 0 };
+  return { result: null, add: [...readingParts(manifest, most), again] };
+}
+
+function readingParts(manifest: DatabaseManifest, most: number): NewPart[] {
+  return LISTS.flatMap((list) => {
+    const { length } = manifest[list].chunks;
+    return Array.from({ length: Math.ceil(length / most) }, (_, at) => {
+      const from = at * most;
+      const payload: ReadPayload = {
+        ...{ backupId: manifest.backupId, list, from },
+        to: Math.min(from + most, length),
+      };
+      return { step: 1, name: READ, payload: payload as unknown as Json, bytes: 0 };
+    });
+  });
+}
+
+/** Does one of them. */
+export async function readSome(
+  lease: Lease,
+  repository: Repository,
+  { signal }: Pick<PartContext, "signal">,
+): Promise<PartOutcome> {
+  const { backupId, list, from, to } = lease.payload as unknown as ReadPayload;
+  refuseWithoutRoom(lease, {
+    doing: `plan the restore of ${backupId}`,
+    hint: "Nothing was changed. Run it on any computer: deno task restore",
+  });
+  const { manifest } = await repository.readBackup(backupId, { signal });
+  const chunks = manifest[list].chunks.slice(from, to);
+  const values = (await mapConcurrent(chunks, CONCURRENCY, async (chunk) => {
+    const lines: LinesRef = { lines: chunk.lines, chunks: [chunk] };
+    const slim = SLIM[list] as (value: unknown) => unknown;
+    return (await Array.fromAsync(repository.readLines(lines, { signal }))).map(slim);
+  })).flat();
+  const result: ReadResult = { list, packed: await pack(values) };
+  return { result: result as unknown as Json };
+}
+
+/** Puts together what the parts have read; lines have the numbers that they have in the backup. */
+export async function readSlim(
+  repository: Repository,
+  backupId: string,
+  { results }: Pick<PartContext, "results">,
+): Promise<BackupFacts> {
+  const { manifest } = await repository.readBackup(backupId);
+  const read: Lists = { entries: [], tableData: [], dataParts: [] };
+  for await (const part of results(READ)) {
+    const { list, packed } = part.result as unknown as ReadResult;
+    // Lists are long: an array of them at once would not fit on the stack.
+    for (const value of await unpack(packed)) (read[list] as unknown[]).push(value);
+  }
+  return { backupId: manifest.backupId, source: manifest.source, ...read };
+}
+
+async function pack(values: unknown[]): Promise<string> {
+  const stream = new Blob([JSON.stringify(values)]).stream()
+    .pipeThrough(new CompressionStream("gzip"));
+  return toBase64(new Uint8Array(await new Response(stream).arrayBuffer()));
+}
+
+async function unpack(packed: string): Promise<unknown[]> {
+  const stream = new Blob([fromBase64(packed)]).stream()
+    .pipeThrough(new DecompressionStream("gzip"));
+  return await new Response(stream).json();
+}
