@@ -17,6 +17,7 @@ const KEYS = `
          format('%I.%I', pn.nspname, p.relname) as parent,
          case r.relkind when 'r' then 'ONLY ' else '' end as child_only,
          case p.relkind when 'r' then 'ONLY ' else '' end as parent_only,
+         coalesce((to_jsonb(c) ->> 'conperiod')::bool, false) as is_period,
          (select array_agg(format('%I', a.attname) order by k.n)
             from unnest(c.conkey) with ordinality k (attnum, n)
             join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.attnum) as child_columns,
@@ -111,9 +112,13 @@ function orphans(key: Row): string {
   const same = parent.map((column, at) => `p.${column} ${operators[at]} c.${child[at]}`);
   const all = child.map((column) => `c.${column} IS NOT NULL`).join(" AND ");
   const some = child.map((column) => `c.${column} IS NOT NULL`).join(" OR ");
-  const missing = `(${all}) AND NOT EXISTS (SELECT FROM ${key.parent_only}${key.parent} p WHERE ${
-    same.join(" AND ")
-  })`;
+  const from = `FROM ${key.parent_only}${key.parent} p WHERE ${same.join(" AND ")}`;
+  // A PERIOD, always the last column, may be covered by several rows together; its operator only finds them.
+  const found = key.is_period === true
+    ? `coalesce(c.${child.at(-1)} OPERATOR(pg_catalog.<@) ` +
+      `(SELECT pg_catalog.range_agg(p.${parent.at(-1)}) ${from}), false)`
+    : `EXISTS (SELECT ${from})`;
+  const missing = `(${all}) AND NOT ${found}`;
   // MATCH FULL also forbids a mix of nulls and values.
   const mixed = key.match === "f" ? ` OR (${some}) AND NOT (${all})` : "";
   return `SELECT FROM ${key.child_only}${key.child} c WHERE ${missing}${mixed}`;
