@@ -102,7 +102,7 @@ export function diffLive(input: DiffInput): Diff {
       }).map(withPublicMade),
       inOrder(live, makeAgain),
     ),
-    adjust: adjustments(input, dropped),
+    adjust: adjustments({ ...input, backup: standing }, dropped),
     replaced,
     again: back.filter((entry) => !suspended.has(entry)),
     inTheWay: inTheWay.filter((entry) => !goneWithLost.has(entry)),

@@ -55,7 +55,8 @@ export class EntryIndex {
   }
 
   byKey(key: string): Entry | undefined {
-    return this.entries[this.#positionOf(key)];
+    const position = this.#positionOf(key);
+    return position === undefined ? undefined : this.entries[position];
   }
 
   byIdentity(identity: string): Entry | undefined {
@@ -65,16 +66,16 @@ export class EntryIndex {
 
   /** Place in restore order. */
   position(entry: Entry): number {
-    return this.#positionOf(entry.key);
+    return this.#positionOf(entry.key) ?? Number.MAX_SAFE_INTEGER;
   }
 
-  #positionOf(key: string): number {
+  #positionOf(key: string): number | undefined {
     if (this.#position === undefined) {
       const position = new Map<string, number>();
       this.entries.forEach((entry, at) => position.set(entry.key, at));
       this.#position = position;
     }
-    return this.#position.get(key) ?? Number.MAX_SAFE_INTEGER;
+    return this.#position.get(key);
   }
 
   /** Entries that name this one in `dependsOn`. */
@@ -128,8 +129,10 @@ export class EntryIndex {
     const seen = new Set([entry]);
     for (const each of seen) {
       if (isTable(each)) tables.add(each.key);
-      for (const dependency of this.dependencies(each)) {
-        if (isTable(dependency)) tables.add(dependency.key);
+      for (const key of each.dependsOn) {
+        const dependency = this.byKey(key);
+        if (dependency === undefined) continue;
+        if (isTable(dependency)) tables.add(key);
         else if (dependency.section === "post-data") seen.add(dependency);
       }
     }
