@@ -4,7 +4,7 @@
  * @module
  */
 import { matchesTable } from "../core/match_pattern.ts";
-import type { DataPart, Entry, TableData, TableFacts } from "../core/model.ts";
+import type { ColumnFacts, DataPart, Entry, TableData, TableFacts } from "../core/model.ts";
 import { major } from "./check_target.ts";
 import { EntryIndex, sqlNameOf } from "./entry_index.ts";
 import { LeaveOuts } from "./leave_out.ts";
@@ -18,6 +18,7 @@ import type {
   TargetFacts,
 } from "./plan_types.ts";
 import { isLoginTable } from "./platform_rules.ts";
+import { isSameInBinary } from "./same_in_binary.ts";
 
 /** Input of {@linkcode planLoads}. */
 export interface LoadsInput {
@@ -99,7 +100,7 @@ function planLoad(input: LoadsInput, entry: Entry, { data, parts, result }: Load
     live.byIdentity(entry.identity);
   const stays = there !== undefined && !dropped.has(there.identity);
   const ofPlatform = entry.managed === true || entry.extension !== undefined;
-  const reason = cannotLoad(input, { entry, table, there });
+  const reason = cannotLoad(input, { entry, table, there, data });
   if (reason !== null) {
     // Of a table of the platform that was empty nothing is left out.
     if (parts.some(({ rows }) => rows > 0)) {
@@ -151,7 +152,12 @@ function owns(entry: Entry, target: TargetFacts): boolean {
 /** Why the rows of a table of the platform cannot be replaced; null when they can. */
 function cannotLoad(
   { plan, target, live }: LoadsInput,
-  { entry, table, there }: { entry: Entry; table: Entry | undefined; there: Entry | undefined },
+  { entry, table, there, data }: {
+    entry: Entry;
+    table: Entry | undefined;
+    there: Entry | undefined;
+    data: TableData | null;
+  },
 ): string | null {
   if (entry.extension !== undefined && there === undefined && plan.mode === "over") {
     const extension = live.entries.some((each) =>
@@ -174,15 +180,26 @@ function cannotLoad(
   if (target.unwritableTables.includes(facts.oid)) {
     return "the platform keeps its rows itself: the restoring role may not write to it";
   }
-  const columns = new Set(facts.columns.map((column) => column.name));
-  const lacking =
-    (entry.table ?? table?.table)?.columns.filter((column) =>
-      column.generated === "" && !columns.has(column.name)
-    ) ?? [];
-  if (lacking.length === 0) return null;
-  return `the target's release of the platform lacks the columns ${
-    lacking.map((column) => column.name).join(", ")
-  }`;
+  const columns = new Map(facts.columns.map((column) => [column.name, column]));
+  const saved =
+    (entry.table ?? table?.table)?.columns.filter(({ generated }) => generated === "") ??
+      [];
+  const lacking = saved.filter(({ name }) => !columns.has(name));
+  if (lacking.length > 0) {
+    return `the target's release of the platform lacks the columns ${namesOf(lacking)}`;
+  }
+  const unlike = saved.filter(({ name, typeName }) =>
+    !isSameInBinary(typeName, columns.get(name)!.typeName)
+  );
+  if (unlike.length === 0 || data?.format !== "binary") return null;
+  return `the target's release of the platform has other types for the columns ${
+    namesOf(unlike)
+  }, ` +
+    "and the rows are stored in binary form; make a backup with copyFormat text";
+}
+
+function namesOf(columns: readonly ColumnFacts[]): string {
+  return columns.map(({ name }) => name).join(", ");
 }
 
 /** Whether stored rows can be read by the target in the form they have. */

@@ -232,7 +232,10 @@ Deno.test("planRestore() leaves rows of the platform out that its release cannot
   const table = (name: string, oid: number, columns: string[]) => {
     const facts = {
       ...{ oid, sqlName: `auth.${name}` },
-      columns: columns.map((column) => ({ name: column, generated: "" })),
+      columns: columns.map((column) => {
+        const [name, typeName = "uuid"] = column.split(" ");
+        return { name, typeName, generated: "" };
+      }),
     } as TableFacts;
     const ofPlatform = { schema: "auth", managed: true as const };
     const made = entry("table", name, ofPlatform);
@@ -242,27 +245,42 @@ Deno.test("planRestore() leaves rows of the platform out that its release cannot
   const saved = [
     ...table("users", 1, ["id"]),
     ...table("older", 2, ["id", "level"]),
+    ...table("moved", 5, ["id", "at bigint"]),
+    ...table("as_text", 6, ["id", "at bigint"]),
     ...table("theirs", 3, ["id"]),
     ...table("theirs_empty", 4, ["id"]),
   ];
   const facts = backup(saved, { profile: "supabase" });
-  facts.dataParts = ["users", "older", "theirs"].map((name) => ({
+  facts.tableData = ["users", "moved"].map((name) => ({
+    ...{ entry: `table-data:${name}`, format: "binary", serverVersion: 170010, encoding: "UTF8" },
+    ...{ extensionVersions: {}, columnForms: [] },
+  } as unknown as BackupFacts["tableData"][number]));
+  facts.dataParts = ["users", "older", "theirs", "moved", "as_text"].map((name) => ({
     ...{ entry: `table-data:${name}`, rows: 1, rawBytes: 1 },
   } as BackupFacts["dataParts"][number]));
   const live = [
     ...table("users", 11, ["id", "newer"]),
     ...table("older", 12, ["id"]),
+    ...table("moved", 15, ["id", "at timestamptz"]),
+    ...table("as_text", 16, ["id", "at timestamptz"]),
     ...table("theirs", 13, ["id"]),
     ...table("theirs_empty", 14, ["id"]),
   ];
   const role = { name: "postgres", superuser: false, createRole: true, replicaMode: true };
   const there = { isSupabase: true, unwritableTables: [13, 14], role };
   const made = plan(facts, target(live, there));
-  assert.deepEqual(made.load.map((load) => load.entry.name), ["users"]);
-  assert.deepEqual(made.lock, ["auth.users"]);
+  assert.deepEqual(made.load.map((load) => load.entry.name).sort(), ["as_text", "users"]);
+  assert.deepEqual(made.lock.toSorted(), ["auth.as_text", "auth.users"]);
   assert.deepEqual(
-    made.leftOut.map(({ identity, reason }) => [identity, /level|may not write/.exec(reason)?.[0]]),
-    [["table-data older", "level"], ["table-data theirs", "may not write"]],
+    made.leftOut.map(({ identity, reason }) => [
+      identity,
+      /level|may not write|other types for the columns at,/.exec(reason)?.[0],
+    ]),
+    [
+      ["table-data older", "level"],
+      ["table-data moved", "other types for the columns at,"],
+      ["table-data theirs", "may not write"],
+    ],
   );
 });
 

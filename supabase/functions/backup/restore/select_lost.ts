@@ -7,6 +7,7 @@ import { BackupError } from "../core/errors.ts";
 import type { Entry } from "../core/model.ts";
 import { type EntryIndex, isRows, isTable } from "./entry_index.ts";
 import type { Missing, RestoreRequest } from "./plan_types.ts";
+import { isSameInBinary } from "./same_in_binary.ts";
 import { type Selection, tablesNamed, tableWithParts, withNeeded } from "./select_entries.ts";
 
 /**
@@ -129,7 +130,7 @@ export function unlikeColumns(live: EntryIndex, { selected }: Selection): Missin
     for (const { name, typeName, generated } of table.columns) {
       if (generated !== "") continue;
       const found = columns.get(name);
-      if (found !== undefined && baseType(found.typeName) === baseType(typeName)) continue;
+      if (found !== undefined && isSameInBinary(found.typeName, typeName)) continue;
       unlike.push({
         ...{ what: "object", name: `column ${name} of ${table.sqlName}` },
         reason: `the backup has it as ${typeName}, and the table ` +
@@ -138,9 +139,4 @@ export function unlikeColumns(live: EntryIndex, { selected }: Selection): Missin
     }
   }
   return unlike;
-}
-
-/** A type without its length, which the server looks after itself; texts have one form. */
-function baseType(typeName: string): string {
-  return typeName.replace(/\(\d[^)]*\)/, "").replace(/^character varying/, "text");
 }
