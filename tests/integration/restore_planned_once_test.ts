@@ -112,6 +112,28 @@ Deno.test("a comparison in slices names what is missing and what is otherwise", 
   ]);
 });
 
+Deno.test("a target of hardly a table and many functions is compared in slices, too", async () => {
+  await using source = await temporaryDatabase("planned_source");
+  await runSql(
+    source.url,
+    `create table alone (); do $$ begin for i in 1..20 loop execute
+      format('create function f%s() returns int language sql as ''select 1''', i); end loop; end $$`,
+  );
+  const backup = await backupWithoutRoles(source.url);
+  await using target = await temporaryDatabase("planned_target");
+  const { workUntil, reads } = hostedRestore(backup, target.url);
+  await workUntil((name) => name === "comparing-definitions");
+  await runSql(target.url, "drop function f7(); alter function f12() stable");
+  const error = await failure(workUntil());
+  const found = error.details!.differences as { identity: string; what: string }[];
+  assert.deepEqual(found.map(({ identity, what }) => `${what}: ${identity}`).sort(), [
+    'missing: function FUNCTION "public"."f7"()',
+    'other create: function FUNCTION "public"."f12"()',
+  ]);
+  const compared = reads.filter(({ name }) => name === "comparing-definitions");
+  assert.ok(compared.length > 2, String(compared.length));
+});
+
 Deno.test("where the target has objects of the backup's names, the plan is made from all that the backup says", async () => {
   await using source = await temporaryDatabase("planned_source");
   await runSql(source.url, SAMPLE);

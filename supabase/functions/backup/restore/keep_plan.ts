@@ -47,8 +47,6 @@ export interface KeptPlan extends
 /** What the target must hold afterwards, and how to find it among the lines. */
 export interface KeptExpectations {
   entries: KeptEntries;
-  /** Tables, views and sequences among them. */
-  relations: number;
   /** Lines of memberships among them, which may have another grantor in the target. */
   memberships: Run[];
   /** Lines of the backup's parts of tables, views and domains that stand alone. */
@@ -102,9 +100,6 @@ export interface BackupLines {
   tableData(lines: readonly number[]): Promise<Map<number, TableData>>;
   dataParts(lines: readonly number[]): Promise<Map<number, DataPart>>;
 }
-
-/** Kinds that are relations of their own. */
-const RELATIONS: readonly EntryKind[] = ["table", "view", "sequence"];
 
 /** Parts of tables, views and domains that an order may have taken out of them. */
 const PARTS: readonly EntryKind[] = ["check-constraint", "default", "domain-constraint", "rule"];
@@ -189,7 +184,6 @@ function keepExpectations(
     runsOf(linesToRead(numbered.keep(entries.filter(({ kind }) => kinds.includes(kind)))));
   return {
     entries: numbered.keep(expect),
-    relations: expect.filter(({ kind }) => RELATIONS.includes(kind)).length,
     memberships: lines(expect, ["role-membership"]),
     standAlone: lines(backup.entries, PARTS),
     identities: HashedNames.of(backup.entries.map(({ identity }) => identity)).toString(),
