@@ -13,6 +13,7 @@ export async function unlessAborted<T>(
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
   try {
     return await Promise.race([coming, aborted.promise]);
   } catch (error) {
