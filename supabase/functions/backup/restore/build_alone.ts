@@ -20,7 +20,7 @@ export async function buildAlone(
   sessions: readonly Session[],
   bytes: ReadonlyMap<string, number>,
 ): Promise<void> {
-  if (Math.max(0, ...bytes.values()) >= PARALLEL_BYTES) return;
+  for (const each of bytes.values()) if (each >= PARALLEL_BYTES) return;
   for (const session of sessions) {
     await session.execute("SET max_parallel_maintenance_workers = 0");
   }
