@@ -19,11 +19,7 @@ export { openSnapshot } from "./snapshot.ts";
 export { type HeldSnapshot, type OpenHeldOptions, type SnapshotHolder } from "./snapshot_holder.ts";
 export { lockAllJoined, lockJoined } from "./snapshot_join.ts";
 export { sessionHolder } from "./snapshot_session.ts";
-export {
-  chooseStrategy,
-  createSnapshotHolder,
-  type SnapshotHolderOptions,
-} from "./snapshot_strategy.ts";
+export { createSnapshotHolder, type SnapshotHolderOptions } from "./snapshot_strategy.ts";
 export { describeWaiters, findWaiters, type Waiter, waiterRemarks } from "./snapshot_waiters.ts";
 export { keeperHolder, type KeeperHolderOptions } from "./keeper.ts";
 export { KeeperMissing } from "./keeper_missing.ts";

@@ -15,7 +15,7 @@ import { sessionHolder } from "./snapshot_session.ts";
  * connection of this process. Without pg_cron a hosted backup is as good as any, as long as one worker
  * is enough for it; if not, the check says `snapshot_lost` and the backup fails.
  */
-export async function chooseStrategy(
+async function chooseStrategy(
   session: Session,
   { hosted }: { hosted: boolean },
 ): Promise<HeldSnapshot["strategy"]> {

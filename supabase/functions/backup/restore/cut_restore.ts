@@ -53,7 +53,7 @@ export interface RestoreLimits {
 }
 
 /** A hosted worker makes some hundred objects, or loads some ten megabytes, well within a second of CPU. */
-export const RESTORE_LIMITS: RestoreLimits = {
+const RESTORE_LIMITS: RestoreLimits = {
   entries: 200,
   partBytes: 16 << 20,
   longBytes: 256 << 20,

@@ -17,7 +17,6 @@ export {
 } from "./compare_models.ts";
 export { describePlan } from "./describe_plan.ts";
 export type { Failure } from "./failures.ts";
-export { inParallel, listSource } from "./in_parallel.ts";
 export { HashedNames } from "./hashed_names.ts";
 export { differingInPrint, inWordsOf } from "./in_words_of.ts";
 export {
@@ -31,12 +30,7 @@ export {
 export { linesOf, linesToRead, plannedEntries } from "./kept_entries.ts";
 export { LoadLane, PARTS_A_LANE } from "./load_lane.ts";
 export type { LoadItem, RowLoader } from "./load_rows.ts";
-export {
-  cutRestore,
-  type RestoreLimits,
-  type RestoreStep,
-  type RestoreStepName,
-} from "./cut_restore.ts";
+export type { RestoreLimits, RestoreStepName } from "./cut_restore.ts";
 export { EntryIndex } from "./entry_index.ts";
 export { cancelHanded, nameOfWork } from "./hand_over.ts";
 export { type PlanInput, planRestore, refuseUnfit } from "./plan_restore.ts";
