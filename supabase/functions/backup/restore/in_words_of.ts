@@ -82,12 +82,15 @@ export async function inWordsOf(input: InWordsInput): Promise<Entry[]> {
   });
 }
 
-/** Entries that the target has too, in other words: the server may only print them otherwise. */
+/**
+ * Entries that the target has too, in other words: the server may only print them otherwise. Not those without
+ * statements of their own, as of an extension or where a plan was given no more: nothing would be printed.
+ */
 export function differingInPrint(backup: readonly Entry[], live: EntryIndex): Entry[] {
-  return backup.filter((entry) => {
-    const there = live.byIdentity(entry.identity);
-    return PRINTED.includes(entry.kind) && entry.schema !== null && there !== undefined &&
-      !sameList(entry.statements.create, there.statements.create);
+  return backup.filter(({ kind, schema, identity, statements: { create } }) => {
+    if (!PRINTED.includes(kind) || schema === null || create.length === 0) return false;
+    const there = live.byIdentity(identity);
+    return there !== undefined && !sameList(create, there.statements.create);
   });
 }
 
