@@ -116,10 +116,10 @@ async function rangesOf(backup: MemoryBackup, whole: DataPart) {
 /** A source, its backup, and a live database that was the same and is emptied. */
 async function emptied(sql = EMPTIED) {
   // A major version that cannot switch event triggers off.
-  const source = await temporaryDatabase("lv_source", { major: 15 });
+  const source = await temporaryDatabase("fill_source", { major: 15 });
   await runSql(source.url, SAMPLE);
   const backup = await backupInRanges(source.url);
-  const target = await temporaryDatabase("lv_target", { major: 15 });
+  const target = await temporaryDatabase("fill_target", { major: 15 });
   await runSql(target.url, SAMPLE);
   // Its own: where rows of hash partitions lie differs from database to database.
   const state = await databaseState(target.url);
@@ -158,6 +158,8 @@ Deno.test("an emptied live database is filled in parts, by workers that die, and
     const part = restore.ready[0];
     if (part === undefined) break;
     names.add(part.name);
+    // The first to plan makes the place for marks, and is gone before it could tell.
+    if (part.name === "planning") await restore.work(part, { record: false });
     if (isRows(part)) {
       // Of each part the first worker dies before its commit, the second after it.
       for (const how of ["before", "after"] as const) {

@@ -6,7 +6,6 @@
  */
 import { quoteLiteral } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
-import type { Filling } from "./plan_types.ts";
 
 /** A mark: work that is done, or that the server refused for good. */
 export interface RestoreMark {
@@ -33,23 +32,52 @@ const PREPARE = `
   );
   alter table ${TABLE} enable row level security`;
 
-/** What would react to new objects. */
-type Reacting = Pick<Filling, "statements"> | null;
+const DROP = `
+  drop table ${TABLE};
+  do $$ begin
+    drop schema backup_internal restrict;
+  exception when dependent_objects_still_exist or insufficient_privilege then
+    null; -- the service's own tables are there
+  end $$`;
 
 /** Makes the place for marks where there is none. */
-export async function prepareMarks(session: Session, reacting: Reacting = null): Promise<void> {
+export async function prepareMarks(session: Session): Promise<void> {
   // Two workers that make the same schema at once: one of them fails although it says IF NOT EXISTS.
   await session.execute(`
     begin;
     select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('${TABLE}', 0));
-    ${quietly(PREPARE, reacting)};
+    ${quietly(PREPARE)};
     commit`);
 }
 
-/** A statement with nothing that reacts to it; in a transaction. */
-function quietly(sql: string, reacting: Reacting): string {
-  const { drop, make } = reacting?.statements ?? { drop: [], make: [] };
-  return [...drop, sql, ...make].join("\n;\n");
+/**
+ * Statements that event triggers do not hear, as far as the role may silence them: what they would write
+ * into tables of users would look like rows of somebody else.
+ */
+function quietly(statements: string): string {
+  return `do ${
+    quoteLiteral(`
+    declare
+      names text[];
+      states text[];
+    begin
+      select pg_catalog.array_agg(e.evtname), pg_catalog.array_agg(
+               case e.evtenabled when 'O' then 'enable' when 'R' then 'enable replica' else 'enable always' end)
+        into names, states
+        from pg_catalog.pg_event_trigger e
+       where e.evtenabled <> 'D' and pg_catalog.pg_has_role(e.evtowner, 'USAGE')
+         and not exists (select from pg_catalog.pg_depend d
+                          where d.classid = 'pg_catalog.pg_event_trigger'::regclass
+                            and d.objid = e.oid and d.deptype = 'e');
+      for i in 1 .. coalesce(pg_catalog.array_length(names, 1), 0) loop
+        execute pg_catalog.format('alter event trigger %I disable', names[i]);
+      end loop;
+      execute ${quoteLiteral(statements)};
+      for i in 1 .. coalesce(pg_catalog.array_length(names, 1), 0) loop
+        execute pg_catalog.format('alter event trigger %I %s', names[i], states[i]);
+      end loop;
+    end`)
+  }`;
 }
 
 /** The statement that marks work as done; it belongs into the work's own transaction. */
@@ -94,12 +122,9 @@ export async function markedNames(session: Session, jobId: string): Promise<Set<
 }
 
 /** Removes a job's marks, and their table and schema when nothing else is in them. */
-export async function removeMarks(
-  session: Session,
-  jobId: string,
-  reacting: Reacting = null,
-): Promise<void> {
-  const remove = `do ${
+export async function removeMarks(session: Session, jobId: string): Promise<void> {
+  await session.execute(`
+    do ${
     quoteLiteral(`begin
       if not exists (
         select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -108,15 +133,9 @@ export async function removeMarks(
       ) then return; end if;
       delete from ${TABLE} where job_id = ${quoteLiteral(jobId)};
       if exists (select from ${TABLE}) then return; end if;
-      drop table ${TABLE};
-      begin
-        drop schema backup_internal restrict;
-      exception when dependent_objects_still_exist or insufficient_privilege then
-        null; -- the service's own tables are there
-      end;
+      execute ${quoteLiteral(quietly(DROP))};
     end`)
-  }`;
-  await session.execute(`begin; ${quietly(remove, reacting)}; commit`);
+  }`);
 }
 
 /** The table of marks, for statements that write their own mark. */

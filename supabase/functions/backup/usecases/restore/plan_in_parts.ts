@@ -85,7 +85,7 @@ export async function planInParts(
       const whole = { step: FIRST_RUNG, name: WHOLE, payload: null, bytes };
       return { outcome: { result: null, add: [whole] }, plan: null, backup };
     }
-    await prepareMarks(session, plan.filling);
+    await prepareMarks(session);
     const cut = keepPlan(plan, { backup, target, ...(limits === undefined ? {} : { limits }) });
     const add = partsOf(cut, { analyzed: analyzedRelations(plan), report: reportOf(plan, {}) });
     const result = cut.head as unknown as Json;

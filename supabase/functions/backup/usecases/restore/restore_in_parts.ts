@@ -136,7 +136,7 @@ class RestoreInParts {
       await cancelHanded(session, this.#options.jobId);
       const plan = await this.#findPlan(context);
       if (plan !== null) await returnRoles(session, plan.borrowRoles, plan.role.name);
-      await removeMarks(session, this.#options.jobId, plan?.filling ?? null);
+      await removeMarks(session, this.#options.jobId);
     } finally {
       await session.close();
     }
@@ -263,7 +263,7 @@ class RestoreInParts {
     }
     await this.#sessions.lend({ target: plan, signal: context.signal }, async (session) => {
       all.leftOut.push(...await returnRoles(session, plan.borrowRoles, plan.role.name));
-      await removeMarks(session, this.#options.jobId, plan.filling);
+      await removeMarks(session, this.#options.jobId);
     });
     if (all.failed.length > 0 || comparison.differences.length > 0) {
       const stays = plan.mode !== "empty";
