@@ -93,13 +93,16 @@ function readingParts(manifest: DatabaseManifest, most: number): NewPart[] {
 /** Does one of them. */
 export async function readSome(
   lease: Lease,
-  repository: Repository,
+  { repository, commandLine = "deno task restore" }: {
+    repository: Repository;
+    commandLine?: string;
+  },
   { signal }: Pick<PartContext, "signal">,
 ): Promise<PartOutcome> {
   const { backupId, list, from, to } = lease.payload as unknown as ReadPayload;
   refuseWithoutRoom(lease, {
     doing: `plan the restore of ${backupId}`,
-    hint: "Nothing was changed. Run it on any computer: deno task restore",
+    hint: `Nothing was changed. Run it on any computer: ${commandLine}`,
   });
   const { manifest } = await repository.readBackup(backupId, { signal });
   const chunks = manifest[list].chunks.slice(from, to);

@@ -110,7 +110,7 @@ class RestoreInParts {
       case PLAN:
         return await this.#makePlan(lease, context);
       case READ:
-        return await readSome(lease, this.#options.repository, context);
+        return await readSome(lease, this.#options, context);
       case WHOLE:
         return await this.#whole(context);
       case BORROW:

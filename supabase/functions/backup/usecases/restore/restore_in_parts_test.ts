@@ -5,7 +5,9 @@ import type { PartContext } from "../../jobs/job_definition.ts";
 import { restoreInParts, type RestoreInPartsOptions } from "./restore_in_parts.ts";
 
 /** Does a part as a worker would whose repository does not answer. */
-async function run(lease: Pick<Lease, "name" | "attempt" | "previous">): Promise<BackupError> {
+async function run(
+  lease: Pick<Lease, "name" | "attempt" | "previous"> & { payload?: Lease["payload"] },
+): Promise<BackupError> {
   const gone = () => Promise.reject(new BackupError("storage_unreachable", "Cannot read"));
   const restore = restoreInParts({
     jobId: "restore_1",
@@ -27,10 +29,13 @@ async function run(lease: Pick<Lease, "name" | "attempt" | "previous">): Promise
 }
 
 Deno.test("restoreInParts() gives up planning that ends worker after worker, and says that nothing was changed", async () => {
-  const error = await run({ name: "planning", attempt: 6, previous: "interrupted" });
-  assert.equal(error.code, "over_budget");
-  assert.match(error.message, /^Cannot plan the restore of backup_1: 5 workers/);
-  assert.match(error.hint ?? "", /^Nothing was changed.*deno task restore --backup backup_1$/);
+  for (const name of ["planning", "reading-backup"]) {
+    const payload = name === "planning" ? null : { backupId: "backup_1" };
+    const error = await run({ name, attempt: 6, previous: "interrupted", payload });
+    assert.equal(error.code, "over_budget");
+    assert.match(error.message, /^Cannot plan the restore of backup_1: 5 workers/);
+    assert.match(error.hint ?? "", /^Nothing was changed.*deno task restore --backup backup_1$/);
+  }
 });
 
 Deno.test("restoreInParts() gives up comparing that ends worker after worker, and says what is restored", async () => {
