@@ -96,7 +96,7 @@ export function planRestore(given: PlanInput): RestorePlan {
     });}
   // What the target keeps in order itself is nothing to report.
   const asked = { has: (entry: Entry) => wanted.has(entry) && !there.has(entry) };
-  plan.leftOut.unshift(...leaveOuts.list(asked));
+  plan.leftOut = [...leaveOuts.list(asked), ...plan.leftOut];
   for (const entry of restored) plan.leftOut.push(...leftOut.get(entry.identity) ?? []);
   const damaged = plan.load.filter((load) => load.parts.some((part) => part.damaged?.length));
   addHazard(check.hazards, "damaged-backup", damaged.map((load) => load.entry.identity));
@@ -190,7 +190,8 @@ function planInPlace(plan: RestorePlan, from: InPlaceInput): void {
   const loads = planLoads({ ...from, rows, dropped, request, target, backup: input.backup, plan });
   plan.load = loads.load;
   plan.clearOnly = loads.clearOnly;
-  plan.leftOut.push(...loads.leftOut);
+  // One for each table of a restore without rows: too many for arguments of one call.
+  plan.leftOut = [...plan.leftOut, ...loads.leftOut];
   plan.missing.push(...loads.missing);
   if (fills) {
     const replaced = [...diff.replaced, ...diff.again, ...diff.inTheWay, ...diff.lostTables];
