@@ -34,4 +34,5 @@ export {
   type RetentionRules,
 } from "./retention.ts";
 export { FINGERPRINT_COMMAND, keyFingerprint, readKeyInput } from "./key_input.ts";
+export { pickLines } from "./pick_lines.ts";
 export { sumOfWritten, writtenSince } from "./written_totals.ts";

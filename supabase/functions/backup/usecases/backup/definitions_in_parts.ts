@@ -25,6 +25,7 @@ import type { PartContext } from "../../jobs/job_definition.ts";
 import type { Session } from "../../postgres/session.ts";
 import {
   type LinesRef,
+  pickLines,
   type Repository,
   sumOfWritten,
   writtenSince,
@@ -220,7 +221,9 @@ export class DefinitionsInParts {
     const slices = await resultsOf<SliceResult>(context, SLICE);
     const nodes: NodePack[][] = [];
     for (const { result } of slices) {
-      nodes.push(await readKept<NodePack>(repository, result.nodes!, signal));
+      nodes.push(
+        await kept(Array.fromAsync(repository.readLines<NodePack>(result.nodes!, { signal }))),
+      );
     }
     const leftOut = slices.flatMap(({ result }) => result.leftOut);
     const order = await this.#access.read(
@@ -256,7 +259,7 @@ export class DefinitionsInParts {
     const [order] = await resultsOf<OrderResult>(context, ORDER);
     const { places: ref } = order!.result;
     const numbers = new Set([share]);
-    const found = await pickLines<EntryPlace[]>(repository, { ref, numbers, signal });
+    const found = await kept(pickLines<EntryPlace[]>(repository, { ref, numbers, signal }));
     const places = found.get(share)!;
     const lines = await this.#linesOf(places, context);
     const entries: Entry[] = [];
@@ -290,7 +293,9 @@ export class DefinitionsInParts {
     const lines: Map<number, SliceLine>[] = [];
     for (const [at, { result: { lines: ref } }] of slices.entries()) {
       const numbers = new Set(places.flatMap(([slice, line]) => slice === at ? [line] : []));
-      lines.push(await pickLines<SliceLine>(repository, { ref, numbers, signal: context.signal }));
+      lines.push(
+        await kept(pickLines<SliceLine>(repository, { ref, numbers, signal: context.signal })),
+      );
     }
     return lines;
   }
@@ -323,36 +328,14 @@ function joined(refs: readonly LinesRef[]): LinesRef {
   };
 }
 
-/** Lines by their numbers; chunks without any of them are not read. */
-async function pickLines<T>(
-  repository: Repository,
-  { ref, numbers, signal }: { ref: LinesRef; numbers: ReadonlySet<number>; signal: AbortSignal },
-): Promise<Map<number, T>> {
-  const picked = new Map<number, T>();
-  const wanted = Uint8Array.from({ length: ref.lines }, (_, at) => numbers.has(at) ? 1 : 0);
-  let first = 0;
-  for (const chunk of ref.chunks) {
-    if (wanted.subarray(first, first + chunk.lines).includes(1)) {
-      const all = await readKept<T>(repository, { lines: chunk.lines, chunks: [chunk] }, signal);
-      all.forEach((value, at) => wanted[first + at] === 1 && picked.set(first + at, value));
-    }
-    first += chunk.lines;
-  }
-  return picked;
-}
-
 /**
- * Reads what an earlier part has kept.
+ * What was read of what an earlier part has kept.
  *
  * @throws `chunks_lost` when it is gone: no backup refers to it, and somebody may have given the space back
  */
-async function readKept<T>(
-  repository: Repository,
-  ref: LinesRef,
-  signal: AbortSignal,
-): Promise<T[]> {
+async function kept<T>(reading: Promise<T>): Promise<T> {
   try {
-    return await Array.fromAsync(repository.readLines<T>(ref, { signal }));
+    return await reading;
   } catch (error) {
     if (!(error instanceof BackupError) || error.code !== "object_missing") throw error;
     throw new BackupError(
