@@ -107,9 +107,9 @@ Deno.test("anon and authenticated reach nothing of ours, and service_role only r
       for (const { name, proname, definer, oid, settings, comment } of functions) {
         assert.equal(definer, DEFINERS.includes(String(proname)), `whose rights ${name} runs with`);
         if (definer) assert.match(String(comment), /Runs with the rights of its owner, because/);
-        assert.equal(
-          settings,
-          '{"search_path=\\"\\""}',
+        assert.match(
+          String(settings),
+          /[{,]"search_path=\\"\\""[,}]/,
           `${name} looks for nothing by search_path`,
         );
         const [right] = await session.query(
