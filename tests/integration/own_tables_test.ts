@@ -24,7 +24,7 @@ const CALLS = [
 ];
 
 /** What runs with the rights of the tables' owner; the comment of each says why. */
-const DEFINERS = [...CALLABLE, "count_backup_job", "count_restore_job"].filter((name) =>
+const DEFINERS = [...CALLABLE, "count_backup_jobs", "count_restore_jobs"].filter((name) =>
   name !== "get_disaster_recovery_plans"
 );
 
