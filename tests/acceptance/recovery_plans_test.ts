@@ -1,3 +1,9 @@
+/**
+ * What the default recovery plans assess, do, leave alone and record, over HTTP. Longer than usual: the plans are
+ * read beside each other, each on a project of its own, and share how that is made and how it is asked.
+ *
+ * @module
+ */
 import assert from "node:assert/strict";
 import { toBase64, utf8 } from "../../supabase/functions/backup/core/bytes.ts";
 import type { Execution, StepRecord } from "../../supabase/functions/backup/core/recovery.ts";
