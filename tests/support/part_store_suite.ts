@@ -1,5 +1,6 @@
 /**
- * What every store of parts must keep, run on each of them. Time is moved by hand.
+ * What every store of parts must keep, run on each of them. Time is moved by hand. Longer than usual: each test
+ * is one rule of the one contract.
  *
  * @module
  */

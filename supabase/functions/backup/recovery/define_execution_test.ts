@@ -1,3 +1,9 @@
+/**
+ * Executions of plans as jobs, with steps that are played. Longer than usual: all tests share one way to make a plan,
+ * to run it, and to let workers die.
+ *
+ * @module
+ */
 import assert from "node:assert/strict";
 import { BackupError, toBackupError } from "../core/errors.ts";
 import { type Job, newJob } from "../core/job.ts";
