@@ -25,7 +25,7 @@ const BEGIN_AGAIN: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** Connections lost, resources short, rollbacks by the server, shutdowns, timeouts, locks not available. */
-const PASSING_STATES = /^(08|53|40001|40P01|57P0[123]|57014|55P03)/;
+const PASSING_STATES = /^(08(?!P01)|53|40001|40P01|57P0[123]|57014|55P03)/;
 
 /** The first pause; each further one is twice as long. */
 const FIRST_PAUSE_MS = 500;

@@ -38,7 +38,7 @@ export class DatabaseError extends BackupError {
   readonly sqlState: string;
   readonly facts: DatabaseErrorFacts;
 
-  constructor(what: string, facts: DatabaseErrorFacts, code = codeOf(facts.sqlState)) {
+  constructor(what: string, facts: DatabaseErrorFacts, code = codeOf(facts)) {
     const line = facts.copyLine === undefined ? "" : `, line ${facts.copyLine} of the data`;
     super(code, `Cannot ${what}: ${facts.serverMessage} (SQLSTATE ${facts.sqlState}${line})`, {
       hint: hintOf(facts),
@@ -95,10 +95,12 @@ function strikeOutData(sqlState: string, message: string): string {
   return message.replace(/"[\s\S]*"/, '"…"').replace(/(?: 0x[0-9a-f]{2})+/, " …");
 }
 
-function codeOf(sqlState: string): ErrorCode {
+function codeOf({ sqlState, severity }: DatabaseErrorFacts): ErrorCode {
   if (sqlState === "55P03") return "lock_timeout";
   if (sqlState === "42501") return "insufficient_privilege";
   if (sqlState === "XX001" || sqlState === "XX002") return "damaged_source";
+  // Poolers end connections with it for every reason; a server that stays has only refused what it was sent.
+  if (sqlState === "08P01" && severity === "ERROR") return "database_error";
   if (sqlState.startsWith("08") || /^(57P0[1-5]|53300)$/.test(sqlState)) {
     return "database_unreachable";
   }

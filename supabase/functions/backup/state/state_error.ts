@@ -53,8 +53,9 @@ export function toStateError(error: unknown, doing: string): BackupError {
       cause: error,
     });
   }
-  // A pooler whose server is away says so in codes of its own, and ends the connection.
-  const isRefused = /^(08|57P|28|3D|53)/.test(code) || severityOf(error) === "FATAL";
+  // A pooler whose server is away says so in codes of its own, and ends the connection. A server that says
+  // 08P01 and stays was reached, and refused what it was sent.
+  const isRefused = /^(08(?!P01)|57P|28|3D|53)/.test(code) || severityOf(error) === "FATAL";
   if (/^[0-9A-Z]{5}$/.test(code) && !isRefused) {
     return new BackupError("database_error", `Cannot ${doing}: ${message}`, {
       details: { sqlState: code },

@@ -11,10 +11,13 @@ Deno.test("toStateError() takes what ends a connection for a database that is aw
   const pooler = from({ code: "XX000", severity: "FATAL" });
   assert.equal(pooler.code, "database_unreachable");
   assert.ok(isStateUnavailable(pooler));
+  assert.equal(from({ code: "08P01", severity: "FATAL" }).code, "database_unreachable");
 });
 
 Deno.test("toStateError() tells a refused statement from missing tables and missing rights", () => {
-  assert.equal(from({ code: "XX001", severity: "ERROR" }).code, "database_error");
+  for (const code of ["XX001", "08P01"]) {
+    assert.equal(from({ code, severity: "ERROR" }).code, "database_error", code);
+  }
   assert.equal(from({ code: "42P01", severity: "ERROR" }).code, "not_found");
   assert.equal(from({ code: "42501", severity: "ERROR" }).code, "insufficient_privilege");
 });
