@@ -5,8 +5,11 @@
  * @module
  */
 
-/** What is counted: reads of a database's socket, what is sent into one, and requests to storage. */
-export type WorkKind = "socket" | "sent" | "storage";
+/**
+ * What is counted: reads of a database's socket and what is sent into one, what the driver of the service's
+ * own tables reads and writes, requests to the storage of backups, and those for files.
+ */
+export type WorkKind = "socket" | "sent" | "driver" | "storage" | "request";
 
 /** How often, and how many bytes. */
 export interface WorkCount {
@@ -17,7 +20,9 @@ export interface WorkCount {
 const counts: Record<WorkKind, WorkCount> = {
   socket: { times: 0, bytes: 0 },
   sent: { times: 0, bytes: 0 },
+  driver: { times: 0, bytes: 0 },
   storage: { times: 0, bytes: 0 },
+  request: { times: 0, bytes: 0 },
 };
 
 /** Counts one piece of work. */
@@ -28,6 +33,12 @@ export function countWork(kind: WorkKind, bytes: number): void {
 
 /** Everything since the process began. */
 export function workDone(): Readonly<Record<WorkKind, WorkCount>> {
-  const { socket, sent, storage } = counts;
-  return { socket: { ...socket }, sent: { ...sent }, storage: { ...storage } };
+  const { socket, sent, driver, storage, request } = counts;
+  return {
+    socket: { ...socket },
+    sent: { ...sent },
+    driver: { ...driver },
+    storage: { ...storage },
+    request: { ...request },
+  };
 }

@@ -33,7 +33,12 @@ const COST: Record<WorkKind, { each: number; perMegabyte: number }> = {
   socket: { each: 0.15, perMegabyte: 3 },
   // Rows on their way back, which had to be opened and unpacked before.
   sent: { each: 0, perMegabyte: 10 },
+  // A statement with values is two writes and two reads; rows arrive as text, which becomes values.
+  driver: { each: 0.15, perMegabyte: 5 },
+  // By a large client, and what arrives is opened and unpacked.
   storage: { each: 1.5, perMegabyte: 4 },
+  // By `fetch` alone, with a digest of what is moved.
+  request: { each: 0.5, perMegabyte: 3 },
 };
 
 /** The best meter that the runtime has. */

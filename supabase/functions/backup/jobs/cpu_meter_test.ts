@@ -19,7 +19,14 @@ Deno.test("SampledMeter sees that the thread was held", async () => {
 
 Deno.test("SampledMeter counts at least what the work that passed through must cost", () => {
   const meter = new SampledMeter();
-  for (const [kind, least] of [["storage", 100], ["socket", 100], ["sent", 500]] as const) {
+  const kinds = [
+    ["storage", 100],
+    ["socket", 100],
+    ["sent", 500],
+    ["driver", 100],
+    ["request", 100],
+  ] as const;
+  for (const [kind, least] of kinds) {
     const before = meter.ms();
     for (let i = 0; i < 100; i++) countWork(kind, 1e6);
     assert.ok(meter.ms() - before >= least, kind);

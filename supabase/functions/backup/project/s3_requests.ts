@@ -9,6 +9,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
 import { type Hashing, runtimeHashing } from "../core/hashing.ts";
 import type { S3ClientOptions } from "../storage/s3_client.ts";
+import { countedFetch } from "./counted_fetch.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
 import { type Fetch, fetchAsStored } from "./direct_fetch.ts";
 import type { Answer } from "./http_answer.ts";
@@ -130,7 +131,8 @@ export class S3Requests {
     const isObject = query === "";
     const { fetch: own = isObject ? fetchAsStored : fetch } = this.#options;
     try {
-      const response = await own(`${origin}${path}${isObject ? "" : `?${query}`}`, init);
+      const url = `${origin}${path}${isObject ? "" : `?${query}`}`;
+      const response = await countedFetch(own)(url, init);
       if (response.status === 200 || response.status === 206) return { response, deadline };
       const text = await beginningOf(response);
       throw new S3Refusal(response, { text, isOfAnotherTime: this.#learnTime(response, text) });

@@ -8,6 +8,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
 import { RELEASE } from "../core/release.ts";
 import type { Secret } from "../core/secret.ts";
+import { countedFetch } from "./counted_fetch.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
 import type { Fetch } from "./direct_fetch.ts";
 import type { Answer } from "./http_answer.ts";
@@ -64,8 +65,8 @@ export class StorageRequests {
       tries: 4,
       idleMs: 60_000,
       clock: systemClock,
-      fetch: globalThis.fetch,
       ...options,
+      fetch: countedFetch(options.fetch ?? globalThis.fetch),
       url: options.url.replace(/\/+$/, ""),
     };
   }

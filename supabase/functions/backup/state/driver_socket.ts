@@ -5,6 +5,7 @@
  * @module
  */
 import { Duplex } from "node:stream";
+import { countWork } from "../core/work_count.ts";
 import { parseDatabaseUrl } from "../postgres/database_url.ts";
 import { openSocket } from "../postgres/open_socket.ts";
 import type { Socket } from "../postgres/wire.ts";
@@ -37,11 +38,15 @@ function asStream(socket: Socket): Duplex {
     read() {
       const buffer = new Uint8Array(READ_BYTES);
       socket.read(buffer).then(
-        (count) => stream.push(count === null ? null : buffer.subarray(0, count)),
+        (count) => {
+          countWork("driver", count ?? 0);
+          stream.push(count === null ? null : buffer.subarray(0, count));
+        },
         (error: Error) => stream.destroy(error),
       );
     },
     write(bytes: Uint8Array, _encoding, done) {
+      countWork("driver", bytes.length);
       writeAll(socket, bytes).then(() => done(), done);
     },
     final(done) {
