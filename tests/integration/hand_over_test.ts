@@ -8,9 +8,8 @@ import {
   type HandOverOptions,
 } from "../../supabase/functions/backup/restore/hand_over.ts";
 import {
-  markedNames,
   markStatement,
-  prepareMarks,
+  openMarks,
   readMark,
   removeMarks,
 } from "../../supabase/functions/backup/restore/restore_marks.ts";
@@ -27,7 +26,7 @@ async function withDatabase(
   const openSession = () => connect({ url: server.url(database) });
   const session = await openSession();
   try {
-    await prepareMarks(session);
+    await openMarks(session, { jobId: "job-1", plan: "1" });
     await work({
       session,
       options: {
@@ -126,15 +125,43 @@ Deno.test("a statement goes on in the server when its worker leaves, and the nex
   });
 });
 
+Deno.test("work whose plan is not in force is not done, and a plan does not follow one that was begun later", async () => {
+  await withDatabase(async ({ session, options }) => {
+    await session.execute("CREATE TABLE t (a int)");
+    const insert = (plan: string) => ({ ...work(["INSERT INTO public.t VALUES (1)"]), plan });
+    await openMarks(session, { jobId: "job-1", plan: "9" });
+    await openMarks(session, { jobId: "job-1", plan: "10" });
+    const lost = { code: "interrupted" };
+    await assert.rejects(handOver(insert("9"), options), lost);
+    await assert.rejects(openMarks(session, { jobId: "job-1", plan: "9" }), lost);
+    await session.execute("ROLLBACK");
+    await assert.rejects(removeMarks(session, { jobId: "job-1", plan: "9" }), lost);
+    await handOver(insert("10"), options);
+    assert.deepEqual(await session.query("SELECT a FROM t"), [{ a: 1 }]);
+
+    // Marks are not removed under work that goes on.
+    await session.execute("BEGIN");
+    assert.equal(await readMark(session, { jobId: "job-1", plan: "10", name: "x" }), null);
+    const other = await options.openSession();
+    await other.execute("SET lock_timeout = 50");
+    await assert.rejects(removeMarks(other, { jobId: "job-1" }), /lock/);
+    await session.execute("COMMIT");
+    await removeMarks(other, { jobId: "job-1" });
+    await other.close();
+    await assert.rejects(handOver(insert("10"), options), lost);
+  });
+});
+
 Deno.test("marks go with their job, and their table with the last of them", async () => {
   await withDatabase(async ({ session }) => {
-    await prepareMarks(session);
+    await openMarks(session, { jobId: "job-1", plan: "1" });
     await session.execute(markStatement("job-1", "it's"));
     await session.execute(markStatement("job-2", "b"));
-    assert.deepEqual(await markedNames(session, "job-1"), new Set(["it's"]));
-    await removeMarks(session, "job-1");
-    assert.deepEqual(await markedNames(session, "job-2"), new Set(["b"]));
-    await removeMarks(session, "job-2");
+    assert.equal((await readMark(session, { jobId: "job-1", name: "it's" }))?.name, "it's");
+    await removeMarks(session, { jobId: "job-1" });
+    assert.equal(await readMark(session, { jobId: "job-1", name: "it's" }), null);
+    assert.equal((await readMark(session, { jobId: "job-2", name: "b" }))?.name, "b");
+    await removeMarks(session, { jobId: "job-2" });
     const left = await session.query(
       "SELECT 1 FROM pg_namespace WHERE nspname = 'backup_internal'",
     );

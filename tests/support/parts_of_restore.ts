@@ -24,11 +24,14 @@ export class Killed extends Error {
   override readonly name = "Killed";
 }
 
-/** When a worker dies: at a statement, before it is sent, while it runs, or when it was answered. */
+/**
+ * When a worker dies: at a statement, before it is sent, while it runs, or when it was answered. One that is
+ * `asleep` does not die: it sends the statement when it wakes.
+ */
 export interface Death {
   at: (sql: string) => boolean;
-  how: "before" | "during" | "after";
-  /** For `during`: when it runs. */
+  how: "before" | "during" | "after" | "asleep";
+  /** For `during`: when it runs. For `asleep`: until when it sleeps. */
   wait?: () => Promise<void>;
 }
 
@@ -67,6 +70,10 @@ export class Mortal {
   async #live(sql: string, call: () => Promise<unknown>): Promise<unknown> {
     if (this.isDead) throw new Killed();
     if (this.#death?.at(sql) !== true) return await call();
+    if (this.#death.how === "asleep") {
+      await this.#death.wait?.();
+      return await call();
+    }
     if (this.#death.how !== "before") {
       const answer = call().catch(() => {});
       await (this.#death.how === "after" ? answer : this.#death.wait?.());
@@ -88,6 +95,7 @@ export class PartsOfRestore {
   readonly #options: Partial<RestoreInPartsOptions>;
   #waiting: WaitingPart[];
   #count = 0;
+  #leases = 0;
 
   constructor(backup: MemoryBackup, url: string, options: Partial<RestoreInPartsOptions> = {}) {
     this.url = url;
@@ -117,7 +125,8 @@ export class PartsOfRestore {
     part: WaitingPart,
     { definition = this.define(), signal = new AbortController().signal, record = true } = {},
   ): Promise<PartOutcome> {
-    const lease = { ...part, ...{ jobId: this.jobId, round: 1, token: "1", until: "" } };
+    const token = String(++this.#leases);
+    const lease = { ...part, ...{ jobId: this.jobId, round: 1, token, until: "" } };
     part.attempt++;
     const context = { signal, onProgress: () => {}, results: this.results };
     const outcome = await definition.run({ ...lease, previous: null }, context)

@@ -10,13 +10,20 @@
  * @module
  */
 import { BackupError } from "../core/errors.ts";
+import { leaseLost } from "../core/part_errors.ts";
 import { quoteLiteral } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
-import { MARKS_TABLE, readMark, type RestoreMark } from "./restore_marks.ts";
+import {
+  type MarkedJob,
+  MARKS_TABLE,
+  NOT_IN_FORCE,
+  readMark,
+  requireInForce,
+  type RestoreMark,
+} from "./restore_marks.ts";
 
 /** Work for the server. */
-export interface HandedWork {
-  jobId: string;
+export interface HandedWork extends MarkedJob {
   /** Name of its mark, unique within the job. */
   name: string;
   statements: readonly string[];
@@ -44,7 +51,7 @@ const BUSY_STATE = "BKBSY";
  *
  * @returns the mark, or `running` when the worker had to leave before the end
  * @throws {BackupError} what the server reports that may be better next time: no room, a deadlock, a
- * lost connection
+ * lost connection; `interrupted` when the job's plan is not in force any more
  */
 export async function handOver(
   work: HandedWork,
@@ -94,8 +101,9 @@ async function runBlock(session: Session, work: HandedWork): Promise<"done" | "b
     await session.execute(blockOf(work));
     return "done";
   } catch (error) {
-    if (sqlStateOf(error) === BUSY_STATE) return "busy";
-    throw error;
+    const state = sqlStateOf(error);
+    if (state === BUSY_STATE) return "busy";
+    throw state === NOT_IN_FORCE ? leaseLost(work.name) : error;
   }
 }
 
@@ -132,7 +140,7 @@ begin
   end if;
   if exists (select from ${MARKS_TABLE} where job_id = ${job} and name = ${name}) then
     return;
-  end if;
+  end if;${requireInForce(work)}
   begin
     ${work.statements.map((sql) => `execute ${quoteLiteral(sql)};`).join("\n    ")}
     ${work.query === undefined ? "" : `execute ${quoteLiteral(work.query)} into found_detail;`}

@@ -42,6 +42,8 @@ export interface KeptPlan extends
   /** Names of the steps, in order. */
   steps: RestoreStepName[];
   expect: KeptExpectations;
+  /** Of the lease that it was made under, as its mark in the target says; older releases made plans without. */
+  token?: string;
 }
 
 /** What the target must hold afterwards, and how to find it among the lines. */

@@ -50,7 +50,7 @@ export { HAZARDS } from "./plan_types.ts";
 export { isLoginTable } from "./platform_rules.ts";
 export { borrowRoles, ownersToBorrow, returnRoles } from "./role_rights.ts";
 export { prepareSession } from "./prepare_session.ts";
-export { prepareMarks, removeMarks } from "./restore_marks.ts";
+export { keepInForce, openMarks, removeMarks } from "./restore_marks.ts";
 export { lookAtRows } from "./look_at_rows.ts";
 export { restoreMismatch } from "./restore_mismatch.ts";
 export { runUnit } from "./run_unit.ts";

@@ -2,8 +2,13 @@
  * Marks of a restore that is done in parts, kept in the target itself: a mark commits in the same
  * transaction as the work that it stands for, so nothing is done twice however often a worker dies.
  *
+ * The plan has a mark, too, with the token of the lease that it was made under. Work asks for it in its own
+ * transaction: a worker that sleeps until the restore is over, or planned again, then changes nothing.
+ *
  * @module
  */
+import { leaseLost } from "../core/part_errors.ts";
+import { DatabaseError } from "../postgres/database_error.ts";
 import { quoteLiteral } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
 
@@ -15,6 +20,21 @@ export interface RestoreMark {
   /** SQLSTATE and message of a refusal, null when the work was done. */
   refusal: { sqlState: string; message: string } | null;
 }
+
+/** What work under a mark belongs to. */
+export interface MarkedJob {
+  jobId: string;
+  /** Token of the plan, which has to be in force; work that an older release planned has none. */
+  plan?: string | undefined;
+}
+
+/** Name of the mark of a job's plan. */
+const PLANNED = "planned";
+
+/** Said when the plan is not in force, or not to be. */
+export const NOT_IN_FORCE = "BKOLD";
+/** There are no marks any more. */
+const NO_TABLE = "42P01";
 
 /** Lies in the schema that no backup holds and no comparison sees. */
 const TABLE = "backup_internal.restore_marks";
@@ -40,14 +60,70 @@ const DROP = `
     null; -- the service's own tables are there
   end $$`;
 
-/** Makes the place for marks where there is none. */
-export async function prepareMarks(session: Session): Promise<void> {
-  // Two workers that make the same schema at once: one of them fails although it says IF NOT EXISTS.
-  await session.execute(`
+/** One after the other makes, opens and removes marks; without it IF NOT EXISTS would fail for one of two. */
+const ONE_BY_ONE = `pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('${TABLE}', 0))`;
+
+/**
+ * Makes the place for marks where there is none, and puts a plan into force.
+ *
+ * @throws {BackupError} `interrupted` when one that was begun later is
+ */
+export async function openMarks(
+  session: Session,
+  { jobId, plan }: { jobId: string; plan: string },
+): Promise<void> {
+  const values = [jobId, PLANNED, plan].map(quoteLiteral);
+  await inForce(() =>
+    session.execute(`
     begin;
-    select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('${TABLE}', 0));
+    select ${ONE_BY_ONE};
     ${quietly(PREPARE)};
-    commit`);
+    do ${quoteLiteral(`begin ${refuseOlder(jobId, plan)} end`)};
+    insert into ${TABLE} (job_id, name, detail) values (${values.join(", ")})
+      on conflict (job_id, name) do update set detail = excluded.detail;
+    commit`)
+  );
+}
+
+/** A statement of PL/pgSQL that fails when a plan that was begun later is in force. */
+function refuseOlder(jobId: string, plan: string): string {
+  return `
+    if exists (select from ${TABLE} where job_id = ${quoteLiteral(jobId)}
+                  and name = '${PLANNED}' and detail::bigint > ${quoteLiteral(plan)}::bigint) then
+      raise exception using errcode = '${NOT_IN_FORCE}', message = 'the restore was planned again';
+    end if;`;
+}
+
+/** A statement of PL/pgSQL that fails when the plan is not in force, and keeps it so to the transaction's end. */
+export function requireInForce({ jobId, plan }: MarkedJob): string {
+  if (plan === undefined) return "";
+  return `
+  perform from ${TABLE} where job_id = ${quoteLiteral(jobId)} and name = '${PLANNED}'
+      and detail = ${quoteLiteral(plan)} for key share;
+  if not found then
+    raise exception using errcode = '${NOT_IN_FORCE}', message = 'the plan is not in force';
+  end if;`;
+}
+
+/**
+ * Keeps a plan in force to the end of the open transaction.
+ *
+ * @throws {BackupError} `interrupted` when it is not
+ */
+export async function keepInForce(session: Session, job: MarkedJob): Promise<void> {
+  if (job.plan === undefined) return;
+  const statement = `do ${quoteLiteral(`begin ${requireInForce(job)} end`)}`;
+  await inForce(() => session.execute(statement), [NOT_IN_FORCE, NO_TABLE]);
+}
+
+/** Whoever comes with a plan that is not in force has lost its lease. */
+async function inForce<T>(work: () => Promise<T>, states = [NOT_IN_FORCE]): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const lost = error instanceof DatabaseError && states.includes(error.sqlState);
+    throw lost ? leaseLost("of the restore") : error;
+  }
 }
 
 /**
@@ -101,41 +177,56 @@ export async function lockMark(
   );
 }
 
-/** One mark, null when the work is not done. */
+/**
+ * One mark, null when the work is not done and may be.
+ *
+ * @throws {BackupError} `interrupted` when it is not done and its plan is not in force
+ */
 export async function readMark(
   session: Session,
-  { jobId, name }: { jobId: string; name: string },
+  { jobId, plan, name }: MarkedJob & { name: string },
 ): Promise<RestoreMark | null> {
-  const [row] = await session.query(
-    `select name, detail, sql_state, message from ${TABLE} where job_id = $1 and name = $2`,
-    [jobId, name],
+  // Keeps the plan in force to the end of the transaction, if there is one.
+  const select = `select name, detail, sql_state, message from ${TABLE} where job_id = $1
+    and (name = $2 or name = '${PLANNED}' and detail = $3) for key share`;
+  const rows = await inForce(
+    () => session.query(select, [jobId, name, plan ?? null]),
+    [NO_TABLE],
   );
-  if (row === undefined) return null;
+  const row = rows.find((each) => each.name === name);
+  if (row === undefined) {
+    if (plan !== undefined && rows.length === 0) throw leaseLost(name);
+    return null;
+  }
   const refusal = row.sql_state === null ? null : { sqlState: row.sql_state, message: row.message };
   return { name: row.name, detail: row.detail, refusal };
 }
 
-/** Names of all marks of a job. */
-export async function markedNames(session: Session, jobId: string): Promise<Set<string>> {
-  const rows = await session.query(`select name from ${TABLE} where job_id = $1`, [jobId]);
-  return new Set(rows.map((row) => row.name));
-}
-
-/** Removes a job's marks, and their table and schema when nothing else is in them. */
-export async function removeMarks(session: Session, jobId: string): Promise<void> {
-  await session.execute(`
+/**
+ * Removes a job's marks, and their table and schema when nothing else is in them. What works under them has
+ * ended then, and nothing else will.
+ *
+ * @param job with `plan`: for whoever plans anew
+ * @throws {BackupError} `interrupted` when a plan that was begun later is in force
+ */
+export async function removeMarks(session: Session, { jobId, plan }: MarkedJob): Promise<void> {
+  await inForce(() =>
+    session.execute(`
     do ${
-    quoteLiteral(`begin
+      quoteLiteral(`begin
+      perform ${ONE_BY_ONE};
       if not exists (
         select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
          where n.nspname = 'backup_internal' and c.relname = 'restore_marks'
            and pg_catalog.pg_has_role(c.relowner, 'USAGE')
       ) then return; end if;
+      ${plan === undefined ? "" : refuseOlder(jobId, plan)}
       delete from ${TABLE} where job_id = ${quoteLiteral(jobId)};
       if exists (select from ${TABLE}) then return; end if;
       execute ${quoteLiteral(quietly(DROP))};
     end`)
-  }`);
+    }`)
+  );
 }
 
 /** The table of marks, for statements that write their own mark. */

@@ -13,7 +13,7 @@ import type { Difference } from "./compare_models.ts";
 import { compareFound, rowsQuery } from "./compare_rows.ts";
 import { concernsOneObject, mayPass } from "./failures.ts";
 import { handOver } from "./hand_over.ts";
-import { lockMark, markStatement, readMark } from "./restore_marks.ts";
+import { lockMark, type MarkedJob, markStatement, readMark } from "./restore_marks.ts";
 import { namedError } from "./run_statements.ts";
 import type { UnitReport } from "./unit_report.ts";
 import { type UnitInput, UnitRun } from "./unit_run.ts";
@@ -23,7 +23,8 @@ import { type ReactionInput, reactionsTo, withoutReactions } from "./without_rea
  * Does the unit, or finds that it is done.
  *
  * @returns its report; `running` when the server goes on with it after the worker has left
- * @throws {BackupError} what concerns more than one object: a lost connection, a full disk
+ * @throws {BackupError} what concerns more than one object: a lost connection, a full disk; `interrupted`
+ * when the plan is not in force any more
  */
 export async function runUnit(input: UnitInput): Promise<UnitReport | "running"> {
   if (input.unit.isLong) return await runLong(input);
@@ -67,7 +68,7 @@ async function runInPieces(session: Session, input: UnitInput): Promise<UnitRepo
     try {
       await session.execute("BEGIN");
       await lockMark(session, input);
-      const mark = await readMark(session, { jobId: input.jobId, name });
+      const mark = await readMark(session, { ...jobOf(input), name });
       if (mark !== null) {
         run.addFound(JSON.parse(mark.detail!));
         await session.execute("COMMIT");
@@ -107,8 +108,12 @@ async function runInPieces(session: Session, input: UnitInput): Promise<UnitRepo
  */
 async function readReport(session: Session, input: UnitInput): Promise<UnitReport | null> {
   await lockMark(session, input);
-  const mark = await readMark(session, input);
+  const mark = await readMark(session, { ...jobOf(input), name: input.name });
   return mark === null ? null : JSON.parse(mark.detail!);
+}
+
+function jobOf({ jobId, plan }: UnitInput): MarkedJob {
+  return { jobId, plan: plan.token };
 }
 
 function markOf({ jobId, name }: UnitInput, report: UnitReport): string {
@@ -122,16 +127,18 @@ function reacting({ plan: { filling }, step, unit: { loads } }: UnitInput): Reac
 /** The server does it, however long it takes. */
 async function runLong(input: UnitInput): Promise<UnitReport | "running"> {
   const run = new UnitRun(input);
-  const { jobId, name, unit, openSession, leave, sleep, pollMs } = input;
+  const { name, unit, openSession, leave, sleep, pollMs } = input;
+  const job = jobOf(input);
   const [entry] = unit.entries;
   if (entry === undefined || run.isBlocked(entry)) return run.report();
   const question = isQuestion(input) ? await questionOf(run, input) : null;
   if (question === null && isQuestion(input)) return run.report();
   const { create, comment, label } = entry.statements;
   const around = reactionsTo(reacting(input));
+  const statements = [...around.drop, ...create, ...comment, ...label, ...around.make];
   const work = question === null
-    ? { jobId, name, statements: [...around.drop, ...create, ...comment, ...label, ...around.make] }
-    : { jobId, name, statements: [], query: question.query };
+    ? { ...job, name, statements }
+    : { ...job, name, statements: [], query: question.query };
   const handed = handOver(work, {
     ...{ openSession, leave, sleep },
     ...(pollMs === undefined ? {} : { pollMs }),

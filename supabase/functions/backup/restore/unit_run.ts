@@ -21,7 +21,7 @@ import type { Found, UnitReport } from "./unit_report.ts";
 
 /** What {@linkcode runUnit} works with. */
 export interface UnitInput {
-  plan: Pick<KeptPlan, "role" | "unusableRoles" | "filling">;
+  plan: Pick<KeptPlan, "role" | "unusableRoles" | "filling" | "token">;
   step: RestoreStepName;
   unit: UnitMaterial;
   jobId: string;

@@ -13,8 +13,8 @@ import {
   isSlimEnough,
   keepPlan,
   type KeptPlan,
+  openMarks,
   planRestore,
-  prepareMarks,
   refuseUnfit,
   removeMarks,
   type RestoreLimits,
@@ -65,9 +65,10 @@ export async function planInParts(
   });
   const read = await (options.read?.() ?? readBackupFacts(repository, backupId));
   const session = await sessions.open();
+  const marks = { jobId, plan: lease.token };
   try {
     // Of a worker that had planned and could not tell: with them the target would not be empty.
-    if (request.dryRun !== true) await removeMarks(session, jobId);
+    if (request.dryRun !== true) await removeMarks(session, marks);
     const { backup, target } = await readBoth(session, { ...options, backup: read });
     const safetyBackup = request.skipSafetyBackup !== true;
     const input = { backup, target, request, safetyBackup };
@@ -85,11 +86,11 @@ export async function planInParts(
       const whole = { step: FIRST_RUNG, name: WHOLE, payload: null, bytes };
       return { outcome: { result: null, add: [whole] }, plan: null, backup };
     }
-    await prepareMarks(session);
+    await openMarks(session, marks);
     const cut = keepPlan(plan, { backup, target, ...(limits === undefined ? {} : { limits }) });
     const add = partsOf(cut, { analyzed: analyzedRelations(plan), report: reportOf(plan, {}) });
-    const result = cut.head as unknown as Json;
-    return { outcome: { result, add }, plan: cut.head, backup };
+    const head: KeptPlan = { ...cut.head, token: lease.token };
+    return { outcome: { result: head as unknown as Json, add }, plan: head, backup };
   } finally {
     await session.close();
   }

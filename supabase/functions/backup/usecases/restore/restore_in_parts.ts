@@ -17,6 +17,7 @@ import {
   cancelHanded,
   type ComparedSlice,
   type Comparison,
+  keepInForce,
   type KeptPlan,
   type LeftOut,
   readUnit,
@@ -131,12 +132,16 @@ class RestoreInParts {
   async end(how: JobEnd, context: Pick<PartContext, "results">): Promise<void> {
     await this.leave();
     if (how === "completed") return;
+    const plan = await this.#findPlan(context);
+    // A round that has planned nothing has left nothing; marks may be those of the next one already.
+    if (how === "begins-again" && plan === null) return;
+    const { jobId } = this.#options;
     const session = await this.#sessions.open();
     try {
-      await cancelHanded(session, this.#options.jobId);
-      const plan = await this.#findPlan(context);
+      await cancelHanded(session, jobId);
+      // First, so that nobody who is late borrows roles again.
+      await removeMarks(session, { jobId });
       if (plan !== null) await returnRoles(session, plan.borrowRoles, plan.role.name);
-      await removeMarks(session, this.#options.jobId);
     } finally {
       await session.close();
     }
@@ -178,7 +183,13 @@ class RestoreInParts {
     const plan = await this.#planOf(context);
     const refused = await this.#sessions.lend(
       { target: plan, signal: context.signal },
-      (session) => borrowRoles(session, plan.borrowRoles, plan.role.name),
+      async (session) => {
+        await session.execute("BEGIN");
+        await keepInForce(session, { jobId: this.#options.jobId, plan: plan.token });
+        const refused = await borrowRoles(session, plan.borrowRoles, plan.role.name);
+        await session.execute("COMMIT");
+        return refused;
+      },
     );
     return { result: toJson(refused) };
   }
@@ -262,8 +273,8 @@ class RestoreInParts {
       }
     }
     await this.#sessions.lend({ target: plan, signal: context.signal }, async (session) => {
+      await removeMarks(session, { jobId: this.#options.jobId });
       all.leftOut.push(...await returnRoles(session, plan.borrowRoles, plan.role.name));
-      await removeMarks(session, this.#options.jobId);
     });
     if (all.failed.length > 0 || comparison.differences.length > 0) {
       const stays = plan.mode !== "empty";

@@ -1,0 +1,96 @@
+/**
+ * Workers of a restore that sleep over their leases and wake when others have done their parts: what they
+ * write into the target then must change nothing.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { BackupError } from "../../supabase/functions/backup/core/errors.ts";
+import { databaseState } from "../support/database_state.ts";
+import { Mortal, PartsOfRestore } from "../support/parts_of_restore.ts";
+import { backupWithoutRoles, failure } from "../support/restore_backup.ts";
+import { runSql, temporaryDatabase } from "../support/temporary_database.ts";
+
+/** Without a key: what is loaded twice is there twice. */
+const SAMPLE = `
+  create table notes (id int, body text);
+  insert into notes select i, md5(i::text) from generate_series(1, 50) i;
+  create index on notes (id)`;
+
+/** A worker that falls asleep at the first such statement. */
+function sleeper(url: string, at: (sql: string) => boolean) {
+  const asleep = Promise.withResolvers<void>();
+  const waking = Promise.withResolvers<void>();
+  let slept = false;
+  const mortal = new Mortal(url, {
+    at: (sql) => !slept && at(sql) && (slept = true),
+    how: "asleep",
+    wait: () => {
+      asleep.resolve();
+      return waking.promise;
+    },
+  });
+  return { mortal, asleep: asleep.promise, wake: () => waking.resolve() };
+}
+
+async function sample() {
+  const source = await temporaryDatabase("late_source");
+  const target = await temporaryDatabase("late_target");
+  await runSql(source.url, SAMPLE);
+  const backup = await backupWithoutRoles(source.url);
+  return {
+    ...{ source, target, restore: new PartsOfRestore(backup, target.url) },
+    async [Symbol.asyncDispose]() {
+      await source[Symbol.asyncDispose]();
+      await target[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** What each of them is about to say when it falls asleep. */
+const LATE: Record<string, (sql: string) => boolean> = {
+  "borrowing-roles": (sql) => sql === "BEGIN",
+  "loading-rows": (sql) => sql === "BEGIN",
+  "building-indexes": (sql) => sql.startsWith("DO"),
+};
+
+Deno.test("workers that wake when their restore is over change nothing, whatever marks lie there", async () => {
+  await using it = await sample();
+  const { restore, source, target } = it;
+  const sleepers: { wake: () => void; late: Promise<BackupError> }[] = [];
+  for (const [name, at] of Object.entries(LATE)) {
+    const part = (await restore.workUntil((each) => each.name === name))!;
+    const { mortal, asleep, wake } = sleeper(target.url, at);
+    const definition = restore.define(mortal);
+    sleepers.push({ wake, late: failure(restore.work(part, { definition, record: false })) });
+    await asleep;
+  }
+  // Of another restore, whose end nobody could see to.
+  await runSql(
+    target.url,
+    "insert into backup_internal.restore_marks (job_id, name) values ('restore_other', 'w')",
+  );
+  await restore.workUntil();
+  for (const { wake, late } of sleepers) {
+    wake();
+    assert.equal((await late).code, "interrupted");
+  }
+  await runSql(target.url, "drop schema backup_internal cascade");
+  assert.deepEqual(await databaseState(target.url), await databaseState(source.url));
+});
+
+Deno.test("a worker that wakes when another has planned the restore takes no mark away", async () => {
+  await using it = await sample();
+  const { restore, source, target } = it;
+  const { mortal, asleep, wake } = sleeper(target.url, (sql) => /restore_marks/.test(sql));
+  const [planning] = restore.ready;
+  const definition = restore.define(mortal);
+  const late = failure(restore.work(planning!, { definition, record: false }));
+  await asleep;
+  await restore.workUntil(({ name }) => name === "building-indexes");
+  wake();
+  assert.equal((await late).code, "interrupted");
+  await restore.workUntil();
+  assert.deepEqual(restore.report?.comparison?.differences, []);
+  assert.deepEqual(await databaseState(target.url), await databaseState(source.url));
+});
