@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { startProject } from "../../scripts/demo/start_project.ts";
 import { startService } from "../../scripts/start_service.ts";
 import { toBase64 } from "../../supabase/functions/backup/core/bytes.ts";
+import { JOB_FORM } from "../../supabase/functions/backup/core/release.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { MIGRATIONS } from "../../supabase/functions/backup/state/migrations.ts";
@@ -17,9 +18,10 @@ import { call, KEYS, post } from "../support/service.ts";
 const FIRST = MIGRATIONS.slice(0, 2);
 const LATER = MIGRATIONS.slice(2).map(({ version }) => version);
 const JOB = "backup_20261121T112813260Z_xfvv17b7h5";
+const RESTORE = "restore_20261121T112813260Z_xfvv17b7h5";
 
 /** A backup as the first release began it: its worker took the first part and was killed. */
-const RUNNING = `
+const BACKUP = `
   insert into public.backup_jobs (job_id, type, status, started_at, components, reason, created_by)
   values ('${JOB}', 'database', 'running', now(), '["database"]', 'before the upgrade', 'default');
   insert into backup_internal.job_runs
@@ -75,9 +77,13 @@ async function ledger(session: Session): Promise<string[]> {
 }
 
 /** The first end of a job that is asked for again and again. */
-async function endOf(service: { url: string; stop(): Promise<void> }, jobId: string) {
+async function endOf(
+  service: { url: string; stop(): Promise<void> },
+  jobId: string,
+  type = "backup",
+) {
   for (;;) {
-    const { body } = await call(service, `job&jobId=${jobId}&type=backup`);
+    const { body } = await call(service, `job&jobId=${jobId}&type=${type}`);
     if (body.data?.status !== "running") return body.data;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -89,7 +95,7 @@ let opening: ReturnType<typeof openPlace> | undefined;
 const open = () => opening ??= openPlace();
 
 Deno.test(
-  "a newer function brings older tables along and goes on with the job that ran",
+  "a newer function brings older tables along, and a backup that ran begins again",
   shared,
   async () => {
     const place = await open();
@@ -99,7 +105,7 @@ Deno.test(
       await post(service, "init");
     }
     await beFirstRelease(session);
-    await session.execute(RUNNING);
+    await session.execute(BACKUP);
     {
       await using service = place.start();
       const tick = await post(service, "tick");
@@ -117,17 +123,37 @@ Deno.test(
       );
       assert.deepEqual(JSON.parse(String(entry?.details)), { applied: LATER });
     }
+  },
+);
 
-    // A part that this release does not know ends the job with a word about it.
-    await session.execute(
-      RUNNING.replaceAll(JOB, `${JOB}2`).replaceAll("locking-tables", "counting-sheep"),
-    );
-    await using service = place.start();
+/** A part of another's job: a backup in the present form with a part that nobody knows, a restore in the older one. */
+const LEFT = `
+  ${BACKUP.replaceAll(JOB, `${JOB}2`).replaceAll("locking-tables", "counting-sheep")};
+  update backup_internal.job_runs set form = ${JOB_FORM};
+  insert into public.restore_jobs (job_id, backup_id, type, status, started_at, created_by)
+  values ('${RESTORE}', '${JOB}', 'function', 'running', now(), 'default');
+  insert into backup_internal.job_runs
+    (job_id, kind, request, first_parts, max_workers, max_attempts, max_rounds, next_part, parts)
+  values ('${RESTORE}', 'restore',
+    '{"caller":{"name":"default","requestId":"req_w0demp97sqc6twff"},"action":"restore","task":"restore","backupId":"${JOB}","targetDatabaseUrl":null,"request":{"mode":"replace"}}',
+    '[{"step":0,"name":"planning","payload":null,"bytes":0}]', 4, 8, 5, 3, 2);
+  insert into backup_internal.job_parts (job_id, part, round, step, name, payload, attempt)
+  values ('${RESTORE}', 2, 1, 4, 'loading', '{"of": "older"}', 0)`;
+
+Deno.test(
+  "what an older function has left of a job is not done: a backup begins again, a restore ends and says so",
+  shared,
+  async () => {
+    const { session, start } = await open();
+    await session.execute(LEFT);
+    await using service = start();
     await post(service, "tick");
-    const job = await endOf(service, `${JOB}2`);
-    assert.equal(job.status, "failed");
-    assert.match(job.error.message, /counting-sheep/);
-    assert.ok(job.error.hint, "says what to do");
+    const backup = await endOf(service, `${JOB}2`);
+    assert.equal(backup.status, "completed", JSON.stringify(backup.error));
+    const restore = await endOf(service, RESTORE, "restore");
+    assert.deepEqual([restore.status, restore.error.code], ["failed", "other_release"]);
+    assert.match(restore.error.message, /an older release began it/);
+    assert.match(restore.error.hint, /Start it again/);
   },
 );
 

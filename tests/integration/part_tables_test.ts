@@ -4,6 +4,7 @@ import { PartTables } from "../../supabase/functions/backup/state/part_tables.ts
 import { State } from "../../supabase/functions/backup/state/state.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { testPartStore } from "../support/part_store_suite.ts";
+import { begin, claim, end, final, LEASE, part } from "../support/tested_store.ts";
 import { testServer } from "../support/servers.ts";
 
 const DATABASE = "e_part_tables";
@@ -41,12 +42,51 @@ async function open() {
     state,
     store,
     advance: (ms: number) => void (aheadMs += ms),
+    aheadMs: () => aheadMs,
     job: (jobId: string, kind: "backup" | "restore" | "verify") => state.jobs.get(jobId, kind),
     [Symbol.asyncDispose]: () => state.close(),
   };
 }
 
 testPartStore("tables", open);
+
+Deno.test("tables: what an older release began is seen as that once its workers have let go", async () => {
+  await using tested = await open();
+  const older = new PartTables(tested.state.database, { form: 0 });
+  const job = await begin({ store: older }, [part(0, "a"), part(0, "b")], { kind: "restore" });
+  const held = await claim(older, "older worker");
+  assert.equal(held.begunBy, undefined);
+  assert.equal(await tested.store.claim({ worker: "w", ...LEASE }), null);
+  await older.complete(held, { result: null });
+  const seen = await claim(tested.store);
+  assert.deepEqual([seen.name, seen.begunBy], ["b", "older"]);
+  await tested.store.fail(seen, final());
+  await end(tested.store, job.jobId, "failed");
+});
+
+Deno.test("tables: a job that begins again is of the release that has it begin again", async () => {
+  await using tested = await open();
+  const older = new PartTables(tested.state.database, { form: 0 });
+  await begin({ store: older }, [part(0, "a")]);
+  const { error } = final();
+  const first = [part(0, "b")];
+  await tested.store.fail(await claim(tested.store), { kind: "begin-again", error, first });
+  await tested.store.complete(await claim(tested.store), { result: null });
+  const again = await claim(tested.store);
+  assert.deepEqual([again.name, again.round, again.begunBy], ["b", 2, undefined]);
+});
+
+Deno.test("tables: a worker of before an upgrade leaves newer jobs alone, unless their release is gone", async () => {
+  await using tested = await open();
+  const older = new PartTables(tested.state.database, { form: 0, aheadMs: tested.aheadMs });
+  await begin(tested, [part(0, "a")]);
+  const options = { worker: "older worker", ...LEASE };
+  assert.equal(await older.claim(options), null);
+  assert.deepEqual(await older.waiting(), { parts: 1, nextInMs: null, workers: 0 });
+  tested.advance(11 * 60_000);
+  const left = await claim(older);
+  assert.equal(left.begunBy, "newer");
+});
 
 Deno.test("tables: nothing of them is for anybody else", async () => {
   await using tested = await open();

@@ -196,6 +196,21 @@ export function testPartStore(
     assert.deepEqual([second.name, second.payload, second.round], ["b", { seen: 1 }, 2]);
   });
 
+  test("a job may begin again from other first parts, from which it then always begins", async (tested) => {
+    const { store } = tested;
+    await begin(tested, [part(0, "older")], { bounds: { ...BOUNDS, maxRounds: 3 } });
+    const error = new BackupError("other_release", "Cannot go on: another release began it");
+    const first = [part(0, "newer"), part(1, "last")];
+    await store.fail(await claim(store), { kind: "begin-again", error, first });
+    await store.complete(await claim(store), { result: null }); // the end of the first round
+    const newer = await claim(store);
+    assert.deepEqual([newer.name, newer.round], ["newer", 2]);
+    await store.fail(newer, { kind: "begin-again", error });
+    await store.complete(await claim(store), { result: null });
+    const again = await claim(store);
+    assert.deepEqual([again.name, again.round], ["newer", 3]);
+  });
+
   test("a part that waits ends with a job that is cancelled", async (tested) => {
     const { store } = tested;
     const job = await begin(tested, [part(0, "a")]);

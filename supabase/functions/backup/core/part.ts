@@ -40,6 +40,8 @@ export interface Lease extends NewPart {
   token: string;
   /** When the lease ends unless it is renewed; by the store's clock, ISO 8601 in UTC. */
   until: string;
+  /** What the job keeps has another form than this release's: that of an older or of a newer one. */
+  begunBy?: "older" | "newer";
 }
 
 /** What a part that was done gives back. */
@@ -110,8 +112,11 @@ export interface DonePart {
 export type PartFailure =
   /** Tried again after a pause, until its attempts are used up. */
   | { kind: "retry"; error: BackupError; afterMs: number }
-  /** The whole job begins again from its first parts, until its rounds are used up. */
-  | { kind: "begin-again"; error: BackupError }
+  /**
+   * The whole job begins again from its first parts, until its rounds are used up; from `first` where these may be
+   * others than at its beginning.
+   */
+  | { kind: "begin-again"; error: BackupError; first?: readonly NewPart[] }
   /** The job has failed. */
   | { kind: "final"; error: BackupError };
 

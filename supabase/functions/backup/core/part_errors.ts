@@ -45,9 +45,29 @@ export function lostOnce(name: string): BackupError {
   );
 }
 
+/** What to do when a release was deployed while a job ran. */
+const START_AGAIN =
+  "Start it again: what was stored is used again. Look at a restore's target before.";
+
+/** A job of which the release that began it keeps something else between its parts. */
+export function otherRelease(jobId: string, begunBy: "older" | "newer"): BackupError {
+  const form = "whose jobs keep something else between their parts";
+  return new BackupError(
+    "other_release",
+    `Cannot go on with ${jobId}: ${a(begunBy)} release began it, ${form}`,
+    { hint: begunBy === "newer" ? `Deploy the newer release. ${START_AGAIN}` : START_AGAIN },
+  );
+}
+
+function a(release: "older" | "newer"): string {
+  return release === "older" ? "an older" : "a newer";
+}
+
 /** A part that this release does not do: one of another release began the job, or is at work on it. */
 export function unknownPart(name: string): BackupError {
-  return new BackupError("conflict", `Cannot do ${name}: this release does not know such a part`, {
-    hint: "Another release of the function began the job. Deploy that one, or start the job again.",
-  });
+  return new BackupError(
+    "other_release",
+    `Cannot do ${name}: this release does not know such a part`,
+    { hint: `Another release began the job. ${START_AGAIN}` },
+  );
 }

@@ -35,6 +35,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   files_unreachable: 503,
   files_full: 507,
   cancelled: 409,
+  other_release: 409,
 };
 
 /** HTTP status of an error. */

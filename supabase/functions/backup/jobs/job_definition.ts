@@ -35,6 +35,13 @@ export interface JobDefinition {
    */
   once?: readonly string[];
   /**
+   * A job that another release began, whose parts this one cannot read, begins again from `first`: nothing of
+   * it counts before its end. Other jobs end with `other_release`.
+   *
+   * @default false
+   */
+  beginsAnew?: boolean;
+  /**
    * Frees what the job holds outside (a keeper, marks), once it has ended in whatever way, or one round
    * of it. Any worker may be asked to, one that did no part of the job too; it is tried again when it
    * throws, and changes nothing about how the job ended.

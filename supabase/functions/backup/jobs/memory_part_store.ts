@@ -237,6 +237,7 @@ export class MemoryPartStore implements PartStore {
     } else if (failure.kind === "retry" && part.attempt < bounds.maxAttempts) {
       part.notBeforeMs = this.#nowMs() + failure.afterMs;
     } else if (failure.kind === "begin-again" && held.round < bounds.maxRounds) {
+      held.first = failure.first ?? held.first;
       this.#beginAgain(held);
     } else {
       const status = failure.error.code === "cancelled" ? "cancelled" : "failed";

@@ -14,7 +14,7 @@ import {
   type PartOutcome,
   type Reported,
 } from "../core/part.ts";
-import { cancelledError, leaseLost, lostOnce } from "../core/part_errors.ts";
+import { cancelledError, leaseLost, lostOnce, otherRelease } from "../core/part_errors.ts";
 import type { Budget } from "./budget.ts";
 import { classifyFailure, pauseMs } from "./classify_failure.ts";
 import type { JobDefinition, PartContext } from "./job_definition.ts";
@@ -206,6 +206,9 @@ class Worker {
     { abort, live }: { abort: AbortController; live: { bytesDone?: number; phase?: string } },
   ): Promise<PartOutcome> {
     const { store, definitionOf, onProgress } = this.#options;
+    if (lease.begunBy !== undefined && lease.name !== END_PART) {
+      throw otherRelease(lease.jobId, lease.begunBy);
+    }
     const definition = await definitionOf(lease.jobId);
     this.#used.add(definition);
     const context: PartContext = {
@@ -258,8 +261,13 @@ class Worker {
       return { kind: "retry", error, afterMs: pauseMs(lease.attempt) };
     }
     const failure = classifyFailure(error, lease);
-    if (failure.kind === "final") return failure;
+    const isOthers = error.code === "other_release";
+    if (failure.kind === "final" && !isOthers) return failure;
     const definition = await this.#options.definitionOf(lease.jobId).catch(() => null);
+    if (isOthers) {
+      const first = definition?.beginsAnew === true ? definition.first() : null;
+      return first === null ? failure : { kind: "begin-again", error, first };
+    }
     return definition !== null && isOnce(definition, lease) ? { kind: "final", error } : failure;
   }
 

@@ -197,6 +197,36 @@ Deno.test("runWorker() does not do twice what must be done once", async () => {
   assert.equal(runs, 1);
 });
 
+Deno.test("runWorker() does no part of a job that an older release began, and begins what may again", async () => {
+  const { clock, nowMs } = quickClock();
+  const older = [part("of the older release")];
+  const seen: string[] = [];
+  const ends: JobEnd[] = [];
+  const run = ({ name }: Lease) => {
+    seen.push(name);
+    return DONE;
+  };
+  for (const beginsAnew of [true, false]) {
+    const begun = await begin(define(older, run), { nowMs });
+    const claim = async (options: Parameters<typeof begun.store.claim>[0]) => {
+      const lease = await begun.store.claim(options);
+      const isOlders = lease?.round === 1 && lease.name !== "end";
+      return isOlders ? { ...lease, begunBy: "older" as const } : lease;
+    };
+    const store = new Proxy(begun.store, {
+      get: (target, name: keyof MemoryPartStore) =>
+        name === "claim" ? claim : (target[name] as () => unknown).bind(target),
+    });
+    const definition = { ...define([part("of this release")], run, ends), beginsAnew };
+    await worker(definition, { store, clock });
+    assert.equal(begun.job.status, beginsAnew ? "completed" : "failed");
+    assert.equal(begun.job.error?.code, beginsAnew ? undefined : "other_release");
+    if (!beginsAnew) assert.match(begun.job.error!.message, /older release began it/);
+  }
+  assert.deepEqual(seen, ["of this release"]);
+  assert.deepEqual(ends, ["begins-again", "completed", "failed"]);
+});
+
 Deno.test("runWorker() stops before a part that its budget does not allow, and gives it back", async () => {
   const { clock, nowMs } = quickClock();
   const done: number[] = [];

@@ -8,6 +8,7 @@
 import { API_REQUESTS } from "./migrations/api_requests.ts";
 import { BACKUP_TABLES } from "./migrations/backup_tables.ts";
 import { JOB_COUNTS } from "./migrations/job_counts.ts";
+import { JOB_FORM_KEPT } from "./migrations/job_form.ts";
 import { JOB_PARTS } from "./migrations/job_parts.ts";
 import type { Migration } from "./migrations/migration.ts";
 import { PRIORITIES } from "./migrations/priorities.ts";
@@ -52,4 +53,5 @@ export const MIGRATIONS: readonly Migration[] = [
   PRIORITIES,
   API_REQUESTS,
   JOB_COUNTS,
+  JOB_FORM_KEPT,
 ];

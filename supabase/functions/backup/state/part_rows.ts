@@ -23,6 +23,10 @@ export interface JobRun {
   maxRounds: number;
   cancel: boolean;
   round: number;
+  /** See `JOB_FORM`. */
+  form: number;
+  /** No worker has shown any life for longer than the platform lets one live. */
+  isLeft: boolean;
 }
 
 /** A part that a worker holds, or held until its lease ended. */
@@ -47,10 +51,15 @@ export function toAsciiJson(value: unknown): string {
   );
 }
 
+/** No hosted worker lives for longer. */
+const LIFE_MINUTES = 10;
+
 /** Takes the job for the transaction: what is decided of it is decided by one worker at a time. */
-export async function lockRun(sql: Sql, jobId: string): Promise<JobRun | null> {
+export async function lockRun(sql: Sql, jobId: string, now: ServerNow): Promise<JobRun | null> {
+  // The form by its name, so that tables which lack it are told what they are.
   const [row] = await sql`
-    select * from backup_internal.job_runs where job_id = ${jobId} for update`;
+    select *, form, touched_at < ${now(sql)} - make_interval(mins => ${LIFE_MINUTES}) as is_left
+      from backup_internal.job_runs where job_id = ${jobId} for update`;
   if (row === undefined) return null;
   return {
     jobId,
@@ -63,6 +72,8 @@ export async function lockRun(sql: Sql, jobId: string): Promise<JobRun | null> {
     maxRounds: row.max_rounds,
     cancel: row.cancel_requested,
     round: row.round,
+    form: row.form,
+    isLeft: row.is_left,
   };
 }
 

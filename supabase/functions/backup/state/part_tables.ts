@@ -27,6 +27,7 @@ import {
 } from "../core/part.ts";
 import { cancelledError, lostTooOften, nothingLeft } from "../core/part_errors.ts";
 import type { Progress } from "../core/progress.ts";
+import { JOB_FORM } from "../core/release.ts";
 import type { Sql, StateDatabase } from "./database.ts";
 import {
   failInterrupted,
@@ -68,16 +69,21 @@ const MOST_PARTS = 2 ** 31 - 1;
 export interface PartTablesOptions {
   /** Milliseconds that are added to the server's clock. */
   aheadMs?: () => number;
+  /** That of the release. @default JOB_FORM */
+  form?: number;
 }
 
 /** See the module; the contract is `jobs/part_store.ts`. */
 export class PartTables {
   readonly #database: StateDatabase;
   readonly #now: ServerNow;
+  readonly #form: number;
   readonly #publishedAt = new Map<string, number>();
 
-  constructor(database: StateDatabase, { aheadMs = () => 0 }: PartTablesOptions = {}) {
+  constructor(database: StateDatabase, options: PartTablesOptions = {}) {
+    const { aheadMs = () => 0, form = JOB_FORM } = options;
     this.#database = database;
+    this.#form = form;
     this.#now = (sql) =>
       sql`(pg_catalog.clock_timestamp() + make_interval(secs => ${aheadMs() / 1000}))`;
   }
@@ -95,10 +101,10 @@ export class PartTables {
       await sql`
         insert into backup_internal.job_runs
           (job_id, kind, request, first_parts, max_workers, max_attempts, max_rounds, priority,
-           touched_at)
+           form, touched_at)
         values (${job.jobId}, ${job.kind}, ${toAsciiJson(request)}, ${toAsciiJson(parts)},
           ${bounds.maxWorkers}, ${bounds.maxAttempts}, ${bounds.maxRounds}, ${bounds.priority ?? 0},
-          ${this.#now(sql)})`;
+          ${this.#form}, ${this.#now(sql)})`;
       await insertParts(sql, { jobId: job.jobId, round: 1 }, parts);
     });
   }
@@ -122,7 +128,7 @@ export class PartTables {
   }): Promise<Lease | null> {
     for (const jobId of await this.#jobIds(options.jobId)) {
       const lease = await this.#database.transaction("take a part", async (sql) => {
-        const run = await lockRun(sql, jobId);
+        const run = await lockRun(sql, jobId, this.#now);
         if (run === null) return null;
         return await this.#claimOf(sql, run, options);
       });
@@ -207,7 +213,7 @@ export class PartTables {
       if (run.cancel) await this.#sweep(sql, run);
       else if (failure.kind === "retry" && attempt < run.maxAttempts) return await again();
       else if (failure.kind === "begin-again" && run.round < run.maxRounds) {
-        await this.#beginAgain(sql, run);
+        await this.#beginAgain(sql, run, failure.first ?? run.first);
       } else await this.#fail(sql, run, failure.error);
       return "recorded";
     });
@@ -251,7 +257,7 @@ export class PartTables {
 
   async cancel(jobId: string): Promise<void> {
     await this.#database.transaction("ask a job to stop", async (sql) => {
-      const run = await lockRun(sql, jobId);
+      const run = await lockRun(sql, jobId, this.#now);
       if (run === null || run.status !== "running") return;
       await sql`
         update backup_internal.job_runs set cancel_requested = true where job_id = ${jobId}`;
@@ -283,7 +289,7 @@ export class PartTables {
     const workers = new Set<string>();
     for (const id of await this.#jobIds(jobId)) {
       const found = await this.#database.transaction("look for parts", async (sql) => {
-        const run = await lockRun(sql, id);
+        const run = await lockRun(sql, id, this.#now);
         if (run === null) return null;
         const leased = await this.#sweep(sql, run);
         for (const { live, worker } of leased) if (live) workers.add(worker);
@@ -319,8 +325,16 @@ export class PartTables {
     const busy = leased.filter((part) => part.live && part.step !== END_STEP)
       .map((part) => part.round);
     const ends = sql`p.step = ${END_STEP} and p.round <> all(${busy.map(String)}::text[]::int[])`;
-    if (run.status !== "running" || run.cancel) return ends;
+    if (run.status !== "running" || run.cancel || this.#isForNewer(run)) return ends;
     return sql`(${ends} or p.step < ${END_STEP} and p.step = rung)`;
+  }
+
+  /**
+   * This is a worker of before an upgrade, and those of the newer release go on with the job; unless it is left,
+   * because the release was taken back.
+   */
+  #isForNewer(run: JobRun): boolean {
+    return run.form > this.#form && !run.isLeft;
   }
 
   async #claimOf(
@@ -332,7 +346,8 @@ export class PartTables {
     const others = new Set(
       leased.filter((part) => part.live && part.worker !== worker).map((part) => part.worker),
     );
-    const full = others.size >= run.maxWorkers;
+    // Who began the job may still do what it has taken; then it is seen what becomes of the rest.
+    const full = others.size >= (run.form === this.#form ? run.maxWorkers : 1);
     const now = this.#now(sql);
     const [row] = await sql`
       update backup_internal.job_parts t set
@@ -374,6 +389,7 @@ export class PartTables {
       previous: toPrevious(row.previous),
       token: String(row.token),
       until: row.lease_until.toISOString(),
+      ...(run.form === this.#form ? {} : { begunBy: run.form < this.#form ? "older" : "newer" }),
     };
   }
 
@@ -383,7 +399,7 @@ export class PartTables {
     work: (sql: Sql, run: JobRun, part: { attempt: number }) => Promise<Reported>,
   ): Promise<Reported> {
     return await this.#database.transaction("record what a part has come to", async (sql) => {
-      const run = await lockRun(sql, lease.jobId);
+      const run = await lockRun(sql, lease.jobId, this.#now);
       if (run === null) return "lost";
       // Sent together: each answer that is waited for costs the way to the server and back.
       const [[part]] = await Promise.all([
@@ -485,13 +501,14 @@ export class PartTables {
     await this.#giveUp(sql, run, status as JobEnd);
   }
 
-  async #beginAgain(sql: Sql, run: JobRun): Promise<void> {
+  async #beginAgain(sql: Sql, run: JobRun, first: readonly NewPart[]): Promise<void> {
     await this.#giveUp(sql, run, "begins-again");
     await sql`
       update backup_internal.job_runs set round = round + 1, parts = 0, parts_done = 0, bytes = 0,
-        bytes_done = 0, moving_since = null
+        bytes_done = 0, moving_since = null, first_parts = ${toAsciiJson(first)},
+        form = ${this.#form}
        where job_id = ${run.jobId}`;
-    await insertParts(sql, { jobId: run.jobId, round: run.round + 1 }, run.first);
+    await insertParts(sql, { jobId: run.jobId, round: run.round + 1 }, first);
     await this.#publish(sql, run.jobId);
   }
 

@@ -126,6 +126,7 @@ export function backupInParts(options: BackupInPartsOptions): JobDefinition {
   const backup = new BackupInParts(options);
   return {
     first: () => [...FIRST_OF_BACKUP],
+    beginsAnew: true,
     run: (lease, context) => backup.run(lease, context),
     end: (_how, context) => backup.end(context),
     leave: () => backup.leave(),

@@ -105,6 +105,7 @@ export function backupItems(options: BackupItemsOptions): JobDefinition {
   const backup = new BackupItems(options);
   return {
     first: () => [...FIRST_OF_ITEMS],
+    beginsAnew: true,
     run: (lease, context) => backup.run(lease, context),
   };
 }

@@ -70,6 +70,7 @@ const CONCURRENCY = 2;
 export function verifyInParts(options: VerifyInPartsOptions): JobDefinition {
   return {
     first: () => [...FIRST_OF_VERIFY],
+    beginsAnew: true,
     async run({ name, payload }, context) {
       switch (name) {
         case PARTS.begin:
