@@ -48,7 +48,8 @@ class LoadThread implements ThreadWork<LoadTask> {
     );
     const [lane] = (await this.#lanes).toSorted((a, b) => a.busy - b.busy);
     signal.throwIfAborted();
-    const readPieces = (pieces: readonly Piece[]) => repository.readPieces(pieces, { signal });
+    const readPieces = (pieces: readonly Piece[]) =>
+      repository.readPieces(pieces, { passing: true, signal });
     await lane!.load({ load, part, readPieces });
     return null;
   }

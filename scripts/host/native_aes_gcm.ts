@@ -1,8 +1,7 @@
 /**
- * AES-256-GCM of the system's OpenSSL, for programs of a host: it takes a third of the time of the runtime's,
- * and writes where the object is put together, so that no copy of each chunk keeps the garbage collector busy.
- *
- * It only seals. What opens an object, and so judges its tag, is Web Crypto everywhere.
+ * AES-256-GCM of the system's OpenSSL, for programs of a host: it takes a third of the time of the runtime's.
+ * It writes where the object is put together, and opens it where it is, so that no copy of each chunk keeps
+ * the garbage collector busy.
  *
  * @module
  */
@@ -23,6 +22,15 @@ const SYMBOLS = {
     result: "i32",
   },
   EVP_EncryptFinal_ex: { parameters: ["pointer", "buffer", "buffer"], result: "i32" },
+  EVP_DecryptInit_ex: {
+    parameters: ["pointer", "pointer", "pointer", "buffer", "buffer"],
+    result: "i32",
+  },
+  EVP_DecryptUpdate: {
+    parameters: ["pointer", "buffer", "buffer", "buffer", "i32"],
+    result: "i32",
+  },
+  EVP_DecryptFinal_ex: { parameters: ["pointer", "buffer", "buffer"], result: "i32" },
   EVP_CIPHER_CTX_ctrl: { parameters: ["pointer", "i32", "i32", "buffer"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
@@ -33,6 +41,8 @@ const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 /** EVP_CTRL_AEAD_GET_TAG. */
 const GET_TAG = 0x10;
+/** EVP_CTRL_AEAD_SET_TAG. */
+const SET_TAG = 0x11;
 
 /** NIST's example 16 of GCM: a library that gives another result is not used. */
 const KNOWN = {
@@ -55,35 +65,94 @@ const KNOWN = {
 export function nativeAesGcm(): AesGcm | undefined {
   const library = openLibrary(OPENSSL, SYMBOLS);
   if (library === undefined) return undefined;
-  const aesGcm: AesGcm = (key) => sealer(library, key);
+  const aesGcm: AesGcm = (key) => new NativeAesGcm(library, key);
+  return isRight(aesGcm) ? aesGcm : undefined;
+}
+
+/** It seals what is known as it should, opens it again, and notices each bit that is another. */
+function isRight(aesGcm: AesGcm): boolean {
   const { key, payload, nonce, associated, result } = KNOWN;
-  return equalConstantTime(aesGcm(key)(payload, nonce, associated), result) ? aesGcm : undefined;
+  const native = aesGcm(key);
+  if (!equalConstantTime(native.seal(payload, nonce, associated), result)) return false;
+  const open = (changedAt?: number) => {
+    const sealed = result.slice(associated.length);
+    if (changedAt !== undefined) sealed[changedAt]! ^= 1;
+    return native.open(sealed, nonce, associated);
+  };
+  const opened = open();
+  return opened !== null && equalConstantTime(opened, payload) &&
+    open(0) === null && open(payload.length) === null && open(payload.length + 15) === null;
 }
 
 /** It lives as long as its thread, and with it the library's memory. */
-function sealer(library: Library, key: Uint8Array): ReturnType<AesGcm> {
-  const context = library.EVP_CIPHER_CTX_new();
-  const aes = library.EVP_aes_256_gcm();
-  const length = new Int32Array(1);
-  return (payload, nonce, associated) => {
-    if (key.length !== KEY_BYTES || nonce.length !== NONCE_BYTES) throw refused();
+class NativeAesGcm implements ReturnType<AesGcm> {
+  readonly #library: Library;
+  readonly #key: Uint8Array;
+  readonly #context: Deno.PointerValue;
+  readonly #aes: Deno.PointerValue;
+  readonly #length = new Int32Array(1);
+
+  constructor(library: Library, key: Uint8Array) {
+    this.#library = library;
+    this.#key = key;
+    this.#context = library.EVP_CIPHER_CTX_new();
+    this.#aes = library.EVP_aes_256_gcm();
+  }
+
+  seal(
+    payload: Uint8Array,
+    nonce: Uint8Array,
+    associated: Uint8Array,
+    room?: Uint8Array,
+  ): Uint8Array {
+    this.#checkLengths(nonce, "seal");
+    const context = this.#context;
+    const length = this.#length;
     const begin = associated.length;
     const end = begin + payload.length;
-    const sealed = new Uint8Array(end + TAG_BYTES);
+    const bytes = end + TAG_BYTES;
+    const fits = room !== undefined && room.length >= bytes;
+    const sealed = fits ? room.subarray(0, bytes) : new Uint8Array(bytes);
     sealed.set(associated);
-    const { EVP_EncryptUpdate: update } = library;
-    const room = sealed.subarray(begin);
-    const isSealed = library.EVP_EncryptInit_ex(context, aes, null, key, nonce) === 1 &&
+    const { EVP_EncryptInit_ex: init, EVP_EncryptUpdate: update } = this.#library;
+    const isSealed = init(context, this.#aes, null, this.#key, nonce) === 1 &&
       update(context, null, length, associated, begin) === 1 &&
-      update(context, room, length, payload, payload.length) === 1 &&
+      update(context, sealed.subarray(begin), length, payload, payload.length) === 1 &&
       length[0] === payload.length &&
-      library.EVP_EncryptFinal_ex(context, sealed.subarray(end), length) === 1 &&
-      library.EVP_CIPHER_CTX_ctrl(context, GET_TAG, TAG_BYTES, sealed.subarray(end)) === 1;
-    if (!isSealed) throw refused();
+      this.#library.EVP_EncryptFinal_ex(context, sealed.subarray(end), length) === 1 &&
+      this.#control(GET_TAG, sealed.subarray(end));
+    if (!isSealed) throw refused("seal");
     return sealed;
-  };
+  }
+
+  open(sealed: Uint8Array, nonce: Uint8Array, associated: Uint8Array): Uint8Array | null {
+    this.#checkLengths(nonce, "open");
+    const end = sealed.length - TAG_BYTES;
+    if (end < 0) return null;
+    const context = this.#context;
+    const length = this.#length;
+    const payload = sealed.subarray(0, end);
+    const { EVP_DecryptInit_ex: init, EVP_DecryptUpdate: update } = this.#library;
+    const isRead = init(context, this.#aes, null, this.#key, nonce) === 1 &&
+      update(context, null, length, associated, associated.length) === 1 &&
+      update(context, payload, length, payload, end) === 1 &&
+      length[0] === end &&
+      this.#control(SET_TAG, sealed.subarray(end));
+    if (!isRead) throw refused("open");
+    // Only this last step says whether the bytes are what was sealed.
+    const fits = this.#library.EVP_DecryptFinal_ex(context, new Uint8Array(TAG_BYTES), length);
+    return fits === 1 ? payload : null;
+  }
+
+  #control(what: number, tag: Uint8Array): boolean {
+    return this.#library.EVP_CIPHER_CTX_ctrl(this.#context, what, TAG_BYTES, tag) === 1;
+  }
+
+  #checkLengths(nonce: Uint8Array, verb: string): void {
+    if (this.#key.length !== KEY_BYTES || nonce.length !== NONCE_BYTES) throw refused(verb);
+  }
 }
 
-function refused(): BackupError {
-  return new BackupError("internal", "Cannot seal an object: the system's OpenSSL refused it");
+function refused(verb: string): BackupError {
+  return new BackupError("internal", `Cannot ${verb} an object: the system's OpenSSL refused it`);
 }

@@ -41,7 +41,7 @@ class NativeZstd implements ZstdCodec {
   readonly #library: Library;
   readonly #packing: Deno.PointerValue;
   readonly #unpacking: Deno.PointerValue;
-  /** Frames are made in here: a large buffer for each would keep the garbage collector busy. */
+  /** Frames are made in here, unless there is room elsewhere: a large buffer for each would keep the garbage collector busy. */
   #room = new Uint8Array(0);
 
   constructor(library: Library) {
@@ -50,18 +50,21 @@ class NativeZstd implements ZstdCodec {
     this.#unpacking = library.ZSTD_createDCtx();
   }
 
-  compress(bytes: Uint8Array, level: number): Uint8Array {
+  compress(bytes: Uint8Array, level: number, room?: Uint8Array): Uint8Array {
     const { ZSTD_compressBound, ZSTD_compressCCtx } = this.#library;
-    const room = Number(ZSTD_compressBound(BigInt(bytes.length)));
-    if (this.#room.length < room) this.#room = new Uint8Array(room);
-    const to = BigInt(this.#room.length);
     const from = BigInt(bytes.length);
-    const written = ZSTD_compressCCtx(this.#packing, this.#room, to, bytes, from, level);
-    return this.#room.slice(0, this.#checked(written, "compress"));
+    const most = Number(ZSTD_compressBound(from));
+    const fits = room !== undefined && room.length >= most;
+    if (!fits && this.#room.length < most) this.#room = new Uint8Array(most);
+    const frame = fits ? room : this.#room;
+    const to = BigInt(frame.length);
+    const written = ZSTD_compressCCtx(this.#packing, frame, to, bytes, from, level);
+    const length = this.#checked(written, "compress");
+    return fits ? frame.subarray(0, length) : frame.slice(0, length);
   }
 
-  decompress(bytes: Uint8Array, length: number): Uint8Array {
-    const content = new Uint8Array(length);
+  decompress(bytes: Uint8Array, length: number, room?: Uint8Array): Uint8Array {
+    const content = room ?? new Uint8Array(length);
     const to = BigInt(length);
     const from = BigInt(bytes.length);
     const { ZSTD_decompressDCtx } = this.#library;

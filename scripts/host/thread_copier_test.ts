@@ -30,7 +30,7 @@ Deno.test("a fingerprint found wrong by a part that then failed is believed of n
     doubtful,
     run() {
       if (++tries === 2) {
-        own.begin(TABLE)!.doubt();
+        own.begin(TABLE, 0)!.doubt();
         return Promise.reject(new Error("the storage does not answer"));
       }
       return Promise.resolve({ result: { parts: [PART], remarks: [] }, bytes: 4 });

@@ -306,8 +306,8 @@ Deno.test("copyUnit() believes the server where a hash of its own is another, an
     const before = await copyTable(session, { limits: SMALL });
     const right = hostFingerprints();
     const wrong: OwnFingerprints = {
-      begin(data) {
-        const own = right.begin(data);
+      begin(data, fromPage) {
+        const own = right.begin(data, fromPage);
         return own && { ...own, end: () => ({ ...own.end()!, sum: "1" }) };
       },
       doubtful: right.doubtful,
@@ -365,8 +365,8 @@ function breaksAtThird(): OwnFingerprints {
   const right = hostFingerprints({ checkEvery: 2 });
   let ranges = 0;
   return {
-    begin(data) {
-      const own = right.begin(data);
+    begin(data, fromPage) {
+      const own = right.begin(data, fromPage);
       if (own === undefined || ++ranges < 3) return own;
       return { ...own, end: () => ({ ...own.end()!, sum: "1" }) };
     },

@@ -35,6 +35,17 @@ export function testZstd(name: string, zstd: ZstdCodec): void {
     contents.forEach((content, at) => assert.ok(equal(content, samples[at]!)));
   });
 
+  Deno.test(`${name} makes the same in memory that it is given, whatever its length`, async () => {
+    const sample = sampleOf(300_000);
+    const frame = await zstd.compress(sample, 1);
+    for (const bytes of [0, frame.length - 1, frame.length, 300_000, 400_000]) {
+      const room = new Uint8Array(bytes).fill(7);
+      assert.ok(equal(await zstd.compress(sample, 1, room), frame), `a frame in ${bytes}`);
+      const options = { algorithm: "zstd", rawBytes: 300_000, zstd, room } as const;
+      assert.ok(equal(await decompress(frame, options), sample), `content in ${bytes}`);
+    }
+  });
+
   Deno.test(`${name} makes a frame of what does not shrink`, async () => {
     const sample = crypto.getRandomValues(new Uint8Array(60_000));
     assert.ok(equal(await unpack(await zstd.compress(sample, 1), sample.length), sample));

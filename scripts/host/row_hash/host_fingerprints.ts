@@ -11,7 +11,7 @@ import type {
 import { type ColumnHash, columnHashes } from "./column_hashes.ts";
 import { RowHasher } from "./row_hasher.ts";
 
-/** Of so many ranges of a table, the server hashes one too: the first, and then one now and again. */
+/** Of so many ranges of a table, the server hashes one too, besides the one at the table's beginning. */
 const CHECK_EVERY = 64;
 
 interface KnownTable {
@@ -43,13 +43,14 @@ export function hostFingerprints(
   };
   return {
     doubtful,
-    begin(data) {
+    begin(data, fromPage) {
       const table = knownTable(data);
       if (table.columns === null) return undefined;
       const hasher = free.pop() ?? new RowHasher();
       hasher.begin(table.columns);
+      const before = table.ranges++;
       return {
-        isChecked: table.ranges++ % checkEvery === 0,
+        isChecked: fromPage === 0 || (before > 0 && before % checkEvery === 0),
         append: (slice) => hasher.append(slice),
         end() {
           free.push(hasher);

@@ -285,7 +285,9 @@ export async function readAnyBackup(
   }
   const record = await readRecord(chunks, backupId, signal);
   const place = { kind: "manifest" as const, path: manifestPath(record.manifest) };
-  const { content } = await chunks.objects.getNamed({ ...place, name: record.manifest }, signal);
+  const { content } = await chunks.objects.getNamed({ ...place, name: record.manifest }, {
+    signal,
+  });
   const manifest = parse(content, place.path);
   if (!isManifest(manifest)) throw altered(place.path, "it is not of a manifest's form");
   if (manifest.backupId !== backupId) throw altered(place.path, "it is another backup's");

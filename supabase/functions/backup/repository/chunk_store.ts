@@ -6,13 +6,28 @@
 import { BackupError } from "../core/errors.ts";
 import type { Piece } from "../core/model.ts";
 import { Buffers } from "./buffers.ts";
-import { type ObjectStore } from "./object_store.ts";
+import type { ObjectStore, ReadOptions } from "./object_store.ts";
 import { chunkPath, isContentName } from "./paths.ts";
 import type { WrittenChunk } from "./types.ts";
 import { addChunk, noTotals } from "./written_totals.ts";
 
+/** Default size of a full chunk's content. */
+export const CHUNK_BYTES = 8 * 1024 * 1024;
+
 /** Chunks kept after reading: small pieces of one chunk mostly follow each other. */
 const CACHED_CHUNKS = 3;
+
+/** How `Repository.readPieces` reads. */
+export interface ReadPiecesOptions {
+  passing?: boolean;
+  signal?: AbortSignal;
+}
+
+/** The content of a piece's chunk, and the memory that it is in if that is used again. */
+interface PieceContent {
+  chunk: Uint8Array;
+  room?: Uint8Array;
+}
 
 /** Reads and writes chunks. */
 export class ChunkStore {
@@ -85,14 +100,14 @@ export class ChunkStore {
   }
 
   async read(name: string, signal?: AbortSignal): Promise<Uint8Array> {
-    return (await this.readSized(name, signal)).content;
+    return (await this.readSized(name, { signal })).content;
   }
 
-  async readSized(name: string, signal?: AbortSignal) {
+  async readSized(name: string, options: ReadOptions = {}) {
     if (!isContentName(name)) {
       throw new BackupError("object_altered", "Cannot read a chunk: the name has another form");
     }
-    return await this.objects.getNamed({ kind: "chunk", path: chunkPath(name), name }, signal);
+    return await this.objects.getNamed({ kind: "chunk", path: chunkPath(name), name }, options);
   }
 
   /** As {@linkcode ChunkStore.read}, keeping the last few. */
@@ -113,14 +128,18 @@ export class ChunkStore {
     return await reading;
   }
 
-  async *readPieces(pieces: readonly Piece[], signal?: AbortSignal): AsyncIterable<Uint8Array> {
+  /** See `Repository.readPieces`. */
+  async *readPieces(
+    pieces: readonly Piece[],
+    options: ReadPiecesOptions = {},
+  ): AsyncIterable<Uint8Array> {
+    let ahead: Promise<PieceContent> | undefined;
     for (const [index, piece] of pieces.entries()) {
-      signal?.throwIfAborted();
-      const chunk = await this.readCached(piece.chunk, signal);
+      options.signal?.throwIfAborted();
+      const { chunk, room } = await (ahead ?? this.#readPiece(piece, options));
       const next = pieces[index + 1];
-      if (next && next.chunk !== piece.chunk) {
-        this.readCached(next.chunk, signal).catch(() => {}); // thrown again when it is its turn
-      }
+      ahead = next && next.chunk !== piece.chunk ? this.#readPiece(next, options) : undefined;
+      ahead?.catch(() => {}); // thrown again when it is its turn
       const end = piece.offset + piece.length;
       if (!(piece.offset >= 0 && piece.length >= 0 && end <= chunk.length)) {
         throw new BackupError(
@@ -128,9 +147,24 @@ export class ChunkStore {
           `Cannot read a piece of ${chunkPath(piece.chunk)}: it reaches past the end`,
         );
       }
-      // A whole chunk has no other reader: kept, a large value would need the more memory for nothing.
-      if (piece.length === chunk.length) this.#cache.delete(piece.chunk);
       yield chunk.subarray(piece.offset, end);
+      if (room !== undefined) this.buffers.give(room);
     }
+  }
+
+  async #readPiece(
+    { chunk: name, offset, length }: Piece,
+    { passing = false, signal }: ReadPiecesOptions,
+  ): Promise<PieceContent> {
+    // What is as long as this has its chunk for itself. Two readers of one chunk get a copy each.
+    const isLarge = offset === 0 && length >= CHUNK_BYTES / 2 && length <= CHUNK_BYTES;
+    if (passing && isLarge && this.objects.zstd !== undefined) {
+      const room = this.buffers.take(CHUNK_BYTES);
+      return { chunk: (await this.readSized(name, { room, signal })).content, room };
+    }
+    const chunk = await this.readCached(name, signal);
+    // A whole chunk has no other reader: kept, a large value would need the more memory for nothing.
+    if (length === chunk.length) this.#cache.delete(name);
+    return { chunk };
   }
 }

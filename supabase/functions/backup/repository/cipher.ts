@@ -1,6 +1,6 @@
 /**
- * The repository's cryptography with the keys in it: naming content and sealing bytes. Only Web Crypto opens
- * what was sealed, because the hosted runtime's node:crypto does not check GCM tags.
+ * The repository's cryptography with the keys in it: naming content and sealing bytes. In a hosted function
+ * only Web Crypto opens what was sealed, because that runtime's node:crypto does not check GCM tags.
  *
  * @module
  */
@@ -18,9 +18,20 @@ export interface Cipher {
   readonly dataKeyId: string;
   /** Keyed hash of content: 64 hexadecimal digits. */
   nameOf(kind: ObjectKind, content: Uint8Array): Promise<string>;
-  /** The associated data, the payload (encrypted or not) and the tag over both. */
-  seal(payload: Uint8Array, nonce: Uint8Array, associated: Uint8Array): Promise<Uint8Array>;
-  /** Undoes {@linkcode Cipher.seal} for payload and tag; null when the tag does not fit. */
+  /**
+   * The associated data, the payload (encrypted or not) and the tag over both.
+   * @param room memory that they may be put into; the payload may be in its place there
+   */
+  seal(
+    payload: Uint8Array,
+    nonce: Uint8Array,
+    associated: Uint8Array,
+    room?: Uint8Array,
+  ): Promise<Uint8Array>;
+  /**
+   * Undoes {@linkcode Cipher.seal} for payload and tag; null when the tag does not fit. It may do so in
+   * the memory of what was sealed.
+   */
   open(sealed: Uint8Array, nonce: Uint8Array, associated: Uint8Array): Promise<Uint8Array | null>;
 }
 
@@ -29,7 +40,7 @@ export interface CipherOptions {
   repositoryId: string;
   /** Another one than Web Crypto's, for names. */
   hmac?: HmacSha256 | undefined;
-  /** Another one than Web Crypto's, for sealing. */
+  /** Another one than Web Crypto's. */
   aesGcm?: AesGcm | undefined;
 }
 
@@ -39,7 +50,7 @@ export async function encryptingCipher(
   { repositoryId, hmac, aesGcm }: CipherOptions,
 ): Promise<Cipher> {
   const salt = fromHex(repositoryId);
-  const sealNatively = aesGcm?.(secrets.dataKey);
+  const native = aesGcm?.(secrets.dataKey);
   const key = await crypto.subtle.importKey("raw", cryptoBytes(secrets.dataKey), "AES-GCM", false, [
     "encrypt",
     "decrypt",
@@ -48,13 +59,14 @@ export async function encryptingCipher(
     encrypted: true,
     dataKeyId: toHex((await derive(secrets.dataKey, salt, "data key id")).slice(0, 8)),
     nameOf: await namer(secrets.hashKey, salt, hmac),
-    async seal(payload, nonce, associated) {
-      if (sealNatively !== undefined) return sealNatively(payload, nonce, associated);
+    async seal(payload, nonce, associated, room) {
+      if (native !== undefined) return native.seal(payload, nonce, associated, room);
       const options = gcm(nonce, associated);
       const sealed = await crypto.subtle.encrypt(options, key, cryptoBytes(payload));
       return concat([associated, new Uint8Array(sealed)]);
     },
     async open(sealed, nonce, associated) {
+      if (native !== undefined) return native.open(sealed, nonce, associated);
       try {
         const options = gcm(nonce, associated);
         return new Uint8Array(await crypto.subtle.decrypt(options, key, cryptoBytes(sealed)));

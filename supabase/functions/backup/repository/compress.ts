@@ -30,6 +30,8 @@ const SAMPLE_BYTES = 64 * 1024;
 export interface CompressOptions extends Compression {
   zstd?: ZstdCodec | undefined;
   gzip?: GzipCompress | undefined;
+  /** Memory that what is smaller may be put into. */
+  room?: Uint8Array | undefined;
 }
 
 /** Compresses, or leaves as it is what compression does not make smaller. */
@@ -53,42 +55,51 @@ export async function compress(
   return { algorithm: compression.algorithm, bytes: smaller };
 }
 
+/** What {@linkcode decompress} is told of the content. */
+export interface DecompressOptions {
+  algorithm: Algorithm;
+  rawBytes: number;
+  zstd?: ZstdCodec | undefined;
+  /** Memory that the content may be put into, if it is long enough. */
+  room?: Uint8Array | undefined;
+}
+
 /**
  * Undoes {@linkcode compress}. The bytes are authentic when this is called.
  * @throws {Error} when they are not what the algorithm writes or longer than `rawBytes`
  */
 export async function decompress(
   bytes: Uint8Array,
-  options: { algorithm: Algorithm; rawBytes: number; zstd?: ZstdCodec | undefined },
+  options: DecompressOptions,
 ): Promise<Uint8Array> {
   switch (options.algorithm) {
     case "none":
       return bytes;
     case "zstd":
-      return await decompressZstd(bytes, options.rawBytes, options.zstd ?? runtimeZstd);
+      return await decompressZstd(bytes, options);
     case "gzip":
       return plain(await gunzipAsync(bytes, { maxOutputLength: Math.max(1, options.rawBytes) }));
   }
 }
 
 async function run(bytes: Uint8Array, options: CompressOptions): Promise<Uint8Array> {
-  const { algorithm, level, zstd = runtimeZstd, gzip } = options;
-  if (algorithm === "zstd") return await zstd.compress(bytes, level);
+  const { algorithm, level, zstd = runtimeZstd, gzip, room } = options;
+  if (algorithm === "zstd") return await zstd.compress(bytes, level, room);
   return gzip === undefined ? plain(await gzipAsync(bytes, { level })) : gzip(bytes, level);
 }
 
 /** Memory is taken by what the frame's header says, so it is asked before. */
 async function decompressZstd(
   bytes: Uint8Array,
-  length: number,
-  zstd: ZstdCodec,
+  { rawBytes, zstd = runtimeZstd, room }: DecompressOptions,
 ): Promise<Uint8Array> {
-  if (frameContentLength(bytes) !== BigInt(length)) {
+  if (frameContentLength(bytes) !== BigInt(rawBytes)) {
     throw new Error("the frame promises another length");
   }
-  const content = await zstd.decompress(bytes, length);
+  const fitting = room !== undefined && room.length >= rawBytes ? room : undefined;
+  const content = await zstd.decompress(bytes, rawBytes, fitting);
   // Some give back what there is of a frame that was cut.
-  if (content.length !== length) throw new Error("the frame has another length");
+  if (content.length !== rawBytes) throw new Error("the frame has another length");
   return content;
 }
 

@@ -46,12 +46,20 @@ export interface ObjectOptions {
   zstd?: ZstdCodec | undefined;
 }
 
+/** How an object is put together. */
+export interface SealOptions extends ObjectOptions {
+  compression: Compression;
+  gzip?: GzipCompress | undefined;
+  /** Memory that it may be put together in. */
+  room?: Uint8Array | undefined;
+}
+
 /** The stored form of content. */
 export async function sealObject(
   content: Uint8Array,
-  options: ObjectOptions & { compression: Compression; gzip?: GzipCompress | undefined },
+  options: SealOptions,
 ): Promise<Uint8Array> {
-  const { cipher, kind, path, compression, zstd, gzip } = options;
+  const { cipher, kind, path, compression, zstd, gzip, room } = options;
   if (content.length > MAX_CONTENT_BYTES) {
     throw new BackupError(
       "over_budget",
@@ -59,7 +67,9 @@ export async function sealObject(
       { hint: `The limit is ${MAX_CONTENT_BYTES} bytes: one definition or list is too long.` },
     );
   }
-  const packed = await compress(content, { ...compression, zstd, gzip });
+  // In its place, where it is encrypted without being moved.
+  const inPlace = room?.subarray(HEADER_BYTES, -TAG_BYTES);
+  const packed = await compress(content, { ...compression, zstd, gzip, room: inPlace });
   const nonce = crypto.getRandomValues(new Uint8Array(12));
   const header = new Uint8Array(HEADER_BYTES);
   const view = new DataView(header.buffer);
@@ -73,18 +83,19 @@ export async function sealObject(
   view.setUint32(28, content.length);
   view.setUint32(32, packed.bytes.length);
   header.set(await pathDigest(path), 36);
-  return await cipher.seal(packed.bytes, nonce, header);
+  return await cipher.seal(packed.bytes, nonce, header, room);
 }
 
 /**
  * The content of a stored object.
+ * @param options `room` is memory that it may be put into
  * @throws `object_truncated`, `object_altered`, `object_swapped`, `repository_format`
  */
 export async function openObject(
   stored: Uint8Array,
-  options: ObjectOptions,
+  options: ObjectOptions & { room?: Uint8Array | undefined },
 ): Promise<Uint8Array> {
-  const { cipher, kind, path, zstd } = options;
+  const { cipher, kind, path, zstd, room } = options;
   const fault = (code: "object_truncated" | "object_altered" | "object_swapped", why: string) =>
     new BackupError(code, `Cannot read ${path}: ${why}`, { hint: HINTS[code], details: { path } });
   if (stored.length < HEADER_BYTES) throw fault("object_truncated", "it ends within its header");
@@ -118,7 +129,7 @@ export async function openObject(
   // Without encryption anybody can write a header: a few bytes may claim to unfold to gigabytes.
   refuseOversized(path, rawBytes, MAX_CONTENT_BYTES);
   if (!algorithm) throw fault("object_altered", "its compression is unknown");
-  const content = await decompress(payload, { algorithm, rawBytes, zstd }).catch(
+  const content = await decompress(payload, { algorithm, rawBytes, zstd, room }).catch(
     (cause: unknown) => {
       if (cause instanceof BackupError) throw cause;
       throw fault("object_altered", "its compressed content is not valid");

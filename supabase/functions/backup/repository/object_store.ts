@@ -6,6 +6,7 @@
 import { type Clock, systemClock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
 import type { Storage } from "../storage/storage.ts";
+import { Buffers } from "./buffers.ts";
 import type { Cipher } from "./cipher.ts";
 import { MAX_STORED_BYTES, openObject, sealObject } from "./object.ts";
 import { ObjectLocks } from "./object_locks.ts";
@@ -17,6 +18,18 @@ export interface ObjectPlace {
   path: string;
 }
 
+/** Content of a size that one room serves: chunks of rows. */
+const ROOM_FOR = { least: 512 * 1024, most: 8 * 1024 * 1024 };
+/** The longest object of such content, with what zstd may need to make it. */
+const ROOM_BYTES = ROOM_FOR.most + 64 * 1024;
+
+/** How an object is read. */
+export interface ReadOptions {
+  /** Memory that the content may be put into. */
+  room?: Uint8Array | undefined;
+  signal?: AbortSignal | undefined;
+}
+
 /** Reads and writes sealed objects. */
 export class ObjectStore {
   readonly storage: Storage;
@@ -26,6 +39,8 @@ export class ObjectStore {
   readonly gzip: GzipCompress | undefined;
   readonly locks: ObjectLocks;
   readonly clock: Clock;
+  /** In which large objects are put together. */
+  readonly #rooms = new Buffers();
 
   constructor(options: {
     storage: Storage;
@@ -51,11 +66,13 @@ export class ObjectStore {
     signal?: AbortSignal,
   ): Promise<{ created: boolean; storedBytes: number }> {
     const { cipher, compression, zstd, gzip } = this;
-    const sealed = await sealObject(content, { ...place, cipher, compression, zstd, gzip });
+    const room = this.#roomFor(content);
+    const sealed = await sealObject(content, { ...place, cipher, compression, zstd, gzip, room });
     const { created } = await this.locks.storing(
       place.path,
       () => this.storage.put(place.path, sealed, signal),
     );
+    if (room !== undefined) this.#rooms.give(room);
     if (!created) await this.locks.extend([place.path], signal);
     return { created, storedBytes: created ? sealed.length : 0 };
   }
@@ -73,27 +90,27 @@ export class ObjectStore {
 
   /** Content of an object. @throws `object_missing`, `object_truncated`, `object_altered`, `object_swapped` */
   async get(place: ObjectPlace, signal?: AbortSignal): Promise<Uint8Array> {
-    const { content } = await this.getSized(place, signal);
+    const { content } = await this.getSized(place, { signal });
     return content;
   }
 
   /** As {@linkcode ObjectStore.get}, with the number of bytes that were read from storage. */
   async getSized(
     place: ObjectPlace,
-    signal?: AbortSignal,
+    { room, signal }: ReadOptions = {},
   ): Promise<{ content: Uint8Array; storedBytes: number }> {
     const stored = await this.#read(place.path, signal);
     const { cipher, zstd } = this;
-    const content = await openObject(stored, { ...place, cipher, zstd });
+    const content = await openObject(stored, { ...place, cipher, zstd, room });
     return { content, storedBytes: stored.length };
   }
 
   /** As {@linkcode ObjectStore.get}, for objects named by their content, which is hashed again. */
   async getNamed(
     place: ObjectPlace & { name: string },
-    signal?: AbortSignal,
+    options: ReadOptions = {},
   ): Promise<{ content: Uint8Array; storedBytes: number }> {
-    const found = await this.getSized(place, signal);
+    const found = await this.getSized(place, options);
     if (await this.cipher.nameOf(place.kind, found.content) !== place.name) {
       throw new BackupError(
         "object_altered",
@@ -102,6 +119,12 @@ export class ObjectStore {
       );
     }
     return found;
+  }
+
+  /** Only the libraries of a host put an object together in memory that they are given. */
+  #roomFor(content: Uint8Array): Uint8Array | undefined {
+    const isFitting = content.length >= ROOM_FOR.least && content.length <= ROOM_FOR.most;
+    return this.zstd !== undefined && isFitting ? this.#rooms.take(ROOM_BYTES) : undefined;
   }
 
   async #read(path: string, signal: AbortSignal | undefined): Promise<Uint8Array> {

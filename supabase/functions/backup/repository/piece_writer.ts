@@ -6,12 +6,9 @@
  */
 import { BackupError } from "../core/errors.ts";
 import type { Piece } from "../core/model.ts";
-import type { ChunkStore } from "./chunk_store.ts";
+import { CHUNK_BYTES, type ChunkStore } from "./chunk_store.ts";
 import type { PieceWriter } from "./types.ts";
 import { addChunk, noTotals } from "./written_totals.ts";
-
-/** Default size of a full chunk's content. */
-export const CHUNK_BYTES = 8 * 1024 * 1024;
 
 /** First size of a chunk's buffer; most units of a small database never need more. */
 const FIRST_BUFFER_BYTES = 64 * 1024;

@@ -17,7 +17,7 @@ import {
   newestMoment,
   readBackup,
 } from "./backups.ts";
-import { ChunkStore } from "./chunk_store.ts";
+import { ChunkStore, type ReadPiecesOptions } from "./chunk_store.ts";
 import { type Checking, openChecking } from "./checking.ts";
 import { type Freeing, openFreeing } from "./freeing.ts";
 import type { KeyRing } from "./key_ring.ts";
@@ -86,8 +86,8 @@ export class ContentRepository implements Repository {
     return createPieceWriter(this.#chunks, options);
   }
 
-  readPieces(pieces: readonly Piece[], options: CallOptions = {}) {
-    return this.#chunks.readPieces(pieces, options.signal);
+  readPieces(pieces: readonly Piece[], options: ReadPiecesOptions = {}) {
+    return this.#chunks.readPieces(pieces, options);
   }
 
   writeLines(values: Iterable<unknown> | AsyncIterable<unknown>, options: CallOptions = {}) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { bytes, isCode, names } from "../../../../tests/support/storage_suite.ts";
 import {
   noise,
@@ -6,9 +7,11 @@ import {
   SAMPLE_KEY,
   writeSampleBackup,
 } from "../../../../tests/support/repository_samples.ts";
+import type { Piece } from "../core/model.ts";
 import { Secret } from "../core/secret.ts";
 import { type MemoryStorage, memoryStorage } from "../storage/memory.ts";
-import { createRepository, openRepository, type Repository } from "./mod.ts";
+import { createRepository, openRepository, type Repository, type ZstdCodec } from "./mod.ts";
+import { wasmZstd } from "./zstd.ts";
 
 const ID = "backup_20260101T000000000Z_0000000001";
 const LATER = "backup_20260102T000000000Z_0000000002";
@@ -80,6 +83,43 @@ Deno.test("Repository shows nothing of content, keys or names in storage", async
   const chunk = await other.repository.writeChunk(secret);
   assert.equal(await storage.head(`chunks/${chunk.name.slice(0, 2)}/${chunk.name}`), null);
 });
+
+Deno.test("readPieces() gives each reader its own bytes where memory is used again", async () => {
+  // A codec that uses what it is given, as those of a host do.
+  const zstd: ZstdCodec = {
+    compress: async (bytes, level, room) => into(await wasmZstd.compress(bytes, level), room),
+    decompress: async (bytes, length, room) => into(await wasmZstd.decompress(bytes, length), room),
+  };
+  const repository = await createRepository({ storage: memoryStorage(), key: SAMPLE_KEY, zstd });
+  const full = 8 << 20;
+  const pieces = await Promise.all([1, 2, 3, 1, 4].map(async (seed) => {
+    const { name } = await repository.writeChunk(new Uint8Array(full).fill(seed));
+    return { chunk: name, offset: 0, length: full };
+  }));
+  const two = pieces[1]!;
+  const halves = [{ ...two, length: 100 }, { ...two, offset: 100, length: full - 100 }];
+  const read = async (all: readonly Piece[]) => {
+    const seen: string[] = [];
+    for await (const slice of repository.readPieces(all, { passing: true })) {
+      await new Promise((resolve) => setTimeout(resolve, 0)); // another reader goes on
+      const [first] = slice;
+      const isOne = Buffer.compare(slice, new Uint8Array(slice.length).fill(first!)) === 0;
+      seen.push(`${slice.length} ${isOne ? first : "mixed"}`);
+    }
+    return seen;
+  };
+  const [forth, back, cut] = await Promise.all([pieces, pieces.toReversed(), halves].map(read));
+  const expected = [1, 2, 3, 1, 4].map((seed) => `${full} ${seed}`);
+  assert.deepEqual(forth, expected);
+  assert.deepEqual(back, expected.toReversed());
+  assert.deepEqual(cut, ["100 2", `${full - 100} 2`]);
+});
+
+function into(bytes: Uint8Array, room?: Uint8Array): Uint8Array {
+  if (room === undefined || room.length < bytes.length) return bytes;
+  room.set(bytes);
+  return room.subarray(0, bytes.length);
+}
 
 Deno.test("openRepository() tells no repository, no key, a wrong key and a weak key apart", async () => {
   const { storage } = await fresh();

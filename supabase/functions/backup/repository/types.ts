@@ -31,10 +31,22 @@ export interface Compression {
 
 /** A program for zstd. */
 export interface ZstdCodec {
-  /** One frame that states its content's length. @param level 1–19 */
-  compress(bytes: Uint8Array, level: number): Uint8Array | Promise<Uint8Array>;
-  /** The content of a frame whose header states this length. @throws when it is no such frame */
-  decompress(bytes: Uint8Array, length: number): Uint8Array | Promise<Uint8Array>;
+  /**
+   * One frame that states its content's length.
+   * @param level 1–19
+   * @param room memory that the frame may be put into, if it can be no longer
+   */
+  compress(bytes: Uint8Array, level: number, room?: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /**
+   * The content of a frame whose header states this length.
+   * @param room memory at least as long that it may be put into
+   * @throws when it is no such frame
+   */
+  decompress(
+    bytes: Uint8Array,
+    length: number,
+    room?: Uint8Array,
+  ): Uint8Array | Promise<Uint8Array>;
 }
 
 /** A program that writes gzip. @param level 1–9 */
@@ -45,13 +57,21 @@ export type HmacSha256 = (
   key: Uint8Array,
 ) => (content: Uint8Array) => Uint8Array | Promise<Uint8Array>;
 
-/**
- * A program for AES-256-GCM: takes a key and gives what seals a payload. Returned are the associated data as
- * they are, the encrypted payload and the tag of 16 bytes, in one piece.
- */
-export type AesGcm = (
-  key: Uint8Array,
-) => (payload: Uint8Array, nonce: Uint8Array, associated: Uint8Array) => Uint8Array;
+/** A program for AES-256-GCM: takes a key and gives what seals and opens with it. */
+export type AesGcm = (key: Uint8Array) => {
+  /**
+   * The associated data as they are, the encrypted payload and the tag of 16 bytes, in one piece.
+   * @param room memory that it may be put into, if it is long enough; the payload may be in its place there
+   */
+  seal(
+    payload: Uint8Array,
+    nonce: Uint8Array,
+    associated: Uint8Array,
+    room?: Uint8Array,
+  ): Uint8Array;
+  /** The payload, in the memory of what was sealed; null when the tag at its end does not fit. */
+  open(sealed: Uint8Array, nonce: Uint8Array, associated: Uint8Array): Uint8Array | null;
+};
 
 /** What kind of content an object holds; part of what its authentication covers. */
 export type ObjectKind = "chunk" | "manifest" | "backup" | "owner" | "point" | "document" | "freed";
@@ -180,10 +200,14 @@ export interface Repository {
   readChunk(name: string, options?: { signal?: AbortSignal }): Promise<Uint8Array>;
   /** A packer for the data parts of one unit. @param options `targetBytes` defaults to 8 MiB */
   pieceWriter(options?: { targetBytes?: number; signal?: AbortSignal }): PieceWriter;
-  /** The bytes of pieces, in order, a piece at a time; the next chunk is read ahead. */
+  /**
+   * The bytes of pieces, in order, a piece at a time; the next chunk is read ahead.
+   * @param options with `passing`, each slice is only valid until the next is asked for, because its
+   * memory is used again
+   */
   readPieces(
     pieces: readonly Piece[],
-    options?: { signal?: AbortSignal },
+    options?: { passing?: boolean; signal?: AbortSignal },
   ): AsyncIterable<Uint8Array>;
   /** Stores values as JSON lines. */
   writeLines(

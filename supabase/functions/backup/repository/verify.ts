@@ -49,7 +49,7 @@ export async function checkChunks(
   await mapConcurrent(names, concurrency, async (name) => {
     signal?.throwIfAborted();
     try {
-      const { content, storedBytes } = await chunks.readSized(name, signal);
+      const { content, storedBytes } = await chunks.readSized(name, { signal });
       checked.set(name, { name, rawBytes: content.length, storedBytes, problem: null });
     } catch (error) {
       const { code, message } = toBackupError(error);
@@ -160,7 +160,9 @@ class Verification {
       if (size === undefined) throw missingObject(path);
       refuseOversized(path, size, MAX_STORED_BYTES);
       if (this.#options.level === "full" || size < OVERHEAD_BYTES) {
-        const { content, storedBytes } = await this.#chunks.readSized(name, this.#options.signal);
+        const { content, storedBytes } = await this.#chunks.readSized(name, {
+          signal: this.#options.signal,
+        });
         looked.rawBytes = content.length;
         this.report.bytesRead += storedBytes;
       }

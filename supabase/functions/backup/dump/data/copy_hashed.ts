@@ -34,7 +34,7 @@ export async function copyHashed(
 ): Promise<CopiedPart | null> {
   const { range, data } = tableRange;
   if (range.pages === null) return null;
-  const own = options.fingerprints?.begin(data);
+  const own = options.fingerprints?.begin(data, range.pages?.from ?? 0);
   if (own === undefined) return null;
   let told = 0;
   const onBytes = (bytes: number) => {

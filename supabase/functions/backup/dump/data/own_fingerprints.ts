@@ -23,8 +23,11 @@ export interface OwnFingerprint {
 
 /** Makes them. */
 export interface OwnFingerprints {
-  /** Begins a range; undefined when the server must make its fingerprint. */
-  begin(data: TableData): OwnFingerprint | undefined;
+  /**
+   * Begins a range; undefined when the server must make its fingerprint.
+   * @param fromPage where the range begins
+   */
+  begin(data: TableData, fromPage: number): OwnFingerprint | undefined;
   /** Entries of which a fingerprint was another than the server's. Those that were not checked may be wrong too. */
   readonly doubtful: ReadonlySet<string>;
 }

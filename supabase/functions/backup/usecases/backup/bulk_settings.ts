@@ -10,16 +10,14 @@ import type { Session } from "../../postgres/session.ts";
 const MOST_KB = 1024 * 1024;
 
 /**
- * Commits do not wait for the disk, and index builds may use the memory that the server's own cache
- * shows there is: half of `shared_buffers` for all jobs together, never less than the server's setting.
+ * Commits do not wait for the disk, and index builds may use the memory that the server's own cache shows
+ * there is: three quarters of `shared_buffers` for all jobs together, never less than the server's setting.
  */
 export async function useBulkSettings(session: Session, jobs: number): Promise<void> {
   await session.execute(`
     SET synchronous_commit = off;
     SELECT pg_catalog.set_config('maintenance_work_mem', greatest(own.setting::pg_catalog.int8, least(
-             ${MOST_KB}, shared.setting::pg_catalog.int8 * 8 / ${
-    2 * jobs
-  }))::pg_catalog.text || 'kB', false)
+             ${MOST_KB}, shared.setting::pg_catalog.int8 * 6 / ${jobs}))::pg_catalog.text || 'kB', false)
       FROM pg_catalog.pg_settings own, pg_catalog.pg_settings shared
      WHERE own.name = 'maintenance_work_mem' AND shared.name = 'shared_buffers'`);
 }

@@ -258,7 +258,7 @@ async function apply(
     session,
     workers: run.workers,
     role: run.target.role,
-    readPieces: (pieces) => repository.readPieces(pieces),
+    readPieces: (pieces) => repository.readPieces(pieces, { passing: true }),
     loader: loader?.(run.target.role),
     readTarget: (reader) => readLive(reader, backup),
     signal,
