@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { readEnvironment } from "../../supabase/functions/backup/config.ts";
 import { createDeps } from "../../supabase/functions/backup/create_deps.ts";
+import { DISARMED } from "../../supabase/functions/backup/dump/keeper_command.ts";
 import { newHolderName } from "../../supabase/functions/backup/dump/snapshot_names.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import {
@@ -13,6 +14,8 @@ import {
   endStrayKeepers,
 } from "../../supabase/functions/backup/usecases/service/held_moments.ts";
 import { readStatus } from "../../supabase/functions/backup/usecases/service/read_status.ts";
+import { tick } from "../../supabase/functions/backup/usecases/service/tick.ts";
+import { startCronStandIn } from "../support/cron_stand_in.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
 
 Deno.test("keepers of jobs that are over are seen and ended, those of others are left alone", async () => {
@@ -49,6 +52,36 @@ Deno.test("keepers of jobs that are over are seen and ended, those of others are
     assert.equal((await describeHeldMoments(deps, { graceSeconds: 0 })).ok, true);
     await works.session.close();
     await over.session.close();
+  } finally {
+    await admin.close();
+    await deps.idle();
+    await deps.state.close();
+  }
+});
+
+Deno.test("a tick takes keepers' jobs off pg_cron that nobody has ended, and no others", async () => {
+  await using database = await temporaryDatabase("t_moments");
+  await using cron = await startCronStandIn(database.url);
+  cron.starting = false;
+  const variables = new Map([
+    ["SUPABASE_DB_URL", database.url],
+    ["SUPABASE_SECRET_KEYS", JSON.stringify({ default: "sb_secret_moments" })],
+  ]);
+  const deps = createDeps({ environment: readEnvironment((name) => variables.get(name)) });
+  const admin = await connect({ url: database.url });
+  try {
+    await deps.state.migrate();
+    const left = newHolderName("backup_over");
+    for (const name of [left, "theirs", "backup/theirs"]) {
+      await admin.query("select cron.schedule($1, '0 0 1 1 *', $2)", [name, DISARMED]);
+    }
+    await tick(deps, { depth: 1 });
+    await deps.idle();
+    assert.equal((await admin.query("select from cron.job")).length, 3, "not the clock's own tick");
+    await tick(deps, { depth: 0 });
+    await deps.idle();
+    const jobs = await admin.query("select jobname from cron.job order by 1");
+    assert.deepEqual(jobs.map(({ jobname }) => jobname), ["backup/theirs", "theirs"]);
   } finally {
     await admin.close();
     await deps.idle();
