@@ -36,3 +36,14 @@ Deno.test("a query ends when its server does, and the next one finds the server 
     await database.close();
   }
 });
+
+Deno.test("queries that wait for a connection end too when none can be opened", async () => {
+  const url = "postgres://postgres@127.0.0.1:9/postgres";
+  for (const address of [url, `${url}?sslmode=disable`]) {
+    const database = new StateDatabase(new Secret(address));
+    const asked = Array.from({ length: 5 }, () => database.run("ask", (sql) => sql`select 1`));
+    const outcomes = await Promise.all(asked.map(outcome));
+    assert.deepEqual(new Set(outcomes), new Set(["database_unreachable"]));
+    await database.close();
+  }
+});

@@ -6,8 +6,8 @@
 import postgres from "postgres";
 import { BackupError } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
-import { isLocal, parseDatabaseUrl } from "../postgres/database_url.ts";
-import { openDriverSocket } from "./driver_socket.ts";
+import { parseDatabaseUrl } from "../postgres/database_url.ts";
+import { driverSocket } from "./driver_socket.ts";
 import { ignoreNullWrites } from "./ignore_null_writes.ts";
 import { toStateError } from "./state_error.ts";
 
@@ -63,7 +63,7 @@ export class StateDatabase {
     const url = this.#url.reveal();
     ignoreNullWrites();
     this.#pool = postgres(driverUrl(url), {
-      ...(/[?&]sslmode=/.test(url) || !isLocal(parseDatabaseUrl(url)) ? viaTls(url) : {}),
+      ...bySocketOf(url),
       max: 2,
       idle_timeout: 20,
       connect_timeout: CONNECT_SECONDS,
@@ -76,9 +76,9 @@ export class StateDatabase {
   }
 }
 
-/** Where others are on the way, or the URL speaks of TLS: by the sockets that backups use. */
-function viaTls(url: string): Record<string, unknown> {
-  return { ssl: false, socket: () => openDriverSocket(url, CONNECT_SECONDS * 1000) };
+/** By the sockets that backups use, whose TLS works everywhere and whose work is counted. */
+function bySocketOf(url: string): Record<string, unknown> {
+  return { ssl: false, socket: () => driverSocket(url, CONNECT_SECONDS * 1000) };
 }
 
 /** The driver reads only proper URLs; ours may hold a password that was pasted as it is. */
