@@ -161,9 +161,6 @@ export interface TableFacts {
   persistence: string;
   /** Name of the table access method, null where there is none. */
   accessMethod: string | null;
-  /** Pages and rows by the server's estimate. */
-  relpages: number;
-  reltuples: number;
   /** Bytes on disk of the main fork and of TOAST, in the moment of reading. */
   tableBytes: number;
   toastBytes: number;
@@ -306,6 +303,8 @@ export interface Consistency {
   lsn: string;
   /** Things of the database that the backup leaves out or holds otherwise, in words. */
   remarks: string[];
+  /** A restore that was not complete at that moment: what is saved is a half restored database. */
+  unfinishedRestore?: { jobId: string; backupId: string; since: string };
 }
 
 /** Entries of a database in restore order, with what else the catalog gave. */

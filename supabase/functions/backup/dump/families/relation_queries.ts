@@ -17,8 +17,8 @@ export const RELATIONS = `
          i.initprivs as initial, c.reloptions as options, t.reloptions as toast_options,
          s.spcname as tablespace, am.amname as access_method, c.relrowsecurity as row_security,
          c.relforcerowsecurity as force_row_security, c.relreplident as replica_identity,
-         c.relispopulated as is_populated, c.relpages as pages, c.reltuples as tuples,
-         d.refobjid as owner_oid, d.refobjsubid as owner_column, d.deptype as owner_kind,
+         c.relispopulated as is_populated, d.refobjid as owner_oid, d.refobjsubid as owner_column,
+         d.deptype as owner_kind,
          exists (select from pg_attribute a where a.attrelid = c.oid and a.attacl is not null
                     and not a.attisdropped)
            or exists (select from pg_init_privs ci where ci.classoid = 'pg_class'::regclass

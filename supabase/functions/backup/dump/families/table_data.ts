@@ -150,8 +150,6 @@ function tableFacts(table: Relation, { referencedTables, loadRoot }: RowsContext
     relkind: table.kind,
     persistence: row.persistence,
     accessMethod: row.access_method,
-    relpages: row.pages,
-    reltuples: row.tuples,
     tableBytes: Number(row.table_bytes ?? 0),
     toastBytes: Number(row.toast_bytes ?? 0),
     isPartition: table.isPartition,
