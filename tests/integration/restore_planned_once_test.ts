@@ -5,7 +5,10 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { RestoreReport } from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
+import type {
+  RestoreReport,
+  RestoreRequest,
+} from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
 import { asRepository, type MemoryBackup } from "../support/memory_backup.ts";
 import { PartsOfRestore } from "../support/parts_of_restore.ts";
 import { differences, pgDump, statementsOf } from "../support/pg_dump.ts";
@@ -37,10 +40,10 @@ const CUT = { relationsAPart: 9, chunksAPart: 4, limits: LIMITS };
 /** By part, in the order in which they were done: what each has read of the lists of the backup. */
 type Reads = { name: string; payload: unknown; lists: string[] }[];
 
-function hostedRestore(backup: MemoryBackup, url: string) {
+function hostedRestore(backup: MemoryBackup, url: string, request: RestoreRequest = {}) {
   let read: string[] = [];
   const repository = asRepository(backup, (list, from) => void read.push(`${list} ${from}`));
-  const restore = new PartsOfRestore(backup, url, { ...CUT, repository });
+  const restore = new PartsOfRestore(backup, url, { ...CUT, repository, request });
   const reads: Reads = [];
   const workUntil = async (isStop = (_name: string) => false) => {
     while (restore.ready.length > 0 && !isStop(restore.ready[0]!.name)) {
@@ -51,6 +54,26 @@ function hostedRestore(backup: MemoryBackup, url: string) {
     }
   };
   return { restore, reads, workUntil };
+}
+
+/** A live database with all that the backup has, and what became of it since. */
+async function liveAfter(since: string) {
+  const source = await temporaryDatabase("planned_source");
+  await runSql(source.url, SAMPLE);
+  const backup = await backupWithoutRoles(source.url);
+  await runSql(source.url, since);
+  return { source, backup };
+}
+
+/** What is planned for it under limits, by parts and by one worker. */
+async function plansOf(backup: MemoryBackup, url: string, request: RestoreRequest) {
+  const dryRun = async (options: object) => {
+    const own = { request: { ...request, dryRun: true }, maxWholeBytes: 0, ...options };
+    const restore = new PartsOfRestore(backup, url, own);
+    await restore.workUntil();
+    return restore.report!.plan;
+  };
+  return { inParts: await dryRun(CUT), atOnce: await dryRun({}) };
 }
 
 Deno.test("very many objects are read once by several, planned once, and restored by workers that read only what is theirs", async () => {
@@ -150,6 +173,52 @@ Deno.test("where the target has objects of the backup's names, the plan is made 
   assert.deepEqual(plan, (await dryRun({})).plan);
   const replaced = plan.hazards.find(({ name }) => name === "replaces-object");
   assert.deepEqual(replaced?.objects, ['table TABLE "public"."t1"']);
+});
+
+Deno.test("an emptied live database is planned from what parts have read of both sides, also where the server prints otherwise", async () => {
+  const { source, backup } = await liveAfter(`
+    truncate ${Array.from({ length: 15 }, (_, at) => `t${at + 1}`).join(", ")}, parted, t16 cascade;
+    do $$ declare printed text; begin
+      select pg_get_constraintdef(oid) into printed from pg_constraint where conname = 't9_kind_check';
+      execute 'alter table t9 drop constraint t9_kind_check, add constraint t9_kind_check ' || printed;
+    end $$;
+    drop view seen; drop index t4_name_idx; drop table t11 cascade`);
+  await using _ = source;
+  const { inParts, atOnce } = await plansOf(backup, source.url, {});
+  assert.deepEqual(inParts, atOnce);
+  assert.ok(inParts.rows > 0 && inParts.hazards.length === 0, JSON.stringify(inParts.hazards));
+
+  const { restore, reads, workUntil } = hostedRestore(backup, source.url);
+  await workUntil();
+  const [, second] = reads.filter(({ name }) => name === "planning");
+  assert.deepEqual(second!.lists, []);
+  // Only what reads otherwise is read of the backup while the target is.
+  const beside = reads.find(({ name }) => name === "reading-target")!.lists;
+  assert.ok(beside.length > 0 && beside.length < 6, String(beside));
+  const { comparison, rowsLoaded, safetyBackupId } = restore.report!;
+  assert.deepEqual(comparison?.differences, []);
+  assert.equal(safetyBackupId, null);
+  assert.equal(rowsLoaded, 136);
+});
+
+Deno.test("lost tables are planned from what parts have read, and rows that stand are looked at in full", async () => {
+  const { source, backup } = await liveAfter("truncate t16; drop table t7 cascade");
+  await using _ = source;
+  const request = { onlyLost: true, tables: ["public.t7", "public.t16", "public.t3"] };
+  const { inParts, atOnce } = await plansOf(backup, source.url, request);
+  assert.deepEqual(inParts, atOnce);
+  const { restore, workUntil } = hostedRestore(backup, source.url, request);
+  await workUntil();
+  assert.equal(restore.report!.rowsLoaded, 7 + 16);
+  assert.deepEqual(restore.report!.comparison?.differences, []);
+});
+
+Deno.test("what stands otherwise than in the backup is planned from all that the backup says", async () => {
+  const { source, backup } = await liveAfter("truncate t16; comment on table t8 is 'another'");
+  await using _ = source;
+  const { inParts, atOnce } = await plansOf(backup, source.url, {});
+  assert.deepEqual(inParts, atOnce);
+  assert.ok(inParts.hazards.some(({ name }) => name === "replaces-data"));
 });
 
 function chunksOf({ facts }: MemoryBackup): number {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { fromBase64, toBase64 } from "../core/bytes.ts";
+import { numbersAsText, textAsNumbers } from "./packed_numbers.ts";
 
 /** See the module. Two names may have one hash: what is found has to be looked at. */
 export class HashedNames {
@@ -19,20 +19,18 @@ export class HashedNames {
     return new HashedNames(Uint32Array.from(names, hashOf));
   }
 
-  /** Back from {@linkcode toString}. */
-  static from(text: string): HashedNames {
-    const bytes = fromBase64(text);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const hashes = new Uint32Array(bytes.length / 4);
-    for (let at = 0; at < hashes.length; at++) hashes[at] = view.getUint32(at * 4, true);
+  /** Of hashes that were made before, by {@linkcode hashOf}. */
+  static ofHashes(hashes: Uint32Array): HashedNames {
     return new HashedNames(hashes);
   }
 
-  /** Base64. */
+  /** Back from {@linkcode toString}. */
+  static from(text: string): HashedNames {
+    return new HashedNames(textAsNumbers(text));
+  }
+
   toString(): string {
-    const view = new DataView(new ArrayBuffer(this.#hashes.length * 4));
-    this.#hashes.forEach((hash, at) => view.setUint32(at * 4, hash, true));
-    return toBase64(new Uint8Array(view.buffer));
+    return numbersAsText(this.#hashes);
   }
 
   /** Numbers that may have one of these names, the smallest first. */
@@ -57,7 +55,7 @@ function numbersOf(hashes: Uint32Array): Map<number, number[]> {
 }
 
 /** FNV-1a over the characters. */
-function hashOf(name: string): number {
+export function hashOf(name: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < name.length; at++) {
     hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193);

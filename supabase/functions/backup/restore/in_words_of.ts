@@ -11,9 +11,12 @@
 import type { Entry, EntryKind } from "../core/model.ts";
 import { quoteIdentifier, quoteQualified } from "../postgres/quote.ts";
 import type { Session } from "../postgres/session.ts";
+import { digestOf } from "./digest.ts";
 import { EntryIndex, isTable } from "./entry_index.ts";
 import { silenceEventTriggers } from "./event_triggers.ts";
+import { HashedNames } from "./hashed_names.ts";
 import { tryStatements } from "./run_statements.ts";
+import type { LineHashes } from "./slim_lines.ts";
 import { sameList } from "./statements.ts";
 
 /** Kinds whose statements hold expressions, queries or bodies that the server prints. */
@@ -84,13 +87,28 @@ export async function inWordsOf(input: InWordsInput): Promise<Entry[]> {
 
 /**
  * Entries that the target has too, in other words: the server may only print them otherwise. Not those without
- * statements of their own, as of an extension or where a plan was given no more: nothing would be printed.
+ * statements of their own, as of an extension: nothing would be printed.
  */
 export function differingInPrint(backup: readonly Entry[], live: EntryIndex): Entry[] {
   return backup.filter(({ kind, schema, identity, statements: { create } }) => {
     if (!PRINTED.includes(kind) || schema === null || create.length === 0) return false;
     const there = live.byIdentity(identity);
     return there !== undefined && !sameList(create, there.statements.create);
+  });
+}
+
+/** Lines of a backup with entries that the target has in other words; a few more, whose hashes are alike. */
+export function linesInOtherWords(
+  actual: readonly Entry[],
+  { identities, prints }: LineHashes,
+): number[] {
+  const named = HashedNames.ofHashes(identities);
+  return actual.flatMap(({ kind, schema, identity, statements: { create } }) => {
+    if (!PRINTED.includes(kind) || schema === null) return [];
+    const lines = named.find([identity]);
+    if (lines.length === 0) return [];
+    const [print] = digestOf(create);
+    return lines.filter((line) => prints[line] !== print);
   });
 }
 

@@ -12,7 +12,7 @@ import {
   type RestoreUnit,
 } from "./cut_restore.ts";
 import { EntryIndex } from "./entry_index.ts";
-import { HashedNames } from "./hashed_names.ts";
+import { HashedNames, hashOf } from "./hashed_names.ts";
 import {
   keepEntries,
   type KeptEntries,
@@ -30,6 +30,7 @@ import type {
   TableLoad,
   TargetFacts,
 } from "./plan_types.ts";
+import type { LineHashes } from "./slim_lines.ts";
 
 /** What every worker needs of a plan. Survives JSON. */
 export interface KeptPlan extends
@@ -109,7 +110,13 @@ const PARTS: readonly EntryKind[] = ["check-constraint", "default", "domain-cons
 /** Cuts a plan and keeps it. */
 export function keepPlan(
   plan: RestorePlan,
-  { backup, target, limits }: { backup: BackupFacts; target: TargetFacts; limits?: RestoreLimits },
+  { backup, target, limits, hashes }: {
+    backup: BackupFacts;
+    target: TargetFacts;
+    limits?: RestoreLimits;
+    /** Of all lines; null when nobody has made them. */
+    hashes: Pick<LineHashes, "identities" | "keys"> | null;
+  },
 ): CutPlan {
   const index = plannedIndex(plan, backup);
   const steps = cutRestore(plan, index, limits);
@@ -119,16 +126,11 @@ export function keepPlan(
     ...{ backupId, mode, borrowRoles, unusableRoles, sameMajor, leftOut, filling },
     role: target.role,
     steps: steps.map(({ name }) => name),
-    expect: keepExpectations(plan, { backup, numbered }),
+    expect: keepExpectations(plan, { backup, numbered, hashes: hashes ?? hashesIn(backup) }),
   };
   const from = {
     ...{ plan, index, numbered },
     loads: new Map(plan.load.map((load) => [load.entry.key, load])),
-    parts: new Map(
-      plan.load.map((
-        { entry, parts },
-      ) => [entry.key, new Map(parts.map((each) => [each.part, each]))]),
-    ),
     drop: new Map(plan.drop.map((entry) => [entry.key, entry])),
   };
   const kept = steps.map(({ name, units }) => ({
@@ -185,7 +187,11 @@ class NumberedBackup {
 
 function keepExpectations(
   { expect }: RestorePlan,
-  { backup, numbered }: { backup: BackupFacts; numbered: NumberedBackup },
+  { backup, numbered, hashes }: {
+    backup: BackupFacts;
+    numbered: NumberedBackup;
+    hashes: Pick<LineHashes, "identities" | "keys">;
+  },
 ): KeptExpectations {
   const lines = (entries: readonly Entry[], kinds: readonly EntryKind[]) =>
     runsOf(linesToRead(numbered.keep(entries.filter(({ kind }) => kinds.includes(kind)))));
@@ -193,8 +199,15 @@ function keepExpectations(
     entries: numbered.keep(expect),
     memberships: lines(expect, ["role-membership"]),
     standAlone: lines(backup.entries, PARTS),
-    identities: HashedNames.of(backup.entries.map(({ identity }) => identity)).toString(),
-    keys: HashedNames.of(backup.entries.map(({ key }) => key)).toString(),
+    identities: HashedNames.ofHashes(hashes.identities).toString(),
+    keys: HashedNames.ofHashes(hashes.keys).toString(),
+  };
+}
+
+function hashesIn({ entries }: BackupFacts): Pick<LineHashes, "identities" | "keys"> {
+  return {
+    identities: Uint32Array.from(entries, ({ identity }) => hashOf(identity)),
+    keys: Uint32Array.from(entries, ({ key }) => hashOf(key)),
   };
 }
 
@@ -204,8 +217,6 @@ interface Numbered {
   numbered: NumberedBackup;
   /** By the key of their entry. */
   loads: ReadonlyMap<string, TableLoad>;
-  /** By the key of their entry and their number: a large table has thousands, and each unit some of them. */
-  parts: ReadonlyMap<string, ReadonlyMap<number, DataPart>>;
   drop: ReadonlyMap<string, Entry>;
 }
 
@@ -218,10 +229,7 @@ function keepUnit(step: RestoreStepName, unit: RestoreUnit, from: Numbered): Kep
   const kept: KeptUnit = { bytes, isLong, entries: [], loads: null, adjust: [] };
   if (OF_LOADS.includes(step)) {
     const loads = keys.flatMap((key) => from.loads.get(key) ?? []);
-    return {
-      ...kept,
-      loads: numbered.keepLoads(step === "compare-rows" ? loads : withPartsOf(unit, loads, from)),
-    };
+    return { ...kept, loads: numbered.keepLoads(withPartsOf(unit, step, loads)) };
   }
   if (step === "drop") {
     // Live ones, whose keys say nothing of the backup.
@@ -237,15 +245,15 @@ function keepUnit(step: RestoreStepName, unit: RestoreUnit, from: Numbered): Kep
 /** Only what the unit is about: some parts of a large table, or none where rows are removed. */
 function withPartsOf(
   { parts = [] }: RestoreUnit,
+  step: RestoreStepName,
   loads: readonly TableLoad[],
-  from: Numbered,
 ): TableLoad[] {
-  const wanted = Map.groupBy(parts, ({ key }) => key);
-  return loads.map((load) => {
-    const { key } = load.entry;
-    const own = wanted.get(key) ?? [];
-    return { ...load, parts: own.map(({ part }) => from.parts.get(key)!.get(part)!) };
-  });
+  if (step === "compare-rows") return [...loads];
+  const wanted = new Set(parts.map(({ key, part }) => `${key}/${part}`));
+  return loads.map((load) => ({
+    ...load,
+    parts: load.parts.filter(({ part }) => wanted.has(`${load.entry.key}/${part}`)),
+  }));
 }
 
 /** Reads what a unit is about. */
@@ -255,6 +263,17 @@ export async function readUnit(unit: KeptUnit, lines: BackupLines): Promise<Unit
   const entries = plannedEntries(kept, await lines.entries(linesToRead(kept)));
   const loads = unit.loads === null ? [] : await readLoads(unit.loads, { entries, lines });
   return { bytes, isLong, adjust, entries, loads };
+}
+
+/** Loads of a plan with all that the backup says of them. */
+export async function wholeLoads(
+  loads: readonly TableLoad[],
+  { backup, lines }: { backup: BackupFacts; lines: BackupLines },
+): Promise<TableLoad[]> {
+  if (loads.length === 0) return [];
+  const kept = new NumberedBackup(backup, new EntryIndex(backup.entries)).keepLoads(loads);
+  const stored = await lines.entries(linesToRead(kept.entries));
+  return await readLoads(kept, { entries: plannedEntries(kept.entries, stored), lines });
 }
 
 async function readLoads(

@@ -23,8 +23,18 @@ export interface StandingRows {
   other: string[];
 }
 
+/** How to look. */
+export interface LookOptions {
+  /** Completes loads, where the plan does not say what only comparing needs. @default they say all */
+  whole?: ((loads: readonly TableLoad[]) => Promise<readonly TableLoad[]>) | undefined;
+}
+
 /** Looks without a lock: whoever loads looks again under one. */
-export async function lookAtRows(session: Session, plan: RestorePlan): Promise<StandingRows> {
+export async function lookAtRows(
+  session: Session,
+  plan: RestorePlan,
+  { whole = (loads) => Promise.resolve(loads) }: LookOptions,
+): Promise<StandingRows> {
   const found: StandingRows = { same: [], other: [] };
   const groups = Map.groupBy(
     plan.load.filter((load) => load.fill !== undefined),
@@ -38,14 +48,16 @@ export async function lookAtRows(session: Session, plan: RestorePlan): Promise<S
   const full = await withRows(session, sources);
   found.other.push(...mustBeEmpty.filter((name) => full.has(name)));
   let bytes = 0;
+  const compared: TableLoad[] = [];
   for (const [name, loads] of groups) {
     if (!full.has(name)) continue;
     bytes += loads.reduce((sum, load) => sum + bytesOf(load), 0);
-    if (bytes <= COMPARED_BYTES && await isSame(session, loads)) {
-      found.same.push(...loads.map(({ entry }) => entry.key));
-    } else {
-      found.other.push(loads[0]!.entry.identity);
-    }
+    if (bytes <= COMPARED_BYTES) compared.push(...loads);
+    else found.other.push(loads[0]!.entry.identity);
+  }
+  for (const loads of Map.groupBy(await whole(compared), filledName).values()) {
+    if (await isSame(session, loads)) found.same.push(...loads.map(({ entry }) => entry.key));
+    else found.other.push(loads[0]!.entry.identity);
   }
   return found;
 }

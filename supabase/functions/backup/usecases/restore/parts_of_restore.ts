@@ -16,6 +16,8 @@ export const FIRST_OF_RESTORE: readonly NewPart[] = [
 export const PLAN = FIRST_OF_RESTORE[0]!.name;
 /** Reads what is to be planned, where one worker cannot read all of it. */
 export const READ = "reading-backup";
+/** Reads what the target holds, for the same reason. */
+export const READ_TARGET = "reading-target";
 /** Restores over a target that holds something, in one transaction. */
 export const WHOLE = "restoring-at-once";
 export const BORROW = "borrowing-roles";
@@ -39,7 +41,7 @@ export const UNITS: Record<RestoreStepName, string> = {
 };
 
 /** The rung of the first units: above those of planning and of what is read for it. */
-export const FIRST_RUNG = 3;
+export const FIRST_RUNG = 4;
 
 /** Tables that one part makes the planner's statistics of. */
 const ANALYZED_TABLES = 200;

@@ -7,7 +7,13 @@
 import type { DataPart } from "../../core/model.ts";
 import { DatabaseError } from "../../postgres/database_error.ts";
 import type { Session } from "../../postgres/session.ts";
-import { lookAtRows, type PlanInput, planRestore, type RestorePlan } from "../../restore/mod.ts";
+import {
+  lookAtRows,
+  type LookOptions,
+  type PlanInput,
+  planRestore,
+  type RestorePlan,
+} from "../../restore/mod.ts";
 import { asOwners } from "./restore_facts.ts";
 
 /** What was found. */
@@ -18,6 +24,14 @@ export interface PlannedFilling {
   inTheWay: string[];
 }
 
+/** When and how it is filled. */
+export interface HowToFill {
+  /** Whether so many bytes take too long for one transaction. */
+  isTooLong: (bytes: number) => boolean;
+  /** See {@linkcode LookOptions}. */
+  whole?: LookOptions["whole"];
+}
+
 /**
  * Plans to fill what one transaction would take too long for. An empty database needs no look: its plan is
  * as it would be anyhow.
@@ -25,7 +39,7 @@ export interface PlannedFilling {
 export async function planToFill(
   session: Session,
   input: PlanInput,
-  isTooLong: (bytes: number) => boolean,
+  { isTooLong, whole }: HowToFill,
 ): Promise<PlannedFilling> {
   const none: PlannedFilling = { plan: null, inTheWay: [] };
   if (!isTooLong(bytesOf(input.backup.dataParts))) return none;
@@ -34,7 +48,7 @@ export async function planToFill(
   if (filling === null) return { plan, inTheWay: [] };
   if (!isTooLong(bytesOf(plan.load.flatMap((load) => load.parts)))) return none;
   if (filling.inTheWay.length > 0) return { plan: null, inTheWay: filling.inTheWay };
-  const { same, other } = await looked(session, plan);
+  const { same, other } = await looked(session, plan, { whole });
   const known = new Set(same);
   const load = plan.load.filter(({ entry }) => !known.has(entry.key));
   return other.length > 0
@@ -43,9 +57,9 @@ export async function planToFill(
 }
 
 /** A table that cannot be read cannot be known to be empty. */
-async function looked(session: Session, plan: RestorePlan) {
+async function looked(session: Session, plan: RestorePlan, options: LookOptions) {
   try {
-    return await asOwners(session, () => lookAtRows(session, plan));
+    return await asOwners(session, () => lookAtRows(session, plan, options));
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.sqlState !== "42501") throw error;
     return { same: [], other: [error.facts.serverMessage] };

@@ -16,29 +16,27 @@ import {
 } from "../../repository/mod.ts";
 import {
   type BackupFacts,
+  hashesOf,
+  type LineHashes,
   mayPlanSlim,
+  packEntries,
   type RestoreRequest,
   slimDataPart,
-  slimEntry,
+  type SlimLines,
   slimTableData,
+  unpackEntries,
 } from "../../restore/mod.ts";
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
-import { PLAN, READ } from "./parts_of_restore.ts";
+import { PLAN, READ, READ_TARGET } from "./parts_of_restore.ts";
 
 /** Chunks that one part reads; one has some hundred kilobytes. */
 const CHUNKS_A_PART = 50;
 /** Chunks that are read at a time. */
 const CONCURRENCY = 4;
 
-/** The lists of a manifest, and what is kept of their values. */
+/** The lists of a manifest. */
 const LISTS = ["entries", "tableData", "dataParts"] as const;
 type List = typeof LISTS[number];
-type Lists = { entries: Entry[]; tableData: TableData[]; dataParts: DataPart[] };
-const SLIM: { [L in List]: (value: Lists[L][number]) => Lists[L][number] } = {
-  entries: slimEntry,
-  tableData: slimTableData,
-  dataParts: slimDataPart,
-};
 
 /** Some chunks of one list. */
 interface ReadPayload {
@@ -52,6 +50,8 @@ interface ReadPayload {
 interface ReadResult {
   list: List;
   packed: string;
+  /** Of entries, see {@linkcode SlimLines}; else empty. */
+  numbers: string;
 }
 
 /**
@@ -72,8 +72,9 @@ export async function readFirst(
   const chunks = LISTS.reduce((sum, list) => sum + manifest[list].chunks.length, 0);
   if (chunks <= most || !mayPlanSlim(request)) return null;
   const payload = { backupId: manifest.backupId };
-  const again: NewPart = { step: 2, name: PLAN, payload, bytes: 0 };
-  return { result: null, add: [...readingParts(manifest, most), again] };
+  const target: NewPart = { step: 2, name: READ_TARGET, payload, bytes: 0 };
+  const again: NewPart = { step: 3, name: PLAN, payload, bytes: 0 };
+  return { result: null, add: [...readingParts(manifest, most), target, again] };
 }
 
 function readingParts(manifest: DatabaseManifest, most: number): NewPart[] {
@@ -93,8 +94,9 @@ function readingParts(manifest: DatabaseManifest, most: number): NewPart[] {
 /** Does one of them. */
 export async function readSome(
   lease: Lease,
-  { repository, commandLine = "deno task restore" }: {
+  { repository, request, commandLine = "deno task restore" }: {
     repository: Repository;
+    request: RestoreRequest;
     commandLine?: string;
   },
   { signal }: Pick<PartContext, "signal">,
@@ -108,36 +110,73 @@ export async function readSome(
   const chunks = manifest[list].chunks.slice(from, to);
   const values = (await mapConcurrent(chunks, CONCURRENCY, async (chunk) => {
     const lines: LinesRef = { lines: chunk.lines, chunks: [chunk] };
-    const slim = SLIM[list] as (value: unknown) => unknown;
-    return (await Array.fromAsync(repository.readLines(lines, { signal }))).map(slim);
+    return await Array.fromAsync(repository.readLines(lines, { signal }));
   })).flat();
-  const result: ReadResult = { list, packed: await pack(values) };
-  return { result: result as unknown as Json };
+  return { result: await resultOf(list, values, request) as unknown as Json };
+}
+
+async function resultOf(
+  list: List,
+  values: unknown[],
+  request: RestoreRequest,
+): Promise<ReadResult> {
+  if (list === "entries") {
+    const { columns, numbers } = packEntries(values as Entry[], request);
+    return { list, packed: await pack(columns), numbers };
+  }
+  const slim = list === "tableData"
+    ? (values as TableData[]).map(slimTableData)
+    : (values as DataPart[]).map(slimDataPart);
+  return { list, packed: await pack(slim), numbers: "" };
+}
+
+/** Hashes of the backup's entries, by line. */
+export async function readHashes(
+  { results }: Pick<PartContext, "results">,
+): Promise<LineHashes> {
+  const packs: Pick<SlimLines, "numbers">[] = [];
+  for await (const part of results(READ)) {
+    packs.push(part.result as unknown as ReadResult);
+  }
+  return hashesOf(packs);
 }
 
 /** Puts together what the parts have read; lines have the numbers that they have in the backup. */
 export async function readSlim(
   repository: Repository,
   backupId: string,
-  { results }: Pick<PartContext, "results">,
-): Promise<BackupFacts> {
+  { results, withDigests }: Pick<PartContext, "results"> & { withDigests: boolean },
+): Promise<{ backup: BackupFacts; hashes: LineHashes }> {
   const { manifest } = await repository.readBackup(backupId);
-  const read: Lists = { entries: [], tableData: [], dataParts: [] };
+  const backup: BackupFacts = {
+    ...{ backupId: manifest.backupId, source: manifest.source },
+    ...{ entries: [], tableData: [], dataParts: [] },
+  };
+  const packs: Pick<SlimLines, "numbers">[] = [];
   for await (const part of results(READ)) {
-    const { list, packed } = part.result as unknown as ReadResult;
-    // Lists are long: an array of them at once would not fit on the stack.
-    for (const value of await unpack(packed)) (read[list] as unknown[]).push(value);
+    const { list, packed, numbers } = part.result as unknown as ReadResult;
+    const values = await unpack(packed);
+    if (list === "entries") {
+      packs.push({ numbers });
+      const entries = unpackEntries({ columns: values as SlimLines["columns"], numbers }, {
+        withDigests,
+      });
+      // Lists are long: an array of them at once would not fit on the stack.
+      for (const entry of entries) backup.entries.push(entry);
+    } else for (const value of values as unknown[]) (backup[list] as unknown[]).push(value);
   }
-  return { backupId: manifest.backupId, source: manifest.source, ...read };
+  return { backup, hashes: hashesOf(packs) };
 }
 
-async function pack(values: unknown[]): Promise<string> {
-  const stream = new Blob([JSON.stringify(values)]).stream()
+/** JSON, compressed, as a text. */
+export async function pack(value: unknown): Promise<string> {
+  const stream = new Blob([JSON.stringify(value)]).stream()
     .pipeThrough(new CompressionStream("gzip"));
   return toBase64(new Uint8Array(await new Response(stream).arrayBuffer()));
 }
 
-async function unpack(packed: string): Promise<unknown[]> {
+/** The value again. */
+export async function unpack(packed: string): Promise<unknown> {
   const stream = new Blob([fromBase64(packed)]).stream()
     .pipeThrough(new DecompressionStream("gzip"));
   return await new Response(stream).json();

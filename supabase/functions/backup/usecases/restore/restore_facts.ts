@@ -12,13 +12,17 @@ import {
   borrowRoles,
   differingInPrint,
   EntryIndex,
+  HashedNames,
   inWordsOf,
+  type LineHashes,
+  linesInOtherWords,
   ownersToBorrow,
   type ReadAsOwners,
   readTargetFacts,
   readUnwritableTables,
   type TargetFacts,
 } from "../../restore/mod.ts";
+import type { OpenedLines } from "./backup_lines.ts";
 
 /** Everything that the planner knows of a backup, read from its manifest. */
 export async function readBackupFacts(
@@ -42,6 +46,25 @@ export async function readTarget(session: Session, backup: BackupFacts): Promise
     unwritableTables: await readUnwritableTables(session),
   }));
   return await readTargetFacts(session, readAsOwners, backup);
+}
+
+/** A target of very many objects, beside a backup of which only what it says in other words is read. */
+export async function readTargetByLines(
+  session: Session,
+  { lines, hashes }: { lines: OpenedLines; hashes: LineHashes },
+): Promise<ReadAsOwners> {
+  return await asOwners(session, async () => {
+    const { entries: actual } = await readDatabase(session, wholeDatabase(lines));
+    const differing = [...(await lines.entries(linesInOtherWords(actual, hashes))).values()];
+    const keys = new Set(differing.flatMap(({ dependsOn }) => dependsOn));
+    for (const { key } of differing) keys.delete(key);
+    const needed = await lines.entries(HashedNames.ofHashes(hashes.keys).find(keys));
+    const words = [...differing, ...[...needed.values()].filter(({ key }) => keys.has(key))];
+    return {
+      entries: await inBackupsWords(session, { source: lines.source, entries: words }, actual),
+      unwritableTables: await readUnwritableTables(session),
+    };
+  });
 }
 
 /** In a transaction of the caller the roles are borrowed already; here they are for the reading only. */

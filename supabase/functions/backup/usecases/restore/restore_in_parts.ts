@@ -43,12 +43,14 @@ import {
   FIRST_RUNG,
   PLAN,
   READ,
+  READ_TARGET,
   type UnitPayload,
   UNITS,
   WHOLE,
 } from "./parts_of_restore.ts";
 import { planInParts } from "./plan_in_parts.ts";
-import { readFirst, readSlim, readSome } from "./read_in_parts.ts";
+import { readFirst, readSome } from "./read_in_parts.ts";
+import { readTargetInPart } from "./read_target_in_part.ts";
 import {
   restoreDatabase,
   type RestoreDatabaseOptions,
@@ -112,6 +114,12 @@ class RestoreInParts {
         return await this.#makePlan(lease, context);
       case READ:
         return await readSome(lease, this.#options, context);
+      case READ_TARGET:
+        return await readTargetInPart(
+          lease,
+          { ...this.#options, sessions: this.#sessions },
+          context,
+        );
       case WHOLE:
         return await this.#whole(context);
       case BORROW:
@@ -154,15 +162,15 @@ class RestoreInParts {
   /** Where limits end workers, so does the time to read very many objects, and memory is one of them. */
   async #makePlan(lease: Lease, context: PartContext): Promise<PartOutcome> {
     const options = this.#options;
-    const { relationsAPart = null, repository, chunksAPart } = options;
+    const { relationsAPart = null, chunksAPart } = options;
     const planning = (lease.payload ?? null) as { backupId: string } | null;
     if (planning === null && relationsAPart !== null) {
       const outcome = await readFirst(options, chunksAPart);
       if (outcome !== null) return outcome;
     }
     const backupId = planning?.backupId ?? options.backupId;
-    const read = planning === null ? null : () => readSlim(repository, backupId, context);
-    const input = { ...options, backupId, read, sessions: this.#sessions };
+    const parts = planning === null ? null : context;
+    const input = { ...options, backupId, parts, sessions: this.#sessions };
     const { outcome, plan, backup } = await planInParts(lease, input);
     if (plan === null) return outcome;
     this.#plan = Promise.resolve(plan);

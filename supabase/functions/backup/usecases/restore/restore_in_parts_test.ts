@@ -12,6 +12,7 @@ async function run(
   const restore = restoreInParts({
     jobId: "restore_1",
     backupId: "backup_1",
+    connect: gone,
     repository: { readBackup: gone, readManifest: gone, readLines: gone },
     request: {},
     commandLine: "deno task restore --backup backup_1",
@@ -29,7 +30,7 @@ async function run(
 }
 
 Deno.test("restoreInParts() gives up planning that ends worker after worker, and says that nothing was changed", async () => {
-  for (const name of ["planning", "reading-backup"]) {
+  for (const name of ["planning", "reading-backup", "reading-target"]) {
     const payload = name === "planning" ? null : { backupId: "backup_1" };
     const error = await run({ name, attempt: 6, previous: "interrupted", payload });
     assert.equal(error.code, "over_budget");
