@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { StorageServer } from "../../tests/support/storage_server.ts";
 import { startHostedService } from "./hosted_service.ts";
-import { job, type KeepingReport, type Trial } from "./keeping.ts";
+import { job, type KeepingReport, reportOf, type Trial } from "./keeping.ts";
 
 /** What to try. */
 export interface FilesOptions {
@@ -82,12 +82,7 @@ export async function tryFiles(options: FilesOptions): Promise<KeepingReport> {
   const { backupId } = second ?? {};
   await job(trial, "restore", { backupId, type: "files" });
   problems.push(...await compare(storage, names, generations));
-  return { steps: trial.steps, ...peaksOf(trial), problems };
-}
-
-function peaksOf({ service }: Trial) {
-  const { peakMemoryBytes, peakResidentBytes } = service.platform.figures();
-  return { peakMemoryBytes, peakResidentBytes };
+  return reportOf(trial);
 }
 
 function nameOf(at: number): string {

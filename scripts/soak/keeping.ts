@@ -67,29 +67,9 @@ const LOST_ONE_IN = 50;
 
 /** Runs the trial. */
 export async function tryKeeping(options: KeepingOptions): Promise<KeepingReport> {
-  const { sourceUrl, targetUrl, backups, chunks, tickMs, onStep = () => {} } = options;
-  const encryptionKey = toBase64(crypto.getRandomValues(new Uint8Array(32)));
-  onStep(`making ${backups} backups`);
-  const storage = await writeManyBackups({
-    ...{ key: new Secret(encryptionKey), backups, sharedChunks: SHARED },
-    ownChunks: Math.min(Math.ceil(chunks / backups), MOST_OWN),
-    newest: new Date(Date.now() - DAY_MS),
-    onProgress: (made) => onStep(`${made} backups`),
-  });
-  const s3 = startMemoryS3Server(storage);
-  const problems: string[] = [];
-  await using service = await startHostedService({
-    ...{ sourceUrl, targetUrl, stored: { s3, encryptionKey } },
-    ...(tickMs === undefined ? {} : { tickMs }),
-    variables: {
-      BACKUP_ENABLE_DATABASE_BACKUP: "false",
-      BACKUP_ENABLE_FUNCTION_BACKUP: "false",
-      BACKUP_ENABLE_SECRETS_BACKUP: "false",
-      BACKUP_DATABASE_BACKUP_RETENTION: "30",
-    },
-  });
-  const steps: KeepingStep[] = [];
-  const trial = { service, steps, onStep, problems, calls: () => s3.calls() };
+  const { sourceUrl, backups } = options;
+  const { trial, storage, s3 } = await startWithHistory(options);
+  await using _service = trial.service;
   for (let call = 1; call * FEWEST_ADDED < backups + FEWEST_ADDED; call++) {
     const { steps } = await answer(trial, "init", { method: "POST" }) as InitReport;
     if (steps.find(({ step }) => step === "list-of-backups")?.done) break;
@@ -104,6 +84,48 @@ export async function tryKeeping(options: KeepingOptions): Promise<KeepingReport
   for (const query of LONG_LISTS) await answer(trial, query, { method: "GET" });
   await loseChunks(storage, s3);
   await job(trial, "verify", { level: "quick" }, { fails: "object_missing" });
+  return reportOf(trial);
+}
+
+/** Reads all of such a history, and once more after chunks were lost. */
+export async function tryVerifying(options: KeepingOptions): Promise<KeepingReport> {
+  const { trial, storage, s3 } = await startWithHistory(options);
+  await using _service = trial.service;
+  await job(trial, "verify", { level: "full" });
+  await loseChunks(storage, s3);
+  await job(trial, "verify", { level: "full" }, { fails: "object_missing" });
+  return reportOf(trial);
+}
+
+async function startWithHistory(
+  options: KeepingOptions,
+): Promise<{ trial: Trial; storage: MemoryStorage; s3: MemoryS3Server }> {
+  const { sourceUrl, targetUrl, backups, chunks, tickMs, onStep = () => {} } = options;
+  const encryptionKey = toBase64(crypto.getRandomValues(new Uint8Array(32)));
+  onStep(`making ${backups} backups`);
+  const storage = await writeManyBackups({
+    ...{ key: new Secret(encryptionKey), backups, sharedChunks: SHARED },
+    ownChunks: Math.min(Math.ceil(chunks / backups), MOST_OWN),
+    newest: new Date(Date.now() - DAY_MS),
+    onProgress: (made) => onStep(`${made} backups`),
+  });
+  const s3 = startMemoryS3Server(storage);
+  const service = await startHostedService({
+    ...{ sourceUrl, targetUrl, stored: { s3, encryptionKey } },
+    ...(tickMs === undefined ? {} : { tickMs }),
+    variables: {
+      BACKUP_ENABLE_DATABASE_BACKUP: "false",
+      BACKUP_ENABLE_FUNCTION_BACKUP: "false",
+      BACKUP_ENABLE_SECRETS_BACKUP: "false",
+      BACKUP_DATABASE_BACKUP_RETENTION: "30",
+    },
+  });
+  const trial = { service, steps: [], onStep, problems: [], calls: () => s3.calls() };
+  return { trial, storage, s3 };
+}
+
+/** What a trial has come to. */
+export function reportOf({ service, steps, problems }: Trial): KeepingReport {
   const { peakMemoryBytes, peakResidentBytes } = service.platform.figures();
   return { steps, peakMemoryBytes, peakResidentBytes, problems };
 }
