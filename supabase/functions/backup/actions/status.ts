@@ -26,6 +26,8 @@ const overview = z.object({
   overdue: z.boolean(),
   shrunk: z.string().nullable()
     .describe("How far the newest backup is below half of the one before it."),
+  halfRestored: z.string().nullable()
+    .describe("That the newest backup was made while a restore of the database was not complete."),
   lost: z.object({ missing: z.array(z.string()), replaced: z.array(z.string()) }),
 });
 
@@ -81,6 +83,10 @@ export const status = defineAction({
     verification: next,
     cleanup: next,
     runningJobs: z.array(jobSchema),
+    unfinishedRestores: z.array(z.string())
+      .describe(
+        "Restores of the database that have begun, are not complete, and are worked on by no job.",
+      ),
   }),
   run: async (deps) => {
     const found = await readStatus(deps);

@@ -5,9 +5,10 @@
  */
 import { BackupError } from "../core/errors.ts";
 import { quoteLiteral } from "../postgres/quote.ts";
+import { FILLED } from "../postgres/restore_traces.ts";
 import type { Row, Session } from "../postgres/session.ts";
+import { filledName } from "./broken_off.ts";
 import type { Difference } from "./compare_models.ts";
-import { FILLED, filledName } from "./fill_table.ts";
 import type { TableLoad } from "./plan_types.ts";
 import { MARKS_TABLE } from "./restore_marks.ts";
 

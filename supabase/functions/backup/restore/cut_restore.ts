@@ -90,7 +90,7 @@ export function cutRestore(
       limits,
     ),
     ...inOrder("clear", cleared, { ...limits, entries: Math.max(1, cleared.length) }),
-    { name: "rows" as const, units: cutRows(plan.load, { index, limits }) },
+    { name: "rows" as const, units: cutRows(loadsToDo(plan), { index, limits }) },
     {
       name: "sequences" as const,
       units: batches(of((entry) => entry.kind === "sequence-set"), limits).map(unitOf),
@@ -180,6 +180,15 @@ class Packer {
 interface Cutting {
   index: EntryIndex;
   limits: RestoreLimits;
+}
+
+/** Without the parts that are in place. */
+function loadsToDo({ load, loaded }: RestorePlan): TableLoad[] {
+  return load.map((each) => {
+    const there = loaded?.get(each.entry.key);
+    if (there === undefined) return each;
+    return { ...each, parts: each.parts.filter(({ part }) => !there.has(part)) };
+  });
 }
 
 /** Rows of critical tables, then all others. */

@@ -9,8 +9,8 @@
  * @module
  */
 import type { Entry } from "../core/model.ts";
+import { filledName } from "./broken_off.ts";
 import type { EntryIndex } from "./entry_index.ts";
-import { filledName } from "./fill_table.ts";
 import type { Filling, RestorePlan, SetAside, TableLoad, TargetFacts } from "./plan_types.ts";
 import {
   firesInReplicaMode,
@@ -27,6 +27,8 @@ export interface FillInput {
   target: TargetFacts;
   /** Identities of live objects that the difference would replace or drop for good. */
   replaced: readonly string[];
+  /** Of what a restore that was broken off was going to make; null for everything. */
+  made: ReadonlySet<string> | null;
 }
 
 /** What definitions that are made would react to; put back in the transaction that dropped it. */
@@ -45,8 +47,9 @@ export function fillPlan(input: FillInput): Filling {
     if (!ASIDE.includes(kind)) inTheWay.add(identity);
   }
   for (const { identity } of plan.adjust) {
-    // Whoever made schema public anew lost its rights with it.
-    if (live.byIdentity(identity)?.kind !== "schema") inTheWay.add(identity);
+    // Whoever made schema public anew lost its rights with it; a restore gives rights when all is made.
+    const isNew = input.made === null || input.made.has(identity);
+    if (!isNew && live.byIdentity(identity)?.kind !== "schema") inTheWay.add(identity);
   }
   const listening = aside.filter(({ kind }) => kind === "event-trigger");
   for (const identity of fillLoads(input, listening)) inTheWay.add(identity);

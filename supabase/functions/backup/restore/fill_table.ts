@@ -7,27 +7,16 @@
  */
 import { BackupError } from "../core/errors.ts";
 import type { Session } from "../postgres/session.ts";
+import { filledMark, filledMarks, filledName } from "./broken_off.ts";
 import { type LoadItem, loadPart, type ReadPieces } from "./load_rows.ts";
 import type { TableFill, TableLoad } from "./plan_types.ts";
 import { MARKS_TABLE, markStatement } from "./restore_marks.ts";
 import { runStatements } from "./run_statements.ts";
 
-/** Quoted name of what is filled: the table, or the partitioned table that the rows go through. */
-export function filledName({ root, entry }: TableLoad): string {
-  return root ?? entry.table!.sqlName;
-}
-
 /** What stands behind FROM to find the rows of what is filled, and no others. */
 export function filledRows(load: TableLoad): string {
   if (load.root !== undefined) return `${load.root} t`;
   return `ONLY ${filledName(load)} t ${load.entry.table!.condition ?? ""}`;
-}
-
-/** How the names of marks begin that stand for parts of what is filled; its quoted name follows. */
-export const FILLED = "filled ";
-
-function marksOf(load: TableLoad): string {
-  return `${FILLED}${filledName(load)} `;
 }
 
 /** What {@linkcode fillTable} works with. */
@@ -55,8 +44,7 @@ export async function fillTable(
   await runStatements(session, fill.aside.drop, identity);
   await loadPart(session, { load, part, readPieces });
   await runStatements(session, fill.aside.make, identity);
-  const name = `${marksOf(load)}${identity}/${part.part}`;
-  await session.execute(markStatement(jobId, name, String(part.rows)));
+  await session.execute(markStatement(jobId, filledMark(load, part), String(part.rows)));
 }
 
 /** Parts before which rows are counted; what is more, a gigabyte or two, takes longer than a worker may wait. */
@@ -73,7 +61,7 @@ async function refuseOthersRows(
   const [loaded] = await session.query(
     `select count(*)::int as parts, coalesce(sum(detail::bigint), 0)::text as rows
        from ${MARKS_TABLE} where job_id = $1 and name ^@ $2`,
-    [jobId, marksOf(load)],
+    [jobId, filledMarks(load)],
   );
   const { parts, rows } = loaded as { parts: number; rows: string };
   if (parts > MOST_COUNTED || (parts & (parts - 1)) !== 0) return;

@@ -5,7 +5,8 @@
  */
 import type { Session } from "../postgres/session.ts";
 import { type ComparedLoads, compareFound, expectedRows, rowsQuery } from "./compare_rows.ts";
-import { filledName, filledRows } from "./fill_table.ts";
+import { filledMark, filledName } from "./broken_off.ts";
+import { filledRows } from "./fill_table.ts";
 import { bytesOf } from "./plan_loads.ts";
 import type { RestorePlan, TableLoad } from "./plan_types.ts";
 
@@ -21,10 +22,18 @@ export interface StandingRows {
   same: string[];
   /** Identities or names of tables with other rows. */
   other: string[];
+  /** Numbers of parts that a restore before has loaded, and which are there, by key of their entry. */
+  loaded: Map<string, Set<number>>;
+  /** Names of their marks. Rows of other marks are not there any more: somebody has emptied the table since. */
+  marks: Set<string>;
+  /** Loads of tables that a restore before has loaded whole and others have written to since: they are theirs. */
+  written: TableLoad[];
 }
 
 /** How to look. */
 export interface LookOptions {
+  /** Rows of the parts that a restore before has loaded, by the names of their marks. @default none */
+  filled?: ReadonlyMap<string, number> | undefined;
   /** Completes loads, where the plan does not say what only comparing needs. @default they say all */
   whole?: ((loads: readonly TableLoad[]) => Promise<readonly TableLoad[]>) | undefined;
 }
@@ -33,9 +42,9 @@ export interface LookOptions {
 export async function lookAtRows(
   session: Session,
   plan: RestorePlan,
-  { whole = (loads) => Promise.resolve(loads) }: LookOptions,
+  { filled = new Map(), whole = (loads) => Promise.resolve(loads) }: LookOptions,
 ): Promise<StandingRows> {
-  const found: StandingRows = { same: [], other: [] };
+  const found = nothingFound();
   const groups = Map.groupBy(
     plan.load.filter((load) => load.fill !== undefined),
     filledName,
@@ -50,9 +59,21 @@ export async function lookAtRows(
   let bytes = 0;
   const compared: TableLoad[] = [];
   for (const [name, loads] of groups) {
+    const marked = markedParts(loads, filled);
     if (!full.has(name)) continue;
     bytes += loads.reduce((sum, load) => sum + bytesOf(load), 0);
-    if (bytes <= COMPARED_BYTES) compared.push(...loads);
+    const isSmall = bytes <= COMPARED_BYTES;
+    const isWhole = marked.length === loads.reduce((sum, { parts }) => sum + parts.length, 0);
+    // What is too large to be counted is found by the comparison at the end.
+    if (marked.length > 0 && (!isSmall || await areAll(session, loads[0]!, marked))) {
+      for (const { key, part, mark } of marked) {
+        found.marks.add(mark);
+        found.loaded.set(key, (found.loaded.get(key) ?? new Set()).add(part));
+      }
+    } else if (marked.length > 0 && isWhole) {
+      for (const { mark } of marked) found.marks.add(mark);
+      found.written.push(...loads);
+    } else if (isSmall) compared.push(...loads);
     else found.other.push(loads[0]!.entry.identity);
   }
   for (const loads of Map.groupBy(await whole(compared), filledName).values()) {
@@ -60,6 +81,46 @@ export async function lookAtRows(
     else found.other.push(loads[0]!.entry.identity);
   }
   return found;
+}
+
+/** Of tables at which nobody has looked. */
+export function nothingFound(): StandingRows {
+  return { same: [], other: [], loaded: new Map(), marks: new Set(), written: [] };
+}
+
+/** A part that a restore before has loaded. */
+interface MarkedPart {
+  key: string;
+  part: number;
+  mark: string;
+  rows: number;
+}
+
+function markedParts(
+  loads: readonly TableLoad[],
+  filled: ReadonlyMap<string, number>,
+): MarkedPart[] {
+  if (filled.size === 0) return [];
+  return loads.flatMap((load) =>
+    load.parts.flatMap((each) => {
+      const mark = filledMark(load, each);
+      const rows = filled.get(mark);
+      return rows === undefined ? [] : [{ key: load.entry.key, part: each.part, mark, rows }];
+    })
+  );
+}
+
+/** Whether the table holds as many rows as were loaded: neither more nor fewer. */
+async function areAll(
+  session: Session,
+  load: TableLoad,
+  marked: readonly MarkedPart[],
+): Promise<boolean> {
+  const rows = BigInt(marked.reduce((sum, each) => sum + each.rows, 0));
+  const [found] = await session.query(
+    `SELECT count(*)::text AS rows FROM (SELECT FROM ${filledRows(load)} LIMIT ${rows + 1n}) r`,
+  );
+  return found!.rows === String(rows);
 }
 
 /** Names of those that have a row. */

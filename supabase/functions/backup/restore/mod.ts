@@ -18,7 +18,7 @@ export {
 export { describePlan } from "./describe_plan.ts";
 export type { Failure } from "./failures.ts";
 export { HashedNames } from "./hashed_names.ts";
-export { differingInPrint, inWordsOf, linesInOtherWords } from "./in_words_of.ts";
+export { differingInPrint, inWordsOf } from "./in_words_of.ts";
 export {
   type BackupLines,
   type CutPlan,
@@ -26,7 +26,6 @@ export {
   type KeptPlan,
   type KeptUnit,
   readUnit,
-  wholeLoads,
 } from "./keep_plan.ts";
 export { linesOf, linesToRead, plannedEntries } from "./kept_entries.ts";
 export { LoadLane, PARTS_A_LANE } from "./load_lane.ts";
@@ -52,24 +51,18 @@ export { isLoginTable } from "./platform_rules.ts";
 export { borrowRoles, ownersToBorrow, returnRoles } from "./role_rights.ts";
 export { prepareSession } from "./prepare_session.ts";
 export { keepInForce, openMarks, removeMarks } from "./restore_marks.ts";
-export { lookAtRows, type LookOptions } from "./look_at_rows.ts";
+export { type BrokenOff, readBrokenOff, tracedPlan } from "./broken_off.ts";
+export { beginTrace, type BegunRestore, removeTraces } from "./trace_marks.ts";
+export { lookAtRows, type LookOptions, nothingFound, type StandingRows } from "./look_at_rows.ts";
 export { restoreMismatch } from "./restore_mismatch.ts";
 export { runUnit } from "./run_unit.ts";
 export { type ReadAsOwners, readTargetFacts, readUnwritableTables } from "./read_target.ts";
 export {
-  fitsAsItIs,
-  hasSlim,
-  isPlanOfSlim,
+  isSlimEnough,
   mayPlanSlim,
   slimDataPart,
+  slimEntry,
   slimTableData,
 } from "./slim_backup.ts";
-export {
-  hashesOf,
-  type LineHashes,
-  packEntries,
-  type SlimLines,
-  unpackEntries,
-} from "./slim_lines.ts";
 export { type PlanSummary, summarizePlan } from "./summarize_plan.ts";
 export { together, type UnitReport } from "./unit_report.ts";

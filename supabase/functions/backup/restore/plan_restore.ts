@@ -8,6 +8,7 @@ import { BackupError } from "../core/errors.ts";
 import type { Entry } from "../core/model.ts";
 import { attachLate } from "./attach_late.ts";
 import { planBeside } from "./beside.ts";
+import type { BrokenOff } from "./broken_off.ts";
 import { addHazard, checkTarget, major, type TargetCheck } from "./check_target.ts";
 import { type Diff, diffLive } from "./diff_live.ts";
 import { EntryIndex, isRows, isTable, sqlNameOf } from "./entry_index.ts";
@@ -43,6 +44,8 @@ export interface PlanInput {
   safetyBackup: boolean;
   /** Over a live database: nothing that stands is replaced, and tables are filled that are empty. @default false */
   fills?: boolean;
+  /** With `fills`: what of the target is the work of a restore that was broken off. @default nothing */
+  goesOn?: Pick<BrokenOff, "made" | "loads">;
 }
 
 /**
@@ -58,7 +61,7 @@ export function planRestore(given: PlanInput): RestorePlan {
   const index = new EntryIndex(backup.entries);
   const live = new EntryIndex(target.entries);
   const selection = request.onlyLost === true
-    ? selectLost(index, live, request)
+    ? selectLost(index, live, { ...request, made: given.goesOn?.made ?? new Set() })
     : selectEntries(index, request);
   refuseUnknown(selection, backup);
   const targetKind = request.target ?? (target.isSupabase ? "supabase" : "plain");
@@ -188,7 +191,11 @@ function planInPlace(plan: RestorePlan, from: InPlaceInput): void {
   plan.adjust = diff.adjust;
   const dropped = new Set(diff.drop.map((entry) => entry.identity));
   const loads = planLoads({ ...from, rows, dropped, request, target, backup: input.backup, plan });
-  plan.load = loads.load;
+  const begun = input.goesOn?.loads ?? null;
+  // What the restore before left alone is its users' own.
+  plan.load = begun === null
+    ? loads.load
+    : loads.load.filter(({ clear, entry }) => clear === "none" || begun.has(entry.identity));
   plan.clearOnly = loads.clearOnly;
   // One for each table of a restore without rows: too many for arguments of one call.
   plan.leftOut = [...plan.leftOut, ...loads.leftOut];
@@ -196,7 +203,8 @@ function planInPlace(plan: RestorePlan, from: InPlaceInput): void {
   if (fills) {
     const replaced = [...diff.replaced, ...diff.again, ...diff.inTheWay, ...diff.lostTables];
     const identities = replaced.map((entry) => entry.identity);
-    plan.filling = fillPlan({ plan, restored, live, target, replaced: identities });
+    const made = input.goesOn === undefined ? new Set<string>() : input.goesOn.made;
+    plan.filling = fillPlan({ plan, restored, live, target, replaced: identities, made });
   }
   plan.refresh = refreshes(from);
   const adjusted = new Set(plan.adjust.map((each) => each.identity));

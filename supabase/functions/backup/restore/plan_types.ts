@@ -37,6 +37,11 @@ export interface RestoreRequest {
   schemaOnly?: boolean;
   /** Tables whose rows are loaded before others, as patterns of `schema.table`. @default [] */
   criticalTables?: readonly string[];
+  /**
+   * Id of a restore of the same backup that was broken off: what it chose is chosen, and what it lacks is
+   * made and loaded. Nothing that stands is replaced.
+   */
+  completes?: string;
 }
 
 /** What the target is, read before anything is planned. */
@@ -246,6 +251,8 @@ export interface RestorePlan {
   /** Tables that are emptied and not loaded, quoted and qualified. */
   clearOnly: string[];
   load: TableLoad[];
+  /** Numbers of parts that are in place, by key of their entry: a restore that was broken off loaded them. */
+  loaded?: ReadonlyMap<string, ReadonlySet<number>>;
   /** Materialized views to fill, after everything else. */
   refresh: Entry[];
   /** Roles that the restoring role joins for the length of the restore, to give them their objects. */

@@ -10,6 +10,13 @@
 import { leaseLost } from "../core/part_errors.ts";
 import { DatabaseError } from "../postgres/database_error.ts";
 import { quoteLiteral } from "../postgres/quote.ts";
+import {
+  FILLED,
+  MARKS_TABLE as TABLE,
+  TRACE,
+  TRACE_OF_WORK,
+  TRACED_PLAN,
+} from "../postgres/restore_traces.ts";
 import type { Session } from "../postgres/session.ts";
 
 /** A mark: work that is done, or that the server refused for good. */
@@ -35,9 +42,6 @@ const PLANNED = "planned";
 export const NOT_IN_FORCE = "BKOLD";
 /** There are no marks any more. */
 const NO_TABLE = "42P01";
-
-/** Lies in the schema that no backup holds and no comparison sees. */
-const TABLE = "backup_internal.restore_marks";
 
 const PREPARE = `
   create schema if not exists backup_internal;
@@ -206,10 +210,14 @@ export async function readMark(
  * Removes a job's marks, and their table and schema when nothing else is in them. What works under them has
  * ended then, and nothing else will.
  *
- * @param job with `plan`: for whoever plans anew
+ * @param job with `plan`: for whoever plans anew; with `keepsTrace` what tells of a restore that is not complete
+ *   stays, if anything of it was done
  * @throws {BackupError} `interrupted` when a plan that was begun later is in force
  */
-export async function removeMarks(session: Session, { jobId, plan }: MarkedJob): Promise<void> {
+export async function removeMarks(
+  session: Session,
+  { jobId, plan, keepsTrace = false }: MarkedJob & { keepsTrace?: boolean },
+): Promise<void> {
   await inForce(() =>
     session.execute(`
     do ${
@@ -221,12 +229,35 @@ export async function removeMarks(session: Session, { jobId, plan }: MarkedJob):
            and pg_catalog.pg_has_role(c.relowner, 'USAGE')
       ) then return; end if;
       ${plan === undefined ? "" : refuseOlder(jobId, plan)}
-      delete from ${TABLE} where job_id = ${quoteLiteral(jobId)};
+      ${keepsTrace ? keepTrace(jobId) : ""}
+      delete from ${TABLE} where job_id = ${quoteLiteral(jobId)}${
+        keepsTrace ? ` and not (${isOfTrace(jobId)})` : ""
+      };
       if exists (select from ${TABLE}) then return; end if;
       execute ${quoteLiteral(quietly(DROP))};
     end`)
     }`)
   );
+}
+
+/** A statement that writes down that something was done, while its own marks still say so. */
+function keepTrace(jobId: string): string {
+  const job = quoteLiteral(jobId);
+  return `
+      insert into ${TABLE} (job_id, name)
+      select ${job}, '${TRACE_OF_WORK}'
+       where exists (select from ${TABLE} where job_id = ${job}
+                        and name not in ('${PLANNED}', '${TRACE}', '${TRACED_PLAN}'))
+          on conflict do nothing;`;
+}
+
+/** Whether a mark tells what was restored, in a job of which something was. */
+function isOfTrace(jobId: string): string {
+  return `(name in ('${TRACE}', '${TRACED_PLAN}', '${TRACE_OF_WORK}') or name ^@ '${FILLED}')
+          and exists (select from ${TABLE} w where w.job_id = ${quoteLiteral(jobId)}
+                         and w.name = '${TRACE_OF_WORK}')
+          and exists (select from ${TABLE} w where w.job_id = ${quoteLiteral(jobId)}
+                         and w.name = '${TRACE}')`;
 }
 
 /** The table of marks, for statements that write their own mark. */

@@ -50,7 +50,7 @@ async function runAtOnce(session: Session, input: UnitInput): Promise<UnitReport
       }
     });
     const report = run.report();
-    await session.execute(`${markOf(input, report)}; COMMIT`);
+    await session.execute(`${run.takeLoaded()}${markOf(input, report)}; COMMIT`);
     return report;
   } catch (error) {
     if (!concernsOneObject(error) || (input.isPatient && mayPass(error))) throw error;
@@ -76,12 +76,12 @@ async function runInPieces(session: Session, input: UnitInput): Promise<UnitRepo
       }
       await withoutReactions(session, reacting(input), work);
       const found = run.takeFound();
-      await session.execute(
-        `${markStatement(input.jobId, name, JSON.stringify(found))}; COMMIT`,
-      );
+      const done = markStatement(input.jobId, name, JSON.stringify(found));
+      await session.execute(`${run.takeLoaded()}${done}; COMMIT`);
       run.addFound(found);
     } catch (error) {
       run.takeFound();
+      run.takeLoaded();
       if (session.inTransaction) await session.execute("ROLLBACK");
       throw error;
     } finally {

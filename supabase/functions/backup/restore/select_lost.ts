@@ -14,29 +14,31 @@ import { type Selection, tablesNamed, tableWithParts, withNeeded } from "./selec
  * Of a table that stands its rows, and what was made of them; of one that is gone all of it, and all that
  * cannot have stood without it: views, foreign keys of other tables. A schema that is gone comes back whole.
  *
+ * @param request `made`: identities of what was gone and a restore that was broken off was going to make
  * @throws {BackupError} `invalid_request` together with what chooses otherwise
  */
 export function selectLost(
   index: EntryIndex,
   live: EntryIndex,
-  request: RestoreRequest,
+  { made = new Set(), ...request }: RestoreRequest & { made?: ReadonlySet<string> },
 ): Selection {
   refuseOtherChoices(request);
   const { found, unknown } = tablesNamed(index, request.tables ?? []);
   const isMissing = ({ identity }: Entry) => live.byIdentity(identity) === undefined;
+  const wasMissing = (entry: Entry) => isMissing(entry) || made.has(entry.identity);
   const gone = new Set<Entry>();
   const standing = new Set<Entry>();
   for (const table of found) {
     for (const each of tableWithParts(index, table)) {
       if (!isTable(each)) continue;
-      if (isMissing(each)) gone.add(each);
+      if (wasMissing(each)) gone.add(each);
       // A partition that has outlived its table holds what it holds.
-      else if (!isMissing(table)) standing.add(each);
+      if (!isMissing(each) && !isMissing(table)) standing.add(each);
     }
   }
   const selected = new Set([...standing].flatMap((table) => rowsOf(index, live, table)));
   for (const entry of fallenWithTables(index, live, gone)) {
-    if (isMissing(entry)) selected.add(entry);
+    if (wasMissing(entry)) selected.add(entry);
   }
   for (const entry of index.withDependents(standing)) {
     if (entry.kind === "refresh") selected.add(entry);

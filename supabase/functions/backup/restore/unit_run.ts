@@ -17,6 +17,7 @@ import type { RestoreMark } from "./restore_marks.ts";
 import { makeOfCluster } from "./role_rights.ts";
 import { EntryRunner, runStatements, stepsOf } from "./run_statements.ts";
 import { rightSteps } from "./statements.ts";
+import { filledStatements } from "./trace_marks.ts";
 import type { Found, UnitReport } from "./unit_report.ts";
 
 /** What {@linkcode runUnit} works with. */
@@ -67,6 +68,7 @@ export class UnitRun {
   readonly #input: UnitInput;
   readonly #blocked = new Map<string, boolean>();
   readonly #found: Found = { leftOut: [], differences: [], rows: 0, bytes: 0 };
+  readonly #loaded: LoadItem[] = [];
 
   constructor(input: UnitInput) {
     const { role, unusableRoles } = input.plan;
@@ -131,6 +133,14 @@ export class UnitRun {
     const found = { ...this.#found, leftOut: this.#runner.leftOut.splice(0) };
     Object.assign(this.#found, { differences: [], rows: 0, bytes: 0 });
     return found;
+  }
+
+  /**
+   * Statements that mark the parts that were loaded since it was last asked, for a restore that goes on with this
+   * one; they belong into the transaction that loaded them.
+   */
+  takeLoaded(): string {
+    return filledStatements(this.#input.jobId, this.#loaded.splice(0));
   }
 
   /** Adds what a piece found, now or for a worker before. */
@@ -244,8 +254,12 @@ export class UnitRun {
   async #load(session: Session, item: LoadItem): Promise<void> {
     const { jobId, readPieces } = this.#input;
     const { fill } = item.load;
-    if (fill === undefined) await loadPart(session, { ...item, readPieces });
-    else await fillTable(session, { ...item, fill, jobId, readPieces });
+    if (fill === undefined) {
+      await loadPart(session, { ...item, readPieces });
+      this.#loaded.push(item);
+    } else {
+      await fillTable(session, { ...item, fill, jobId, readPieces });
+    }
     this.#found.rows += item.part.rows;
     this.#found.bytes += item.part.rawBytes;
     this.#input.onBytes?.(this.#found.bytes);

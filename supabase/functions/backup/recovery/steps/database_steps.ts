@@ -20,6 +20,7 @@ import {
   doubtsOf,
   inWords,
   mismatch,
+  unfinishedElsewhere,
   unknownDatabase,
   unreachable,
   withRequest,
@@ -109,7 +110,7 @@ async function drill(work: RestoreWork): Promise<StepOutcome> {
 async function restore(work: RestoreWork): Promise<StepOutcome> {
   const { deps, caller, execution, parameters } = work;
   const found = await assess(work);
-  const { backupId, condition, scope, lostTables } = found;
+  const { backupId, condition, scope, lostTables, unfinished } = found;
   const details = { backupType: parameters.backupType, backupId, condition };
   const skipped = (why: string): StepEnd => {
     return {
@@ -124,10 +125,17 @@ async function restore(work: RestoreWork): Promise<StepOutcome> {
     if (execution.trigger === NEVER_RESTORES) {
       return skipped(`the trigger ${NEVER_RESTORES} never restores without force`);
     }
+    if (scope === null && unfinished !== null) throw unfinishedElsewhere(found);
     if (scope === null) return skipped(inWords(found));
   }
   // What stands is newer than the backup, and stays.
-  const lost = execution.force || scope !== "tables" ? {} : { tables: lostTables, onlyLost: true };
+  const lost = execution.force
+    ? {}
+    : unfinished?.goesOn === true
+    ? { completes: unfinished.jobId }
+    : scope === "tables"
+    ? { tables: lostTables, onlyLost: true }
+    : {};
   const job = await startOverBackup(work, () =>
     startOnce(deps, {
       ...keyOf(work),

@@ -36,9 +36,14 @@ function firstOf(lines: readonly string[]): string {
 
 /** What only people can judge, with the request that restores it. */
 export function doubtsOf(
-  { fuller, backupId, remarks, remarkedTables }: DatabaseAssessment,
+  { fuller, backupId, remarks, remarkedTables, unfinished }: DatabaseAssessment,
 ): string[] {
   const lines: string[] = [];
+  if (unfinished !== null) {
+    lines.push(
+      `if the database is well although ${unfinished.found}, say so: ${unfinished.forget};`,
+    );
+  }
   if (fuller !== null) {
     const { createdAt, rows, rowsSince, lost } = fuller;
     const gone = lost.length === 0 ? "" : `, and beside it ${firstOf(lost)}`;
@@ -84,6 +89,23 @@ export function unknownDatabase({ command, backupId, findings }: Assessed): Back
         "Nothing was changed. Remove what stands in the way (a lock, a right, a limit of time) and post the " +
         "trigger again; or restore all of the database without an assessment: post it with force.",
       details: { backupId, command, findings },
+    },
+  );
+}
+
+/** A half restored database that no restore of the backup beside which it is sound can complete. */
+export function unfinishedElsewhere({ unfinished, backupId, command }: Assessed): BackupError {
+  const { jobId, found, forget } = unfinished!;
+  return new BackupError(
+    "restore_incomplete",
+    `Cannot call the database sound beside backup ${backupId}: ${found}`,
+    {
+      hint: `Nothing was changed. Restore ${unfinished!.backupId}, if it is still there: ` +
+        `${
+          requestFor(unfinished!.backupId)
+        }; or ${backupId}, which replaces what is newer: ${command}; or say ` +
+        `that the database is well: ${forget};`,
+      details: { backupId, jobId, unfinished: unfinished!.backupId },
     },
   );
 }

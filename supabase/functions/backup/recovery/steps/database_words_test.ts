@@ -17,7 +17,7 @@ const SOUND: Assessed = {
     backupAt: "2026-01-02T00:00:00.000Z",
   },
   ...{ findings: [], remarks: [], lostTables: [], remarkedTables: [], tablesCompared: 9 },
-  ...{ fuller: null, command: "deno task restore" },
+  ...{ fuller: null, unfinished: null, command: "deno task restore" },
 };
 
 const FULLER = {

@@ -24,6 +24,7 @@ import {
   type SnapshotHolder,
 } from "../../dump/mod.ts";
 import type { JobDefinition, PartContext } from "../../jobs/job_definition.ts";
+import type { RestoreTrace } from "../../postgres/restore_traces.ts";
 import type { Session } from "../../postgres/session.ts";
 import {
   type DatabaseManifest,
@@ -42,6 +43,7 @@ import {
   type ReadDefinitions,
   SLICED_ROWS,
 } from "./definitions_in_parts.ts";
+import { findUnfinished, halfRestored } from "./half_restored.ts";
 import { JoinedSessions } from "./joined_sessions.ts";
 import { KnownResults } from "./known_results.ts";
 import { COPY, copyPartOf, RowsInParts } from "./rows_in_parts.ts";
@@ -105,6 +107,8 @@ interface Opened {
 interface Listed {
   /** Estimate of all rows. */
   bytes: number;
+  /** A restore that is not complete in what is saved. */
+  unfinished: RestoreTrace | null;
 }
 
 /** The parts that a backup begins with. */
@@ -236,8 +240,9 @@ class BackupInParts {
     refuseManyTables(lease, held);
     const last: NewPart = { step: BEHIND_DEFINITIONS, name: FINISH, payload: null, bytes: 0 };
     const slices = await this.#cutCatalog(held, { dump, signal });
+    const unfinished = await findUnfinished(this.#sessions, { held, signal });
     if (slices.length > 0) {
-      const listed: Listed = { bytes: 0 };
+      const listed: Listed = { bytes: 0, unfinished };
       return { result: toJson(listed), add: [...partsOfSlices(slices), last] };
     }
     const work = await this.#atOnce.list(
@@ -247,7 +252,7 @@ class BackupInParts {
     );
     // Threads copy while this one reads on. Without them the two would only share one core and its memory.
     const copyStep = copier === undefined ? 3 : 2;
-    const listed: Listed = { bytes: work.reduce((sum, { bytes }) => sum + bytes, 0) };
+    const listed: Listed = { bytes: work.reduce((sum, { bytes }) => sum + bytes, 0), unfinished };
     return {
       result: toJson(listed),
       add: [
@@ -286,6 +291,9 @@ class BackupInParts {
     const dataParts = await repository.writeLines(parts, { signal: context.signal });
     const remarks = new Set([...read.remarks, ...results.flatMap((result) => result.remarks)]);
     if (held.remark !== undefined) remarks.add(held.remark);
+    const { unfinished } = await this.#known.of<Listed>(lease, context, LIST);
+    const half = halfRestored(unfinished);
+    for (const remark of half.remarks) remarks.add(remark);
     const manifest: DatabaseManifest = {
       format: 1,
       backupId: plan.backupId,
@@ -299,6 +307,7 @@ class BackupInParts {
         snapshotAt: held.takenAt,
         lsn: held.lsn,
         remarks: [...remarks].sort(),
+        ...half.facts,
       },
       entries: read.entries,
       tableData: read.tableData,

@@ -3,49 +3,27 @@
  *
  * @module
  */
-import { toBackupError } from "../../core/errors.ts";
 import { typeOfJobId } from "../../core/ids.ts";
-import type { Settings } from "../../core/settings.ts";
-import { MANAGED_SCHEMAS, matchesPattern, matchesRelation } from "../../dump/mod.ts";
-import { connect } from "../../postgres/connect.ts";
-import type { Session } from "../../postgres/session.ts";
 import type { DatabaseRecord, Repository } from "../../repository/mod.ts";
-import { OWN_SCHEMA, OWN_TABLES } from "../../state/migrations.ts";
-import { databaseUrl } from "../database_access.ts";
 import type { Deps } from "../deps.ts";
-import {
-  type ComparedTable,
-  type Judgement,
-  judgeTables,
-  mayBe,
-  type Stranger,
-} from "./judge_tables.ts";
-import { findStrangers, lookAtTables, type NamedTable } from "./look_at_tables.ts";
-import { readSavedTables, type SavedTable } from "./saved_tables.ts";
+import { backupToAssess } from "./backup_to_assess.ts";
+import { type JudgedDatabase, judgeLive, openLive } from "./judge_live.ts";
+import { judgeUnfinished, type UnfinishedRestore } from "./judge_unfinished.ts";
+import { readSavedTables } from "./saved_tables.ts";
 
 /** What was found. */
-export interface DatabaseAssessment {
-  /** `unreachable`: no connection; whether it needs a restore is then for people to say. */
-  condition: Judgement["condition"] | "unreachable";
-  /** What a restore is about: all of it, or the tables in `lostTables`; null when nothing needs one. */
-  scope: Judgement["scope"];
+export interface DatabaseAssessment extends JudgedDatabase {
   /** The backup that it was held against. */
   backupId: string;
   backupAt: string;
-  /** Why it is not sound, a line each. */
-  findings: string[];
-  /** What differs and is no reason to restore, a line each. */
-  remarks: string[];
-  /** Tables of the findings that are gone or hold no rows any more, as `action=restore` takes them. */
-  lostTables: string[];
-  /** Such tables of the remarks. */
-  remarkedTables: string[];
   tablesCompared: number;
   /**
    * An earlier backup with more than twice the rows: the one that was looked at may have saved the loss.
    * Null when there is none among the newest.
    */
   fuller: FullerBackup | null;
+  /** A restore that has begun in the database and is not complete; null when there is none. */
+  unfinished: UnfinishedRestore | null;
 }
 
 /** See {@linkcode DatabaseAssessment.fuller}. */
@@ -61,9 +39,6 @@ export interface FullerBackup {
 
 /** Backups of the database among which a fuller one is looked for. */
 const LOOKED_BACK = 50;
-
-/** How long to wait for a connection. */
-const CONNECT_MS = 15_000;
 
 /**
  * Changes nothing. Reads definitions of the backup, and of the database a bounded sample.
@@ -81,17 +56,26 @@ export async function assessDatabase(
 ): Promise<DatabaseAssessment> {
   const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings);
-  const { record } = await repository.readBackup(wanted);
-  const { backupId, createdAt: backupAt } = record;
-  const saved = await readSavedTables(repository, { backupId, signal });
-  const found = await judge(deps, saved, { settings, signal });
-  const facts = { ...found, backupId, backupAt, tablesCompared: saved.length };
-  const fuller = lookBack ? await findFuller(repository, { record, signal }) : null;
-  if (fuller === null || found.condition !== "sound") return { ...facts, fuller };
-  // What agrees with the newest backup is sound, and people are told what the one before it says.
-  const held = await readSavedTables(repository, { backupId: fuller.backupId, signal });
-  const beside = await judge(deps, held, { settings, signal });
-  return { ...facts, fuller: { ...fuller, lost: beside.scope === null ? [] : beside.findings } };
+  const live = await openLive(deps, signal);
+  try {
+    const trace = live.traces.find((each) => each.backupId === wanted) ?? live.traces[0] ?? null;
+    const record = await backupToAssess(repository, { wanted, trace, signal });
+    const { backupId, createdAt: backupAt } = record;
+    const saved = await readSavedTables(repository, { backupId, signal });
+    const judged = await judgeLive(live, saved, settings);
+    const found = trace === null
+      ? { ...judged, unfinished: null }
+      : judgeUnfinished(judged, { trace, backupId });
+    const facts = { ...found, backupId, backupAt, tablesCompared: saved.length };
+    const fuller = lookBack ? await findFuller(repository, { record, signal }) : null;
+    if (fuller === null || found.condition !== "sound") return { ...facts, fuller };
+    // What agrees with the newest backup is sound, and people are told what the one before it says.
+    const held = await readSavedTables(repository, { backupId: fuller.backupId, signal });
+    const beside = await judgeLive(live, held, settings);
+    return { ...facts, fuller: { ...fuller, lost: beside.scope === null ? [] : beside.findings } };
+  } finally {
+    await live.session?.close();
+  }
 }
 
 /** Where rows were lost step by step, the one from before the first step. */
@@ -115,79 +99,4 @@ async function findFuller(
     fuller = { backupId, createdAt, rows, rowsSince, lost: [] };
   }
   return fuller;
-}
-
-type Found = Omit<DatabaseAssessment, "backupId" | "backupAt" | "tablesCompared" | "fuller">;
-
-async function judge(
-  deps: Deps,
-  saved: readonly SavedTable[],
-  { settings, signal }: { settings: Settings; signal: AbortSignal },
-): Promise<Found> {
-  try {
-    const session = await connect({
-      ...{ url: databaseUrl(deps), applicationName: "supabase-backup" },
-      ...{ connectTimeoutMs: CONNECT_MS, signal },
-    });
-    try {
-      const looks = await lookAtTables(session, saved);
-      const compared = saved.map((table, at) => ({ ...table, look: looks[at]! }));
-      const migrated = await hasMigrated(session, compared);
-      // What ran stays written down when all that it made is lost.
-      const own = compared.filter(({ sqlName }) => sqlName !== MIGRATIONS);
-      const gone = own.filter(({ look }) => !look.isThere);
-      const strangers = gone.length > 0
-        ? await findStrangersOf(session, { saved, gone, settings })
-        : [];
-      const { lost, remarked, ...judgement } = judgeTables(own, { migrated, strangers });
-      const unquoted = (names: readonly string[]) => {
-        const named = new Set(names);
-        return saved.filter(({ sqlName }) => named.has(sqlName))
-          .map(({ schema, name }) => `${schema}.${name}`);
-      };
-      return { ...judgement, lostTables: unquoted(lost), remarkedTables: unquoted(remarked) };
-    } finally {
-      await session.close();
-    }
-  } catch (thrown) {
-    signal.throwIfAborted();
-    const error = toBackupError(thrown);
-    if (error.code !== "database_unreachable") throw error;
-    return {
-      ...{ condition: "unreachable", scope: null, findings: [error.message] },
-      ...{ remarks: [], lostTables: [], remarkedTables: [] },
-    };
-  }
-}
-
-/** Where the Supabase CLI keeps which migrations ran. */
-const MIGRATIONS = '"supabase_migrations"."schema_migrations"';
-
-/** Tables with rows that could be saved, are not in the backup and may be one of those that are gone. */
-async function findStrangersOf(
-  session: Session,
-  { saved, gone, settings }: {
-    saved: readonly SavedTable[];
-    gone: readonly ComparedTable[];
-    settings: Settings;
-  },
-): Promise<Stranger[]> {
-  const schemas = [...MANAGED_SCHEMAS, OWN_SCHEMA, "supabase_migrations"];
-  const tables = OWN_TABLES.map((name) => `public.${name}`);
-  const { excludeSchemas, excludeTables } = settings;
-  const isLeftOut = ({ schema, name }: NamedTable) =>
-    excludeSchemas.some((pattern) => matchesPattern(pattern, schema)) ||
-    matchesRelation(excludeTables, schema, name);
-  return await findStrangers(session, saved, {
-    others: { schemas, tables },
-    isSought: (table) => !isLeftOut(table) && gone.some((each) => mayBe(table, each)),
-  });
-}
-
-/** Whether migrations ran since the backup, by the CLI's own list. */
-async function hasMigrated(session: Session, tables: readonly ComparedTable[]): Promise<boolean> {
-  const list = tables.find(({ sqlName, look }) => sqlName === MIGRATIONS && look.hasRows === true);
-  if (list === undefined) return false;
-  const [now] = await session.query(`select pg_catalog.count(*) as ran from only ${MIGRATIONS}`);
-  return Number(now?.ran) > list.rows;
 }

@@ -4,15 +4,19 @@
  *
  * @module
  */
-import type { DataPart } from "../../core/model.ts";
+import type { DataPart, Entry } from "../../core/model.ts";
 import { DatabaseError } from "../../postgres/database_error.ts";
 import type { Session } from "../../postgres/session.ts";
 import {
+  type BrokenOff,
+  type LeftOut,
   lookAtRows,
   type LookOptions,
+  nothingFound,
   type PlanInput,
   planRestore,
   type RestorePlan,
+  type StandingRows,
 } from "../../restore/mod.ts";
 import { asOwners } from "./restore_facts.ts";
 
@@ -22,47 +26,66 @@ export interface PlannedFilling {
   plan: RestorePlan | null;
   /** What stands and is not as the backup has it. */
   inTheWay: string[];
+  /** Names of marks of the restore before whose rows somebody has taken away since. */
+  gone: string[];
 }
 
 /** When and how it is filled. */
 export interface HowToFill {
   /** Whether so many bytes take too long for one transaction. */
   isTooLong: (bytes: number) => boolean;
+  /** The restore that was broken off and is gone on with. @default null */
+  brokenOff?: BrokenOff | null;
+  /** Whether it is filled or not restored at all, however small it is. @default false */
+  only?: boolean;
   /** See {@linkcode LookOptions}. */
   whole?: LookOptions["whole"];
 }
 
 /**
- * Plans to fill what one transaction would take too long for. An empty database needs no look: its plan is
- * as it would be anyhow.
+ * Plans to fill what one transaction would take too long for, or what is half filled. An empty database needs
+ * no look: its plan is as it would be anyhow.
  */
 export async function planToFill(
   session: Session,
   input: PlanInput,
-  { isTooLong, whole }: HowToFill,
+  { isTooLong, brokenOff = null, only = false, whole }: HowToFill,
 ): Promise<PlannedFilling> {
-  const none: PlannedFilling = { plan: null, inTheWay: [] };
-  if (!isTooLong(bytesOf(input.backup.dataParts))) return none;
-  const plan = planRestore({ ...input, fills: true });
+  const none: PlannedFilling = { plan: null, inTheWay: [], gone: [] };
+  if (!only && !isTooLong(bytesOf(input.backup.dataParts))) return none;
+  const goesOn = brokenOff === null ? {} : { goesOn: brokenOff };
+  const plan = planRestore({ ...input, fills: true, ...goesOn });
   const { filling } = plan;
-  if (filling === null) return { plan, inTheWay: [] };
-  if (!isTooLong(bytesOf(plan.load.flatMap((load) => load.parts)))) return none;
-  if (filling.inTheWay.length > 0) return { plan: null, inTheWay: filling.inTheWay };
-  const { same, other } = await looked(session, plan, { whole });
-  const known = new Set(same);
+  const before = [...brokenOff?.filled.keys() ?? []];
+  if (filling === null) return { ...none, plan, gone: before };
+  if (!only && !isTooLong(bytesOf(plan.load.flatMap((load) => load.parts)))) return none;
+  if (filling.inTheWay.length > 0) return { ...none, inTheWay: filling.inTheWay };
+  const found = await looked(session, plan, { filled: brokenOff?.filled, whole });
+  if (found.other.length > 0) return { ...none, inTheWay: found.other };
+  const known = new Set([...found.same, ...found.written.map(({ entry }) => entry.key)]);
   const load = plan.load.filter(({ entry }) => !known.has(entry.key));
-  return other.length > 0
-    ? { plan: null, inTheWay: other }
-    : { plan: { ...plan, load }, inTheWay: [] };
+  const leftOut = [...plan.leftOut, ...found.written.map(({ entry }) => leftToUsers(entry))];
+  const gone = before.filter((name) => !found.marks.has(name));
+  return { ...none, plan: { ...plan, load, leftOut, loaded: found.loaded }, gone };
+}
+
+function leftToUsers({ identity }: Entry): LeftOut {
+  const reason =
+    "it was loaded when the restore was broken off, and others have written to it since";
+  return { identity, reason };
 }
 
 /** A table that cannot be read cannot be known to be empty. */
-async function looked(session: Session, plan: RestorePlan, options: LookOptions) {
+async function looked(
+  session: Session,
+  plan: RestorePlan,
+  options: LookOptions,
+): Promise<StandingRows> {
   try {
     return await asOwners(session, () => lookAtRows(session, plan, options));
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.sqlState !== "42501") throw error;
-    return { same: [], other: [error.facts.serverMessage] };
+    return { ...nothingFound(), other: [error.facts.serverMessage] };
   }
 }
 

@@ -13,7 +13,7 @@ import type { Settings } from "../../core/settings.ts";
 import { workerLimits } from "../../jobs/budget.ts";
 import type { JobDefinition } from "../../jobs/job_definition.ts";
 import { parseDatabaseUrl } from "../../postgres/database_url.ts";
-import type { Repository } from "../../repository/mod.ts";
+import type { DatabaseRecord, Repository } from "../../repository/mod.ts";
 import { backupDatabase } from "../backup/backup_database.ts";
 import { connector, databaseUrl, dumpOptions } from "../database_access.ts";
 import type { Caller, Deps } from "../deps.ts";
@@ -61,6 +61,7 @@ export async function startRestore(deps: Deps, caller: Caller, start: StartResto
   const { settings } = await deps.settings();
   const repository = await deps.openRepository(settings);
   const { record } = await repository.readBackup(backupId);
+  if (backupId === "latest") refuseHalfRestored(record);
   if (!acceptsLost) {
     const newest = backupId === "latest";
     await refuseLost(deps, repository, { chosen: record.backupId, newest });
@@ -83,6 +84,25 @@ export async function startRestore(deps: Deps, caller: Caller, start: StartResto
       details: { backupId: record.backupId, dryRun: request.dryRun, mode: request.mode ?? null },
     },
   });
+}
+
+/**
+ * Nobody asks for half a database by asking for the latest backup.
+ *
+ * @throws `restore_refused`
+ */
+function refuseHalfRestored({ backupId, consistency }: DatabaseRecord): void {
+  const { unfinishedRestore: half } = consistency;
+  if (half === undefined) return;
+  throw new BackupError(
+    "restore_refused",
+    `Cannot restore the latest backup: ${backupId} was made while restore ${half.jobId} of ${half.backupId} ` +
+      "was not complete, so that it holds half a database",
+    {
+      hint: `Nothing was changed. Restore ${half.backupId} by its id, or ${backupId} by its own.`,
+      details: { latest: backupId, ...half },
+    },
+  );
 }
 
 /** What such a job is made of. */

@@ -20,6 +20,7 @@ import { describeHeldMoments } from "./held_moments.ts";
 import { type NewestBackups, readNewest } from "./newest_backups.ts";
 import { readDue } from "./read_due.ts";
 import { toStoredList } from "./stored_backups.ts";
+import { findUnfinishedRestores, halfRestoredBackup } from "./unfinished_restores.ts";
 import { type Due, INTERVALS, SWITCHES } from "./what_is_due.ts";
 
 /** A part of the service as it is now. */
@@ -54,6 +55,8 @@ export interface Status {
   verification: NextRun;
   cleanup: NextRun;
   runningJobs: Job[];
+  /** Restores of the database that have begun, are not complete, and are worked on by no job; in words. */
+  unfinishedRestores: string[];
 }
 
 /** When something runs next by itself; null with the reason when it does not. */
@@ -73,6 +76,8 @@ export interface TypeOverview {
   overdue: boolean;
   /** The newest backup holds less than half of the one before it: both in words; else null. */
   shrunk: string | null;
+  /** The newest backup was made of a half restored database: in words; else null. */
+  halfRestored: string | null;
   /** What the tables know and storage does not have so. */
   lost: LostBackups;
 }
@@ -98,10 +103,13 @@ export async function readStatus(deps: Deps): Promise<Status> {
     ]),
   ) as Status["backups"];
   const isLate = Object.values(backups).some(({ overdue }) => overdue);
-  const isShrunk = Object.values(backups).some(({ shrunk }) => shrunk !== null);
+  const isLessThanWhole = Object.values(backups)
+    .some(({ shrunk, halfRestored }) => shrunk !== null || halfRestored !== null);
+  const running = await runningJobs(deps, database.ok);
+  const unfinishedRestores = database.ok ? await findUnfinishedRestores(deps, running) : [];
   return {
-    healthy: database.ok && storage.ok && moments.ok && !isLate && !isShrunk &&
-      problems.length === 0,
+    healthy: database.ok && storage.ok && moments.ok && !isLate && !isLessThanWhole &&
+      problems.length === 0 && unfinishedRestores.length === 0,
     settings,
     settingsFrom: ["defaults", "environment", ...(fromTables ? ["backup_config"] : [])],
     settingsVersions: await versions(deps, fromTables),
@@ -114,7 +122,8 @@ export async function readStatus(deps: Deps): Promise<Status> {
     backups,
     verification: nextRun(due?.verification),
     cleanup: nextRun(due?.cleanup),
-    runningJobs: await runningJobs(deps, database.ok),
+    runningJobs: running,
+    unfinishedRestores,
   };
 }
 
@@ -240,6 +249,7 @@ function overviewOf(
     },
     overdue: enabled && isExpected && lateAt <= now,
     shrunk: findShrunk(list.backups, type)?.found ?? null,
+    halfRestored: type === "database" ? halfRestoredBackup(list.backups) : null,
     lost: {
       missing: stored.lost.missing.filter(isOfType),
       replaced: stored.lost.replaced.filter(isOfType),
