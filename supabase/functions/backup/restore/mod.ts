@@ -18,7 +18,7 @@ export {
 export { describePlan } from "./describe_plan.ts";
 export type { Failure } from "./failures.ts";
 export { HashedNames } from "./hashed_names.ts";
-export { differingInPrint, inWordsOf } from "./in_words_of.ts";
+export { differingInPrint, inWordsOf, linesInOtherWords } from "./in_words_of.ts";
 export {
   type BackupLines,
   type CutPlan,
@@ -26,6 +26,7 @@ export {
   type KeptPlan,
   type KeptUnit,
   readUnit,
+  wholeLoads,
 } from "./keep_plan.ts";
 export { linesOf, linesToRead, plannedEntries } from "./kept_entries.ts";
 export { LoadLane, PARTS_A_LANE } from "./load_lane.ts";
@@ -58,11 +59,19 @@ export { restoreMismatch } from "./restore_mismatch.ts";
 export { runUnit } from "./run_unit.ts";
 export { type ReadAsOwners, readTargetFacts, readUnwritableTables } from "./read_target.ts";
 export {
-  isSlimEnough,
+  fitsAsItIs,
+  hasSlim,
+  isPlanOfSlim,
   mayPlanSlim,
   slimDataPart,
-  slimEntry,
   slimTableData,
 } from "./slim_backup.ts";
+export {
+  hashesOf,
+  type LineHashes,
+  packEntries,
+  type SlimLines,
+  unpackEntries,
+} from "./slim_lines.ts";
 export { type PlanSummary, summarizePlan } from "./summarize_plan.ts";
 export { together, type UnitReport } from "./unit_report.ts";

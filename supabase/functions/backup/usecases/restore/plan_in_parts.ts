@@ -6,25 +6,35 @@
  */
 import { BackupError } from "../../core/errors.ts";
 import type { Json, Lease, PartOutcome } from "../../core/part.ts";
+import type { PartContext } from "../../jobs/job_definition.ts";
 import type { Session } from "../../postgres/session.ts";
 import {
   analyzedRelations,
   type BackupFacts,
-  isSlimEnough,
+  fitsAsItIs,
+  hasSlim,
+  isPlanOfSlim,
   keepPlan,
   type KeptPlan,
+  type LineHashes,
   openMarks,
+  type PlanInput,
   planRestore,
+  readTargetFacts,
   refuseUnfit,
   removeMarks,
   type RestoreLimits,
   type RestorePlan,
   type TargetFacts,
+  wholeLoads,
 } from "../../restore/mod.ts";
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
+import { openLines } from "./backup_lines.ts";
 import { FIRST_RUNG, partsOf, WHOLE } from "./parts_of_restore.ts";
 import { reportOf, type RestoreDatabaseOptions } from "./restore_database.ts";
-import { bytesOf, planToFill } from "./plan_to_fill.ts";
+import { bytesOf, type PlannedFilling, planToFill } from "./plan_to_fill.ts";
+import { readSlim } from "./read_in_parts.ts";
+import { takeTarget } from "./read_target_in_part.ts";
 import { readBackupFacts, readTarget } from "./restore_facts.ts";
 import type { RestoreSessions } from "./restore_sessions.ts";
 
@@ -35,8 +45,8 @@ export interface PlanInPartsOptions
   maxWholeBytes?: number;
   commandLine?: string;
   limits?: RestoreLimits;
-  /** Gives what earlier parts have read of the backup; null where this part reads all of it. */
-  read: (() => Promise<BackupFacts>) | null;
+  /** Has what earlier parts have read of both sides; null where this part reads all of it. */
+  parts: Pick<PartContext, "results"> | null;
   sessions: RestoreSessions;
 }
 
@@ -58,24 +68,18 @@ export async function planInParts(
   lease: Lease,
   options: PlanInPartsOptions,
 ): Promise<PlannedParts> {
-  const { sessions, repository, backupId, request, jobId, limits } = options;
+  const { sessions, backupId, request, jobId, limits } = options;
   refuseWithoutRoom(lease, {
     doing: `plan the restore of ${backupId}`,
     hint: `Nothing was changed. Run it on any computer: ${commandLineOf(options)}`,
   });
-  const read = await (options.read?.() ?? readBackupFacts(repository, backupId));
   const session = await sessions.open();
   const marks = { jobId, plan: lease.token };
   try {
     // Of a worker that had planned and could not tell: with them the target would not be empty.
     if (request.dryRun !== true) await removeMarks(session, marks);
-    const { backup, target } = await readBoth(session, { ...options, backup: read });
-    const safetyBackup = request.skipSafetyBackup !== true;
-    const input = { backup, target, request, safetyBackup };
-    const filling = await planToFill(session, input, {
-      isTooLong: (each) => isTooLong(each, options),
-    });
-    const plan = filling.plan ?? planRestore(input);
+    const { plan, inTheWay, backup, target, hashes } = await planSlim(session, options) ??
+      await planWhole(session, options);
     if (request.dryRun === true) {
       const report = reportOf(plan, { dryRun: true });
       const finish = { result: { ...report }, backupId: report.backupId };
@@ -84,12 +88,13 @@ export async function planInParts(
     refuseUnfit(plan);
     const bytes = bytesOf(plan.load.flatMap((load) => load.parts));
     if (plan.mode !== "empty" && plan.filling === null) {
-      refuseTooLong(plan, { ...options, bytes, inTheWay: filling.inTheWay });
+      refuseTooLong(plan, { ...options, bytes, inTheWay });
       const whole = { step: FIRST_RUNG, name: WHOLE, payload: null, bytes };
       return { outcome: { result: null, add: [whole] }, plan: null, backup };
     }
     await openMarks(session, marks);
-    const cut = keepPlan(plan, { backup, target, ...(limits === undefined ? {} : { limits }) });
+    const more = limits === undefined ? { hashes } : { hashes, limits };
+    const cut = keepPlan(plan, { backup, target, ...more });
     const add = partsOf(cut, { analyzed: analyzedRelations(plan), report: reportOf(plan, {}) });
     const head: KeptPlan = { ...cut.head, token: lease.token };
     return { outcome: { result: head as unknown as Json, add }, plan: head, backup };
@@ -98,15 +103,57 @@ export async function planInParts(
   }
 }
 
-/** Both sides; the whole backup where it matters for this target what its objects are in full. */
-async function readBoth(
-  session: Session,
-  { repository, backupId, read, backup }: PlanInPartsOptions & { backup: BackupFacts },
-): Promise<{ backup: BackupFacts; target: TargetFacts }> {
+/** A plan, and what it was made of. */
+interface Planned extends PlannedFilling {
+  plan: RestorePlan;
+  backup: BackupFacts;
+  target: TargetFacts;
+  /** Of the backup's lines, where parts have made them. */
+  hashes: LineHashes | null;
+}
+
+/** One worker reads both sides. */
+async function planWhole(session: Session, options: PlanInPartsOptions): Promise<Planned> {
+  const backup = await readBackupFacts(options.repository, options.backupId);
   const target = await readTarget(session, backup);
-  if (read === null || isSlimEnough(backup, target)) return { backup, target };
-  const whole = await readBackupFacts(repository, backupId);
-  return { backup: whole, target: await readTarget(session, whole) };
+  const input = inputOf(options, backup, target);
+  const filling = await planToFill(session, input, {
+    ...{ isTooLong: (bytes) => isTooLong(bytes, options), brokenOff: null, only: false },
+  });
+  const plan = filling.plan ?? planRestore(input);
+  return { ...filling, plan, backup, target, hashes: null };
+}
+
+/**
+ * From what parts have read. What those have left out matters where something that stands would be replaced;
+ * so over a live database the plan is to fill it, however little that is. Null when it must be made otherwise.
+ */
+async function planSlim(session: Session, options: PlanInPartsOptions): Promise<Planned | null> {
+  const { parts, repository, backupId, request } = options;
+  if (parts === null) return null;
+  const standing = await takeTarget(parts);
+  const { backup, hashes } = await readSlim(repository, backupId, {
+    ...parts,
+    withDigests: hasSlim(standing, request),
+  });
+  const target = await readTargetFacts(session, standing, backup);
+  if (!fitsAsItIs(backup, target)) return null;
+  const lines = await openLines(repository, backupId);
+  const filling = await planToFill(session, inputOf(options, backup, target), {
+    ...{ isTooLong: () => true, brokenOff: null, only: true },
+    whole: (loads) => wholeLoads(loads, { backup, lines }),
+  });
+  const { plan } = filling;
+  if (plan === null || !isPlanOfSlim(plan)) return null;
+  return { ...filling, plan, backup, target, hashes };
+}
+
+function inputOf(
+  { request }: PlanInPartsOptions,
+  backup: BackupFacts,
+  target: TargetFacts,
+): PlanInput {
+  return { backup, target, request, safetyBackup: request.skipSafetyBackup !== true };
 }
 
 function commandLineOf({ commandLine }: PlanInPartsOptions): string {
