@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { estimateStoredBytes } from "../../supabase/functions/backup/dump/mod.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import type {
   CopyRowsResult,
@@ -13,17 +14,9 @@ import type { ThreadPool } from "./thread_pool.ts";
 /** A thread is ready after about a tenth of a second; so many bytes are copied meanwhile. */
 const LEAST_BYTES = 32 << 20;
 
-/** An estimate, by what the server has noted of its tables: nothing is looked for on its disk. */
-const STORED_BYTES = `
-  select coalesce(sum(c.relpages::pg_catalog.float8), 0)
-         * pg_catalog.current_setting('block_size')::pg_catalog.int4 as bytes
-    from pg_catalog.pg_class c
-   where c.relkind in ('r', 't') and c.oid >= 16384`;
-
 /** Starts the threads while the backup has only begun, where there is as much to copy as is worth it. */
 export async function startEarly(pool: ThreadPool, session: Session): Promise<void> {
-  const [stored] = await session.query<{ bytes: number }>(STORED_BYTES);
-  if (stored !== undefined && stored.bytes >= LEAST_BYTES) pool.start();
+  if (await estimateStoredBytes(session) >= LEAST_BYTES) pool.start();
 }
 
 /**

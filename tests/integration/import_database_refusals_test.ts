@@ -103,8 +103,8 @@ const BROKEN: readonly [
   ["is other SQL", () => "select 1;\n", /does not begin with the header/, "invalid_request"],
   [
     "has a newer format",
-    (file) => file.replace('Export":1', 'Export":2'),
-    /has format 2, and/,
+    (file) => file.replace('Export":2', 'Export":3'),
+    /has format 3, and/,
     "invalid_request",
   ],
   [
@@ -228,7 +228,7 @@ Deno.test("importDatabase() takes a line of 50 MB and leaves nothing of one that
   await run(target.url, "create table public.t (v text)");
   const table = { schema: "public", name: "t" };
   const header = {
-    ...{ supabaseBackupExport: 1, format: "json", of: "x", at: "x", writtenBy: "x" },
+    ...{ supabaseBackupExport: 2, format: "json", of: "x", at: "x", writtenBy: "x" },
     ...{ serverVersion: 170000, encoding: "UTF8", sqlText: "utf8" },
     tables: [{ ...table, columns: [{ name: "v", type: "text" }] }],
   };

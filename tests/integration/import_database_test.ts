@@ -174,6 +174,27 @@ Deno.test("importDatabase() takes another type when that is accepted, and then o
   assert.deepEqual(orders?.remarks, ['column "id" is numeric, and bigint in the file']);
 });
 
+Deno.test("importDatabase() only counts the rows of a file of format 1, whose hashes were others", async () => {
+  await using database = await shop();
+  const { target, content } = database;
+  const text = new TextDecoder().decode(database.json);
+  const former = text.replace('Export":2', 'Export":1').replaceAll(/"sum":"-?\d+"/g, '"sum":"7"');
+  const bytes = new TextEncoder().encode(former);
+  const { tables } = await importBytes(target, bytes, { create: true });
+  assert.deepEqual(tables.map(({ compared }) => compared), [
+    "number",
+    "number",
+    "number",
+    "number",
+  ]);
+  assert.deepEqual(await contentOf(target, SHOP_TABLES), content);
+  const cut = new TextEncoder().encode(former.replace('"rows":"3"', '"rows":"4"'));
+  const failure = await importBytes(target, cut, { mode: "replace", withoutTriggers: true }).catch((
+    error,
+  ) => error);
+  assert.match(failure.message, /3 rows stand before this line, which says 4/);
+});
+
 for (const encoding of ["LATIN1", "EUC_JP", "SQL_ASCII"] as const) {
   Deno.test(`importDatabase() brings the bytes of a database in ${encoding} back`, async () => {
     const server = await testServer(17);

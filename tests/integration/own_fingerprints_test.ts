@@ -18,6 +18,7 @@ import type {
 } from "../../supabase/functions/backup/core/model.ts";
 import {
   type DataLimits,
+  hashOfRow,
   type OwnFingerprints,
 } from "../../supabase/functions/backup/dump/data/mod.ts";
 import {
@@ -206,6 +207,22 @@ async function compare(
   );
   assert.deepEqual(hasher.end(), expected, what);
 }
+
+Deno.test("a fingerprint sees values that have changed places between two rows", async () => {
+  await withDatabase(17, async (database) => {
+    const session = await database.open();
+    const hash = hashOfRow([{ name: "a", form: "string" }, { name: "b", form: "direct" }]);
+    const pair = (one: string, other: string) =>
+      `(SELECT sum(${hash}) FROM (VALUES ('x' || i, i ${one} 1), ('y' || i, i ${other} 1)) t (a, b))`;
+    const [found] = await session.query(
+      `SELECT count(*)::int AS pairs, count(*) FILTER (WHERE ${pair("+", "-")} = ${
+        pair("-", "+")
+      })::int AS alike
+         FROM generate_series(1, 2000) i`,
+    );
+    assert.deepEqual(found, { pairs: 2000, alike: 0 });
+  });
+});
 
 async function factsOf(session: Session): Promise<ColumnFacts[]> {
   const rows = await session.query(

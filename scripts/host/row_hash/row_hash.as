@@ -111,6 +111,7 @@ function hashRow(at: usize, end: usize): usize {
     }
     row = row * 31 + value;
   }
+  row = hashSeeded(row);
   rows++;
   sumLow += row & 0xffffffff;
   sumHigh += <i64> row >> 32;
@@ -229,6 +230,25 @@ function hashBytes(at: usize, length: u32): u64 {
 function hashWords(first: u32, second: u32, length: u32): u64 {
   const start: u32 = 0x9e3779b9 + 3923095 + length;
   return finish(start + first, start + second, start);
+}
+
+/** hash_uint32_extended of 0 with this seed. */
+function hashSeeded(seed: u64): u64 {
+  const start: u32 = 0x9e3779b9 + 3923095 + 4;
+  let a = start;
+  let b = start;
+  let c = start;
+  if (seed != 0) {
+    a += <u32> (seed >> 32);
+    b += <u32> seed;
+    a -= c; a ^= rotl<u32>(c, 4); c += b;
+    b -= a; b ^= rotl<u32>(a, 6); a += c;
+    c -= b; c ^= rotl<u32>(b, 8); b += a;
+    a -= c; a ^= rotl<u32>(c, 16); c += b;
+    b -= a; b ^= rotl<u32>(a, 19); a += c;
+    c -= b; c ^= rotl<u32>(b, 4); b += a;
+  }
+  return finish(a, b, c);
 }
 
 // @ts-ignore: decorator

@@ -4,8 +4,8 @@
  * @module
  */
 
-/** The version that this release writes and reads. */
-export const EXPORT_FORMAT = 1;
+/** The version that this release writes. It reads 1, too, in which the sums of rows' hashes were others. */
+export const EXPORT_FORMAT = 2;
 
 /** What stands before the header in the first line of a file in SQL. */
 export const SQL_HEADER_MARK = "-- supabase-backup export: ";
@@ -16,7 +16,7 @@ export const SQL_COMPLETE_MARK = "-- end of export";
 
 /** The first line of a file. */
 export interface ExportHeader {
-  /** {@linkcode EXPORT_FORMAT} */
+  /** {@linkcode EXPORT_FORMAT}, or an earlier one. */
   supabaseBackupExport: number;
   format: "json" | "sql";
   /** What was exported, in words. */

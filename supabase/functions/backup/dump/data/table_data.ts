@@ -97,7 +97,18 @@ export function hashOfRow(columns: readonly { name: string; form: HashForm }[]):
         return `pg_catalog.hashtextextended(ROW(${name})::pg_catalog.text COLLATE "pg_catalog"."C", 0)`;
     }
   });
-  return `pg_catalog.hash_record_extended(ROW(${items.join(", ")}), 0)`;
+  return `${ROW_HASH}(0, pg_catalog.hash_record_extended(ROW(${items.join(", ")}), 0))`;
+}
+
+/**
+ * Around the hash of a record, as its seed: that alone is a sum over the columns, so the sum over all rows
+ * would often be the same when values of a column had changed places.
+ */
+const ROW_HASH = "pg_catalog.hashint4extended";
+
+/** Whether fingerprints by this expression are made in the way of this release. */
+export function isOfThisRelease(fingerprintExpression: string | null): boolean {
+  return fingerprintExpression?.startsWith(`${ROW_HASH}(`) === true;
 }
 
 function largeObjectData(entry: Pick<Entry, "key">, session: Session): TableData {

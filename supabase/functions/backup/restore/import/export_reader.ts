@@ -56,7 +56,7 @@ const table = z.strictObject({
 });
 
 const header = z.strictObject({
-  supabaseBackupExport: z.literal(EXPORT_FORMAT),
+  supabaseBackupExport: z.int().min(1).max(EXPORT_FORMAT),
   format: z.enum(["json", "sql"]),
   of: z.string(),
   at: z.string(),
@@ -96,8 +96,8 @@ function readHeader(bytes: ExportBytes, line: Uint8Array): ExportHeader {
   const value = jsonOf(text.slice(mark.length));
   const version = (value as { supabaseBackupExport?: unknown } | null)?.supabaseBackupExport;
   if (version === undefined) throw foreign(bytes, text);
-  if (typeof version === "number" && version !== EXPORT_FORMAT) {
-    throw bytes.refuse(`it has format ${version}, and this release reads ${EXPORT_FORMAT}`, {
+  if (typeof version === "number" && !(version >= 1 && version <= EXPORT_FORMAT)) {
+    throw bytes.refuse(`it has format ${version}, and this release reads 1 to ${EXPORT_FORMAT}`, {
       hint: "Nothing was changed. Import it with the release that wrote it, or a newer one.",
     });
   }
