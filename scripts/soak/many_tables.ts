@@ -1,5 +1,6 @@
 /**
- * A schema of very many tables, saved and restored under hosted limits.
+ * A schema of very many tables, saved and restored under hosted limits: into an empty database, and over the
+ * live one when its tables are emptied.
  *
  * @module
  */
@@ -11,6 +12,8 @@ import type { SoakServer } from "./soak_server.ts";
 /** What to try. */
 export interface ManyTablesOptions extends Pick<SoakServer, "sourceUrl" | "targetUrl"> {
   tables: number;
+  /** Whether the saved database is emptied, too, and restored where it stands. */
+  emptied: boolean;
   onStep?: (step: string) => void;
 }
 
@@ -21,9 +24,10 @@ export interface ManyTablesReport {
   backup: EndedJob;
   /** Null when there was no backup to restore. */
   restore: EndedJob | null;
-  /** Of the backup's workers; a later restore may have larger ones, which `peakMemoryBytes` has. */
-  backupMemoryBytes: number;
-  peakMemoryBytes: number;
+  /** Null when it was not asked for. */
+  emptied: EndedJob | null;
+  /** Of all workers up to the end of each job. */
+  peaks: number[];
   problems: string[];
 }
 
@@ -39,25 +43,33 @@ export async function tryManyTables(options: ManyTablesOptions): Promise<ManyTab
     await makeTables(source, tables);
     onStep(`${tables} tables are made`);
     await using service = await startHostedService(options);
-    const backup = await service.run("backup-database");
-    onStep(`the backup has ${backup.job.status}`);
-    const backupMemoryBytes = service.platform.figures().peakMemoryBytes;
-    let restore: EndedJob | null = null;
-    if (backup.job.status !== "completed") problems.push(failureOf("backup", backup));
-    else {
-      const { problems: found } = await service.verify();
-      problems.push(...found.map((problem) => JSON.stringify(problem)));
-      restore = await service.run("restore", {
-        ...{ backupId: "latest", type: "database", mode: "empty" },
-        targetDatabaseUrl: "env:BACKUP_SOAK_TARGET_URL",
-      });
-      if (restore.job.status !== "completed") problems.push(failureOf("restore", restore));
-      else problems.push(...await audit(options));
-    }
+    const peaks: number[] = [];
+    const run = async (...[action, body]: Parameters<typeof service.run>) => {
+      const ended = await service.run(action, body);
+      peaks.push(service.platform.figures().peakMemoryBytes);
+      onStep(`${action} has ${ended.job.status}`);
+      if (ended.job.status !== "completed") problems.push(failureOf(action, ended));
+      return ended;
+    };
+    const backup = await run("backup-database");
     const { totals } = (backup.job.result ?? {}) as { totals?: { entries: number } };
-    const { peakMemoryBytes } = service.platform.figures();
-    const entries = totals?.entries ?? 0;
-    return { entries, backup, restore, backupMemoryBytes, peakMemoryBytes, problems };
+    const report: ManyTablesReport = {
+      ...{ entries: totals?.entries ?? 0, backup, restore: null, emptied: null, peaks, problems },
+    };
+    if (problems.length > 0) return report;
+    const { problems: found } = await service.verify();
+    problems.push(...found.map((problem) => JSON.stringify(problem)));
+    const body = { backupId: "latest", type: "database" };
+    const targetDatabaseUrl = "env:BACKUP_SOAK_TARGET_URL";
+    report.restore = await run("restore", { ...body, mode: "empty", targetDatabaseUrl });
+    problems.push(...await audit(options.targetUrl, tables));
+    if (!options.emptied) return report;
+    // Each table refers to the one before it.
+    await source.execute("TRUNCATE t1 CASCADE");
+    onStep("the tables are emptied");
+    report.emptied = await run("restore", { ...body, mode: "over" });
+    problems.push(...await audit(options.sourceUrl, tables));
+    return report;
   } finally {
     await source.close();
   }
@@ -78,20 +90,25 @@ async function makeTables(session: Session, tables: number): Promise<void> {
   }
 }
 
-/** That the target has what the source has, counted by the server; and one row of the last table. */
-async function audit({ targetUrl, tables }: ManyTablesOptions): Promise<string[]> {
-  const target = await connect({ url: targetUrl });
+/** That a database has what was saved, counted by the server; and one row of the last table. */
+async function audit(url: string, tables: number): Promise<string[]> {
+  const session = await connect({ url });
   try {
-    const [found] = await target.query(`
-      SELECT (SELECT count(*)::int FROM pg_class WHERE relkind = 'r' AND oid >= 16384
-                AND relnamespace = 'public'::regnamespace) AS tables,
-             (SELECT count(*)::int FROM pg_constraint WHERE contype = 'f') AS keys,
+    const [found] = await session.query(`
+      WITH made AS (SELECT oid FROM pg_class WHERE relkind = 'r'
+                       AND relnamespace = 'public'::regnamespace AND relname ~ '^t[0-9]+$')
+      SELECT (SELECT count(*)::int FROM made) AS tables,
+             (SELECT count(*)::int FROM pg_constraint JOIN made ON made.oid = conrelid
+               WHERE contype = 'f') AS keys,
+             (SELECT sum((xpath('/row/n/text()', query_to_xml(
+                       format('SELECT count(*) AS n FROM %s', oid::regclass), false, true, '')
+                     ))[1]::text::int)::int FROM made) AS rows,
              (SELECT name FROM t${tables}) AS name`);
-    const expected = { tables, keys: tables, name: `row of ${tables}` };
+    const expected = { tables, keys: tables, rows: tables, name: `row of ${tables}` };
     const isSame = JSON.stringify(found) === JSON.stringify(expected);
-    return isSame ? [] : [`the target has ${JSON.stringify(found)}`];
+    return isSame ? [] : [`the database has ${JSON.stringify(found)}`];
   } finally {
-    await target.close();
+    await session.close();
   }
 }
 
