@@ -4,7 +4,13 @@
  *
  * @module
  */
-import type { DataPart, Entry, EntryKind, TableData } from "../core/model.ts";
+import {
+  type DataPart,
+  type Entry,
+  type EntryKind,
+  PARTS_THAT_STAND_ALONE,
+  type TableData,
+} from "../core/model.ts";
 import {
   cutRestore,
   type RestoreLimits,
@@ -104,9 +110,6 @@ export interface BackupLines {
   dataParts(lines: readonly number[]): Promise<Map<number, DataPart>>;
 }
 
-/** Parts of tables, views and domains that an order may have taken out of them. */
-const PARTS: readonly EntryKind[] = ["check-constraint", "default", "domain-constraint", "rule"];
-
 /** Cuts a plan and keeps it. */
 export function keepPlan(
   plan: RestorePlan,
@@ -131,6 +134,11 @@ export function keepPlan(
   const from = {
     ...{ plan, index, numbered },
     loads: new Map(plan.load.map((load) => [load.entry.key, load])),
+    parts: new Map(
+      plan.load.map((
+        { entry, parts },
+      ) => [entry.key, new Map(parts.map((each) => [each.part, each]))]),
+    ),
     drop: new Map(plan.drop.map((entry) => [entry.key, entry])),
   };
   const kept = steps.map(({ name, units }) => ({
@@ -198,7 +206,7 @@ function keepExpectations(
   return {
     entries: numbered.keep(expect),
     memberships: lines(expect, ["role-membership"]),
-    standAlone: lines(backup.entries, PARTS),
+    standAlone: lines(backup.entries, PARTS_THAT_STAND_ALONE),
     identities: HashedNames.ofHashes(hashes.identities).toString(),
     keys: HashedNames.ofHashes(hashes.keys).toString(),
   };
@@ -217,6 +225,8 @@ interface Numbered {
   numbered: NumberedBackup;
   /** By the key of their entry. */
   loads: ReadonlyMap<string, TableLoad>;
+  /** By the key of their entry and their number: a large table has thousands, and each unit some of them. */
+  parts: ReadonlyMap<string, ReadonlyMap<number, DataPart>>;
   drop: ReadonlyMap<string, Entry>;
 }
 
@@ -229,7 +239,10 @@ function keepUnit(step: RestoreStepName, unit: RestoreUnit, from: Numbered): Kep
   const kept: KeptUnit = { bytes, isLong, entries: [], loads: null, adjust: [] };
   if (OF_LOADS.includes(step)) {
     const loads = keys.flatMap((key) => from.loads.get(key) ?? []);
-    return { ...kept, loads: numbered.keepLoads(withPartsOf(unit, step, loads)) };
+    return {
+      ...kept,
+      loads: numbered.keepLoads(step === "compare-rows" ? loads : withPartsOf(unit, loads, from)),
+    };
   }
   if (step === "drop") {
     // Live ones, whose keys say nothing of the backup.
@@ -245,15 +258,15 @@ function keepUnit(step: RestoreStepName, unit: RestoreUnit, from: Numbered): Kep
 /** Only what the unit is about: some parts of a large table, or none where rows are removed. */
 function withPartsOf(
   { parts = [] }: RestoreUnit,
-  step: RestoreStepName,
   loads: readonly TableLoad[],
+  from: Numbered,
 ): TableLoad[] {
-  if (step === "compare-rows") return [...loads];
-  const wanted = new Set(parts.map(({ key, part }) => `${key}/${part}`));
-  return loads.map((load) => ({
-    ...load,
-    parts: load.parts.filter(({ part }) => wanted.has(`${load.entry.key}/${part}`)),
-  }));
+  const wanted = Map.groupBy(parts, ({ key }) => key);
+  return loads.map((load) => {
+    const { key } = load.entry;
+    const own = wanted.get(key) ?? [];
+    return { ...load, parts: own.map(({ part }) => from.parts.get(key)!.get(part)!) };
+  });
 }
 
 /** Reads what a unit is about. */
