@@ -4,7 +4,7 @@
  * @module
  */
 import type { Session } from "../postgres/session.ts";
-import { type ComparedLoads, compareFound, expectedRows, rowsQuery } from "./compare_rows.ts";
+import { batchGroups, type ComparedLoads, compareGroups, expectedRows } from "./compare_rows.ts";
 import { filledMark, filledName } from "./broken_off.ts";
 import { filledRows } from "./fill_table.ts";
 import { bytesOf } from "./plan_loads.ts";
@@ -12,6 +12,9 @@ import type { RestorePlan, TableLoad } from "./plan_types.ts";
 
 /** Stored bytes of tables with rows, up to which their rows are compared: the server reads them in seconds. */
 const COMPARED_BYTES = 256 << 20;
+
+/** Tables with other rows that are told; further ones are not looked for. */
+const MOST_OTHER = 50;
 
 /** Tables that one query asks about. */
 const ASKED_TABLES = 200;
@@ -76,10 +79,8 @@ export async function lookAtRows(
     } else if (isSmall) compared.push(...loads);
     else found.other.push(loads[0]!.entry.identity);
   }
-  for (const loads of Map.groupBy(await whole(compared), filledName).values()) {
-    if (await isSame(session, loads)) found.same.push(...loads.map(({ entry }) => entry.key));
-    else found.other.push(loads[0]!.entry.identity);
-  }
+  // With one of these nothing is filled, and so many are told.
+  if (found.other.length < MOST_OTHER) await compareRows(session, await whole(compared), found);
   return found;
 }
 
@@ -141,10 +142,27 @@ async function withRows(
   return full;
 }
 
-/** Whether rows are proved to be those of the backup; by their number alone they are not. */
-async function isSame(session: Session, loads: readonly TableLoad[]): Promise<boolean> {
-  const compared = loads as ComparedLoads;
-  if (expectedRows(compared).sum === null) return false;
-  const [row] = await session.query(`SELECT (${rowsQuery(compared)}) AS found`);
-  return compareFound(compared, row!.found) === null;
+/** Which rows are proved to be those of the backup; by their number alone they are not. */
+async function compareRows(
+  session: Session,
+  compared: readonly TableLoad[],
+  found: StandingRows,
+): Promise<void> {
+  const groups = Map.groupBy(compared, filledName).values()
+    .flatMap(([first, ...others]): ComparedLoads[] =>
+      first === undefined ? [] : [[first, ...others]]
+    )
+    .toArray();
+  const [summed, counted] = [true, false].map((isSummed) =>
+    groups.filter((loads) => (expectedRows(loads).sum !== null) === isSummed)
+  );
+  found.other.push(...counted!.map(([load]) => load.entry.identity));
+  for (const batch of batchGroups(summed!)) {
+    if (found.other.length >= MOST_OTHER) return;
+    const differences = await compareGroups(session, batch);
+    const unlike = new Set(differences.map(({ identity }) => identity));
+    found.other.push(...unlike);
+    const same = batch.filter(([load]) => !unlike.has(load.entry.identity));
+    found.same.push(...same.flat().map(({ entry }) => entry.key));
+  }
 }
