@@ -21,6 +21,7 @@ import type { Session } from "../../supabase/functions/backup/postgres/session.t
 import type { Repository } from "../../supabase/functions/backup/repository/mod.ts";
 import { copyPart } from "../../supabase/functions/backup/usecases/backup/copy_rows.ts";
 import { hostFingerprints } from "./row_hash/host_fingerprints.ts";
+import { scheduleInBatches } from "./schedule_in_batches.ts";
 import {
   openThreadRepository,
   serveThread,
@@ -105,6 +106,7 @@ class CopyThread implements ThreadWork<CopyTask> {
   }
 }
 
+scheduleInBatches();
 serveThread<CopyTask>((access, tell) =>
   new CopyThread(access, (entry) => tell({ say: "doubtful", entry }))
 );
