@@ -36,7 +36,8 @@ export interface TracedPlan {
 
 /** Which trace is looked for: that of a job, or the newest of the same restore. */
 export interface SoughtTrace {
-  backupId: string;
+  /** Asked for only where a trace stands. */
+  backupId: () => Promise<string>;
   choice: RestoreChoice;
   /** The restore that is to be completed, whatever else was chosen. */
   completes: string | undefined;
@@ -48,9 +49,11 @@ export async function readBrokenOff(
   { backupId, choice, completes }: SoughtTrace,
 ): Promise<BrokenOff | null> {
   const traces = await readRestoreTraces((sql) => session.query(sql));
+  if (traces.length === 0) return null;
+  const id = await backupId();
   const same = JSON.stringify(choiceOf(choice));
   const trace = traces.find((each) =>
-    each.backupId === backupId &&
+    each.backupId === id &&
     (completes === undefined
       ? JSON.stringify(choiceOf(each.choice)) === same
       : each.jobId === completes)

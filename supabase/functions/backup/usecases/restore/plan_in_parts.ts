@@ -7,10 +7,13 @@
 import { BackupError } from "../../core/errors.ts";
 import type { Json, Lease, PartOutcome } from "../../core/part.ts";
 import type { PartContext } from "../../jobs/job_definition.ts";
+import { choiceOf } from "../../postgres/restore_traces.ts";
 import type { Session } from "../../postgres/session.ts";
 import {
   analyzedRelations,
   type BackupFacts,
+  beginTrace,
+  type BrokenOff,
   fitsAsItIs,
   hasSlim,
   isPlanOfSlim,
@@ -26,10 +29,12 @@ import {
   type RestoreLimits,
   type RestorePlan,
   type TargetFacts,
+  tracedPlan,
   wholeLoads,
 } from "../../restore/mod.ts";
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
 import { openLines } from "./backup_lines.ts";
+import { cannotComplete, findBrokenOff, mustGoOn } from "./find_broken_off.ts";
 import { FIRST_RUNG, partsOf, WHOLE } from "./parts_of_restore.ts";
 import { reportOf, type RestoreDatabaseOptions } from "./restore_database.ts";
 import { bytesOf, type PlannedFilling, planToFill } from "./plan_to_fill.ts";
@@ -77,9 +82,11 @@ export async function planInParts(
   const marks = { jobId, plan: lease.token };
   try {
     // Of a worker that had planned and could not tell: with them the target would not be empty.
-    if (request.dryRun !== true) await removeMarks(session, marks);
-    const { plan, inTheWay, backup, target, hashes } = await planSlim(session, options) ??
-      await planWhole(session, options);
+    if (request.dryRun !== true) await removeMarks(session, { ...marks, keepsTrace: true });
+    const brokenOff = await findBrokenOff(session, options);
+    const planning = { ...options, brokenOff };
+    const planned = await planSlim(session, planning) ?? await planWhole(session, planning);
+    const { plan, inTheWay, gone, backup, target, hashes } = planned;
     if (request.dryRun === true) {
       const report = reportOf(plan, { dryRun: true });
       const finish = { result: { ...report }, backupId: report.backupId };
@@ -93,6 +100,14 @@ export async function planInParts(
       return { outcome: { result: null, add: [whole] }, plan: null, backup };
     }
     await openMarks(session, marks);
+    await beginTrace(session, marks, {
+      facts: {
+        ...{ backupId: plan.backupId, choice: choiceOf(request) },
+        parts: brokenOff?.trace.parts ??
+          plan.load.reduce((sum, { parts }) => sum + parts.length, 0),
+      },
+      ...{ plan: tracedPlan(plan, brokenOff), before: brokenOff, gone },
+    });
     const more = limits === undefined ? { hashes } : { hashes, limits };
     const cut = keepPlan(plan, { backup, target, ...more });
     const add = partsOf(cut, { analyzed: analyzedRelations(plan), report: reportOf(plan, {}) });
@@ -101,6 +116,11 @@ export async function planInParts(
   } finally {
     await session.close();
   }
+}
+
+interface Planning extends PlanInPartsOptions {
+  /** The restore that was broken off in the target. */
+  brokenOff: BrokenOff | null;
 }
 
 /** A plan, and what it was made of. */
@@ -113,13 +133,21 @@ interface Planned extends PlannedFilling {
 }
 
 /** One worker reads both sides. */
-async function planWhole(session: Session, options: PlanInPartsOptions): Promise<Planned> {
+async function planWhole(
+  session: Session,
+  { brokenOff, ...options }: Planning,
+): Promise<Planned> {
   const backup = await readBackupFacts(options.repository, options.backupId);
   const target = await readTarget(session, backup);
   const input = inputOf(options, backup, target);
   const filling = await planToFill(session, input, {
-    ...{ isTooLong: (bytes) => isTooLong(bytes, options), brokenOff: null, only: false },
+    ...{ isTooLong: (bytes) => isTooLong(bytes, options), brokenOff },
+    only: mustGoOn(brokenOff, options),
   });
+  if (filling.plan === null && brokenOff !== null && options.request.completes !== undefined) {
+    const { inTheWay } = filling;
+    throw cannotComplete(brokenOff, { inTheWay, commandLine: commandLineOf(options) });
+  }
   const plan = filling.plan ?? planRestore(input);
   return { ...filling, plan, backup, target, hashes: null };
 }
@@ -128,7 +156,10 @@ async function planWhole(session: Session, options: PlanInPartsOptions): Promise
  * From what parts have read. What those have left out matters where something that stands would be replaced;
  * so over a live database the plan is to fill it, however little that is. Null when it must be made otherwise.
  */
-async function planSlim(session: Session, options: PlanInPartsOptions): Promise<Planned | null> {
+async function planSlim(
+  session: Session,
+  { brokenOff, ...options }: Planning,
+): Promise<Planned | null> {
   const { parts, repository, backupId, request } = options;
   if (parts === null) return null;
   const standing = await takeTarget(parts);
@@ -140,12 +171,17 @@ async function planSlim(session: Session, options: PlanInPartsOptions): Promise<
   if (!fitsAsItIs(backup, target)) return null;
   const lines = await openLines(repository, backupId);
   const filling = await planToFill(session, inputOf(options, backup, target), {
-    ...{ isTooLong: () => true, brokenOff: null, only: true },
+    ...{ isTooLong: () => true, brokenOff, only: true },
     whole: (loads) => wholeLoads(loads, { backup, lines }),
   });
   const { plan } = filling;
-  if (plan === null || !isPlanOfSlim(plan)) return null;
+  if (plan === null || !isPlanOfSlim(plan) || !adjustsOnlySchemas(plan)) return null;
   return { ...filling, plan, backup, target, hashes };
+}
+
+/** Other objects get their rights in what a restore that was broken off has left, and slim ones do not say all. */
+function adjustsOnlySchemas({ adjust }: RestorePlan): boolean {
+  return adjust.every(({ identity }) => identity.startsWith("schema "));
 }
 
 function inputOf(

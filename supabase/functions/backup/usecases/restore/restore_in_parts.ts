@@ -22,6 +22,7 @@ import {
   type LeftOut,
   readUnit,
   removeMarks,
+  removeTraces,
   type RestoreLimits,
   restoreMismatch,
   returnRoles,
@@ -148,7 +149,7 @@ class RestoreInParts {
     try {
       await cancelHanded(session, jobId);
       // First, so that nobody who is late borrows roles again.
-      await removeMarks(session, { jobId });
+      await removeMarks(session, { jobId, keepsTrace: true });
       if (plan !== null) await returnRoles(session, plan.borrowRoles, plan.role.name);
     } finally {
       await session.close();
@@ -281,7 +282,10 @@ class RestoreInParts {
       }
     }
     await this.#sessions.lend({ target: plan, signal: context.signal }, async (session) => {
-      await removeMarks(session, { jobId: this.#options.jobId });
+      const { jobId, request } = this.#options;
+      await removeMarks(session, { jobId, keepsTrace: !hasAllRows(all) });
+      const isComplete = all.failed.length + comparison.differences.length === 0;
+      if (isComplete) await removeTraces(session, request);
       all.leftOut.push(...await returnRoles(session, plan.borrowRoles, plan.role.name));
     });
     if (all.failed.length > 0 || comparison.differences.length > 0) {
@@ -334,6 +338,13 @@ class RestoreInParts {
     }));
     return found.flat();
   }
+}
+
+/** Whether the rows are the backup's and the counters stand where they should, whatever else is missing. */
+function hasAllRows({ failed, skipped, differences }: UnitReport): boolean {
+  const isOfRows = ({ identity }: { identity: string }) =>
+    /^(table-data|large-object-data|sequence-set) /.test(identity);
+  return differences.length === 0 && ![...failed, ...skipped].some(isOfRows);
 }
 
 async function reportsOf(parts: AsyncIterable<DonePart>, step: number): Promise<UnitReport[]> {
