@@ -79,7 +79,7 @@ async function main(): Promise<number> {
     case "files":
       return await files(Number(values.files));
     case "tables":
-      return await manyTables({ tables: Number(values.tables), emptied: values.emptied });
+      return await manyTables({ tables: Number(values.tables), emptied: values.emptied === true });
     case "emptied":
       return await emptied(toBytes(values.size ?? "100MB"));
     case "cost":
