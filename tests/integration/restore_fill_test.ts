@@ -7,6 +7,8 @@
 import assert from "node:assert/strict";
 import type { DataPart } from "../../supabase/functions/backup/core/model.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import { readRestoreTraces } from "../../supabase/functions/backup/postgres/restore_traces.ts";
+import type { RestoreRequest } from "../../supabase/functions/backup/restore/mod.ts";
 import { databaseState } from "../support/database_state.ts";
 import type { MemoryBackup } from "../support/memory_backup.ts";
 import { backupInMemory } from "../support/memory_backup.ts";
@@ -131,10 +133,14 @@ async function emptied(sql = EMPTIED) {
   return { backup, target, state, [Symbol.asyncDispose]: close };
 }
 
-const restoreOf = (backup: MemoryBackup, target: TemporaryDatabase) =>
+const restoreOf = (
+  backup: MemoryBackup,
+  target: TemporaryDatabase,
+  request: RestoreRequest = {},
+) =>
   new PartsOfRestore(backup, target.url, {
     ...{ maxWholeBytes: 1, commandLine: "deno task restore --backup it" },
-    request: { mode: "over", lockTimeoutMs: 5000 },
+    request: { mode: "over", lockTimeoutMs: 5000, ...request },
   });
 
 async function count(url: string, sql: string): Promise<number> {
@@ -188,11 +194,18 @@ Deno.test("an emptied live database is filled in parts, by workers that die, and
   );
 });
 
+async function tracesIn(url: string): Promise<string[]> {
+  const session = await connect({ url });
+  const traces = await readRestoreTraces((sql) => session.query(sql))
+    .finally(() => session.close());
+  return traces.map(({ jobId }) => jobId);
+}
+
 /** Lets somebody write before unit number `at` of the rows, or behind the last, and tells how it ends. */
 async function disturbed(
   { backup, target }: { backup: MemoryBackup; target: TemporaryDatabase },
   writes: readonly { at: number; sql: string }[],
-): Promise<string[]> {
+): Promise<{ jobId: string; said: string[] }> {
   const restore = restoreOf(backup, target);
   let unit = -1;
   for (const { at, sql } of writes) {
@@ -202,18 +215,18 @@ async function disturbed(
   }
   const { details } = await failure(restore.workUntil());
   await restore.define().end!("failed", restore);
-  const left = "select count(*) from pg_namespace where nspname = 'backup_internal'";
-  assert.equal(await count(target.url, left), 0);
+  assert.deepEqual(await tracesIn(target.url), [restore.jobId]);
   const { failed, differences } = details as Record<string, Record<string, string>[]>;
-  return [...failed!, ...differences!].map((each) =>
+  const said = [...failed!, ...differences!].map((each) =>
     `${each.identity}: ${each.message ?? each.what}`
   );
+  return { jobId: restore.jobId, said };
 }
 
-Deno.test("rows that somebody writes meanwhile are noticed, named and kept, and all else is restored", async () => {
+Deno.test("rows that somebody writes meanwhile are noticed, named and kept, and the restore is completed when they are gone", async () => {
   await using it = await emptied();
-  const { target } = it;
-  const said = await disturbed(it, [
+  const { target, backup, state } = it;
+  const { jobId, said } = await disturbed(it, [
     { at: 0, sql: "insert into shops values (9)" },
     { at: 1, sql: "insert into people (id, shop) overriding system value values (999, 9)" },
     { at: 99, sql: "update notes set body = 'new' where id = 7; delete from people where id = 3" },
@@ -231,10 +244,29 @@ Deno.test("rows that somebody writes meanwhile are noticed, named and kept, and 
   assert.equal(await count(target.url, `select ${kept}`), 2);
   assert.equal(await count(target.url, "select count(*) from days"), 60);
 
+  const completing = () => restoreOf(backup, target, { completes: jobId });
+  const refused = await failure(completing().workUntil());
+  assert.equal(refused.code, "restore_refused");
+  assert.match(refused.message, /Cannot complete .* not as it was left: .*"shops"/);
+  await runSql(
+    target.url,
+    `set session_replication_role = replica; delete from shops; delete from people; delete from heard;
+     update notes set body = 'n7' where id = 7; insert into rates values ('c', 3)`,
+  );
+  const completed = completing();
+  await completed.workUntil();
+  assert.equal(completed.report?.rowsLoaded, 405, "and no row twice");
+  assert.deepEqual(await tracesIn(target.url), []);
+  await runSql(target.url, "delete from rates where code = 'c'");
+  assert.deepEqual(await databaseState(target.url), state);
+
   await runSql(target.url, EMPTIED);
   const fewer = "delete from people where id = (select min(id) from people)";
-  const [first] = await disturbed(it, [{ at: 1, sql: fewer }]);
-  assert.match(first!, /"people": Cannot load .* lacks rows that this restore has loaded/);
+  const lacking = await disturbed(it, [{ at: 1, sql: fewer }]);
+  assert.match(
+    lacking.said[0]!,
+    /"people": Cannot load .* lacks rows that this restore has loaded/,
+  );
 });
 
 Deno.test("a live database where something would have to be replaced is refused, with what that is", async () => {
