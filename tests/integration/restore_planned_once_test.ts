@@ -219,6 +219,18 @@ Deno.test("what stands otherwise than in the backup is planned from all that the
   const { inParts, atOnce } = await plansOf(backup, source.url, {});
   assert.deepEqual(inParts, atOnce);
   assert.ok(inParts.hazards.some(({ name }) => name === "replaces-data"));
+
+  // When workers were lost over that, it is told what keeps it from being done in parts.
+  const { restore, workUntil } = hostedRestore(backup, source.url);
+  await workUntil((name) => name === "reading-target");
+  await restore.work(restore.ready[0]!);
+  const lease = { ...restore.ready[0]!, attempt: 3, previous: "interrupted" as const };
+  const error = await failure(restore.work(lease));
+  assert.equal(error.code, "over_budget");
+  assert.match(
+    error.hint!,
+    /Nothing was changed.* cannot be done because this is there: table TABLE "public"."t8"/,
+  );
 });
 
 function chunksOf({ facts }: MemoryBackup): number {

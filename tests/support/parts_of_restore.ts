@@ -5,7 +5,12 @@
  * @module
  */
 import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
-import type { DonePart, NewPart, PartOutcome } from "../../supabase/functions/backup/core/part.ts";
+import type {
+  DonePart,
+  Lease,
+  NewPart,
+  PartOutcome,
+} from "../../supabase/functions/backup/core/part.ts";
 import type { JobDefinition } from "../../supabase/functions/backup/jobs/job_definition.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
@@ -83,7 +88,7 @@ export class Mortal {
   }
 }
 
-type WaitingPart = NewPart & { part: number; attempt: number };
+type WaitingPart = NewPart & { part: number; attempt: number; previous?: Lease["previous"] };
 
 /** One restore: what is to be done, and what was recorded as done. */
 export class PartsOfRestore {
@@ -129,7 +134,7 @@ export class PartsOfRestore {
     const lease = { ...part, ...{ jobId: this.jobId, round: 1, token, until: "" } };
     part.attempt++;
     const context = { signal, onProgress: () => {}, results: this.results };
-    const outcome = await definition.run({ ...lease, previous: null }, context)
+    const outcome = await definition.run({ previous: null, ...lease }, context)
       .finally(() => definition.leave?.());
     if (!record) return outcome;
     this.#waiting = this.#waiting.filter((other) => other !== part);

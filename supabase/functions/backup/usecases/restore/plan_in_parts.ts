@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { BackupError } from "../../core/errors.ts";
 import type { Json, Lease, PartOutcome } from "../../core/part.ts";
 import type { PartContext } from "../../jobs/job_definition.ts";
 import { choiceOf } from "../../postgres/restore_traces.ts";
@@ -40,8 +39,12 @@ import { reportOf, type RestoreDatabaseOptions } from "./restore_database.ts";
 import { bytesOf, type PlannedFilling, planToFill } from "./plan_to_fill.ts";
 import { readSlim } from "./read_in_parts.ts";
 import { takeTarget } from "./read_target_in_part.ts";
+import { tooLong, tooMany } from "./refused_whole.ts";
 import { readBackupFacts, readTarget } from "./restore_facts.ts";
 import type { RestoreSessions } from "./restore_sessions.ts";
+
+/** Workers that may be lost while they read both sides as a whole, before what is in the way is told instead. */
+const WHOLE_ATTEMPTS = 2;
 
 /** What planning works with; see `RestoreInPartsOptions`. */
 export interface PlanInPartsOptions
@@ -85,7 +88,7 @@ export async function planInParts(
     if (request.dryRun !== true) await removeMarks(session, { ...marks, keepsTrace: true });
     const brokenOff = await findBrokenOff(session, options);
     const planning = { ...options, brokenOff };
-    const planned = await planSlim(session, planning) ?? await planWhole(session, planning);
+    const planned = await planSlim(session, planning, lease) ?? await planWhole(session, planning);
     const { plan, inTheWay, gone, backup, target, hashes } = planned;
     if (request.dryRun === true) {
       const report = reportOf(plan, { dryRun: true });
@@ -95,7 +98,13 @@ export async function planInParts(
     refuseUnfit(plan);
     const bytes = bytesOf(plan.load.flatMap((load) => load.parts));
     if (plan.mode !== "empty" && plan.filling === null) {
-      refuseTooLong(plan, { ...options, bytes, inTheWay });
+      if (isTooLong(bytes, options)) {
+        const { maxWholeBytes } = options;
+        throw tooLong(plan, {
+          ...{ bytes, maxWholeBytes, inTheWay },
+          command: commandLineOf(options),
+        });
+      }
       const whole = { step: FIRST_RUNG, name: WHOLE, payload: null, bytes };
       return { outcome: { result: null, add: [whole] }, plan: null, backup };
     }
@@ -159,6 +168,7 @@ async function planWhole(
 async function planSlim(
   session: Session,
   { brokenOff, ...options }: Planning,
+  { attempt, previous }: Lease,
 ): Promise<Planned | null> {
   const { parts, repository, backupId, request } = options;
   if (parts === null) return null;
@@ -174,7 +184,10 @@ async function planSlim(
     ...{ isTooLong: () => true, brokenOff, only: true },
     whole: (loads) => wholeLoads(loads, { backup, lines }),
   });
-  const { plan } = filling;
+  const { plan, inTheWay } = filling;
+  if (inTheWay.length > 0 && attempt > WHOLE_ATTEMPTS && previous === "interrupted") {
+    throw tooMany(backup, { inTheWay, command: commandLineOf(options) });
+  }
   if (plan === null || !isPlanOfSlim(plan) || !adjustsOnlySchemas(plan)) return null;
   return { ...filling, plan, backup, target, hashes };
 }
@@ -198,33 +211,4 @@ function commandLineOf({ commandLine }: PlanInPartsOptions): string {
 
 function isTooLong(bytes: number, { maxWholeBytes }: PlanInPartsOptions): boolean {
   return bytes > (maxWholeBytes ?? Infinity);
-}
-
-/** Names of what is in the way that an error's hint holds; its details hold more. */
-const MOST_IN_THE_WAY = 3;
-const MOST_IN_DETAILS = 50;
-
-function refuseTooLong(
-  { backupId }: RestorePlan,
-  options: PlanInPartsOptions & { bytes: number; inTheWay: readonly string[] },
-): void {
-  const { bytes, inTheWay, maxWholeBytes } = options;
-  if (!isTooLong(bytes, options)) return;
-  const mb = Math.ceil(bytes / 1e6);
-  const more = inTheWay.length > MOST_IN_THE_WAY ? " and more" : "";
-  const why = inTheWay.length === 0
-    ? ""
-    : ". In parts, as what is missing or empty is restored, it " +
-      `cannot be done because this is there: ${
-        inTheWay.slice(0, MOST_IN_THE_WAY).join("; ")
-      }${more}`;
-  throw new BackupError(
-    "over_budget",
-    `Cannot restore ${backupId} here: ${mb} MB must be one transaction, which takes longer ` +
-      "than a hosted function lives",
-    {
-      hint: `Nothing was changed. Run it on any computer: ${commandLineOf(options)}${why}`,
-      details: { bytes, maxWholeBytes, inTheWay: inTheWay.slice(0, MOST_IN_DETAILS) },
-    },
-  );
 }
