@@ -5,9 +5,16 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
-import type { Entry } from "../../supabase/functions/backup/core/model.ts";
+import type { DataPart, Entry } from "../../supabase/functions/backup/core/model.ts";
 import type { PartStore } from "../../supabase/functions/backup/jobs/part_store.ts";
+import {
+  createRepository,
+  type Repository,
+} from "../../supabase/functions/backup/repository/mod.ts";
+import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
+import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
 import { CONNECTED_SCHEMA } from "../support/connected_schema.ts";
 import { backupInMemory, DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { endOf, onlyParts, type PartBackup, partBackup } from "../support/part_backup.ts";
@@ -40,8 +47,7 @@ async function workPartByPart(backup: PartBackup, jobId: string): Promise<string
 }
 
 /** Entries in their order, without what other tests and the server's own work change meanwhile. */
-async function entriesOf(backup: PartBackup, backupId: string): Promise<Partial<Entry>[]> {
-  const repository = await backup.repository();
+async function entriesIn(repository: Repository, backupId: string): Promise<Partial<Entry>[]> {
   const { manifest } = await repository.readBackup(backupId);
   const entries = await Array.fromAsync(repository.readLines<Entry>(manifest.entries));
   return entries.filter(({ schema }) => schema !== null).map(({ table, ...rest }) => ({
@@ -66,7 +72,44 @@ Deno.test("definitions that are read in parts by a worker each are those that ar
   await using whole = await partBackup(database.url, { storage: cut.storage });
   const other = await whole.begin();
   await whole.work(other);
-  assert.deepEqual(await entriesOf(cut, jobId), await entriesOf(whole, other));
+  assert.deepEqual(
+    await entriesIn(await cut.repository(), jobId),
+    await entriesIn(await whole.repository(), other),
+  );
+});
+
+/** Names of all chunks that a backup refers to. */
+async function chunksOf(repository: Repository): Promise<string[]> {
+  const { manifest } = await repository.readBackup("latest");
+  const parts = await Array.fromAsync(repository.readLines<DataPart>(manifest.dataParts));
+  const lists = [manifest.entries, manifest.tableData, manifest.dataParts];
+  return [
+    ...lists.flatMap(({ chunks }) => chunks.map(({ name }) => name)),
+    ...parts.flatMap(({ pieces }) => pieces.map(({ chunk }) => chunk)),
+  ];
+}
+
+Deno.test("one process reads very many definitions slice by slice, and leaves in the storage only what the backup refers to", async () => {
+  await using database = await temporaryDatabase("in_parts");
+  await runSql(database.url, CONNECTED_SCHEMA + ROWS);
+  const models: Partial<Entry>[][] = [];
+  for (const relationsAPart of [null, RELATIONS_A_PART]) {
+    const storage = memoryStorage();
+    const repository = await createRepository({ storage, key: null });
+    const phases = new Set<string>();
+    await backupDatabase({
+      ...{ connect: () => connect({ url: database.url }), repository, clock: systemClock },
+      request: { origin: "manual", dump: DUMP_OPTIONS, relationsAPart },
+      writtenBy: "test",
+      onProgress: ({ phase }) => void phases.add(phase),
+    });
+    assert.equal(phases.has("ordering definitions"), relationsAPart !== null);
+    const stored = await Array.fromAsync(storage.list("chunks/"), ({ name }) => name);
+    assert.equal(stored.length, new Set(await chunksOf(repository)).size);
+    models.push(await entriesIn(repository, "latest"));
+  }
+  assert.ok(models[0]!.length > 100);
+  assert.deepEqual(models[1], models[0]);
 });
 
 Deno.test("a backup begins again when what its parts have kept is gone, and nothing else is lost", async () => {

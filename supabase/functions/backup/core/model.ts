@@ -95,6 +95,14 @@ export const PARTS_OF_RELATIONS: readonly EntryKind[] = [
   "refresh",
 ];
 
+/** Kinds of parts of tables, views and domains that stand in their definitions where no loop takes them out. */
+export const PARTS_THAT_STAND_ALONE: readonly EntryKind[] = [
+  "check-constraint",
+  "default",
+  "domain-constraint",
+  "rule",
+];
+
 /**
  * The SQL of an entry, by what it does. Each string is one complete statement without the final
  * semicolon, for a session with an empty search_path; identifiers are always quoted.

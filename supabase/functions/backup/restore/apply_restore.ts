@@ -11,7 +11,12 @@ import { analyzedNames, analyzeNames } from "./analyze.ts";
 import { buildAlone } from "./build_alone.ts";
 import { buildSource } from "./build_source.ts";
 import { checkForeignKeys } from "./check_foreign_keys.ts";
-import { compareResult, type Comparison, type Difference } from "./compare_models.ts";
+import {
+  compareInSlices,
+  type Comparison,
+  type Difference,
+  type LiveEntries,
+} from "./compare_models.ts";
 import { batchGroups, compareGroups, groupLoads } from "./compare_rows.ts";
 import { EntryIndex, sqlNameOf } from "./entry_index.ts";
 import { Failures } from "./failures.ts";
@@ -45,8 +50,8 @@ export interface ApplyInput {
   readPieces: ReadPieces;
   /** For mode `empty`: loads rows instead of the sessions. */
   loader?: RowLoader | undefined;
-  /** Reads the target again for the comparison. */
-  readTarget: (session: Session) => Promise<Entry[]>;
+  /** Reads the target again for the comparison, in as many slices as it takes. */
+  readTarget: (session: Session) => AsyncIterable<LiveEntries>;
   signal?: AbortSignal | undefined;
   onProgress?: ProgressListener | undefined;
 }
@@ -350,12 +355,11 @@ class Run {
 
   async #compareModels(session: Session): Promise<Comparison> {
     const { plan, readTarget } = this.#input;
-    // A copy beside still bears the name that the backup knows it by.
-    const actual = await readTarget(session);
     const later = this.#lastSequences.map(({ identity }) => ({ identity, reason: "set last" }));
     const { failed, skipped } = this.failures;
     const known = failed.map(({ identity, message }) => ({ identity, reason: message }));
-    return compareResult(plan, actual, {
+    // A copy beside still bears the name that the backup knows it by.
+    return await compareInSlices(plan, readTarget(session), {
       leftOut: [...this.runner.leftOut, ...later, ...known, ...skipped],
       otherGrantors: !this.#input.role.superuser,
     });

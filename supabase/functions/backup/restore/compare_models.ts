@@ -107,13 +107,17 @@ export interface ComparedSlice extends Comparison {
   seen: string;
 }
 
-/** Some of the target, of which every object is in one slice, and what may be expected of it. */
-export interface SliceToCompare {
-  /** Expected entries by their lines in the backup: all that the slice has, and any others. */
-  expected: ReadonlyMap<number, Entry>;
+/** Some of the target, of which every object is in one slice. */
+export interface LiveEntries {
   actual: readonly Entry[];
   /** It has all but relations, so it has all memberships. */
   isRest: boolean;
+}
+
+/** The same, and what may be expected of it. */
+export interface SliceToCompare extends LiveEntries {
+  /** Expected entries by their lines in the backup: all that the slice has, and any others. */
+  expected: ReadonlyMap<number, Entry>;
 }
 
 /** Compares what is expected of a slice. */
@@ -154,6 +158,21 @@ export function joinSlices(
     differences: all.flatMap(({ differences }) => differences),
     remarks: all.flatMap(({ remarks }) => remarks),
   };
+}
+
+/** Compares the result of an executed plan with a target that is read slice by slice: no two are held at a time. */
+export async function compareInSlices(
+  plan: ComparedPlan & Pick<RestorePlan, "expect">,
+  slices: AsyncIterable<LiveEntries>,
+  options: ResultOptions,
+): Promise<Comparison> {
+  const expected = new Map(plan.expect.entries());
+  const compared: ComparedSlice[] = [];
+  for await (const slice of slices) {
+    compared.push(compareSlice(plan, { expected, ...slice }, options));
+  }
+  const unseen = unseenLines(compared, [...expected.keys()]).map((line) => expected.get(line)!);
+  return joinSlices(plan, { slices: compared, unseen }, options);
 }
 
 function optionsOf(plan: ComparedPlan, options: ResultOptions): CompareOptions {

@@ -4,7 +4,13 @@
  *
  * @module
  */
-import type { DataPart, Entry, EntryKind, TableData } from "../core/model.ts";
+import {
+  type DataPart,
+  type Entry,
+  type EntryKind,
+  PARTS_THAT_STAND_ALONE,
+  type TableData,
+} from "../core/model.ts";
 import {
   cutRestore,
   type RestoreLimits,
@@ -104,9 +110,6 @@ export interface BackupLines {
   dataParts(lines: readonly number[]): Promise<Map<number, DataPart>>;
 }
 
-/** Parts of tables, views and domains that an order may have taken out of them. */
-const PARTS: readonly EntryKind[] = ["check-constraint", "default", "domain-constraint", "rule"];
-
 /** Cuts a plan and keeps it. */
 export function keepPlan(
   plan: RestorePlan,
@@ -203,7 +206,7 @@ function keepExpectations(
   return {
     entries: numbered.keep(expect),
     memberships: lines(expect, ["role-membership"]),
-    standAlone: lines(backup.entries, PARTS),
+    standAlone: lines(backup.entries, PARTS_THAT_STAND_ALONE),
     identities: HashedNames.ofHashes(hashes.identities).toString(),
     keys: HashedNames.ofHashes(hashes.keys).toString(),
   };

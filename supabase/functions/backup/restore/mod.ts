@@ -13,6 +13,7 @@ export {
   type Comparison,
   type Difference,
   joinSlices,
+  type LiveEntries,
   unseenLines,
 } from "./compare_models.ts";
 export { describePlan } from "./describe_plan.ts";

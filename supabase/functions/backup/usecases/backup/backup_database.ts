@@ -14,8 +14,10 @@ import {
 import { runInProcess } from "../../jobs/run_in_process.ts";
 import type { Session } from "../../postgres/session.ts";
 import type { DatabaseRecord, Repository } from "../../repository/mod.ts";
+import { RELATIONS_AT_ONCE } from "../jobs/relations_a_part.ts";
 import { backupInParts, type BackupPlan } from "./backup_in_parts.ts";
 import type { RowCopier } from "./copy_rows.ts";
+import { linesInMemory } from "./lines_in_memory.ts";
 import { newBackupId } from "./new_backup_id.ts";
 
 /** What to save and how. */
@@ -41,7 +43,7 @@ export interface BackupRequest {
   onDamage?: "fail" | "skip";
   /** Patterns of tables whose rows are copied before others. @default [] */
   criticalTables?: readonly string[];
-  /** See `BackupPlan`. @default null, all at once */
+  /** See `BackupPlan`. @default all at once, as far as they fit into half a gigabyte with this program */
   relationsAPart?: number | null;
   /** How often to begin when definitions change meanwhile. @default 5 */
   attempts?: number;
@@ -75,11 +77,14 @@ export async function backupDatabase(options: BackupDatabaseOptions): Promise<Da
   const { request, repository, clock, connect, copier, writtenBy, signal, onProgress } = options;
   const prefix = request.origin === "safety" ? "safety" : "backup";
   const backupId = request.backupId ?? await newBackupId(repository, { clock, prefix });
-  const plan = backupPlan({ ...request, backupId }, { writtenBy });
+  const { relationsAPart = RELATIONS_AT_ONCE } = request;
+  const plan = backupPlan({ ...request, relationsAPart, backupId }, { writtenBy });
   const { reason } = plan;
   const holder = sessionHolder({ connect });
   const dump = () => Promise.resolve(request.dump);
-  await runInProcess(backupInParts({ plan, dump, connect, repository, holder, clock, copier }), {
+  const shelf = linesInMemory();
+  const access = { plan, dump, connect, repository, holder, clock, copier, shelf };
+  await runInProcess(backupInParts(access), {
     ...{ clock, signal, onProgress },
     job: {
       ...{ jobId: backupId, kind: "backup", type: "database", backupId, reason, createdBy: null },

@@ -16,6 +16,7 @@ import {
   cutCatalog,
   type DataLimits,
   type DumpOptions,
+  estimateStoredBytes,
   type HeldSnapshot,
   KeeperMissing,
   lockAllJoined,
@@ -45,6 +46,7 @@ import {
 } from "./definitions_in_parts.ts";
 import { findUnfinished, halfRestored } from "./half_restored.ts";
 import { JoinedSessions } from "./joined_sessions.ts";
+import type { LinesStore } from "./lines_in_memory.ts";
 import { KnownResults } from "./known_results.ts";
 import { COPY, copyPartOf, RowsInParts } from "./rows_in_parts.ts";
 import { totalsOf } from "./totals_of.ts";
@@ -88,6 +90,8 @@ export interface BackupInPartsOptions {
   clock: Clock;
   /** Threads that copy rows. @default sessions of this one */
   copier?: RowCopier | undefined;
+  /** See `DefinitionsAccess`; for a process that does all parts. */
+  shelf?: LinesStore | undefined;
 }
 
 /** What the first part has learnt. */
@@ -148,7 +152,7 @@ class BackupInParts {
 
   constructor(options: BackupInPartsOptions) {
     this.#options = options;
-    const { repository, holder, copier } = options;
+    const { repository, holder, copier, shelf } = options;
     const { limits, onDamage, criticalTables, relationsAPart } = options.plan;
     const sessions = this.#sessions = new JoinedSessions(options.connect);
     const claim = (source: SourceFacts, signal: AbortSignal) => this.#claimOwner(source, signal);
@@ -168,7 +172,7 @@ class BackupInParts {
       check: (session, held) => holder.check(session, held),
     });
     this.#inParts = new DefinitionsInParts({
-      ...{ repository, claim, parent },
+      ...{ repository, shelf, claim, parent },
       entriesAPart: ENTRIES_A_RELATION * (relationsAPart ?? 0),
       read: ({ lease, ...how }, work) => this.#readSome(lease, { ...how, work }),
       cutRows: async (session, rows, { lease, context }) => {
@@ -242,7 +246,8 @@ class BackupInParts {
     const slices = await this.#cutCatalog(held, { dump, signal });
     const unfinished = await findUnfinished(this.#sessions, { held, signal });
     if (slices.length > 0) {
-      const listed: Listed = { bytes: 0, unfinished };
+      const bytes = await this.#sessions.with(held, estimateStoredBytes, { signal });
+      const listed: Listed = { bytes, unfinished };
       return { result: toJson(listed), add: [...partsOfSlices(slices), last] };
     }
     const work = await this.#atOnce.list(

@@ -10,6 +10,7 @@ import { toJson } from "../../core/json.ts";
 import type { Entry, SourceFacts, TableData } from "../../core/model.ts";
 import type { DonePart, Json, Lease, NewPart, PartOutcome } from "../../core/part.ts";
 import { unknownPart } from "../../core/part_errors.ts";
+import { Turns } from "../../core/turns.ts";
 import {
   type CatalogSlice,
   type DumpOptions,
@@ -32,6 +33,7 @@ import {
   type WrittenTotals,
 } from "../../repository/mod.ts";
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
+import type { LinesStore } from "./lines_in_memory.ts";
 
 /** What the definitions came to, in one part or in many. */
 export interface ReadDefinitions {
@@ -53,6 +55,11 @@ export interface Noted<T> {
 /** What the backup lends to its definitions. */
 export interface DefinitionsAccess {
   repository: Repository;
+  /**
+   * Where what parts give each other waits, for the one process that does all of them, one after the other:
+   * side by side they would need as much memory as all at once. Undefined for many workers: in the repository.
+   */
+  shelf: LinesStore | undefined;
   /** Entries that one part stores. */
   entriesAPart: number;
   /**
@@ -132,9 +139,12 @@ export function sqlBytesOf({ statements }: Entry): number {
 /** Does the parts; any number of them, in any worker. */
 export class DefinitionsInParts {
   readonly #access: DefinitionsAccess;
+  readonly #shelf: LinesStore;
+  readonly #turns = new Turns();
 
   constructor(access: DefinitionsAccess) {
     this.#access = access;
+    this.#shelf = access.shelf ?? access.repository;
   }
 
   /** Whether a part is one of these. */
@@ -143,6 +153,17 @@ export class DefinitionsInParts {
   }
 
   async run(lease: Lease, context: PartContext): Promise<PartOutcome> {
+    if (this.#access.shelf === undefined) return await this.#do(lease, context);
+    const turn = await this.#turns.take();
+    try {
+      context.signal.throwIfAborted();
+      return await this.#do(lease, context);
+    } finally {
+      turn.end();
+    }
+  }
+
+  async #do(lease: Lease, context: PartContext): Promise<PartOutcome> {
     refuseWithoutRoom(lease, {
       doing: "read the definitions in parts",
       hint: "Make the backup where no limits end a worker: deno task backup, on any computer. " +
@@ -207,8 +228,8 @@ export class DefinitionsInParts {
     const before = repository.written;
     const result: SliceResult = {
       ...{ source: read.source, parent, leftOut: read.leftOut, remarks: read.remarks },
-      lines: await repository.writeLines(read.lines, { signal }),
-      nodes: separate === undefined ? await repository.writeLines(read.nodes, { signal }) : null,
+      lines: await this.#shelf.writeLines(read.lines, { signal }),
+      nodes: separate === undefined ? await this.#shelf.writeLines(read.nodes, { signal }) : null,
       written: writtenSince(before, repository.written),
     };
     return { result: toJson(result), add: read.copies };
@@ -218,11 +239,12 @@ export class DefinitionsInParts {
   async #order(lease: Lease, context: PartContext): Promise<PartOutcome> {
     const { signal } = context;
     const { repository, entriesAPart } = this.#access;
+    const shelf = this.#shelf;
     const slices = await resultsOf<SliceResult>(context, SLICE);
     const nodes: NodePack[][] = [];
     for (const { result } of slices) {
       nodes.push(
-        await kept(Array.fromAsync(repository.readLines<NodePack>(result.nodes!, { signal }))),
+        await kept(Array.fromAsync(shelf.readLines<NodePack>(result.nodes!, { signal }))),
       );
     }
     const leftOut = slices.flatMap(({ result }) => result.leftOut);
@@ -239,7 +261,7 @@ export class DefinitionsInParts {
     }
     const before = repository.written;
     const result: OrderResult = {
-      places: await repository.writeLines(shares, { signal }),
+      places: await shelf.writeLines(shares, { signal }),
       remarks: order.remarks,
       written: writtenSince(before, repository.written),
     };
@@ -259,7 +281,7 @@ export class DefinitionsInParts {
     const [order] = await resultsOf<OrderResult>(context, ORDER);
     const { places: ref } = order!.result;
     const numbers = new Set([share]);
-    const found = await kept(pickLines<EntryPlace[]>(repository, { ref, numbers, signal }));
+    const found = await kept(pickLines<EntryPlace[]>(this.#shelf, { ref, numbers, signal }));
     const places = found.get(share)!;
     const lines = await this.#linesOf(places, context);
     const entries: Entry[] = [];
@@ -285,7 +307,6 @@ export class DefinitionsInParts {
     places: readonly EntryPlace[],
     context: PartContext,
   ): Promise<Map<number, SliceLine>[]> {
-    const { repository } = this.#access;
     const slices = await resultsOf<SliceResult>(context, SLICE);
     for (const { payload, result } of await resultsOf<SliceResult>(context, AGAIN)) {
       slices[(payload as unknown as Again).at!]!.result = result;
@@ -294,7 +315,7 @@ export class DefinitionsInParts {
     for (const [at, { result: { lines: ref } }] of slices.entries()) {
       const numbers = new Set(places.flatMap(([slice, line]) => slice === at ? [line] : []));
       lines.push(
-        await kept(pickLines<SliceLine>(repository, { ref, numbers, signal: context.signal })),
+        await kept(pickLines<SliceLine>(this.#shelf, { ref, numbers, signal: context.signal })),
       );
     }
     return lines;

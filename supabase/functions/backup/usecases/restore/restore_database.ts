@@ -35,8 +35,9 @@ import { backupDatabase } from "../backup/backup_database.ts";
 import { useBulkSettings, waitForDisk } from "../backup/bulk_settings.ts";
 import { lockTables } from "../backup/lock_tables.ts";
 import { commitAll, whyUndone } from "../commit_all.ts";
+import { RELATIONS_A_SLICE, RELATIONS_AT_ONCE } from "../jobs/relations_a_part.ts";
 import { refuseRows } from "./refuse_rows.ts";
-import { readBackupFacts, readLive, readTarget, wholeDatabase } from "./restore_facts.ts";
+import { readBackupFacts, readLiveSlices, readTarget, wholeDatabase } from "./restore_facts.ts";
 
 /** What to restore and how. */
 export interface RestoreRequest extends PlanRequest {
@@ -260,7 +261,11 @@ async function apply(
     role: run.target.role,
     readPieces: (pieces) => repository.readPieces(pieces, { passing: true }),
     loader: loader?.(run.target.role),
-    readTarget: (reader) => readLive(reader, backup),
+    readTarget: (reader) =>
+      readLiveSlices(reader, backup, {
+        relationsAtOnce: RELATIONS_AT_ONCE,
+        relationsASlice: RELATIONS_A_SLICE,
+      }),
     signal,
     onProgress,
   });

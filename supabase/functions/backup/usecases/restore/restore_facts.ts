@@ -3,8 +3,20 @@
  *
  * @module
  */
-import type { DataPart, Entry, SourceFacts, TableData } from "../../core/model.ts";
-import { type CatalogSlice, type DumpOptions, readDatabase, readSlice } from "../../dump/mod.ts";
+import {
+  type DataPart,
+  type Entry,
+  PARTS_THAT_STAND_ALONE,
+  type SourceFacts,
+  type TableData,
+} from "../../core/model.ts";
+import {
+  type CatalogSlice,
+  cutCatalog,
+  type DumpOptions,
+  readDatabase,
+  readSlice,
+} from "../../dump/mod.ts";
 import type { Session } from "../../postgres/session.ts";
 import type { Repository } from "../../repository/mod.ts";
 import {
@@ -16,6 +28,7 @@ import {
   inWordsOf,
   type LineHashes,
   linesInOtherWords,
+  type LiveEntries,
   ownersToBorrow,
   type ReadAsOwners,
   readTargetFacts,
@@ -87,6 +100,28 @@ type BackupWords = Pick<BackupFacts, "source" | "entries">;
 export async function readLive(session: Session, backup: BackupWords): Promise<Entry[]> {
   const { entries } = await readDatabase(session, wholeDatabase(backup));
   return await inBackupsWords(session, backup, entries);
+}
+
+/** The same slice by slice where it holds very many relations; what entries depend on is not told then. */
+export async function* readLiveSlices(
+  session: Session,
+  backup: BackupWords,
+  { relationsAtOnce, relationsASlice }: { relationsAtOnce: number; relationsASlice: number },
+): AsyncIterable<LiveEntries> {
+  const whole = wholeDatabase(backup);
+  if ((await cutCatalog(session, whole, relationsAtOnce)).length === 0) {
+    yield { actual: await readLive(session, backup), isRest: true };
+    return;
+  }
+  const slices = await cutCatalog(session, whole, relationsASlice);
+  const parts = backup.entries.filter(({ kind }) => PARTS_THAT_STAND_ALONE.includes(kind));
+  const standAlone = new Set(parts.map(({ identity }) => identity));
+  for (const slice of slices) {
+    const { lines } = await readSlice(session, whole, { slice, standAlone });
+    const entries = lines.map(([entry]) => entry);
+    const actual = await inBackupsWords(session, backup, entries);
+    yield { actual, isRest: slice.isRest };
+  }
 }
 
 async function inBackupsWords(
