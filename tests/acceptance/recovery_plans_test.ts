@@ -7,7 +7,11 @@
 import assert from "node:assert/strict";
 import { toBase64, utf8 } from "../../supabase/functions/backup/core/bytes.ts";
 import type { Execution, StepRecord } from "../../supabase/functions/backup/core/recovery.ts";
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import { openRepository, type Repository } from "../../supabase/functions/backup/repository/mod.ts";
+import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
+import { breakOffRestore } from "../support/broken_off_restore.ts";
 import { databaseState } from "../support/database_state.ts";
 import { PLAN, STEP } from "../support/recovery_plan.ts";
 import { startReceiver } from "../support/receiver.ts";
@@ -153,7 +157,42 @@ Deno.test("database_failure leaves a sound database alone and restores one that 
     "select count(*)::int as n, sum(length(body))::text as of from public.pages",
   );
   assert.deepEqual(pages, { n: 550, of: String(550 * 32 * 1024) });
+
+  // A restore that was broken off, and of which no table of jobs knows: the database is half filled.
+  await session.execute("delete from public.pages where id > 20");
+  const whole = await shown(project);
+  const { backupId } = (await tell(project, "backup-database&wait=60")).body.data;
+  await session.execute("truncate public.pages, public.notes");
+  const lost = await breakOffRestore(project.variables.SUPABASE_DB_URL!, {
+    ...{ repository: await repositoryOf(project), backupId: String(backupId) },
+  });
+  assert.notDeepEqual(await shown(project), whole);
+  const half = await tell(project, "backup-database&wait=60");
+  assert.match(
+    half.body.data.result.consistency.remarks.join(),
+    new RegExp(`half restored.*${lost}`),
+  );
+  const latest = await tell(project, "restore", { type: "database", backupId: "latest" });
+  assert.match(latest.body.error.message, /holds half a database/);
+  const status = (await ask(project, "status")).body.data;
+  assert.match(status.backups.database.halfRestored, new RegExp(lost));
+  assert.match(status.unfinishedRestores.join(), new RegExp(`${lost} .* not complete: 1 of `));
+  assert.equal(status.healthy, false);
+  const completed = await run(project, TRIGGER);
+  assert.deepEqual(statusOf(completed), ["success", ...ALL_DONE], JSON.stringify(completed));
+  assert.match(
+    stepOf(completed, "assess_database").found!,
+    new RegExp(`^damaged .*: restore ${lost}`),
+  );
+  const { details } = stepOf(completed, "restore_database");
+  assert.deepEqual([details.backupId, details.safetyBackupId], [backupId, null]);
+  assert.deepEqual(await shown(project), whole);
+  assert.deepEqual((await ask(project, "status")).body.data.unfinishedRestores, []);
 });
+
+async function repositoryOf({ folder, encryptionKey }: WholeProject): Promise<Repository> {
+  return await openRepository({ storage: localStorage(folder), key: new Secret(encryptionKey) });
+}
 
 const ALL_DONE = ["assess_database: done", "restore_database: done", "verify_database: done"];
 
