@@ -5,6 +5,7 @@ import {
   doubtsOf,
   inWords,
   requestForLost,
+  unfinishedElsewhere,
   unknownDatabase,
   withRequest,
 } from "./database_words.ts";
@@ -91,5 +92,23 @@ Deno.test("unknownDatabase() and withRequest() say what can be done", () => {
   assert.match(
     hint!,
     /^Look\. To restore these tables alone: .*"onlyLost":true\}'; with "dryRun": true/,
+  );
+});
+
+Deno.test("a restore that is not complete is told with the SQL that takes its trace away", () => {
+  const unfinished = {
+    ...{ jobId: "restore_1", backupId: "backup_1", since: "2026-01-01T00:00:00.000Z" },
+    ...{ found: "restore restore_1 is not complete", goesOn: false, forget: "delete from marks" },
+  };
+  const half: Assessed = { ...SOUND, condition: "damaged", findings: ["it is half"], unfinished };
+  assert.deepEqual(doubtsOf(half), [
+    "if the database is well although restore restore_1 is not complete, say so: delete from marks;",
+  ]);
+  const error = unfinishedElsewhere(half);
+  assert.equal(error.code, "restore_incomplete");
+  assert.match(error.message, /sound beside backup backup_2: restore restore_1 is not complete$/);
+  assert.match(
+    error.hint!,
+    /"backupId":"backup_1".* or backup_2, .*: deno task restore; .*: delete from marks;$/,
   );
 });
