@@ -15,8 +15,9 @@ import {
 } from "../../supabase/functions/backup/repository/mod.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
 import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
+import { readLiveSlices } from "../../supabase/functions/backup/usecases/restore/restore_facts.ts";
 import { CONNECTED_SCHEMA } from "../support/connected_schema.ts";
-import { backupInMemory, DUMP_OPTIONS } from "../support/memory_backup.ts";
+import { backupInMemory, DUMP_OPTIONS, openPinned } from "../support/memory_backup.ts";
 import { endOf, onlyParts, type PartBackup, partBackup } from "../support/part_backup.ts";
 import { PartsOfRestore } from "../support/parts_of_restore.ts";
 import { runSql, temporaryDatabase } from "../support/temporary_database.ts";
@@ -110,6 +111,29 @@ Deno.test("one process reads very many definitions slice by slice, and leaves in
   }
   assert.ok(models[0]!.length > 100);
   assert.deepEqual(models[1], models[0]);
+});
+
+Deno.test("a target that is read slice by slice has the entries of one that is read at once", async () => {
+  await using database = await temporaryDatabase("in_parts");
+  await runSql(database.url, CONNECTED_SCHEMA + ROWS);
+  const session = await openPinned(database.url);
+  try {
+    const { entries, source } = (await backupInMemory(database.url)).facts;
+    const read = async (relationsAtOnce: number) => {
+      const limits = { relationsAtOnce, relationsASlice: RELATIONS_A_PART };
+      const slices = await Array.fromAsync(readLiveSlices(session, { source, entries }, limits));
+      const actual = slices.flatMap((slice) => slice.actual)
+        .map(({ identity, statements }) => ({ identity, statements }))
+        .sort((a, b) => a.identity < b.identity ? -1 : 1);
+      assert.equal(slices.filter(({ isRest }) => isRest).length, 1);
+      return { slices: slices.length, actual };
+    };
+    const [atOnce, inSlices] = [await read(100_000), await read(RELATIONS_A_PART)];
+    assert.deepEqual([atOnce.slices, inSlices.slices > 3], [1, true]);
+    assert.deepEqual(inSlices.actual, atOnce.actual);
+  } finally {
+    await session.close();
+  }
 });
 
 Deno.test("a backup begins again when what its parts have kept is gone, and nothing else is lost", async () => {
