@@ -64,8 +64,9 @@ export async function tryManyTables(options: ManyTablesOptions): Promise<ManyTab
     report.restore = await run("restore", { ...body, mode: "empty", targetDatabaseUrl });
     problems.push(...await audit(options.targetUrl, tables));
     if (!options.emptied) return report;
-    // Each table refers to the one before it.
-    await source.execute("TRUNCATE t1 CASCADE");
+    // By name, because the server needs minutes to follow so many foreign keys.
+    const names = Array.from({ length: tables }, (_, at) => `t${at + 1}`);
+    await source.execute(`TRUNCATE ${names.join(", ")}`);
     onStep("the tables are emptied");
     report.emptied = await run("restore", { ...body, mode: "over" });
     problems.push(...await audit(options.sourceUrl, tables));
