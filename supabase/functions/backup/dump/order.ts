@@ -145,6 +145,9 @@ function writeOut(graph: OrderGraph, order: number[], { numbers }: Drafts): Orde
   const places = new Int32Array(order.length);
   order.forEach((number, place) => places[number] = place);
   const needsOf = needsCollector(graph, standsIn);
+  // Most are needed by several: one string for all of them.
+  const keys = new Array<string>(numbers.size);
+  const keyOf = (object: number) => keys[object] ??= numbers.keyOf(object);
   const ordered: OrderedDraft[] = [];
   for (const number of order) {
     const { object, draft } = nodes[number]!;
@@ -153,7 +156,7 @@ function writeOut(graph: OrderGraph, order: number[], { numbers }: Drafts): Orde
     if (draft.part === "shell" && !isNeeded(graph, number)) continue;
     const dependsOn: string[] = [];
     for (const need of needsOf(number)) {
-      if (places[need]! < places[number]!) dependsOn.push(numbers.keyOf(nodes[need]!.object));
+      if (places[need]! < places[number]!) dependsOn.push(keyOf(nodes[need]!.object));
     }
     ordered.push({ number: object, draft, dependsOn: dependsOn.sort() });
   }

@@ -70,28 +70,57 @@ function packOf(drafts: readonly Draft[]): NodePack {
 
 /** The drafts of a pack, without their statements and rights. */
 export function unpackNodes(pack: NodePack): Draft[] {
-  return pack.head.map((head, at) => {
-    const [catalog, part, kind, section, schema, before] = pack.heads[head]!;
-    const name = pack.name[at]!;
-    const draft: Draft = {
-      catalog,
-      oid: pack.oid[at]!,
-      part,
-      kind,
-      section,
-      schema,
-      name,
-      address: before === null ? pack.address[at] as string : before + name + '"',
-      dependsOn: pack.dependsOn[at]!,
-      create: NOTHING,
-      drop: NOTHING,
-      owner: null,
-      commentable: false,
-    };
+  return pack.head.map((_, at) => new UnpackedDraft(pack, at));
+}
+
+/** What the drafts of a pack share stays in its heads: one part holds the drafts of all packs at a time. */
+class UnpackedDraft implements Draft {
+  readonly #head: NodeHead;
+  readonly #address: string | 0;
+  readonly oid: number;
+  readonly name: string;
+  readonly dependsOn: string[];
+  readonly inlineIn?: string;
+  section: Section;
+
+  constructor(pack: NodePack, at: number) {
+    this.#head = pack.heads[pack.head[at]!]!;
+    this.#address = pack.address[at]!;
+    this.oid = pack.oid[at]!;
+    this.name = pack.name[at]!;
+    this.dependsOn = pack.dependsOn[at]!;
+    this.section = this.#head[3];
     const inlineIn = pack.inlineIn[at];
-    if (inlineIn) draft.inlineIn = inlineIn;
-    return draft;
-  });
+    if (inlineIn) this.inlineIn = inlineIn;
+  }
+
+  get catalog(): string {
+    return this.#head[0];
+  }
+  get part(): string | null {
+    return this.#head[1];
+  }
+  get kind(): EntryKind {
+    return this.#head[2];
+  }
+  get schema(): string | null {
+    return this.#head[4];
+  }
+  get address(): string {
+    return this.#address === 0 ? `${this.#head[5]}${this.name}"` : this.#address;
+  }
+  get create(): string[] {
+    return NOTHING;
+  }
+  get drop(): string[] {
+    return NOTHING;
+  }
+  get owner(): null {
+    return null;
+  }
+  get commentable(): boolean {
+    return false;
+  }
 }
 
 function beforeName({ name, address }: Draft): string | null {
