@@ -7,6 +7,8 @@
 import assert from "node:assert/strict";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import { readRestoreTraces } from "../../supabase/functions/backup/postgres/restore_traces.ts";
+import type { Row } from "../../supabase/functions/backup/postgres/session.ts";
 import {
   compareModels,
   type Failure,
@@ -36,6 +38,8 @@ async function assertUnchanged(before: MemoryBackup, url: string): Promise<void>
     facts.dataParts.map((part) => `${part.entry} ${part.rows} ${part.fingerprint?.sum}`).sort();
   assert.deepEqual(rows(now), rows(before));
 }
+
+const tracesIn = ({ run }: { run: (sql: string) => Promise<Row[]> }) => readRestoreTraces(run);
 
 function failed(error: BackupError): Failure[] {
   return error.details?.failed as Failure[];
@@ -129,6 +133,13 @@ Deno.test("rows that do not fit an empty database fail by table, and the other t
   ]);
   assert.equal((await target.run("select from public.orders")).length, 20);
   assert.equal((await target.run("select from public.users")).length, 0);
+  const [trace] = await tracesIn(target);
+  assert.deepEqual([trace?.backupId, trace?.parts], ["memory", null], "rows are missing");
+
+  // What stands is replaced in one transaction, which takes the trace away.
+  const whole = await backupWithoutRoles(source.url);
+  const { rowsLoaded } = await restoreBackup(whole, target.url);
+  assert.deepEqual([rowsLoaded, await tracesIn(target)], [40, []]);
 });
 
 Deno.test("a lost connection ends a restore into an empty database at once", async () => {
@@ -141,6 +152,7 @@ Deno.test("a lost connection ends a restore into an empty database at once", asy
   index.statements.create = ["SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())"];
   const error = await failure(restoreBackup(backup, target.url, { jobs: 1 }));
   assert.equal(error.code, "database_unreachable");
+  assert.equal((await tracesIn(target)).length, 1, "nobody could tell otherwise");
 });
 
 Deno.test("a restore over a live database brings back what was dropped and takes away what was added", async () => {

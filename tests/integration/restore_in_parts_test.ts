@@ -10,6 +10,7 @@ import assert from "node:assert/strict";
 import { startPostgres } from "../../scripts/embedded_postgres.ts";
 import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import { readRestoreTraces } from "../../supabase/functions/backup/postgres/restore_traces.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { runInProcess } from "../../supabase/functions/backup/jobs/run_in_process.ts";
 import { databaseState } from "../support/database_state.ts";
@@ -71,15 +72,20 @@ async function sample(sql = SAMPLE): Promise<{ source: TemporaryDatabase; backup
   return { source, backup: await backupWithoutRoles(source.url) };
 }
 
-/** Nothing of the restore itself is left. */
-async function expectTidy(url: string, jobId: string): Promise<void> {
+/** Nothing of the restore itself is left; of one that is not complete its trace is. */
+async function expectTidy(url: string, jobId: string, { isComplete = true } = {}): Promise<void> {
   await using session = await opened(url);
+  const traces = await readRestoreTraces((sql) => session.query(sql));
+  assert.deepEqual(traces.map((trace) => trace.jobId), isComplete ? [] : [jobId]);
   const [left] = await session.query(
     `select to_regnamespace('backup_internal') is null as tidy, exists (
        select from pg_stat_activity where application_name = 'backup ${jobId}'
           and state <> 'idle') as busy`,
   );
-  assert.deepEqual(left, { tidy: true, busy: false });
+  assert.deepEqual(left, { tidy: isComplete, busy: false });
+  if (isComplete) return;
+  const marks = await session.query("select name from backup_internal.restore_marks");
+  assert.deepEqual(marks.filter(({ name }) => /^planned|^\d+\//.test(name)), []);
 }
 
 /** Waits until a backend stands at a gate; the pause is the server's. */
@@ -320,7 +326,7 @@ Deno.test("what fails is named, what needs it is left out in whatever part, and 
     [{ things: 300, events: 60, i: true }],
   );
   await restore.define().end!("failed", restore);
-  await expectTidy(target.url, restore.jobId);
+  await expectTidy(target.url, restore.jobId, { isComplete: false });
 });
 
 Deno.test("a full disk and a lock that is not granted end the restore by name, not as done", async () => {
@@ -348,7 +354,7 @@ Deno.test("a full disk and a lock that is not granted end the restore by name, n
   assert.match(full?.message, /no space left on device/);
   assert.equal(part.name, "loading-rows");
   await restore.define().end!("failed", restore);
-  await expectTidy(target.url, restore.jobId);
+  await expectTidy(target.url, restore.jobId, { isComplete: false });
 });
 
 Deno.test("a restore that is cancelled ends what the server does for it, and its memberships", async () => {
@@ -386,7 +392,7 @@ Deno.test("a restore that is cancelled ends what the server does for it, and its
     stop.abort();
     assert.equal((await failure(running)).code, "cancelled");
     assert.deepEqual([lent.length > 0, await memberships()], [true, []]);
-    await expectTidy(target.url, restore.jobId);
+    await expectTidy(target.url, restore.jobId, { isComplete: false });
 
     await holder.execute("select pg_advisory_unlock(7003, 2)");
     await using again = await temporaryDatabase("parts_target");
@@ -438,6 +444,6 @@ Deno.test(`random deaths: every restore ends complete, seed ${SEED}`, async () =
     }
     assert.equal(restore.report?.rowsLoaded, 381, `seed ${SEED}`);
     assert.deepEqual(await databaseState(target.url), expected, `seed ${SEED}`);
-    await expectTidy(target.url, restore.jobId);
+    await expectTidy(target.url, restore.jobId, { isComplete: false });
   }
 });

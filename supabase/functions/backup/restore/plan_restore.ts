@@ -17,7 +17,7 @@ import { expectedRoles, isOfRoles } from "./expected_roles.ts";
 import { fillPlan } from "./fill_plan.ts";
 import { fitBackup } from "./fit_backup.ts";
 import { LeaveOuts } from "./leave_out.ts";
-import { isOfDatabaseDefaults, leaveOutGiven } from "./platform_rules.ts";
+import { isOfDatabaseDefaults, isOfMarks, leaveOutGiven } from "./platform_rules.ts";
 import { planLoads } from "./plan_loads.ts";
 import {
   type BackupFacts,
@@ -132,7 +132,9 @@ function chooseMode(request: RestoreRequest, target: TargetFacts): RestoreMode {
   if (request.mode === "beside") {
     throw new BackupError("invalid_request", "Cannot restore beside: intoSchema is missing");
   }
-  const standing = target.entries.filter((entry) => !isOfDatabaseDefaults(entry));
+  const standing = target.entries.filter((entry) =>
+    !isOfDatabaseDefaults(entry) && !isOfMarks(entry)
+  );
   if (request.mode === "empty" && standing.length > 0) {
     throw new BackupError(
       "target_not_empty",

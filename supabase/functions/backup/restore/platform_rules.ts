@@ -4,6 +4,7 @@
  * @module
  */
 import type { Entry } from "../core/model.ts";
+import { MARKS_TABLE } from "../postgres/restore_traces.ts";
 import { EntryIndex, isRows } from "./entry_index.ts";
 import { LeaveOuts } from "./leave_out.ts";
 import type { BackupFacts, RestoreRequest, TargetFacts } from "./plan_types.ts";
@@ -53,6 +54,12 @@ export function isOfDatabaseDefaults(entry: Entry): boolean {
   if (entry.kind === "extension") return entry.name === "plpgsql";
   if (entry.kind === "language") return ["plpgsql", "internal", "c", "sql"].includes(entry.name);
   return false;
+}
+
+/** A restore that was broken off before it made anything has left no more than these. */
+export function isOfMarks({ kind, schema, name }: Entry): boolean {
+  const [ours, marks] = MARKS_TABLE.split(".");
+  return kind === "schema" ? name === ours : schema === ours && name.startsWith(marks!);
 }
 
 /** Whether rows of this table are open logins. */

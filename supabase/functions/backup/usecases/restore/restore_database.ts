@@ -24,6 +24,7 @@ import {
   type PlanSummary,
   prepareSession,
   refuseUnfit,
+  removeTraces,
   type RestorePlan,
   type RestoreRequest as PlanRequest,
   returnRoles,
@@ -38,6 +39,7 @@ import { commitAll, whyUndone } from "../commit_all.ts";
 import { RELATIONS_A_SLICE, RELATIONS_AT_ONCE } from "../jobs/relations_a_part.ts";
 import { refuseRows } from "./refuse_rows.ts";
 import { readBackupFacts, readLiveSlices, readTarget, wholeDatabase } from "./restore_facts.ts";
+import { withTrace } from "./with_trace.ts";
 
 /** What to restore and how. */
 export interface RestoreRequest extends PlanRequest {
@@ -120,7 +122,10 @@ export async function restoreDatabase(options: RestoreDatabaseOptions): Promise<
     await prepareSession(session, target, options.request);
     const work = { options, backup, session, openSession };
     return plan.mode === "empty"
-      ? await intoEmpty(work, plan, target)
+      ? await withTrace(
+        { ...options, session, plan },
+        () => intoEmpty(work, plan, target),
+      )
       : await allOrNothing(work, plan, target);
   } catch (error) {
     throw whyUndone(error, { signal: options.signal, what: "restore" });
@@ -236,6 +241,7 @@ async function replaceAll(work: Work, firstPlan: RestorePlan, borrowed: readonly
   const applied = await apply(work, { plan, target, workers: [] });
   // The event trigger by which the platform's API learns of new tables was silent.
   if (plan.target === "supabase") await session.execute("NOTIFY pgrst, 'reload schema'");
+  if (plan.mode === "over") await removeTraces(session, options.request);
   await commitAll(session, {
     whether: `${plan.backupId} was restored`,
     hint: "The database is either wholly the old one or wholly the restored one. Look at it, or " +

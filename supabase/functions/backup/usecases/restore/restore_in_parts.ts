@@ -49,8 +49,9 @@ import {
   UNITS,
   WHOLE,
 } from "./parts_of_restore.ts";
+import { hasAllRows } from "./has_all_rows.ts";
 import { planInParts } from "./plan_in_parts.ts";
-import { readFirst, readSome } from "./read_in_parts.ts";
+import { NO_ROWS, readFirst, readSome } from "./read_in_parts.ts";
 import { readTargetInPart } from "./read_target_in_part.ts";
 import {
   restoreDatabase,
@@ -172,7 +173,8 @@ class RestoreInParts {
     const backupId = planning?.backupId ?? options.backupId;
     const parts = planning === null ? null : context;
     const input = { ...options, backupId, parts, sessions: this.#sessions };
-    const { outcome, plan, backup } = await planInParts(lease, input);
+    const { outcome: planned, plan, backup } = await planInParts(lease, input);
+    const outcome = { ...planned, ...NO_ROWS };
     if (plan === null) return outcome;
     this.#plan = Promise.resolve(plan);
     if (relationsAPart === null) this.#lines = Promise.resolve(heldLines(backup));
@@ -338,13 +340,6 @@ class RestoreInParts {
     }));
     return found.flat();
   }
-}
-
-/** Whether the rows are the backup's and the counters stand where they should, whatever else is missing. */
-function hasAllRows({ failed, skipped, differences }: UnitReport): boolean {
-  const isOfRows = ({ identity }: { identity: string }) =>
-    /^(table-data|large-object-data|sequence-set) /.test(identity);
-  return differences.length === 0 && ![...failed, ...skipped].some(isOfRows);
 }
 
 async function reportsOf(parts: AsyncIterable<DonePart>, step: number): Promise<UnitReport[]> {
