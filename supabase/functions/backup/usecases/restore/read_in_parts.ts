@@ -34,6 +34,12 @@ const CHUNKS_A_PART = 50;
 /** Chunks that are read at a time. */
 const CONCURRENCY = 4;
 
+/**
+ * What these parts have moved, for progress. They begin with the length of the lists that they read or plan
+ * from, so that no worker takes one that has half of what it may use behind it.
+ */
+export const NO_ROWS = { bytes: 0 };
+
 /** The lists of a manifest. */
 const LISTS = ["entries", "tableData", "dataParts"] as const;
 type List = typeof LISTS[number];
@@ -72,21 +78,23 @@ export async function readFirst(
   const chunks = LISTS.reduce((sum, list) => sum + manifest[list].chunks.length, 0);
   if (chunks <= most || !mayPlanSlim(request)) return null;
   const payload = { backupId: manifest.backupId };
-  const target: NewPart = { step: 2, name: READ_TARGET, payload, bytes: 0 };
-  const again: NewPart = { step: 3, name: PLAN, payload, bytes: 0 };
-  return { result: null, add: [...readingParts(manifest, most), target, again] };
+  const reading = readingParts(manifest, most);
+  const bytes = reading.reduce((sum, part) => sum + part.bytes, 0);
+  // As much may stand in the target.
+  const target: NewPart = { step: 2, name: READ_TARGET, payload, bytes };
+  const again: NewPart = { step: 3, name: PLAN, payload, bytes };
+  return { result: null, add: [...reading, target, again] };
 }
 
 function readingParts(manifest: DatabaseManifest, most: number): NewPart[] {
   return LISTS.flatMap((list) => {
-    const { length } = manifest[list].chunks;
-    return Array.from({ length: Math.ceil(length / most) }, (_, at) => {
+    const { chunks } = manifest[list];
+    return Array.from({ length: Math.ceil(chunks.length / most) }, (_, at) => {
       const from = at * most;
-      const payload: ReadPayload = {
-        ...{ backupId: manifest.backupId, list, from },
-        to: Math.min(from + most, length),
-      };
-      return { step: 1, name: READ, payload: payload as unknown as Json, bytes: 0 };
+      const to = Math.min(from + most, chunks.length);
+      const payload: ReadPayload = { backupId: manifest.backupId, list, from, to };
+      const bytes = chunks.slice(from, to).reduce((sum, { rawBytes }) => sum + rawBytes, 0);
+      return { step: 1, name: READ, payload: payload as unknown as Json, bytes };
     });
   });
 }
@@ -112,7 +120,8 @@ export async function readSome(
     const lines: LinesRef = { lines: chunk.lines, chunks: [chunk] };
     return await Array.fromAsync(repository.readLines(lines, { signal }));
   })).flat();
-  return { result: await resultOf(list, values, request) as unknown as Json };
+  const result = await resultOf(list, values, request);
+  return { result: result as unknown as Json, ...NO_ROWS };
 }
 
 async function resultOf(

@@ -17,7 +17,7 @@ import {
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
 import { openLines } from "./backup_lines.ts";
 import { READ_TARGET } from "./parts_of_restore.ts";
-import { pack, readHashes, unpack } from "./read_in_parts.ts";
+import { NO_ROWS, pack, readHashes, unpack } from "./read_in_parts.ts";
 import { readTargetByLines } from "./restore_facts.ts";
 import type { RestoreSessions } from "./restore_sessions.ts";
 
@@ -53,7 +53,7 @@ export async function readTargetInPart(
     const { entries, unwritableTables } = await readTargetByLines(session, { lines, hashes });
     const { columns, numbers } = packEntries(entries, request);
     const result: ReadTarget = { packed: await pack(columns), numbers, unwritableTables };
-    return { result: result as unknown as Json };
+    return { result: result as unknown as Json, ...NO_ROWS };
   } finally {
     await session.close();
   }
