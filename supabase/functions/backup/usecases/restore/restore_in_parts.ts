@@ -49,6 +49,7 @@ import {
   UNITS,
   WHOLE,
 } from "./parts_of_restore.ts";
+import { hasAllRows } from "./has_all_rows.ts";
 import { planInParts } from "./plan_in_parts.ts";
 import { NO_ROWS, readFirst, readSome } from "./read_in_parts.ts";
 import { readTargetInPart } from "./read_target_in_part.ts";
@@ -339,13 +340,6 @@ class RestoreInParts {
     }));
     return found.flat();
   }
-}
-
-/** Whether the rows are the backup's and the counters stand where they should, whatever else is missing. */
-function hasAllRows({ failed, skipped, differences }: UnitReport): boolean {
-  const isOfRows = ({ identity }: { identity: string }) =>
-    /^(table-data|large-object-data|sequence-set) /.test(identity);
-  return differences.length === 0 && ![...failed, ...skipped].some(isOfRows);
 }
 
 async function reportsOf(parts: AsyncIterable<DonePart>, step: number): Promise<UnitReport[]> {
