@@ -7,6 +7,7 @@ export type { CatalogSlice, DumpOptions } from "./context.ts";
 export { CatalogReading, type DatabaseReading, readDatabase } from "./read_database.ts";
 export { type RowsEntry } from "./families/table_data.ts";
 export { cutCatalog } from "./slices.ts";
+export { readEntries } from "./read_entries.ts";
 export { readSlice, type SliceLine, type SliceReading } from "./read_slice.ts";
 export { type NodePack } from "./slice_nodes.ts";
 export { type EntryPlace, orderSlices, type SlicesOrder } from "./order_slices.ts";

@@ -15,6 +15,7 @@ import {
   cutCatalog,
   type DumpOptions,
   readDatabase,
+  readEntries,
   readSlice,
 } from "../../dump/mod.ts";
 import type { Session } from "../../postgres/session.ts";
@@ -35,6 +36,7 @@ import {
   readUnwritableTables,
   type TargetFacts,
 } from "../../restore/mod.ts";
+import { RELATIONS_AT_ONCE } from "../jobs/relations_a_part.ts";
 import type { OpenedLines } from "./backup_lines.ts";
 
 /** Everything that the planner knows of a backup, read from its manifest. */
@@ -98,7 +100,8 @@ type BackupWords = Pick<BackupFacts, "source" | "entries">;
 
 /** The whole target, read as the backup's source was and told in the backup's words. */
 export async function readLive(session: Session, backup: BackupWords): Promise<Entry[]> {
-  const { entries } = await readDatabase(session, wholeDatabase(backup));
+  const limits = { relationsAtOnce: RELATIONS_AT_ONCE };
+  const entries = await readEntries(session, wholeDatabase(backup), limits);
   return await inBackupsWords(session, backup, entries);
 }
 
