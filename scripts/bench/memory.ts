@@ -1,7 +1,9 @@
 /**
  * Shows how much memory a backup and a restore need with as many jobs as anybody may ask for, and what they,
  * exports and imports need of one huge value, each a process of its own:
- * `deno run -A scripts/bench/memory.ts [megabytes of text] [megabytes of bytea]`, else 200 and 900.
+ * `deno run -A scripts/bench/memory.ts [megabytes of text] [megabytes of bytea]`, else 200 and 900. Or of how much
+ * they need of very many tables of seven objects each: `deno run -A scripts/bench/memory.ts tables [how many]`,
+ * else 10000.
  *
  * @module
  */
@@ -10,6 +12,7 @@ import { toBase64 } from "../../supabase/functions/backup/core/bytes.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { type EmbeddedPostgres, ROOT, startPostgres } from "../embedded_postgres.ts";
 import { join } from "../paths.ts";
+import { makeTables } from "../soak/many_tables.ts";
 
 /** Limits the heap to what a hosted function has; bytes outside of it are measured. */
 const V8_FLAGS = "--v8-flags=--max-old-space-size=200";
@@ -24,10 +27,14 @@ const MANY_ROWS = `
 const KEY = toBase64(crypto.getRandomValues(new Uint8Array(32)));
 
 /** Runs a program of this project; its peak of resident memory in megabytes, and its seconds. */
-async function measure(script: string, args: string[]): Promise<{ peak: number; seconds: number }> {
+async function measure(
+  script: string,
+  args: string[],
+  flags: readonly string[] = [V8_FLAGS],
+): Promise<{ peak: number; seconds: number }> {
   const begun = Date.now();
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", V8_FLAGS, join(ROOT, script), ...args],
+    args: ["run", "-A", "--no-check", ...flags, join(ROOT, script), ...args],
     cwd: ROOT,
     env: { BACKUP_ENCRYPTION_KEY: KEY },
     stdout: "null",
@@ -66,6 +73,7 @@ function print(what: string, { peak, seconds }: { peak: number; seconds: number 
 }
 
 async function main(): Promise<void> {
+  if (Deno.args[0] === "tables") return await measureTables(Number(Deno.args[1] ?? 10_000));
   const [text = 200, bytea = 900] = Deno.args.map(Number);
   const folder = await Deno.makeTempDir({ prefix: "supabase-backup-memory-" });
   await using server = await startPostgres({ major: 17, settings: { max_wal_size: "8GB" } });
@@ -107,6 +115,37 @@ async function main(): Promise<void> {
       const input = ["--input", file, "--mode", "replace"];
       print(`import ${title}`, await measure("scripts/import.ts", [...to, ...input]), help.peak);
     }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** The flags that `deno task` runs a program with. */
+function flagsOf(task: "backup" | "restore"): string[] {
+  const { tasks } = JSON.parse(Deno.readTextFileSync(join(ROOT, "deno.json")));
+  return (tasks[task] as string).split(" ").filter((word) => word.startsWith("--v8-flags"));
+}
+
+/** Very many tables. */
+async function measureTables(tables: number): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "supabase-backup-memory-" });
+  // A backup locks each table, in the session that holds the moment and in those that read.
+  const settings = { max_wal_size: "8GB", max_locks_per_transaction: "2048" };
+  await using server = await startPostgres({ major: 17, settings });
+  try {
+    const repository = ["--repository", `file://${folder}/repository`];
+    const idle = await measure("scripts/backup.ts", ["--help"]);
+    print("idle", idle, idle.peak);
+    for (const name of ["source", "target"]) await run(server, `CREATE DATABASE ${name}`);
+    const source = await connect({ url: server.url("source") });
+    await makeTables(source, tables).finally(() => source.close());
+    await run(server, "ANALYZE", "source");
+    const from = [...repository, "--database-url", server.url("source")];
+    const backup = await measure("scripts/backup.ts", from, flagsOf("backup"));
+    print(`backup, ${tables} tables`, backup, idle.peak);
+    const to = [...repository, "--database-url", server.url("target")];
+    const restore = await measure("scripts/restore.ts", to, flagsOf("restore"));
+    print(`restore, ${tables} tables`, restore, idle.peak);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -77,7 +77,7 @@ export async function tryManyTables(options: ManyTablesOptions): Promise<ManyTab
 }
 
 /** Each with an identity, a default, a check, two indexes and a foreign key to the one before. */
-async function makeTables(session: Session, tables: number): Promise<void> {
+export async function makeTables(session: Session, tables: number): Promise<void> {
   await session.execute("SET synchronous_commit = off");
   for (let from = 1; from <= tables; from += BATCH) {
     await session.execute(`
