@@ -53,8 +53,8 @@ export function restoreMismatch(
         ? "The target holds everything else. Remove the causes and restore into another empty " +
           "database, or make what is missing by hand."
         : stays
-        ? "What was there before is as it was; what the restore has made and filled stays. Make what is " +
-          "missing by hand; or drop what was made, empty what was filled, and restore again."
+        ? "What was there before is as it was; what the restore has made and filled stays. Remove the causes " +
+          "and restore the same backup again, which goes on with it; or make what is missing by hand."
         : "The target was left as it was.",
       details: {
         failed: failed.slice(0, LISTED),

@@ -14,6 +14,7 @@ import type { Caller, Deps } from "../deps.ts";
 import { withInactiveCronJobs } from "./inactive_cron_jobs.ts";
 import type { PointRestoreRequest } from "../jobs/job_request.ts";
 import { ACCEPT_LOST, refuseLost } from "../restore/lost_backups.ts";
+import { refuseHalfRestored } from "../restore/refuse_half_restored.ts";
 import { contentReader, FIRST_OF_ITEM_RESTORE } from "../items/restore_items.ts";
 import { FIRST_OF_RESTORE } from "../restore/parts_of_restore.ts";
 import { addressOf, defineRestore } from "../restore/start_restore.ts";
@@ -48,7 +49,8 @@ export async function startPointRestore(
   const [point = stored] = await presentPoints(repository, [stored]);
   const parts = partsOf(point);
   for (const { type, backupId } of parts) {
-    await repository.readBackup(backupId, { type });
+    const { record } = await repository.readBackup(backupId, { type });
+    if (asked.pointId === "latest") refuseHalfRestored(record);
     if (!asked.items.acceptHazards.includes(ACCEPT_LOST)) {
       await refuseLost(deps, repository, {
         chosen: backupId,

@@ -13,7 +13,7 @@ import type { Settings } from "../../core/settings.ts";
 import { workerLimits } from "../../jobs/budget.ts";
 import type { JobDefinition } from "../../jobs/job_definition.ts";
 import { parseDatabaseUrl } from "../../postgres/database_url.ts";
-import type { DatabaseRecord, Repository } from "../../repository/mod.ts";
+import type { Repository } from "../../repository/mod.ts";
 import { backupDatabase } from "../backup/backup_database.ts";
 import { connector, databaseUrl, dumpOptions } from "../database_access.ts";
 import type { Caller, Deps } from "../deps.ts";
@@ -21,6 +21,7 @@ import { ACCEPT_LOST, refuseLost } from "./lost_backups.ts";
 import type { JobRequest } from "../jobs/job_request.ts";
 import { relationsAPart } from "../jobs/relations_a_part.ts";
 import type { RestoreRequest } from "./restore_database.ts";
+import { refuseHalfRestored } from "./refuse_half_restored.ts";
 import { refuseLateRestore } from "./refuse_late_restore.ts";
 import { restoreCommand } from "./restore_command.ts";
 import { FIRST_OF_RESTORE, WHOLE } from "./parts_of_restore.ts";
@@ -84,25 +85,6 @@ export async function startRestore(deps: Deps, caller: Caller, start: StartResto
       details: { backupId: record.backupId, dryRun: request.dryRun, mode: request.mode ?? null },
     },
   });
-}
-
-/**
- * Nobody asks for half a database by asking for the latest backup.
- *
- * @throws `restore_refused`
- */
-function refuseHalfRestored({ backupId, consistency }: DatabaseRecord): void {
-  const { unfinishedRestore: half } = consistency;
-  if (half === undefined) return;
-  throw new BackupError(
-    "restore_refused",
-    `Cannot restore the latest backup: ${backupId} was made while restore ${half.jobId} of ${half.backupId} ` +
-      "was not complete, so that it holds half a database",
-    {
-      hint: `Nothing was changed. Restore ${half.backupId} by its id, or ${backupId} by its own.`,
-      details: { latest: backupId, ...half },
-    },
-  );
 }
 
 /** What such a job is made of. */
