@@ -16,6 +16,7 @@ import {
 import { Turns } from "../core/turns.ts";
 import type { Caller, Deps } from "../usecases/deps.ts";
 import { recordAudit } from "../usecases/jobs/record_audit.ts";
+import { backupToAssess } from "../usecases/mend/backup_to_assess.ts";
 import { restoreCommand } from "../usecases/restore/restore_command.ts";
 import { choosePlan } from "./choose_plan.ts";
 import { type AskedExecution, firstOfExecution } from "./define_execution.ts";
@@ -178,8 +179,8 @@ async function commandFor(deps: Deps, plan: RecoveryPlan): Promise<string | null
 async function newestBackup(deps: Deps): Promise<string> {
   try {
     const { settings } = await deps.settings();
-    const { record } = await (await deps.openRepository(settings)).readBackup("latest");
-    return record.backupId;
+    const repository = await deps.openRepository(settings);
+    return (await backupToAssess(repository, { wanted: "latest", trace: null })).backupId;
   } catch (error) {
     if (!(error instanceof BackupError)) throw error;
     return "latest"; // the command finds it, once the storage answers

@@ -9,7 +9,7 @@ import type { Failures } from "./failures.ts";
 import type { LeftOut, RestorePlan } from "./plan_types.ts";
 
 /** Longest list that an error carries; its message says how many there are. */
-const LISTED = 200;
+export const MOST_LISTED = 200;
 
 /** What the restore found out about itself. */
 export interface RestoreOutcome {
@@ -57,10 +57,10 @@ export function restoreMismatch(
           "and restore the same backup again, which goes on with it; or make what is missing by hand."
         : "The target was left as it was.",
       details: {
-        failed: failed.slice(0, LISTED),
-        skipped: skipped.slice(0, LISTED),
-        differences: differences.slice(0, LISTED),
-        leftOut: leftOut.slice(0, LISTED),
+        failed: failed.slice(0, MOST_LISTED),
+        skipped: skipped.slice(0, MOST_LISTED),
+        differences: differences.slice(0, MOST_LISTED),
+        leftOut: leftOut.slice(0, MOST_LISTED),
       },
     },
   );

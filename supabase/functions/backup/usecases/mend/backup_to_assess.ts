@@ -17,7 +17,7 @@ export interface ChosenBy {
   wanted: string;
   /** Of the restore that is not complete in the database. */
   trace: Pick<RestoreTrace, "backupId"> | null;
-  signal: AbortSignal;
+  signal?: AbortSignal;
 }
 
 /**
@@ -28,7 +28,7 @@ export interface ChosenBy {
  */
 export async function backupToAssess(
   repository: Pick<Repository, "readBackup" | "backupIds" | "listBackups">,
-  { wanted, trace, signal }: ChosenBy,
+  { wanted, trace, ...how }: ChosenBy,
 ): Promise<DatabaseRecord> {
   if (wanted !== "latest") return (await repository.readBackup(wanted)).record;
   if (trace !== null) {
@@ -38,13 +38,12 @@ export async function backupToAssess(
   const { record: latest } = await repository.readBackup("latest");
   const isWhole = (record: DatabaseRecord) => record.consistency.unfinishedRestore === undefined;
   if (isWhole(latest)) return latest;
-  const ids = (await repository.backupIds({ signal })).filter((id) =>
+  const ids = (await repository.backupIds(how)).filter((id) =>
     typeOfJobId(id) === "database" && !id.startsWith("safety_")
   );
   for (let at = 0; at < ids.length; at += READ_AT_ONCE) {
     const { backups } = await repository.listBackups({
-      ids: ids.slice(at, at + READ_AT_ONCE),
-      signal,
+      ...{ ids: ids.slice(at, at + READ_AT_ONCE), ...how },
     });
     const found = backups.find((each) => each.type === "database" && isWhole(each));
     if (found !== undefined) return found as DatabaseRecord;
