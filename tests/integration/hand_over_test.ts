@@ -13,6 +13,8 @@ import {
   readMark,
   removeMarks,
 } from "../../supabase/functions/backup/restore/restore_marks.ts";
+import { readRestoreTraces } from "../../supabase/functions/backup/postgres/restore_traces.ts";
+import { beginTrace } from "../../supabase/functions/backup/restore/trace_marks.ts";
 import { testServer } from "../support/servers.ts";
 
 const server = await testServer(17);
@@ -180,3 +182,29 @@ async function waiting(session: Session): Promise<number> {
 async function untilWaiting(session: Session): Promise<void> {
   while (await waiting(session) === 0) await systemClock.sleep(5);
 }
+
+Deno.test("a restore that goes on with another one keeps the trace of its work, though it does nothing itself", async () => {
+  await withDatabase(async ({ session }) => {
+    const traces = () => readRestoreTraces((sql) => session.query(sql));
+    const begun = {
+      facts: { backupId: "backup-1", choice: {}, parts: 2 },
+      ...{ plan: { made: [], loads: [] }, before: null, gone: [] },
+    };
+    await beginTrace(session, { jobId: "job-1", plan: "1" }, begun);
+    // A definition was made, and no row was loaded.
+    await session.execute(markStatement("job-1", "0/0"));
+    const [trace] = await traces();
+    const before = { trace: trace!, made: null, loads: null, filled: new Map() };
+    const second = { jobId: "job-2", plan: "2" };
+    await openMarks(session, second);
+    await beginTrace(session, second, { ...begun, before });
+    await removeMarks(session, { jobId: "job-2", keepsTrace: true });
+    assert.deepEqual(await traces(), [{ ...trace!, jobId: "job-2" }]);
+    // Of one that has done nothing nothing is to be told.
+    const third = { jobId: "job-3", plan: "3" };
+    await openMarks(session, third);
+    await beginTrace(session, third, begun);
+    await removeMarks(session, { jobId: "job-3", keepsTrace: true });
+    assert.deepEqual((await traces()).map(({ jobId }) => jobId), ["job-2"]);
+  });
+});

@@ -254,6 +254,8 @@ Deno.test("rows that somebody writes meanwhile are noticed, named and kept, and 
      update notes set body = 'n7' where id = 7; insert into rates values ('c', 3)`,
   );
   const completed = completing();
+  // The first to plan takes the trace over, and is gone before it could tell.
+  await completed.work(completed.ready[0]!, { record: false });
   await completed.workUntil();
   assert.equal(completed.report?.rowsLoaded, 405, "and no row twice");
   assert.deepEqual(await tracesIn(target.url), []);

@@ -36,6 +36,8 @@ export interface TracedPlan {
 
 /** Which trace is looked for: that of a job, or the newest of the same restore. */
 export interface SoughtTrace {
+  /** The restore that looks: of a worker that had planned and could not tell, the trace is its own already. */
+  jobId: string;
   /** Asked for only where a trace stands. */
   backupId: () => Promise<string>;
   choice: RestoreChoice;
@@ -46,7 +48,7 @@ export interface SoughtTrace {
 /** Finds what there is to go on with; null for nothing. */
 export async function readBrokenOff(
   session: Session,
-  { backupId, choice, completes }: SoughtTrace,
+  { jobId, backupId, choice, completes }: SoughtTrace,
 ): Promise<BrokenOff | null> {
   const traces = await readRestoreTraces((sql) => session.query(sql));
   if (traces.length === 0) return null;
@@ -56,7 +58,7 @@ export async function readBrokenOff(
     each.backupId === id &&
     (completes === undefined
       ? JSON.stringify(choiceOf(each.choice)) === same
-      : each.jobId === completes)
+      : [completes, jobId].includes(each.jobId))
   );
   if (trace === undefined) return null;
   const marks = await session.query(

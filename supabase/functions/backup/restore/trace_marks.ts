@@ -12,6 +12,7 @@ import {
   readRestoreTraces,
   type RestoreChoice,
   TRACE,
+  TRACE_OF_WORK,
   TRACED_PLAN,
   type TraceFacts,
 } from "../postgres/restore_traces.ts";
@@ -54,12 +55,17 @@ export async function beginTrace(
     commit`);
 }
 
-/** Whoever still works for the other one finds that its plan is not in force any more. */
+/**
+ * Whoever still works for the other one finds that its plan is not in force any more. What it has done stays done,
+ * though of its marks only those of rows are of use.
+ */
 function adopt(former: string, jobId: string): string {
   return `
     update ${MARKS_TABLE} set job_id = ${quoteLiteral(jobId)}
      where job_id = ${quoteLiteral(former)} and name ^@ '${FILLED}';
-    delete from ${MARKS_TABLE} where job_id = ${quoteLiteral(former)};`;
+    delete from ${MARKS_TABLE} where job_id = ${quoteLiteral(former)};
+    insert into ${MARKS_TABLE} (job_id, name)
+    values (${quoteLiteral(jobId)}, '${TRACE_OF_WORK}') on conflict do nothing;`;
 }
 
 function forget(jobId: string, names: readonly string[]): string {

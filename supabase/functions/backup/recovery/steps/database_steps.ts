@@ -8,6 +8,7 @@ import { toBackupError } from "../../core/errors.ts";
 import type { Job } from "../../core/job.ts";
 import { toJson } from "../../core/json.ts";
 import type { Json } from "../../core/part.ts";
+import type { RestoreChoice } from "../../postgres/restore_traces.ts";
 import { assessDatabase } from "../../usecases/mend/assess_database.ts";
 import { restoreCommand } from "../../usecases/restore/restore_command.ts";
 import { findOnce, startOnce } from "../../usecases/jobs/start_once.ts";
@@ -110,7 +111,7 @@ async function drill(work: RestoreWork): Promise<StepOutcome> {
 async function restore(work: RestoreWork): Promise<StepOutcome> {
   const { deps, caller, execution, parameters } = work;
   const found = await assess(work);
-  const { backupId, condition, scope, lostTables, unfinished } = found;
+  const { backupId, condition, scope, unfinished } = found;
   const details = { backupType: parameters.backupType, backupId, condition };
   const skipped = (why: string): StepEnd => {
     return {
@@ -128,14 +129,7 @@ async function restore(work: RestoreWork): Promise<StepOutcome> {
     if (scope === null && unfinished !== null) throw unfinishedElsewhere(found);
     if (scope === null) return skipped(inWords(found));
   }
-  // What stands is newer than the backup, and stays.
-  const lost = execution.force
-    ? {}
-    : unfinished?.goesOn === true
-    ? { completes: unfinished.jobId }
-    : scope === "tables"
-    ? { tables: lostTables, onlyLost: true }
-    : {};
+  const lost = execution.force ? {} : requestOf(found);
   const job = await startOverBackup(work, () =>
     startOnce(deps, {
       ...keyOf(work),
@@ -147,6 +141,14 @@ async function restore(work: RestoreWork): Promise<StepOutcome> {
         }),
     }));
   return waitingFor(job, `${inWords(found)}; job ${job.jobId} restores`);
+}
+
+/** What of the backup is restored. What stands is newer than the backup, and stays. */
+export function requestOf(
+  { scope, lostTables, unfinished }: Pick<Assessed, "scope" | "lostTables" | "unfinished">,
+): RestoreChoice & { completes?: string } {
+  if (unfinished?.goesOn === true) return { ...unfinished.choice, completes: unfinished.jobId };
+  return scope === "tables" ? { tables: lostTables, onlyLost: true } : {};
 }
 
 async function conclude(work: RestoreWork, jobId: string): Promise<StepEnd> {

@@ -99,6 +99,7 @@ Deno.test("a restore that is not complete is told with the SQL that takes its tr
   const unfinished = {
     ...{ jobId: "restore_1", backupId: "backup_1", since: "2026-01-01T00:00:00.000Z" },
     ...{ found: "restore restore_1 is not complete", goesOn: false, forget: "delete from marks" },
+    choice: {},
   };
   const half: Assessed = { ...SOUND, condition: "damaged", findings: ["it is half"], unfinished };
   assert.deepEqual(doubtsOf(half), [

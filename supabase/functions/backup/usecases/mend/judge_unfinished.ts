@@ -6,6 +6,7 @@
 import {
   forgetTrace,
   isOfAll,
+  type RestoreChoice,
   type RestoreTrace,
   traceInWords,
 } from "../../postgres/restore_traces.ts";
@@ -18,6 +19,8 @@ export interface UnfinishedRestore {
   since: string;
   /** Which one it is, and how far it came. */
   found: string;
+  /** What it was about; whoever goes on with it is about the same. */
+  choice: RestoreChoice;
   /** Whether a restore of the backup that was looked at goes on with it. */
   goesOn: boolean;
   /** The SQL by which a person takes its trace away who knows that the database is well. */
@@ -38,7 +41,7 @@ export function judgeUnfinished(
   const { jobId, since, choice } = trace;
   const goesOn = trace.backupId === backupId;
   const unfinished = {
-    ...{ jobId, backupId: trace.backupId, since, found, goesOn },
+    ...{ jobId, backupId: trace.backupId, since, found, choice, goesOn },
     forget: forgetTrace(trace),
   };
   if (judged.condition === "unreachable") return { ...judged, unfinished };

@@ -39,6 +39,7 @@ Deno.test("judgeUnfinished() keeps to the tables that the restore was about", ()
   const tables = ["public.a", "public.b"];
   const some = judge({}, { choice: { tables, onlyLost: true } });
   assert.deepEqual([some.scope, some.lostTables], ["tables", tables]);
+  assert.deepEqual(some.unfinished.choice, { tables, onlyLost: true });
   assert.match(some.findings[0]!, /of backup_1 \(2 tables\) began/);
   const known = judge({ lostTables: ["public.a"] }, { choice: { tables, onlyLost: true } });
   assert.deepEqual(known.lostTables, ["public.a"]);

@@ -24,13 +24,13 @@ export interface LookingRestore {
  */
 export async function findBrokenOff(
   session: Session,
-  { repository, backupId, request }: LookingRestore,
+  { jobId, repository, backupId, request }: LookingRestore,
 ): Promise<BrokenOff | null> {
   const { completes } = request;
   const found = await readBrokenOff(session, {
     backupId: async () =>
       backupId === "latest" ? (await repository.readBackup(backupId)).manifest.backupId : backupId,
-    ...{ choice: request, completes },
+    ...{ jobId, choice: request, completes },
   });
   if (found !== null || completes === undefined) return found;
   throw new BackupError(
@@ -57,6 +57,8 @@ export function cannotComplete(
 ): BackupError {
   const { jobId, backupId } = trace;
   const more = inTheWay.length > MOST_NAMED ? `; and ${inTheWay.length - MOST_NAMED} more` : "";
+  // Only what is lost replaces nothing.
+  const replacing = commandLine.replace(" --only-lost", "");
   const things = inTheWay.slice(0, MOST_NAMED).join("; ");
   return new BackupError(
     "restore_refused",
@@ -64,7 +66,7 @@ export function cannotComplete(
     {
       hint:
         "Nothing was changed. Empty or drop what is named and try again; or restore the backup over the " +
-        `database, which replaces it: ${commandLine}; or, if the database is well as it is: ${
+        `database, which replaces it: ${replacing}; or, if the database is well as it is: ${
           forgetTrace(trace)
         };`,
       details: { jobId, backupId, inTheWay: inTheWay.slice(0, MOST_IN_DETAILS) },
