@@ -30,6 +30,7 @@ export {
   wholeLoads,
 } from "./keep_plan.ts";
 export { linesOf, linesToRead, plannedEntries } from "./kept_entries.ts";
+export { knownToBackup } from "./known_to_backup.ts";
 export { LoadLane, PARTS_A_LANE } from "./load_lane.ts";
 export type { LoadItem, RowLoader } from "./load_rows.ts";
 export type { RestoreLimits, RestoreStepName } from "./cut_restore.ts";
@@ -56,7 +57,7 @@ export { keepInForce, openMarks, removeMarks } from "./restore_marks.ts";
 export { type BrokenOff, readBrokenOff, tracedPlan } from "./broken_off.ts";
 export { beginTrace, type BegunRestore, removeTraces } from "./trace_marks.ts";
 export { lookAtRows, type LookOptions, nothingFound, type StandingRows } from "./look_at_rows.ts";
-export { MOST_LISTED, restoreMismatch } from "./restore_mismatch.ts";
+export { restoreMismatch } from "./restore_mismatch.ts";
 export { runUnit } from "./run_unit.ts";
 export { type ReadAsOwners, readTargetFacts, readUnwritableTables } from "./read_target.ts";
 export {

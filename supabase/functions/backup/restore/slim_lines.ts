@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Entry } from "../core/model.ts";
+import { type Entry, PARTS_THAT_STAND_ALONE } from "../core/model.ts";
 import { digestOf } from "./digest.ts";
 import { hashOf } from "./hashed_names.ts";
 import { numbersAsText, textAsNumbers } from "./packed_numbers.ts";
@@ -38,6 +38,8 @@ export interface SlimLines {
   columns: SlimColumns;
   /** For each entry hashes of its identity, its key and the statements that create it, and its digest. */
   numbers: string;
+  /** Places of parts of tables, views and domains that stand alone. */
+  alone: number[];
 }
 
 /** Numbers to a line. */
@@ -75,7 +77,10 @@ export function packEntries(entries: readonly Entry[], request: RestoreRequest):
     const more = isOwned === null ? rest : withoutUsual(rest);
     if (Object.keys(more).length > 0) columns.more.push([at, more]);
   }
-  return { columns, numbers: numbersAsText(numbers) };
+  const alone = entries.flatMap(({ kind }, at) =>
+    PARTS_THAT_STAND_ALONE.includes(kind) ? [at] : []
+  );
+  return { columns, numbers: numbersAsText(numbers), alone };
 }
 
 function placeIn(places: Map<string, number>, name: string, add: () => void): number {
@@ -100,7 +105,7 @@ function withoutUsual({ statements, ...rest }: Partial<Entry>): Partial<Entry> {
  * @param options.withDigests false where there is nothing to compare them with
  */
 export function unpackEntries(
-  { columns, numbers }: SlimLines,
+  { columns, numbers }: Pick<SlimLines, "columns" | "numbers">,
   { withDigests }: { withDigests: boolean },
 ): Entry[] {
   const { keys, names, identities, shapes, shapeOf, needs, others, more } = columns;
@@ -139,10 +144,12 @@ export interface LineHashes {
   keys: Uint32Array;
   /** Of the statements that create each. */
   prints: Uint32Array;
+  /** Lines of parts that stand alone. */
+  alone: number[];
 }
 
 /** What several packs say in numbers, one behind the other. */
-export function hashesOf(packs: readonly Pick<SlimLines, "numbers">[]): LineHashes {
+export function hashesOf(packs: readonly Pick<SlimLines, "numbers" | "alone">[]): LineHashes {
   const all = packs.map(({ numbers }) => textAsNumbers(numbers));
   const lines = all.reduce((sum, { length }) => sum + length / WIDTH, 0);
   const [identities, keys, prints] = [0, 1, 2].map((column) => {
@@ -153,5 +160,11 @@ export function hashesOf(packs: readonly Pick<SlimLines, "numbers">[]): LineHash
     }
     return found;
   });
-  return { identities: identities!, keys: keys!, prints: prints! };
+  let first = 0;
+  const alone = packs.flatMap((pack, at) => {
+    const own = pack.alone.map((place) => first + place);
+    first += all[at]!.length / WIDTH;
+    return own;
+  });
+  return { identities: identities!, keys: keys!, prints: prints!, alone };
 }

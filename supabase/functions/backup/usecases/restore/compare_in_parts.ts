@@ -41,7 +41,7 @@ export interface CompareInput {
 /** How the target is read; no slices when one worker can hold all that it has, of the backup or not. */
 export async function cutComparison(
   session: Session,
-  { lines }: Pick<CompareInput, "lines">,
+  { lines }: { lines: Pick<OpenedLines, "source"> },
   relationsAPart: number | null,
 ): Promise<CatalogSlice[]> {
   if (relationsAPart === null) return [];

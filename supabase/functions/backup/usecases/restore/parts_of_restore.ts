@@ -4,6 +4,7 @@
  * @module
  */
 import type { Json, NewPart } from "../../core/part.ts";
+import type { CatalogSlice } from "../../dump/mod.ts";
 import type { AnalyzedRelation, CutPlan, KeptUnit, RestoreStepName } from "../../restore/mod.ts";
 import type { RestoreReport } from "./restore_database.ts";
 
@@ -45,6 +46,13 @@ export const FIRST_RUNG = 4;
 
 /** Tables that one part makes the planner's statistics of. */
 const ANALYZED_TABLES = 200;
+
+/** What a part that reads the target is about. */
+export interface TargetPayload {
+  backupId: string;
+  /** Null for all of it. */
+  slice: CatalogSlice | null;
+}
 
 /** What the part of a unit is about. */
 export interface UnitPayload {

@@ -18,6 +18,7 @@ import {
   isPlanOfSlim,
   keepPlan,
   type KeptPlan,
+  knownToBackup,
   type LineHashes,
   openMarks,
   type PlanInput,
@@ -179,6 +180,12 @@ async function planSlim(
   });
   const target = await readTargetFacts(session, standing, backup);
   if (!fitsAsItIs(backup, target)) return null;
+  if (standing.isSliced) {
+    const { replicaMode } = target.role;
+    const known = knownToBackup(target.entries, { backup: backup.entries, replicaMode });
+    if (known === null) return null;
+    target.entries = known;
+  }
   const lines = await openLines(repository, backupId);
   const filling = await planToFill(session, inputOf(options, backup, target), {
     ...{ isTooLong: () => true, brokenOff, only: true },

@@ -5,8 +5,9 @@
  * @module
  */
 import { fromBase64, toBase64 } from "../../core/bytes.ts";
-import type { DataPart, Entry, TableData } from "../../core/model.ts";
+import type { DataPart, Entry, SourceFacts, TableData } from "../../core/model.ts";
 import type { Json, Lease, NewPart, PartOutcome } from "../../core/part.ts";
+import type { CatalogSlice } from "../../dump/mod.ts";
 import type { PartContext } from "../../jobs/job_definition.ts";
 import {
   type DatabaseManifest,
@@ -27,7 +28,7 @@ import {
   unpackEntries,
 } from "../../restore/mod.ts";
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
-import { PLAN, READ, READ_TARGET } from "./parts_of_restore.ts";
+import { PLAN, READ, READ_TARGET, type TargetPayload } from "./parts_of_restore.ts";
 
 /** Chunks that one part reads; one has some hundred kilobytes. */
 const CHUNKS_A_PART = 50;
@@ -52,38 +53,43 @@ interface ReadPayload {
   to: number;
 }
 
-/** What a part has read. */
-interface ReadResult {
+/** What a part has read; of other lists than entries without numbers. */
+interface ReadResult extends Pick<SlimLines, "numbers" | "alone"> {
   list: List;
   packed: string;
-  /** Of entries, see {@linkcode SlimLines}; else empty. */
-  numbers: string;
 }
 
 /**
- * What planning does first: it has the backup read, and itself done again behind that. Null when one worker
- * can read all of it, or has to.
+ * What planning does first: it has both sides read, and itself done again behind that. Null when one worker
+ * can read all of the backup, or has to.
  *
- * @param most chunks that one part reads
+ * @param options.chunksAPart how many of the backup's one part reads
+ * @param options.cutTarget slices of the target, none where one part can read all of it
  */
 export async function readFirst(
-  { repository, backupId, request }: {
+  { repository, backupId, request, chunksAPart = CHUNKS_A_PART, cutTarget }: {
     repository: Repository;
     backupId: string;
     request: RestoreRequest;
+    chunksAPart?: number | undefined;
+    cutTarget: (source: SourceFacts) => Promise<CatalogSlice[]>;
   },
-  most = CHUNKS_A_PART,
 ): Promise<PartOutcome | null> {
   const { manifest } = await repository.readBackup(backupId);
   const chunks = LISTS.reduce((sum, list) => sum + manifest[list].chunks.length, 0);
-  if (chunks <= most || !mayPlanSlim(request)) return null;
-  const payload = { backupId: manifest.backupId };
-  const reading = readingParts(manifest, most);
+  if (chunks <= chunksAPart || !mayPlanSlim(request)) return null;
+  const slices = await cutTarget(manifest.source);
+  const reading = readingParts(manifest, chunksAPart);
   const bytes = reading.reduce((sum, part) => sum + part.bytes, 0);
-  // As much may stand in the target.
-  const target: NewPart = { step: 2, name: READ_TARGET, payload, bytes };
+  // As much as in the backup may stand in the target, too.
+  const each = Math.ceil(bytes / Math.max(1, slices.length));
+  const target = (slices.length === 0 ? [null] : slices).map((slice): NewPart => {
+    const payload: TargetPayload = { backupId: manifest.backupId, slice };
+    return { step: 2, name: READ_TARGET, payload: payload as unknown as Json, bytes: each };
+  });
+  const payload = { backupId: manifest.backupId };
   const again: NewPart = { step: 3, name: PLAN, payload, bytes };
-  return { result: null, add: [...reading, target, again] };
+  return { result: null, add: [...reading, ...target, again] };
 }
 
 function readingParts(manifest: DatabaseManifest, most: number): NewPart[] {
@@ -130,20 +136,20 @@ async function resultOf(
   request: RestoreRequest,
 ): Promise<ReadResult> {
   if (list === "entries") {
-    const { columns, numbers } = packEntries(values as Entry[], request);
-    return { list, packed: await pack(columns), numbers };
+    const { columns, ...told } = packEntries(values as Entry[], request);
+    return { list, packed: await pack(columns), ...told };
   }
   const slim = list === "tableData"
     ? (values as TableData[]).map(slimTableData)
     : (values as DataPart[]).map(slimDataPart);
-  return { list, packed: await pack(slim), numbers: "" };
+  return { list, packed: await pack(slim), numbers: "", alone: [] };
 }
 
 /** Hashes of the backup's entries, by line. */
 export async function readHashes(
   { results }: Pick<PartContext, "results">,
 ): Promise<LineHashes> {
-  const packs: Pick<SlimLines, "numbers">[] = [];
+  const packs: ReadResult[] = [];
   for await (const part of results(READ)) {
     packs.push(part.result as unknown as ReadResult);
   }
@@ -161,12 +167,12 @@ export async function readSlim(
     ...{ backupId: manifest.backupId, source: manifest.source },
     ...{ entries: [], tableData: [], dataParts: [] },
   };
-  const packs: Pick<SlimLines, "numbers">[] = [];
+  const packs: Pick<SlimLines, "numbers" | "alone">[] = [];
   for await (const part of results(READ)) {
-    const { list, packed, numbers } = part.result as unknown as ReadResult;
+    const { list, packed, numbers, alone } = part.result as unknown as ReadResult;
     const values = await unpack(packed);
     if (list === "entries") {
-      packs.push({ numbers });
+      packs.push({ numbers, alone });
       const entries = unpackEntries({ columns: values as SlimLines["columns"], numbers }, {
         withDigests,
       });

@@ -4,43 +4,43 @@
  *
  * @module
  */
+import type { Entry } from "../../core/model.ts";
 import type { Json, Lease, PartOutcome } from "../../core/part.ts";
 import type { PartContext } from "../../jobs/job_definition.ts";
 import type { Repository } from "../../repository/mod.ts";
 import {
   packEntries,
   type ReadAsOwners,
-  removeMarks,
   type RestoreRequest,
+  type SlimLines,
   unpackEntries,
 } from "../../restore/mod.ts";
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
 import { openLines } from "./backup_lines.ts";
-import { READ_TARGET } from "./parts_of_restore.ts";
+import { READ_TARGET, type TargetPayload } from "./parts_of_restore.ts";
 import { NO_ROWS, pack, readHashes, unpack } from "./read_in_parts.ts";
 import { readTargetByLines } from "./restore_facts.ts";
 import type { RestoreSessions } from "./restore_sessions.ts";
 
-/** What the part has read. */
-interface ReadTarget {
+/** What one of them has read. */
+interface ReadTarget extends Pick<SlimLines, "numbers"> {
   packed: string;
-  numbers: string;
   unwritableTables: number[];
+  isSliced: boolean;
 }
 
-/** Does the part: behind those that read the backup, because what reads otherwise is compared with it. */
+/** Does one of them: behind those that read the backup, because what reads otherwise is compared with it. */
 export async function readTargetInPart(
   lease: Lease,
-  { repository, request, sessions, jobId, commandLine = "deno task restore" }: {
+  { repository, request, sessions, commandLine = "deno task restore" }: {
     repository: Repository;
-    request: RestoreRequest & { dryRun?: boolean };
+    request: RestoreRequest;
     sessions: RestoreSessions;
-    jobId: string;
     commandLine?: string;
   },
   context: PartContext,
 ): Promise<PartOutcome> {
-  const { backupId } = lease.payload as { backupId: string };
+  const { backupId, slice } = lease.payload as unknown as TargetPayload;
   refuseWithoutRoom(lease, {
     doing: `plan the restore of ${backupId}`,
     hint: `Nothing was changed. Run it on any computer: ${commandLine}`,
@@ -48,23 +48,31 @@ export async function readTargetInPart(
   const hashes = await readHashes(context);
   const session = await sessions.open();
   try {
-    if (request.dryRun !== true) await removeMarks(session, { jobId, plan: lease.token });
     const lines = await openLines(repository, backupId);
-    const { entries, unwritableTables } = await readTargetByLines(session, { lines, hashes });
-    const { columns, numbers } = packEntries(entries, request);
-    const result: ReadTarget = { packed: await pack(columns), numbers, unwritableTables };
+    const read = await readTargetByLines(session, { lines, hashes, slice });
+    const { columns, numbers } = packEntries(read.entries, request);
+    const { unwritableTables } = read;
+    const isSliced = slice !== null;
+    const result: ReadTarget = { packed: await pack(columns), numbers, unwritableTables, isSliced };
     return { result: result as unknown as Json, ...NO_ROWS };
   } finally {
     await session.close();
   }
 }
 
-/** What the part has read. */
+/** What they have read together; `isSliced` where they do not tell what entries depend on. */
 export async function takeTarget(
   { results }: Pick<PartContext, "results">,
-): Promise<ReadAsOwners> {
-  const [part] = await Array.fromAsync(results(READ_TARGET));
-  const { packed, numbers, unwritableTables } = part!.result as unknown as ReadTarget;
-  const columns = await unpack(packed) as Parameters<typeof unpackEntries>[0]["columns"];
-  return { entries: unpackEntries({ columns, numbers }, { withDigests: true }), unwritableTables };
+): Promise<ReadAsOwners & Pick<ReadTarget, "isSliced">> {
+  const target = { entries: [] as Entry[], unwritableTables: [] as number[], isSliced: false };
+  for await (const { result } of results(READ_TARGET)) {
+    const { packed, numbers, unwritableTables, isSliced } = result as unknown as ReadTarget;
+    const columns = await unpack(packed) as SlimLines["columns"];
+    for (const entry of unpackEntries({ columns, numbers }, { withDigests: true })) {
+      target.entries.push(entry);
+    }
+    target.unwritableTables.push(...unwritableTables);
+    target.isSliced ||= isSliced;
+  }
+  return target;
 }

@@ -63,13 +63,23 @@ export async function readTarget(session: Session, backup: BackupFacts): Promise
   return await readTargetFacts(session, readAsOwners, backup);
 }
 
+/** Some of a target, or all of it with what its entries depend on. */
+export interface TargetByLines {
+  lines: OpenedLines;
+  hashes: LineHashes;
+  slice: CatalogSlice | null;
+}
+
 /** A target of very many objects, beside a backup of which only what it says in other words is read. */
 export async function readTargetByLines(
   session: Session,
-  { lines, hashes }: { lines: OpenedLines; hashes: LineHashes },
+  { lines, hashes, slice }: TargetByLines,
 ): Promise<ReadAsOwners> {
   return await asOwners(session, async () => {
-    const { entries: actual } = await readDatabase(session, wholeDatabase(lines));
+    const options = wholeDatabase(lines);
+    const actual = slice === null
+      ? (await readDatabase(session, options)).entries
+      : await readAlike(session, { lines, hashes, slice });
     const differing = [...(await lines.entries(linesInOtherWords(actual, hashes))).values()];
     const keys = new Set(differing.flatMap(({ dependsOn }) => dependsOn));
     for (const { key } of differing) keys.delete(key);
@@ -77,9 +87,20 @@ export async function readTargetByLines(
     const words = [...differing, ...[...needed.values()].filter(({ key }) => keys.has(key))];
     return {
       entries: await inBackupsWords(session, { source: lines.source, entries: words }, actual),
-      unwritableTables: await readUnwritableTables(session),
+      unwritableTables: slice?.isRest === false ? [] : await readUnwritableTables(session),
     };
   });
+}
+
+/** A slice, in which stands alone what does in the backup. */
+async function readAlike(
+  session: Session,
+  { lines, hashes, slice }: TargetByLines & { slice: CatalogSlice },
+): Promise<Entry[]> {
+  const alone = [...(await lines.entries(hashes.alone)).values()];
+  const standAlone = new Set(alone.map(({ identity }) => identity));
+  const read = await readSlice(session, wholeDatabase(lines), { slice, standAlone });
+  return read.lines.map(([entry]) => entry);
 }
 
 /** In a transaction of the caller the roles are borrowed already; here they are for the reading only. */

@@ -7,6 +7,7 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import { toJson } from "../../core/json.ts";
+import type { SourceFacts } from "../../core/model.ts";
 import type { DonePart, JobEnd, Json, Lease, NewPart, PartOutcome } from "../../core/part.ts";
 import { unknownPart } from "../../core/part_errors.ts";
 import type { CatalogSlice } from "../../dump/mod.ts";
@@ -167,7 +168,8 @@ class RestoreInParts {
     const { relationsAPart = null, chunksAPart } = options;
     const planning = (lease.payload ?? null) as { backupId: string } | null;
     if (planning === null && relationsAPart !== null) {
-      const outcome = await readFirst(options, chunksAPart);
+      const cutTarget = (source: SourceFacts) => this.#cutTarget(source, relationsAPart);
+      const outcome = await readFirst({ ...options, chunksAPart, cutTarget });
       if (outcome !== null) return outcome;
     }
     const backupId = planning?.backupId ?? options.backupId;
@@ -179,6 +181,15 @@ class RestoreInParts {
     this.#plan = Promise.resolve(plan);
     if (relationsAPart === null) this.#lines = Promise.resolve(heldLines(backup));
     return outcome;
+  }
+
+  async #cutTarget(source: SourceFacts, relationsAPart: number): Promise<CatalogSlice[]> {
+    const session = await this.#sessions.open();
+    try {
+      return await cutComparison(session, { lines: { source } }, relationsAPart);
+    } finally {
+      await session.close();
+    }
   }
 
   async #whole({ signal, onProgress }: PartContext): Promise<PartOutcome> {
