@@ -57,7 +57,7 @@ export { keepInForce, openMarks, removeMarks } from "./restore_marks.ts";
 export { type BrokenOff, readBrokenOff, tracedPlan } from "./broken_off.ts";
 export { beginTrace, type BegunRestore, removeTraces } from "./trace_marks.ts";
 export { lookAtRows, type LookOptions, nothingFound, type StandingRows } from "./look_at_rows.ts";
-export { restoreMismatch } from "./restore_mismatch.ts";
+export { MOST_LISTED, restoreMismatch } from "./restore_mismatch.ts";
 export { runUnit } from "./run_unit.ts";
 export { type ReadAsOwners, readTargetFacts, readUnwritableTables } from "./read_target.ts";
 export {
