@@ -13,7 +13,10 @@ import {
   readMark,
   removeMarks,
 } from "../../supabase/functions/backup/restore/restore_marks.ts";
-import { readRestoreTraces } from "../../supabase/functions/backup/postgres/restore_traces.ts";
+import {
+  readRestoreTraces,
+  readUnfinishedRestores,
+} from "../../supabase/functions/backup/postgres/restore_traces.ts";
 import { beginTrace } from "../../supabase/functions/backup/restore/trace_marks.ts";
 import { testServer } from "../support/servers.ts";
 
@@ -204,6 +207,10 @@ Deno.test("a restore that goes on with another one keeps the trace of its work, 
     const third = { jobId: "job-3", plan: "3" };
     await openMarks(session, third);
     await beginTrace(session, third, begun);
+    const unfinished = await readUnfinishedRestores((sql) => session.query(sql));
+    assert.deepEqual([unfinished.length, unfinished[0]?.jobId, (await traces()).length], [
+      ...[1, "job-2", 2],
+    ]);
     await removeMarks(session, { jobId: "job-3", keepsTrace: true });
     assert.deepEqual((await traces()).map(({ jobId }) => jobId), ["job-2"]);
   });

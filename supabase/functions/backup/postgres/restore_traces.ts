@@ -15,6 +15,9 @@ export const MARKS_TABLE = "backup_internal.restore_marks";
 export const TRACE = "restore";
 export const TRACED_PLAN = "plan of the restore";
 
+/** Name of the mark of a job's plan that is in force. */
+export const PLANNED = "planned";
+
 /** Name of the mark that says that something was done, once the marks of the work are gone. */
 export const TRACE_OF_WORK = "restore has begun";
 
@@ -52,7 +55,9 @@ const TRACES = `
   select t.job_id, t.detail, pg_catalog.to_char(t.marked_at at time zone 'UTC',
            'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as since,
          (select pg_catalog.count(*)::int from ${MARKS_TABLE} m
-           where m.job_id = t.job_id and m.name ^@ '${FILLED}') as parts_done
+           where m.job_id = t.job_id and m.name ^@ '${FILLED}') as parts_done,
+         exists (select from ${MARKS_TABLE} m where m.job_id = t.job_id
+                    and m.name not in ('${TRACE}', '${TRACED_PLAN}', '${PLANNED}')) as has_begun
     from ${MARKS_TABLE} t where t.name = '${TRACE}'
    order by t.marked_at desc, t.job_id`;
 
@@ -62,18 +67,32 @@ const READABLE = `
    where n.nspname = 'backup_internal' and c.relname = 'restore_marks' and c.relkind = 'r'
      and pg_catalog.pg_has_role(c.relowner, 'USAGE')`;
 
+/** Sends one statement to a database. */
+type Ask = (sql: string) => Promise<readonly Row[]>;
+
+/** Reads the traces of a database, the newest first. */
+export async function readRestoreTraces(ask: Ask): Promise<RestoreTrace[]> {
+  return (await readTraces(ask)).map(({ trace }) => trace);
+}
+
 /**
- * Reads the traces of a database, the newest first.
- *
- * @param ask sends one statement to it
+ * Reads the traces of restores that have changed something: where a worker has planned and nothing else was done,
+ * or has planned once more when all was done, nothing is half restored.
  */
-export async function readRestoreTraces(
-  ask: (sql: string) => Promise<readonly Row[]>,
-): Promise<RestoreTrace[]> {
+export async function readUnfinishedRestores(ask: Ask): Promise<RestoreTrace[]> {
+  // Whoever marks no parts marks nothing of what it does.
+  return (await readTraces(ask)).filter(({ trace, hasBegun }) => hasBegun || trace.parts === null)
+    .map(({ trace }) => trace);
+}
+
+async function readTraces(ask: Ask): Promise<{ trace: RestoreTrace; hasBegun: boolean }[]> {
   if ((await ask(READABLE)).length === 0) return [];
   return (await ask(TRACES)).map((row) => ({
-    ...JSON.parse(row.detail) as TraceFacts,
-    ...{ jobId: row.job_id, since: row.since, partsDone: Number(row.parts_done) },
+    trace: {
+      ...JSON.parse(row.detail) as TraceFacts,
+      ...{ jobId: row.job_id, since: row.since, partsDone: Number(row.parts_done) },
+    },
+    hasBegun: row.has_begun,
   }));
 }
 

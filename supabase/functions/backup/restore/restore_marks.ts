@@ -13,6 +13,7 @@ import { quoteLiteral } from "../postgres/quote.ts";
 import {
   FILLED,
   MARKS_TABLE as TABLE,
+  PLANNED,
   TRACE,
   TRACE_OF_WORK,
   TRACED_PLAN,
@@ -34,9 +35,6 @@ export interface MarkedJob {
   /** Token of the plan, which has to be in force; work that an older release planned has none. */
   plan?: string | undefined;
 }
-
-/** Name of the mark of a job's plan. */
-const PLANNED = "planned";
 
 /** Said when the plan is not in force, or not to be. */
 export const NOT_IN_FORCE = "BKOLD";

@@ -6,7 +6,7 @@
 import type { Consistency } from "../../core/model.ts";
 import type { HeldSnapshot } from "../../dump/mod.ts";
 import {
-  readRestoreTraces,
+  readUnfinishedRestores,
   type RestoreTrace,
   traceInWords,
 } from "../../postgres/restore_traces.ts";
@@ -18,7 +18,9 @@ export async function findUnfinished(
   { held, signal }: { held: HeldSnapshot; signal: AbortSignal },
 ): Promise<RestoreTrace | null> {
   const read = () =>
-    sessions.with(held, (session) => readRestoreTraces((sql) => session.query(sql)), { signal });
+    sessions.with(held, (session) => readUnfinishedRestores((sql) => session.query(sql)), {
+      signal,
+    });
   return (await read())[0] ?? null;
 }
 

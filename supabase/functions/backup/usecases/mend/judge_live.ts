@@ -7,7 +7,7 @@ import { toBackupError } from "../../core/errors.ts";
 import type { Settings } from "../../core/settings.ts";
 import { MANAGED_SCHEMAS, matchesPattern, matchesRelation } from "../../dump/mod.ts";
 import { connect } from "../../postgres/connect.ts";
-import { readRestoreTraces, type RestoreTrace } from "../../postgres/restore_traces.ts";
+import { readUnfinishedRestores, type RestoreTrace } from "../../postgres/restore_traces.ts";
 import type { Session } from "../../postgres/session.ts";
 import { OWN_SCHEMA, OWN_TABLES } from "../../state/migrations.ts";
 import { databaseUrl } from "../database_access.ts";
@@ -57,7 +57,7 @@ export async function openLive(deps: Deps, signal: AbortSignal): Promise<Live> {
       ...{ connectTimeoutMs: CONNECT_MS, signal },
     });
     try {
-      const traces = await readRestoreTraces((sql) => session.query(sql));
+      const traces = await readUnfinishedRestores((sql) => session.query(sql));
       return { session, why: null, traces, signal };
     } catch (error) {
       await session.close();

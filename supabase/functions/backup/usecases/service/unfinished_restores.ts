@@ -5,7 +5,11 @@
  * @module
  */
 import type { Job } from "../../core/job.ts";
-import { forgetTrace, readRestoreTraces, traceInWords } from "../../postgres/restore_traces.ts";
+import {
+  forgetTrace,
+  readUnfinishedRestores,
+  traceInWords,
+} from "../../postgres/restore_traces.ts";
 import type { BackupRecord } from "../../repository/mod.ts";
 import type { Deps } from "../deps.ts";
 
@@ -16,7 +20,7 @@ export async function findUnfinishedRestores(
 ): Promise<string[]> {
   const traces = await deps.state.database.run(
     "read which restores are not complete",
-    (sql) => readRestoreTraces((statement) => sql.unsafe(statement)),
+    (sql) => readUnfinishedRestores((statement) => sql.unsafe(statement)),
   );
   return traces.filter(({ jobId }) => !running.some((job) => job.jobId === jobId)).map((trace) =>
     `${
