@@ -11,7 +11,7 @@ const PROGRAM = `
 /** In a process of its own, because a thread passes its policy on to those that it starts. */
 async function policyOf(command: string, args: readonly string[]): Promise<string> {
   const running = new Deno.Command(command, {
-    args: [...args, "eval", PROGRAM],
+    args: [...args, "eval", "--no-lock", PROGRAM],
     stderr: "inherit",
   });
   return fromUtf8((await running.output()).stdout).trim();
