@@ -5,6 +5,7 @@
  */
 import { ROOT } from "../embedded_postgres.ts";
 import { join } from "../paths.ts";
+import { taskFlags } from "./task_flags.ts";
 
 /** A backup or a restore by one program with one set of options. */
 export interface Contestant {
@@ -89,7 +90,8 @@ function own(
     peers: codecs.map((each) => `${peer} -j${jobs} ${each}`),
     program: Deno.execPath(),
     args: ({ url, folder }) => [
-      ...["run", "-A", "--no-check", "--no-lock", join(ROOT, "scripts", `${what}.ts`)],
+      ...["run", "-A", "--no-check", "--no-lock", ...taskFlags(what)],
+      join(ROOT, "scripts", `${what}.ts`),
       ...["--database-url", url, "--repository", `file://${folder}`, "--jobs", String(jobs)],
       ...(what === "backup" ? ["--compression", codec] : []),
       "--json",

@@ -13,6 +13,7 @@ import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { type EmbeddedPostgres, ROOT, startPostgres } from "../embedded_postgres.ts";
 import { join } from "../paths.ts";
 import { makeTables } from "../soak/many_tables.ts";
+import { taskFlags } from "./task_flags.ts";
 
 /** Limits the heap to what a hosted function has; bytes outside of it are measured. */
 const V8_FLAGS = "--v8-flags=--max-old-space-size=200";
@@ -120,12 +121,6 @@ async function main(): Promise<void> {
   }
 }
 
-/** The flags that `deno task` runs a program with. */
-function flagsOf(task: "backup" | "restore"): string[] {
-  const { tasks } = JSON.parse(Deno.readTextFileSync(join(ROOT, "deno.json")));
-  return (tasks[task] as string).split(" ").filter((word) => word.startsWith("--v8-flags"));
-}
-
 /** Very many tables. */
 async function measureTables(tables: number): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "supabase-backup-memory-" });
@@ -141,10 +136,10 @@ async function measureTables(tables: number): Promise<void> {
     await makeTables(source, tables).finally(() => source.close());
     await run(server, "ANALYZE", "source");
     const from = [...repository, "--database-url", server.url("source")];
-    const backup = await measure("scripts/backup.ts", from, flagsOf("backup"));
+    const backup = await measure("scripts/backup.ts", from, taskFlags("backup"));
     print(`backup, ${tables} tables`, backup, idle.peak);
     const to = [...repository, "--database-url", server.url("target")];
-    const restore = await measure("scripts/restore.ts", to, flagsOf("restore"));
+    const restore = await measure("scripts/restore.ts", to, taskFlags("restore"));
     print(`restore, ${tables} tables`, restore, idle.peak);
   } finally {
     await Deno.remove(folder, { recursive: true });
