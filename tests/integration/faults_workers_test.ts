@@ -140,6 +140,26 @@ Deno.test("a worker that hears that its lease is lost stops in the middle of the
   await backup.expectSaved(jobId);
 });
 
+Deno.test("a worker that is lost between its manifest and its report has made the backup", async () => {
+  await using database = await sample();
+  await using backup = await partBackup(database.url);
+  const jobId = await backup.begin();
+  await backup.work(jobId, {
+    onError: () => {},
+    store: (tables) =>
+      intercepted(tables, {
+        async complete(lease, outcome) {
+          if (outcome.finish === undefined) return await tables.complete(lease, outcome);
+          throw new BackupError("internal", "Cannot report: the worker is gone");
+        },
+      }),
+  });
+  assert.equal((await backup.job(jobId)).status, "running");
+  backup.advance(61_000);
+  await backup.work(jobId);
+  await backup.expectSaved(jobId);
+});
+
 Deno.test("two hosts share a job, and every part counts once", async () => {
   await using database = await sample();
   const storage = memoryStorage();

@@ -54,6 +54,15 @@ Deno.test("Drive works until nothing waits, once at a time", async () => {
   assert.deepEqual(it.calls, []);
 });
 
+Deno.test("Drive tells the platform of its work, so that the process lives to its end", async () => {
+  const kept: Promise<unknown>[] = [];
+  const it = driveOver({ left: 2 }, { waitUntil: (work) => void kept.push(work) });
+  it.drive.wake();
+  assert.equal(kept.length, 1);
+  await kept[0];
+  assert.equal(it.worked(), 2);
+});
+
 Deno.test("Drive hands over when the budget allows no part that waits", async () => {
   const it = driveOver({ left: 2 }, {
     work: () => Promise.resolve(it.report(0, "budget")),
