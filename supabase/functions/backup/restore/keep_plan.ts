@@ -18,7 +18,7 @@ import {
   type RestoreUnit,
 } from "./cut_restore.ts";
 import { EntryIndex } from "./entry_index.ts";
-import { HashedNames, hashOf } from "./hashed_names.ts";
+import { HashedNames } from "./hashed_names.ts";
 import {
   keepEntries,
   type KeptEntries,
@@ -129,7 +129,7 @@ export function keepPlan(
     ...{ backupId, mode, borrowRoles, unusableRoles, sameMajor, leftOut, filling },
     role: target.role,
     steps: steps.map(({ name }) => name),
-    expect: keepExpectations(plan, { backup, numbered, hashes: hashes ?? hashesIn(backup) }),
+    expect: keepExpectations(plan, { backup, numbered, hashes }),
   };
   const from = {
     ...{ plan, index, numbered },
@@ -198,7 +198,7 @@ function keepExpectations(
   { backup, numbered, hashes }: {
     backup: BackupFacts;
     numbered: NumberedBackup;
-    hashes: Pick<LineHashes, "identities" | "keys">;
+    hashes: Pick<LineHashes, "identities" | "keys"> | null;
   },
 ): KeptExpectations {
   const lines = (entries: readonly Entry[], kinds: readonly EntryKind[]) =>
@@ -207,16 +207,14 @@ function keepExpectations(
     entries: numbered.keep(expect),
     memberships: lines(expect, ["role-membership"]),
     standAlone: lines(backup.entries, PARTS_THAT_STAND_ALONE),
-    identities: HashedNames.ofHashes(hashes.identities).toString(),
-    keys: HashedNames.ofHashes(hashes.keys).toString(),
+    identities: hashed(hashes?.identities, () => backup.entries.map(({ identity }) => identity)),
+    keys: hashed(hashes?.keys, () => backup.entries.map(({ key }) => key)),
   };
 }
 
-function hashesIn({ entries }: BackupFacts): Pick<LineHashes, "identities" | "keys"> {
-  return {
-    identities: Uint32Array.from(entries, ({ identity }) => hashOf(identity)),
-    keys: Uint32Array.from(entries, ({ key }) => hashOf(key)),
-  };
+/** Names as all workers find them again. */
+function hashed(hashes: Uint32Array | undefined, names: () => string[]): string {
+  return String(hashes === undefined ? HashedNames.of(names()) : HashedNames.ofHashes(hashes));
 }
 
 interface Numbered {

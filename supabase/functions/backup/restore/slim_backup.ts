@@ -123,9 +123,14 @@ export function fitsAsItIs({ entries }: Pick<BackupFacts, "entries">, target: Ta
 
 /**
  * Whether a plan from slim entries is the plan: it neither replaces nor changes what stands, so it has no use
- * for the statements that were left out. What stands otherwise than in the backup is in the way of a filling.
+ * for the statements that were left out. What stands otherwise than in the backup is in the way of a filling,
+ * but for rights in what a restore that was broken off has left.
  */
-export function isPlanOfSlim({ mode, filling }: RestorePlan): boolean {
+export function isPlanOfSlim({ mode, filling, adjust }: RestorePlan): boolean {
+  const adjustsSlim = adjust.some(({ identity }) =>
+    SLIM.some((kind) => identity.startsWith(`${kind} `))
+  );
+  if (adjustsSlim) return false;
   return mode === "empty" || filling !== null && filling.inTheWay.length === 0;
 }
 

@@ -92,15 +92,19 @@ Deno.test("fitsAsItIs() says no where something would be taken out of statements
 });
 
 Deno.test("isPlanOfSlim() says no where something that stands would be replaced", () => {
-  const plan = (mode: string, inTheWay: string[] | null) =>
+  const plan = (mode: string, inTheWay: string[] | null, adjusted: string[] = []) =>
     ({
       mode,
+      adjust: adjusted.map((identity) => ({ identity, statements: [] as string[] })),
       filling: inTheWay === null ? null : { inTheWay } as unknown as Filling,
     }) as RestorePlan;
   assert.equal(isPlanOfSlim(plan("empty", null)), true);
   assert.equal(isPlanOfSlim(plan("over", [])), true);
   assert.equal(isPlanOfSlim(plan("over", ["table t"])), false);
   assert.equal(isPlanOfSlim(plan("over", null)), false);
+  assert.equal(isPlanOfSlim(plan("empty", null, ["database-setting DATABASE"])), true);
+  assert.equal(isPlanOfSlim(plan("over", [], ['table TABLE "t"'])), false);
+  assert.equal(isPlanOfSlim(plan("over", [], ['schema SCHEMA "s"', "function f()"])), true);
 });
 
 Deno.test("mayPlanSlim() says no to copies beside, which need the statements", () => {

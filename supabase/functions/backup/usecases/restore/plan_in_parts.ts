@@ -195,13 +195,8 @@ async function planSlim(
   if (inTheWay.length > 0 && attempt > WHOLE_ATTEMPTS && previous === "interrupted") {
     throw tooMany(backup, { inTheWay, command: commandLineOf(options) });
   }
-  if (plan === null || !isPlanOfSlim(plan) || !adjustsOnlySchemas(plan)) return null;
+  if (plan === null || !isPlanOfSlim(plan)) return null;
   return { ...filling, plan, backup, target, hashes };
-}
-
-/** Other objects get their rights in what a restore that was broken off has left, and slim ones do not say all. */
-function adjustsOnlySchemas({ adjust }: RestorePlan): boolean {
-  return adjust.every(({ identity }) => identity.startsWith("schema "));
 }
 
 function inputOf(
