@@ -13,6 +13,7 @@ import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { readRestoreTraces } from "../../supabase/functions/backup/postgres/restore_traces.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { runInProcess } from "../../supabase/functions/backup/jobs/run_in_process.ts";
+import { RestoreSessions } from "../../supabase/functions/backup/usecases/restore/restore_sessions.ts";
 import { databaseState } from "../support/database_state.ts";
 import type { MemoryBackup } from "../support/memory_backup.ts";
 import { type Death, Killed, Mortal, PartsOfRestore } from "../support/parts_of_restore.ts";
@@ -247,6 +248,14 @@ Deno.test("a server that crashes in the middle of a restore has every row once w
   assert.equal(restore.report?.rowsLoaded, 381);
   assert.deepEqual(await databaseState(restore.url), await databaseState(source.url));
   await expectTidy(restore.url, restore.jobId);
+
+  // What is told as done was on the disk before.
+  const connectTo = () => connect({ url: restore.url });
+  const sessions = new RestoreSessions({ jobId: "restore_x", connect: connectTo, request: {} });
+  const role = { name: "postgres", superuser: true, createRole: true, replicaMode: true };
+  const session = await sessions.openPrepared({ role });
+  assert.deepEqual(await session.query("show synchronous_commit"), [{ synchronous_commit: "on" }]);
+  await session.close();
 });
 
 Deno.test("a worker that dies in CREATE INDEX leaves it to the server, and the next one waits for it", async () => {
@@ -377,7 +386,9 @@ Deno.test("a restore that is cancelled ends what the server does for it, and its
     const memberships = () =>
       holder.query(`select roleid::regrole::text as role from pg_auth_members
         where member = '${restorer}'::regrole and grantor = '${restorer}'::regrole`);
-    const restore = new PartsOfRestore(backup, url.href);
+    // So long that only a cancel ends what waits at the gate.
+    const request = { lockTimeoutMs: 3_600_000 };
+    const restore = new PartsOfRestore(backup, url.href, { request });
     const stop = new AbortController();
 
     const running = runInProcess(restore.define(), {
