@@ -10,7 +10,7 @@ import { tryFiles } from "./files.ts";
 import { type ConsistencyReport, tryConsistency } from "./consistency.ts";
 import { type CostBySize, growthOf, measureCost } from "./cost.ts";
 import { costPlot, costTable, growthTable } from "./cost_report.ts";
-import { type KeepingReport, tryKeeping } from "./keeping.ts";
+import { type KeepingOptions, type KeepingReport, tryKeeping, tryVerifying } from "./keeping.ts";
 import { sumOf, tryKills } from "./kills.ts";
 import { type ManyTablesReport, tryManyTables } from "./many_tables.ts";
 import { endInOrder } from "./on_interrupt.ts";
@@ -23,6 +23,7 @@ const HELP =
   kills         saves and restores again and again while workers are killed at random
   cost          measures what a backup and a restore cost, by size
   keeping       rebuilds the tables, answers, cleans up and verifies with a long history of backups
+  verify        reads all that such a history has, and again after chunks were lost
   files         saves many small files of Storage, saves them again and restores all of them
   tables        saves and restores a schema of very many tables; with --emptied also over the emptied
                 database itself
@@ -30,8 +31,8 @@ const HELP =
 
   --size …      size of the database in the server, as 300MB or 1GB; several by commas for cost
                 (default 100MB; kills 30MB; cost 10MB,100MB,1GB)
-  --backups …   of keeping: backups that there are (default 3000)
-  --chunks …    of keeping: chunks with their rows (default 100000)
+  --backups …   of keeping and verify: backups that there are (default 3000)
+  --chunks …    of keeping and verify: chunks with their rows (default 100000)
   --files …     of files: how many (default 20000), each of 10 kB
   --tables …    of tables: how many (default 4000)
   --kills …     random kills: in each job of consistency (default 8), in all of kills (default 200)
@@ -75,7 +76,10 @@ async function main(): Promise<number> {
         lanes: Number(values.lanes),
       });
     case "keeping":
-      return await keeping({ backups: Number(values.backups), chunks: Number(values.chunks) });
+    case "verify":
+      return await keeping(trial === "verify" ? tryVerifying : tryKeeping, {
+        ...{ backups: Number(values.backups), chunks: Number(values.chunks) },
+      });
     case "files":
       return await files(Number(values.files));
     case "tables":
@@ -141,9 +145,12 @@ async function kills(
   return conclude(problems);
 }
 
-async function keeping(size: { backups: number; chunks: number }): Promise<number> {
+async function keeping(
+  run: (options: KeepingOptions) => Promise<KeepingReport>,
+  size: { backups: number; chunks: number },
+): Promise<number> {
   await using server = await startSoakServer({ pgCron: false });
-  return concludeSteps(await tryKeeping({ ...server, ...size, onStep: say }));
+  return concludeSteps(await run({ ...server, ...size, onStep: say }));
 }
 
 async function files(count: number): Promise<number> {
