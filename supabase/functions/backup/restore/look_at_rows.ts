@@ -73,6 +73,7 @@ export async function lookAtRows(
         found.marks.add(mark);
         found.loaded.set(key, (found.loaded.get(key) ?? new Set()).add(part));
       }
+      if (isSmall && isWhole) compared.push(...loads);
     } else if (marked.length > 0 && isWhole) {
       for (const { mark } of marked) found.marks.add(mark);
       found.written.push(...loads);
@@ -156,13 +157,21 @@ async function compareRows(
   const [summed, counted] = [true, false].map((isSummed) =>
     groups.filter((loads) => (expectedRows(loads).sum !== null) === isSummed)
   );
-  found.other.push(...counted!.map(([load]) => load.entry.identity));
+  const isLoaded = ([{ entry }]: ComparedLoads) => found.loaded.has(entry.key);
+  const unknown = counted!.filter((loads) => !isLoaded(loads));
+  found.other.push(...unknown.map(([load]) => load.entry.identity));
   for (const batch of batchGroups(summed!)) {
     if (found.other.length >= MOST_OTHER) return;
     const differences = await compareGroups(session, batch);
     const unlike = new Set(differences.map(({ identity }) => identity));
-    found.other.push(...unlike);
-    const same = batch.filter(([load]) => !unlike.has(load.entry.identity));
-    found.same.push(...same.flat().map(({ entry }) => entry.key));
+    for (const loads of batch) {
+      const [{ entry }] = loads;
+      const isSame = !unlike.has(entry.identity);
+      if (isLoaded(loads)) {
+        // What is as it was loaded stays among the loads: its foreign keys are still to be checked.
+        if (!isSame) found.written.push(...loads);
+      } else if (isSame) found.same.push(...loads.map((load) => load.entry.key));
+      else found.other.push(entry.identity);
+    }
   }
 }

@@ -12,6 +12,7 @@ import type { RestoreChoice } from "../../postgres/restore_traces.ts";
 import { assessDatabase } from "../../usecases/mend/assess_database.ts";
 import { restoreCommand } from "../../usecases/restore/restore_command.ts";
 import { findOnce, startOnce } from "../../usecases/jobs/start_once.ts";
+import { LEFT_TO_USERS } from "../../usecases/restore/plan_to_fill.ts";
 import { startRestore } from "../../usecases/restore/start_restore.ts";
 import { startRestoreTest } from "../../usecases/restore/start_test_restore.ts";
 import type { StepEnd, StepOutcome } from "../step.ts";
@@ -158,6 +159,7 @@ async function conclude(work: RestoreWork, jobId: string): Promise<StepEnd> {
     comparison?: { objects: number; differences: Difference[] };
     rowsLoaded?: number;
     plan?: { onlyLost?: string[] };
+    leftOut?: { identity: string; reason: string }[];
   };
   const { comparison, safetyBackupId = null, rowsLoaded = 0, plan } = result;
   const isDrill = work.execution.mode === "drill";
@@ -176,8 +178,18 @@ async function conclude(work: RestoreWork, jobId: string): Promise<StepEnd> {
       objectsCompared: comparison?.objects ?? 0,
       differences: toJson(differences.slice(0, 50)),
     },
-    byHand: [],
+    byHand: leftToUsers(result.leftOut ?? []),
   };
+}
+
+/** Tables whose rows a restore did not touch because of what others have written; only people know whether they are well. */
+export function leftToUsers(leftOut: readonly { identity: string; reason: string }[]): string[] {
+  const left = leftOut.filter(({ reason }) => reason === LEFT_TO_USERS);
+  if (left.length === 0) return [];
+  const tables = listOf(left.map(({ identity }) => identity));
+  return [
+    `look whether the rows of these are well, of which each is as it was found: ${LEFT_TO_USERS}: ${tables}`,
+  ];
 }
 
 function listOf(tables: readonly string[]): string {

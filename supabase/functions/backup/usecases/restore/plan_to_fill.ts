@@ -69,10 +69,12 @@ export async function planToFill(
   return { ...none, plan: { ...plan, load, leftOut, loaded: found.loaded }, gone };
 }
 
+/** Why rows are left out that a restore before has loaded. */
+export const LEFT_TO_USERS =
+  "it was loaded when the restore was broken off, and others have written to it since";
+
 function leftToUsers({ identity }: Entry): LeftOut {
-  const reason =
-    "it was loaded when the restore was broken off, and others have written to it since";
-  return { identity, reason };
+  return { identity, reason: LEFT_TO_USERS };
 }
 
 /** A table that cannot be read cannot be known to be empty. */
