@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { Entry } from "../core/model.ts";
+import type { Entry, EntryStatements } from "../core/model.ts";
+import { sameList } from "./statements.ts";
 import { firesInReplicaMode } from "./suspended_entries.ts";
 
 /** What stands against it. */
@@ -36,9 +37,18 @@ export function knownToBackup(live: readonly Entry[], input: KnownInput): Entry[
   known.sort((a, b) => a.at - b.at);
   const keys = new Map(known.map(({ entry, at }) => [input.backup[at]!.key, entry.key]));
   for (const { entry, at } of known) {
-    entry.dependsOn = input.backup[at]!.dependsOn.flatMap((key) => keys.get(key) ?? []);
+    const like = input.backup[at]!;
+    entry.dependsOn = like.dependsOn.flatMap((key) => keys.get(key) ?? []);
+    // Both sides are held at once: what they have in common is held once.
+    Object.assign(entry, { identity: like.identity, name: like.name });
+    if (saysTheSame(entry, like)) entry.statements = like.statements;
   }
   return [...known.map(({ entry }) => entry), ...unknown];
+}
+
+function saysTheSame({ statements: one }: Entry, { statements: other }: Entry): boolean {
+  const names = Object.keys(one) as (keyof EntryStatements)[];
+  return names.every((name) => sameList(one[name], other[name]));
 }
 
 /**

@@ -257,16 +257,13 @@ function managedInTheWay(entry: Entry): Missing {
 /** Every materialized view whose rows may have changed, in the order in which they build on each other. */
 function refreshes({ restored, live, index }: InPlaceInput): Entry[] {
   const list = restored.filter((entry) => entry.kind === "refresh");
-  const standing = index.entries.filter((entry) => live.byIdentity(entry.identity) !== undefined);
-  const known = new Set(standing.map((entry) => entry.identity));
-  const tables = live.entries.filter((entry) => isTable(entry) && known.has(entry.identity));
-  const touched = live.withDependents(tables);
-  for (const entry of live.entries) {
-    if (entry.kind === "refresh" && touched.has(entry) && !known.has(entry.identity)) {
-      list.push(entry);
-    }
-  }
-  return list;
+  const isKnown = ({ identity }: Entry) => index.byIdentity(identity) !== undefined;
+  const unknown = live.entries.filter((entry) => entry.kind === "refresh" && !isKnown(entry));
+  if (unknown.length === 0) return list;
+  const touched = live.withDependents(
+    live.entries.filter((entry) => isTable(entry) && isKnown(entry)),
+  );
+  return [...list, ...unknown.filter((entry) => touched.has(entry))];
 }
 
 /** Live tables that are dropped or emptied, or that foreign keys tie to those. */
