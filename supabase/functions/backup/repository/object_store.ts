@@ -99,9 +99,13 @@ export class ObjectStore {
     place: ObjectPlace,
     { room, signal }: ReadOptions = {},
   ): Promise<{ content: Uint8Array; storedBytes: number }> {
-    const stored = await this.#read(place.path, signal);
+    // Who has room for the content lets it go soon, so there are as many rooms for what is read.
+    const from = room === undefined ? undefined : this.#rooms.take(ROOM_BYTES);
+    const stored = await this.#read(place.path, { room: from, signal });
     const { cipher, zstd } = this;
     const content = await openObject(stored, { ...place, cipher, zstd, room });
+    // What was stored as it is stays where it was read.
+    if (from !== undefined && content.buffer !== from.buffer) this.#rooms.give(from);
     return { content, storedBytes: stored.length };
   }
 
@@ -127,10 +131,11 @@ export class ObjectStore {
     return this.zstd !== undefined && isFitting ? this.#rooms.take(ROOM_BYTES) : undefined;
   }
 
-  async #read(path: string, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  async #read(path: string, { room, signal }: ReadOptions): Promise<Uint8Array> {
     try {
       return await this.storage.get(path, {
         maxBytes: MAX_STORED_BYTES,
+        ...(room ? { room } : {}),
         ...(signal ? { signal } : {}),
       });
     } catch (error) {

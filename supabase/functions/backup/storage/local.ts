@@ -39,14 +39,14 @@ export function localStorage(directory: string): Storage {
         throw translate(error, `store ${name}`, signal);
       }
     },
-    async get(name, { from = 0, to, maxBytes, signal } = {}) {
+    async get(name, { from = 0, to, maxBytes, room, signal } = {}) {
       const target = path(name);
       signal?.throwIfAborted();
       try {
         if (from === 0 && to === undefined && maxBytes === undefined) {
           return await Deno.readFile(target, signal ? { signal } : {});
         }
-        return await readRange(target, { name, from, to, maxBytes });
+        return await readRange(target, { name, from, to, maxBytes, room });
       } catch (error) {
         throw translate(error, `read ${name}`, signal);
       }
@@ -139,11 +139,12 @@ async function makeDirectory(path: string): Promise<void> {
 
 async function readRange(
   path: string,
-  { name, from, to, maxBytes }: {
+  { name, from, to, maxBytes, room }: {
     name: string;
     from: number;
     to: number | undefined;
     maxBytes: number | undefined;
+    room: Uint8Array | undefined;
   },
 ): Promise<Uint8Array> {
   const file = await Deno.open(path, { read: true });
@@ -151,7 +152,9 @@ async function readRange(
     const size = (await file.stat()).size;
     const end = Math.min(to ?? size, size);
     refuseOversized(name, Math.max(0, end - from), maxBytes);
-    const bytes = new Uint8Array(Math.max(0, end - from));
+    const length = Math.max(0, end - from);
+    const fits = room !== undefined && room.length >= length;
+    const bytes = fits ? room.subarray(0, length) : new Uint8Array(length);
     await file.seek(from, Deno.SeekMode.Start);
     let at = 0;
     while (at < bytes.length) {

@@ -19,6 +19,8 @@ export interface GetOptions {
   to?: number;
   /** Most bytes that the answer may have. @default no bound */
   maxBytes?: number;
+  /** Memory that the answer may be put into, if it is long enough. Nobody may look at it until `get` has ended. */
+  room?: Uint8Array;
   signal?: AbortSignal;
 }
 
