@@ -231,6 +231,9 @@ export function toRetained(
   return [...readable, ...others];
 }
 
+/** A database that was half restored is half saved: the backup that it came from must not expire for it. */
 function isWhole(record: BackupRecord): boolean {
-  return record.type === "database" ? record.consistency.level === "one-moment" : !record.partial;
+  if (record.type !== "database") return !record.partial;
+  const { level, unfinishedRestore } = record.consistency;
+  return level === "one-moment" && unfinishedRestore === undefined;
 }

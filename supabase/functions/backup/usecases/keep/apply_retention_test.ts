@@ -180,3 +180,24 @@ Deno.test("findOld() finds the same beside a name that tells no moment and sorts
   const old = await findOld(repository, { rules, now: NOW });
   assert.deepEqual(old, [stray.backupId, records[1]!.backupId]);
 });
+
+Deno.test("backups of a half restored database do not make the one before them expire", async () => {
+  const facts = { type: "", origin: "scheduled", reason: null, good: true };
+  const records = Array.from({ length: 40 }, (_, age) => toRecord({ ...facts, age }, age));
+  const half = { unfinishedRestore: { jobId: "restore_1", backupId: "backup_1", since: "" } };
+  const consist = (some: readonly BackupRecord[], more: object) => {
+    for (const each of some) if (each.type === "database") Object.assign(each.consistency, more);
+  };
+  consist(records.slice(0, 35), half);
+  const { repository } = withRecords(records);
+  const rules = {
+    days: { database: 30, files: 360, function: 90, config: 365, secrets: 365 },
+    ...{ weekly: 0, monthly: 0, manualDays: 90, minimumKept: 1, lockedDays: 0 },
+  };
+  const plan = { runId: "cleanup_1", dryRun: true, rules, facts: NO_FACTS };
+  assert.deepEqual((await applyRetention(repository, plan)).expired, []);
+  for (const record of records) {
+    Object.assign(record.consistency!, { unfinishedRestore: undefined });
+  }
+  assert.equal((await applyRetention(repository, plan)).expired.length, 10);
+});
