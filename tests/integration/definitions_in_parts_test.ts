@@ -106,8 +106,11 @@ Deno.test("one process reads very many definitions slice by slice, and leaves in
       onProgress: ({ phase }) => void phases.add(phase),
     });
     assert.equal(phases.has("ordering definitions"), relationsAPart !== null);
-    const stored = await Array.fromAsync(storage.list("chunks/"), ({ name }) => name);
+    const stored = await Array.fromAsync(storage.list("chunks/"));
     assert.equal(stored.length, new Set(await chunksOf(repository)).size);
+    const { totals } = (await repository.readBackup("latest")).manifest;
+    const storedBytes = stored.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    assert.deepEqual([totals.newChunks, totals.newStoredBytes], [stored.length, storedBytes]);
     models.push(await entriesIn(repository, "latest"));
   }
   assert.ok(models[0]!.length > 100);

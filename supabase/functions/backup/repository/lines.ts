@@ -7,7 +7,8 @@
 import { concat, fromUtf8, utf8 } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import type { ChunkStore } from "./chunk_store.ts";
-import type { LinesRef } from "./types.ts";
+import type { LinesRef, WrittenTotals } from "./types.ts";
+import { addChunk } from "./written_totals.ts";
 
 /** From this size on a line may end the chunk. */
 const LEAST_BYTES = 128 * 1024;
@@ -20,14 +21,16 @@ const CUT_ONE_IN = 32;
 export async function writeLines(
   chunks: ChunkStore,
   values: Iterable<unknown> | AsyncIterable<unknown>,
-  signal?: AbortSignal,
+  { signal, written }: { signal?: AbortSignal; written?: WrittenTotals } = {},
 ): Promise<LinesRef> {
   const ref: LinesRef = { lines: 0, chunks: [] };
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;
   const flush = async () => {
     if (pending.length === 0) return;
-    const { name, rawBytes } = await chunks.write(concat(pending), signal);
+    const chunk = await chunks.write(concat(pending), signal);
+    if (written !== undefined) addChunk(written, chunk);
+    const { name, rawBytes } = chunk;
     ref.chunks.push({ name, rawBytes, lines: pending.length });
     pending = [];
     pendingBytes = 0;

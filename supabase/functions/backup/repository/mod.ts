@@ -35,4 +35,4 @@ export {
 } from "./retention.ts";
 export { FINGERPRINT_COMMAND, keyFingerprint, readKeyInput } from "./key_input.ts";
 export { pickLines } from "./pick_lines.ts";
-export { sumOfWritten, writtenSince } from "./written_totals.ts";
+export { noTotals, sumOfWritten, writtenSince } from "./written_totals.ts";

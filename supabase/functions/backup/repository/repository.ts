@@ -90,8 +90,11 @@ export class ContentRepository implements Repository {
     return this.#chunks.readPieces(pieces, options);
   }
 
-  writeLines(values: Iterable<unknown> | AsyncIterable<unknown>, options: CallOptions = {}) {
-    return writeLines(this.#chunks, values, options.signal);
+  writeLines(
+    values: Iterable<unknown> | AsyncIterable<unknown>,
+    options: CallOptions & { written?: WrittenTotals } = {},
+  ) {
+    return writeLines(this.#chunks, values, options);
   }
 
   readLines<T>(ref: LinesRef, options: CallOptions = {}) {

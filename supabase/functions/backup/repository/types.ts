@@ -209,10 +209,13 @@ export interface Repository {
     pieces: readonly Piece[],
     options?: { passing?: boolean; signal?: AbortSignal },
   ): AsyncIterable<Uint8Array>;
-  /** Stores values as JSON lines. */
+  /**
+   * Stores values as JSON lines.
+   * @param options `written` are sums that the chunks of these lines are added to
+   */
   writeLines(
     values: Iterable<unknown> | AsyncIterable<unknown>,
-    options?: { signal?: AbortSignal },
+    options?: { signal?: AbortSignal; written?: WrittenTotals },
   ): Promise<LinesRef>;
   /** Reads JSON lines back. */
   readLines<T>(ref: LinesRef, options?: { signal?: AbortSignal }): AsyncIterable<T>;

@@ -26,10 +26,10 @@ import type { PartContext } from "../../jobs/job_definition.ts";
 import type { Session } from "../../postgres/session.ts";
 import {
   type LinesRef,
+  noTotals,
   pickLines,
   type Repository,
   sumOfWritten,
-  writtenSince,
   type WrittenTotals,
 } from "../../repository/mod.ts";
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
@@ -208,7 +208,6 @@ export class DefinitionsInParts {
   /** Reads a slice; for the second time when the order has taken parts of it out of their hosts. */
   async #slice(lease: Lease, context: PartContext): Promise<PartOutcome> {
     const { signal } = context;
-    const { repository } = this.#access;
     const { slice, separate } = lease.payload as unknown as Again;
     const read = await this.#access.read(
       { lease, context, locks: true },
@@ -225,12 +224,12 @@ export class DefinitionsInParts {
     );
     if (slice.isRest) await this.#access.claim(read.source, signal);
     const parent = slice.isRest ? await this.#access.parent(signal) : null;
-    const before = repository.written;
+    const counted = { signal, written: noTotals() };
     const result: SliceResult = {
       ...{ source: read.source, parent, leftOut: read.leftOut, remarks: read.remarks },
-      lines: await this.#shelf.writeLines(read.lines, { signal }),
-      nodes: separate === undefined ? await this.#shelf.writeLines(read.nodes, { signal }) : null,
-      written: writtenSince(before, repository.written),
+      lines: await this.#shelf.writeLines(read.lines, counted),
+      nodes: separate === undefined ? await this.#shelf.writeLines(read.nodes, counted) : null,
+      written: counted.written,
     };
     return { result: toJson(result), add: read.copies };
   }
@@ -238,7 +237,7 @@ export class DefinitionsInParts {
   /** Puts all entries into their order, and finds out whether every object has one. */
   async #order(lease: Lease, context: PartContext): Promise<PartOutcome> {
     const { signal } = context;
-    const { repository, entriesAPart } = this.#access;
+    const { entriesAPart } = this.#access;
     const shelf = this.#shelf;
     const slices = await resultsOf<SliceResult>(context, SLICE);
     const nodes: NodePack[][] = [];
@@ -259,11 +258,11 @@ export class DefinitionsInParts {
     for (let from = 0; from < order.places.length; from += entriesAPart) {
       shares.push(order.places.slice(from, from + entriesAPart));
     }
-    const before = repository.written;
+    const counted = { signal, written: noTotals() };
     const result: OrderResult = {
-      places: await shelf.writeLines(shares, { signal }),
+      places: await shelf.writeLines(shares, counted),
       remarks: order.remarks,
-      written: writtenSince(before, repository.written),
+      written: counted.written,
     };
     const again = order.separate.flatMap((separate, at) => {
       const { slice } = slices[at]!.payload as unknown as Again;
@@ -292,12 +291,12 @@ export class DefinitionsInParts {
       if (data !== null) tableData.push(data);
     }
     await this.#access.parent(signal);
-    const before = repository.written;
+    const counted = { signal, written: noTotals() }; // of these lines only: rows are stored meanwhile
     const result: StoreResult = {
-      entries: await repository.writeLines(entries, { signal }),
-      tableData: await repository.writeLines(tableData, { signal }),
+      entries: await repository.writeLines(entries, counted),
+      tableData: await repository.writeLines(tableData, counted),
       sqlBytes: entries.reduce((sum, entry) => sum + sqlBytesOf(entry), 0),
-      written: writtenSince(before, repository.written),
+      written: counted.written,
     };
     return { result: toJson(result) };
   }
