@@ -196,8 +196,6 @@ Deno.test("backups of a half restored database do not make the one before them e
   };
   const plan = { runId: "cleanup_1", dryRun: true, rules, facts: NO_FACTS };
   assert.deepEqual((await applyRetention(repository, plan)).expired, []);
-  for (const record of records) {
-    Object.assign(record.consistency!, { unfinishedRestore: undefined });
-  }
+  consist(records, { unfinishedRestore: undefined });
   assert.equal((await applyRetention(repository, plan)).expired.length, 10);
 });
