@@ -15,7 +15,7 @@ import { onlyParts, partBackup } from "../support/part_backup.ts";
 import { runSql, temporaryDatabase } from "../support/temporary_database.ts";
 
 const SAMPLE = `
-  do $$ begin for i in 1..6 loop execute format('create view v%s as select 0 as a', i); end loop; end $$;
+  do $$ begin for i in 1..3 loop execute format('create view v%s as select 0 as a', i); end loop; end $$;
   create function f() returns int language sql as 'select 1'`;
 
 const CASES = [
