@@ -27,7 +27,8 @@ const HELP =
   files         saves many small files of Storage, saves them again and restores all of them
   tables        saves and restores a schema of very many tables; with --emptied also over the emptied
                 database itself
-  emptied       saves a database, empties its tables and posts the trigger that restores them
+  emptied       saves a database, empties its tables and posts the trigger that restores them; then empties
+                them again, loses the restore half way, and posts it once more
 
   --size …      size of the database in the server, as 300MB or 1GB; several by commas for cost
                 (default 100MB; kills 30MB; cost 10MB,100MB,1GB)
@@ -201,17 +202,18 @@ function describeTables(report: ManyTablesReport): string {
 async function emptied(bytes: number): Promise<number> {
   await using server = await startSoakServer({ pgCron: false });
   say(server.title);
-  const { databaseBytes, recovery, peakMemoryBytes, problems } = await tryEmptied({
+  const { databaseBytes, recovery, completion, peakMemoryBytes, problems } = await tryEmptied({
     ...{ ...server, bytes, onStep: say },
   });
-  const { seconds, figures, storageCalls } = recovery;
-  const { cpu, memory, wall_clock } = figures.ended;
-  console.log(
-    `${inMegabytes(databaseBytes)} MB: ${seconds.toFixed(0)} s, ${figures.isolates} workers, ` +
-      `${(figures.cpuMs / 1000).toFixed(1)} CPU-seconds, ${storageCalls} storage calls; ` +
-      `${cpu} killed for CPU, ${memory} for memory, ${wall_clock} for time; ` +
-      `peak of a worker: ${inMegabytes(peakMemoryBytes)} MB`,
-  );
+  for (const { seconds, figures, storageCalls } of [recovery, completion]) {
+    const { cpu, memory, wall_clock } = figures.ended;
+    console.log(
+      `${inMegabytes(databaseBytes)} MB: ${seconds.toFixed(0)} s, ${figures.isolates} workers, ` +
+        `${(figures.cpuMs / 1000).toFixed(1)} CPU-seconds, ${storageCalls} storage calls; ` +
+        `${cpu} killed for CPU, ${memory} for memory, ${wall_clock} for time; ` +
+        `peak of a worker: ${inMegabytes(peakMemoryBytes)} MB`,
+    );
+  }
   return conclude(problems);
 }
 
