@@ -81,14 +81,15 @@ export async function readFirst(
   const slices = await cutTarget(manifest.source);
   const reading = readingParts(manifest, chunksAPart);
   const bytes = reading.reduce((sum, part) => sum + part.bytes, 0);
-  // As much as in the backup may stand in the target, too.
-  const each = Math.ceil(bytes / Math.max(1, slices.length));
+  // A target that is cut may hold as much as the backup; all others are small.
+  const each = slices.length === 0 ? 0 : Math.ceil(bytes / slices.length);
   const target = (slices.length === 0 ? [null] : slices).map((slice): NewPart => {
     const payload: TargetPayload = { backupId: manifest.backupId, slice };
     return { step: 2, name: READ_TARGET, payload: payload as unknown as Json, bytes: each };
   });
   const payload = { backupId: manifest.backupId };
-  const again: NewPart = { step: 3, name: PLAN, payload, bytes };
+  // Twice as much is never expected to fit into what a worker has left.
+  const again: NewPart = { step: 3, name: PLAN, payload, bytes: 2 * bytes };
   return { result: null, add: [...reading, ...target, again] };
 }
 
