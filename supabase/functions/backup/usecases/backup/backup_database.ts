@@ -14,7 +14,7 @@ import {
 import { runInProcess } from "../../jobs/run_in_process.ts";
 import type { Session } from "../../postgres/session.ts";
 import type { DatabaseRecord, Repository } from "../../repository/mod.ts";
-import { RELATIONS_AT_ONCE } from "../jobs/relations_a_part.ts";
+import { RELATIONS_AT_ONCE, RELATIONS_OF_A_BACKUP } from "../jobs/relations_a_part.ts";
 import { backupInParts, type BackupPlan } from "./backup_in_parts.ts";
 import type { RowCopier } from "./copy_rows.ts";
 import { linesInMemory } from "./lines_in_memory.ts";
@@ -77,8 +77,10 @@ export async function backupDatabase(options: BackupDatabaseOptions): Promise<Da
   const { request, repository, clock, connect, copier, writtenBy, signal, onProgress } = options;
   const prefix = request.origin === "safety" ? "safety" : "backup";
   const backupId = request.backupId ?? await newBackupId(repository, { clock, prefix });
-  const { relationsAPart = RELATIONS_AT_ONCE } = request;
-  const plan = backupPlan({ ...request, relationsAPart, backupId }, { writtenBy });
+  const reading = request.relationsAPart === undefined
+    ? { relationsAPart: RELATIONS_AT_ONCE, relationsAtOnce: RELATIONS_OF_A_BACKUP }
+    : {};
+  const plan = { ...backupPlan({ ...request, backupId }, { writtenBy }), ...reading };
   const { reason } = plan;
   const holder = sessionHolder({ connect });
   const dump = () => Promise.resolve(request.dump);

@@ -71,6 +71,8 @@ export interface BackupPlan {
    * one: all are read at once.
    */
   relationsAPart: number | null;
+  /** Up to so many are read at once all the same. @default relationsAPart */
+  relationsAtOnce?: number;
   /** Patterns of tables whose rows are copied before others. */
   criticalTables: readonly string[];
   /** Release that writes. */
@@ -273,9 +275,13 @@ class BackupInParts {
     held: HeldSnapshot,
     { dump, signal }: { dump: DumpOptions; signal: AbortSignal },
   ): Promise<CatalogSlice[]> {
-    const { relationsAPart } = this.#options.plan;
+    const { relationsAPart, relationsAtOnce } = this.#options.plan;
     if (relationsAPart === null) return [];
-    const cut = (session: Session) => cutCatalog(session, dump, relationsAPart);
+    const cut = async (session: Session) => {
+      const fits = relationsAtOnce !== undefined &&
+        (await cutCatalog(session, dump, relationsAtOnce)).length === 0;
+      return fits ? [] : await cutCatalog(session, dump, relationsAPart);
+    };
     return await this.#sessions.with(held, cut, { signal });
   }
 

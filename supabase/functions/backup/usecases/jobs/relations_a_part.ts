@@ -16,6 +16,12 @@ const RELATIONS_A_PART = 1000;
  */
 export const RELATIONS_AT_ONCE = 6000;
 
+/**
+ * Up to so many a backup by such a program reads at once all the same: it holds nothing else, and rows are copied
+ * meanwhile. 5,000 tables with a sequence each need 350 MB, and slices of them nearly twice the time.
+ */
+export const RELATIONS_OF_A_BACKUP = 12_000;
+
 /** Relations that such a program compares at a time when there are more, beside all that it holds of the backup. */
 export const RELATIONS_A_SLICE = 2000;
 
