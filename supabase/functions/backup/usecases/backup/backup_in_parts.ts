@@ -1,7 +1,7 @@
 /**
  * A backup as a job in parts: one moment for all of them, rows copied by whoever is free, definitions read
  * beside them, at once or slice by slice, and a manifest at the end that makes it exist. Read
- * {@linkcode BackupInParts.run} first.
+ * {@linkcode BackupInParts.run} first. One long file, because all of its parts share the moment that is held.
  *
  * @module
  */
