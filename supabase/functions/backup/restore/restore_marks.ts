@@ -58,6 +58,10 @@ const PREPARE = `
 const DROP = `
   drop table ${TABLE};
   do $$ begin
+    -- A schema that is not empty is refused only after all that is in it was locked.
+    if exists (select from pg_catalog.pg_depend
+                where refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
+                  and refobjid = 'backup_internal'::pg_catalog.regnamespace) then return; end if;
     drop schema backup_internal restrict;
   exception when dependent_objects_still_exist or insufficient_privilege then
     null; -- the service's own tables are there
