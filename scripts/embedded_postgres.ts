@@ -244,12 +244,21 @@ async function run(program: string, arguments_: string[], home: string): Promise
   }
 }
 
-/** A TCP port that is free now. */
+/** Below what systems give to connections that go out: one of these may take a port from its server. */
+const PORTS = { from: 20_000, to: 32_000 };
+
+/** A TCP port that nobody listens on now. */
 export function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
+  for (let tries = 0; tries < 100; tries++) {
+    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+  throw new Error(`Cannot find a free port from ${PORTS.from} to ${PORTS.to}`);
 }
 
 function shell(value: string): string {
