@@ -17,6 +17,7 @@ import { defineCleanup } from "../keep/start_cleanup.ts";
 import { concludePoint } from "../points/start_point.ts";
 import { defineItemRestore } from "../items/start_item_restore.ts";
 import { definePointRestore } from "../points/start_point_restore.ts";
+import { defineReplicate } from "../replicate/start_replicate.ts";
 import { defineRestore } from "../restore/start_restore.ts";
 import { defineRestoreTest } from "../restore/start_test_restore.ts";
 import { defineVerify } from "../verify/start_verify.ts";
@@ -58,6 +59,8 @@ function define(deps: Deps, job: Job, asked: AskedJob): Promise<JobDefinition> {
       return defineBackup(deps, job, asked);
     case "cleanup":
       return defineCleanup(deps, asked);
+    case "replicate":
+      return defineReplicate(deps, job, asked);
     case "verify":
       return defineVerify(deps, job, asked);
     case "restore":

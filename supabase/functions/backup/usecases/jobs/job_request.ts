@@ -56,6 +56,7 @@ export type JobRequest =
   | { task: "backup"; point?: PointPlan; origin?: "scheduled" }
   | { task: "restore-items"; request: ItemRestoreRequest }
   | { task: "cleanup"; plan: CleanupPlan }
+  | { task: "replicate"; destination: string; level: "quick" | "full"; dryRun: boolean }
   | { task: "verify"; backupId: string | null; backups?: string[]; level: "quick" | "full" }
   | { task: "restore"; backupId: string; targetDatabaseUrl: string | null; request: RestoreRequest }
   | { task: "restore-test"; backupId: string };
