@@ -254,11 +254,57 @@ Deno.test("a verification marks backups: damage always, soundness when all was r
   assert.deepEqual(await verify("v4", "integrity_check", false, false), [true, true], "again");
   const [count] = await place.read("select count(*)::int as rows from public.backup_verification");
   assert.deepEqual(count, { rows: 8 });
-  const dates = await verifications.lastDates([...ids, "backup_3"], { complete: true });
+  const dates = await verifications.lastDates([...ids, "backup_3"], {
+    ...{ location: "s3://b", complete: true },
+  });
   assert.deepEqual([...dates.keys()].sort(), ids);
   const unreadable = [{ id: "backup_9", code: "object_altered" }];
   for (let i = 0; i < 2; i++) {
     await verifications.noteUnreadable(unreadable, { location: "s3://b" });
   }
   assert.deepEqual([...await verifications.unreadable([...ids, "backup_9"])], ["backup_9"]);
+});
+
+Deno.test("what was verified in a copy marks no backup, and tells of the copy alone", async () => {
+  await using place = await open();
+  const { verifications, jobs, backups } = place.state;
+  const ids = ["backup_1", "backup_2"];
+  const [primary, copy] = ["s3://b", "file:///copy/"];
+  for (const id of ids) {
+    await jobs.finish({ ...backup(id), status: "completed", location: primary });
+  }
+  const verify = async (
+    jobId: string,
+    { type = "integrity_check", location = copy, found }: {
+      type?: "existence" | "integrity_check";
+      location?: string;
+      found: boolean[];
+    },
+  ) => {
+    await verifications.add(
+      found.map((success, at) => ({
+        ...{ backupId: ids[at]!, verificationType: type, success, details: {} },
+      })),
+      { jobId, location, verifiedBy: "key", ofCopy: location === copy },
+    );
+    const dates = await Promise.all(
+      [primary, copy].map(async (each) =>
+        (await verifications.lastDates(ids, { location: each!, complete: true })).size
+      ),
+    );
+    return { damaged: await verifications.damagedAt(copy), marked: await backups.damaged(), dates };
+  };
+  const nothing = { damaged: [], marked: [], dates: [0, 0] };
+  assert.deepEqual(await verify("v1", { type: "existence", found: [true, true] }), nothing);
+  assert.deepEqual(await verify("v2", { found: [true, false] }), {
+    ...{ damaged: ["backup_2"], marked: [], dates: [0, 2] },
+  });
+  const missing = await verify("v3", { type: "existence", found: [false, true] });
+  assert.deepEqual(missing.damaged, ids, "that everything is there does not make it sound");
+  assert.deepEqual(await verify("v4", { location: primary, found: [true, false] }), {
+    ...{ damaged: ids, marked: ["backup_2"], dates: [2, 2] },
+  });
+  assert.deepEqual(await verify("v5", { found: [true, true] }), {
+    ...{ damaged: [], marked: ["backup_2"], dates: [2, 2] },
+  });
 });

@@ -31,14 +31,17 @@ export class BackupVerificationRows {
 
   /**
    * Adds what a job has found, a row for each backup, and marks the backups: damage always, soundness only
-   * where all content was read. Doing it twice is doing it once.
+   * where all content was read. What was found in a copy marks none: the backup itself may be another way. Doing
+   * it twice is doing it once.
    */
   async add(
     results: readonly VerificationResult[],
-    { jobId, location, verifiedBy }: {
+    { jobId, location, verifiedBy, ofCopy = false }: {
       jobId: string;
       location: string;
       verifiedBy: string | null;
+      /** @default false */
+      ofCopy?: boolean;
     },
   ): Promise<void> {
     if (results.length === 0) return;
@@ -52,6 +55,7 @@ export class BackupVerificationRows {
           "verificationType" text, success boolean, details jsonb)
         on conflict (job_id, backup_id, verification_type) do nothing
         returning id`;
+      if (ofCopy) return;
       await sql`
         update public.backup_jobs j set integrity_verified = v.success, updated_at = now()
         from public.backup_verification v
@@ -86,17 +90,32 @@ export class BackupVerificationRows {
     return new Set(rows.map((row) => String(row.backup_id)));
   }
 
-  /** When each backup was last verified, by any means or by reading all of it; backups without are absent. */
+  /**
+   * When each backup was last verified at this place, by any means or by reading all of it; backups without are
+   * absent.
+   */
   async lastDates(
     backupIds: readonly string[],
-    { complete = false }: { complete?: boolean } = {},
+    { location, complete = false }: { location: string; complete?: boolean },
   ): Promise<Map<string, string>> {
     const rows = await this.#database.run("read the verifications", (sql) =>
       sql`
         select backup_id, max(verification_date) as last from public.backup_verification
-        where backup_id = any(${[...backupIds]}::text[])
+        where backup_id = any(${[...backupIds]}::text[]) and location = ${location}
           and (not ${complete} or verification_type <> 'existence')
         group by backup_id`);
     return new Map(rows.map((row) => [row.backup_id, row.last.toISOString()]));
+  }
+
+  /** Backups in which the latest verification at this place that could tell has found damage. */
+  async damagedAt(location: string): Promise<string[]> {
+    const rows = await this.#database.run("read what is damaged in a copy", (sql) =>
+      sql`
+        select backup_id from (
+          select distinct on (backup_id) backup_id, success from public.backup_verification
+          where location = ${location} and (not success or verification_type <> 'existence')
+          order by backup_id, verification_date desc) latest
+        where not success`);
+    return rows.map((row) => String(row.backup_id));
   }
 }

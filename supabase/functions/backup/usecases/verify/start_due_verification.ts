@@ -12,8 +12,10 @@ import { startVerification } from "./start_verify.ts";
 /** Null when there is no backup yet. @throws as `startVerification` */
 export async function startDueVerification(deps: Deps, caller: Caller): Promise<Job | null> {
   const { settings } = await deps.settings();
-  const ids = await (await deps.openRepository(settings)).backupIds();
-  const dates = await deps.state.verifications.lastDates(ids, { complete: true });
+  const repository = await deps.openRepository(settings);
+  const ids = await repository.backupIds();
+  const { location } = repository;
+  const dates = await deps.state.verifications.lastDates(ids, { location, complete: true });
   const backups = chooseBackups(ids, dates);
   return backups.length === 0
     ? null
