@@ -141,7 +141,7 @@ function tooSlow(): BackupError {
 }
 
 /** What every backup needs to be opened is locked for as long as the newest of them. */
-async function keepFoundation(
+export async function keepFoundation(
   { locks, storage }: ObjectStore,
   signal?: AbortSignal,
 ): Promise<void> {
@@ -189,7 +189,7 @@ async function checkComplete(
 }
 
 /** All chunks of a backup; pages of items that name theirs are not read for it. */
-async function referredChunks(
+export async function referredChunks(
   chunks: ChunkStore,
   manifest: Manifest,
   signal: AbortSignal | undefined,

@@ -14,6 +14,8 @@ export const TAG_BYTES = 16;
 /** Names and seals. */
 export interface Cipher {
   readonly encrypted: boolean;
+  /** Whether {@linkcode Cipher.open} changes the memory of what was sealed. */
+  readonly opensInPlace: boolean;
   /** Names the data key in object headers: 16 hexadecimal digits. */
   readonly dataKeyId: string;
   /** Keyed hash of content: 64 hexadecimal digits. */
@@ -29,8 +31,7 @@ export interface Cipher {
     room?: Uint8Array,
   ): Promise<Uint8Array>;
   /**
-   * Undoes {@linkcode Cipher.seal} for payload and tag; null when the tag does not fit. It may do so in
-   * the memory of what was sealed.
+   * Undoes {@linkcode Cipher.seal} for payload and tag; null when the tag does not fit.
    */
   open(sealed: Uint8Array, nonce: Uint8Array, associated: Uint8Array): Promise<Uint8Array | null>;
 }
@@ -57,6 +58,7 @@ export async function encryptingCipher(
   ]);
   return {
     encrypted: true,
+    opensInPlace: native !== undefined,
     dataKeyId: toHex((await derive(secrets.dataKey, salt, "data key id")).slice(0, 8)),
     nameOf: await namer(secrets.hashKey, salt, hmac),
     async seal(payload, nonce, associated, room) {
@@ -99,6 +101,7 @@ export async function plainCipher(
   };
   return {
     encrypted: false,
+    opensInPlace: false,
     dataKeyId: "0".repeat(16),
     nameOf: await namer(publicSalt, salt, hmac),
     async seal(payload, nonce, associated) {

@@ -12,6 +12,18 @@ export {
   repositoryExists,
   type RepositoryOptions,
 } from "./open_repository.ts";
+export { type CopiedFoundation, copyFoundation } from "./copy_foundation.ts";
+export {
+  type CheckedObjects,
+  compareArea,
+  COPIED_AREAS,
+  type CopiedObjects,
+  type Copying,
+  POINT_AREA,
+  RECORD_AREA,
+  type Sized,
+} from "./copying.ts";
+export type { Adopted } from "./adopt_backups.ts";
 export { mapConcurrent } from "./map_concurrent.ts";
 export type { Freeing, FreeingTimes } from "./freeing.ts";
 export type { Freeable, Freed, Swept } from "./free_space.ts";

@@ -86,6 +86,13 @@ export async function sealObject(
   return await cipher.seal(packed.bytes, nonce, header, room);
 }
 
+/** A stored object whose header and payload are what was once sealed for this place. */
+interface Authentic {
+  payload: Uint8Array;
+  algorithm: Algorithm | undefined;
+  rawBytes: number;
+}
+
 /**
  * The content of a stored object.
  * @param options `room` is memory that it may be put into
@@ -95,14 +102,43 @@ export async function openObject(
   stored: Uint8Array,
   options: ObjectOptions & { room?: Uint8Array | undefined },
 ): Promise<Uint8Array> {
-  const { cipher, kind, path, zstd, room } = options;
-  const fault = (code: "object_truncated" | "object_altered" | "object_swapped", why: string) =>
-    new BackupError(code, `Cannot read ${path}: ${why}`, { hint: HINTS[code], details: { path } });
-  if (stored.length < HEADER_BYTES) throw fault("object_truncated", "it ends within its header");
+  const { path, zstd, room } = options;
+  const { payload, algorithm, rawBytes } = await authenticate(stored, options);
+  if (!algorithm) throw fault(path, "object_altered", "its compression is unknown");
+  const content = await decompress(payload, { algorithm, rawBytes, zstd, room }).catch(
+    (cause: unknown) => {
+      if (cause instanceof BackupError) throw cause;
+      throw fault(path, "object_altered", "its compressed content is not valid");
+    },
+  );
+  if (content.length !== rawBytes) {
+    throw fault(path, "object_altered", "its content has another length");
+  }
+  return content;
+}
+
+/**
+ * Proves that a stored object is whole and in its place, without unfolding it. The bytes stay as they are.
+ * @throws as {@linkcode openObject}
+ */
+export async function authenticateObject(
+  stored: Uint8Array,
+  options: ObjectOptions,
+): Promise<void> {
+  await authenticate(options.cipher.opensInPlace ? stored.slice() : stored, options);
+}
+
+async function authenticate(
+  stored: Uint8Array,
+  { cipher, kind, path }: ObjectOptions,
+): Promise<Authentic> {
+  if (stored.length < HEADER_BYTES) {
+    throw fault(path, "object_truncated", "it ends within its header");
+  }
   const header = stored.slice(0, HEADER_BYTES);
   const view = new DataView(header.buffer);
   if (!equalConstantTime(header.subarray(0, 4), MAGIC)) {
-    throw fault("object_altered", "it does not begin like an object of a repository");
+    throw fault(path, "object_altered", "it does not begin like an object of a repository");
   }
   if (header[4] !== FORMAT) {
     throw new BackupError("repository_format", `Cannot read ${path}: format ${header[4]}`, {
@@ -111,32 +147,30 @@ export async function openObject(
   }
   const length = OVERHEAD_BYTES + view.getUint32(32);
   if (stored.length < length) {
-    throw fault("object_truncated", `it has ${stored.length} of ${length} bytes`);
+    throw fault(path, "object_truncated", `it has ${stored.length} of ${length} bytes`);
   }
-  if (stored.length > length) throw fault("object_altered", "bytes follow its end");
+  if (stored.length > length) throw fault(path, "object_altered", "bytes follow its end");
   if (toHex(header.subarray(8, 16)) !== cipher.dataKeyId) {
-    throw fault("object_altered", "it was sealed with a key that is not this repository's");
+    throw fault(path, "object_altered", "it was sealed with a key that is not this repository's");
   }
   const payload = await cipher.open(stored.subarray(HEADER_BYTES), header.slice(16, 28), header);
-  if (!payload) throw fault("object_altered", "it does not authenticate");
+  if (!payload) throw fault(path, "object_altered", "it does not authenticate");
   // From here on the header is known to be what we once wrote.
   const asWritten = equalConstantTime(header.subarray(36, 68), await pathDigest(path));
   if (!asWritten || KINDS[(header[5] as number) - 1] !== kind) {
-    throw fault("object_swapped", "it is an intact object that belongs elsewhere");
+    throw fault(path, "object_swapped", "it is an intact object that belongs elsewhere");
   }
-  const algorithm = ALGORITHMS[header[6] as number];
   const rawBytes = view.getUint32(28);
   // Without encryption anybody can write a header: a few bytes may claim to unfold to gigabytes.
   refuseOversized(path, rawBytes, MAX_CONTENT_BYTES);
-  if (!algorithm) throw fault("object_altered", "its compression is unknown");
-  const content = await decompress(payload, { algorithm, rawBytes, zstd, room }).catch(
-    (cause: unknown) => {
-      if (cause instanceof BackupError) throw cause;
-      throw fault("object_altered", "its compressed content is not valid");
-    },
-  );
-  if (content.length !== rawBytes) throw fault("object_altered", "its content has another length");
-  return content;
+  return { payload, algorithm: ALGORITHMS[header[6] as number], rawBytes };
+}
+
+function fault(path: string, code: keyof typeof HINTS, why: string): BackupError {
+  return new BackupError(code, `Cannot read ${path}: ${why}`, {
+    hint: HINTS[code],
+    details: { path },
+  });
 }
 
 const HINTS = {

@@ -8,7 +8,7 @@ import { BackupError } from "../core/errors.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Buffers } from "./buffers.ts";
 import type { Cipher } from "./cipher.ts";
-import { MAX_STORED_BYTES, openObject, sealObject } from "./object.ts";
+import { authenticateObject, MAX_STORED_BYTES, openObject, sealObject } from "./object.ts";
 import { ObjectLocks } from "./object_locks.ts";
 import type { Compression, GzipCompress, ObjectKind, ZstdCodec } from "./types.ts";
 
@@ -68,12 +68,8 @@ export class ObjectStore {
     const { cipher, compression, zstd, gzip } = this;
     const room = this.#roomFor(content);
     const sealed = await sealObject(content, { ...place, cipher, compression, zstd, gzip, room });
-    const { created } = await this.locks.storing(
-      place.path,
-      () => this.storage.put(place.path, sealed, signal),
-    );
+    const { created } = await this.putSealed(place.path, sealed, signal);
     if (room !== undefined) this.#rooms.give(room);
-    if (!created) await this.locks.extend([place.path], signal);
     return { created, storedBytes: created ? sealed.length : 0 };
   }
 
@@ -123,6 +119,27 @@ export class ObjectStore {
       );
     }
     return found;
+  }
+
+  /** An object as it is stored, once it is proved to be whole. @throws as {@linkcode ObjectStore.get} */
+  async getSealed(place: ObjectPlace, signal?: AbortSignal): Promise<Uint8Array> {
+    const stored = await this.#read(place.path, { signal });
+    await authenticateObject(stored, { ...place, cipher: this.cipher });
+    return stored;
+  }
+
+  /** Stores an object as another storage of the same repository has it, unless the path is taken. */
+  async putSealed(
+    path: string,
+    sealed: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<{ created: boolean }> {
+    const { created } = await this.locks.storing(
+      path,
+      () => this.storage.put(path, sealed, signal),
+    );
+    if (!created) await this.locks.extend([path], signal);
+    return { created };
   }
 
   /** Only the libraries of a host put an object together in memory that they are given. */

@@ -19,6 +19,7 @@ import {
 } from "./backups.ts";
 import { ChunkStore, type ReadPiecesOptions } from "./chunk_store.ts";
 import { type Checking, openChecking } from "./checking.ts";
+import { type Copying, openCopying } from "./copying.ts";
 import { type Freeing, openFreeing } from "./freeing.ts";
 import type { KeyRing } from "./key_ring.ts";
 import { listDocuments, readDocument, removeDocument, writeDocument } from "./documents.ts";
@@ -186,6 +187,13 @@ export class ContentRepository implements Repository {
 
   readPoint(idOrLatest: string, options: CallOptions = {}) {
     return readPoint(this.#chunks.objects, idOrLatest, options.signal);
+  }
+
+  copyingTo(copy: Repository): Copying {
+    if (copy instanceof ContentRepository && copy.id === this.id) {
+      return openCopying(this.#chunks, copy.#chunks);
+    }
+    throw new BackupError("conflict", `Cannot copy to ${copy.location}: it is another repository`);
   }
 
   get freeing(): Freeing {

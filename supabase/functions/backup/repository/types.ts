@@ -8,6 +8,7 @@ import type { Piece } from "../core/model.ts";
 import type { ProgressListener } from "../core/progress.ts";
 import type { Secret } from "../core/secret.ts";
 import type { Checking } from "./checking.ts";
+import type { Copying } from "./copying.ts";
 import type { Freeing } from "./freeing.ts";
 import type {
   BackupRecord,
@@ -309,6 +310,12 @@ export interface Repository {
   removeDocument(name: string, options?: { signal?: AbortSignal }): Promise<boolean>;
   /** Names of the documents in a folder and below it, in order. */
   listDocuments(folder: string, options?: { signal?: AbortSignal }): AsyncIterable<string>;
+
+  /**
+   * Copying to the same repository in another storage, see `copyFoundation`.
+   * @throws `conflict` when that is another repository
+   */
+  copyingTo(copy: Repository): Copying;
 
   /** Expiring backups and freeing space. */
   readonly freeing: Freeing;
