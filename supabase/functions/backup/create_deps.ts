@@ -115,9 +115,10 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
       sharedPace: (limit) => state.apiRequests.take(limit),
     }),
     settings: () => readSettings(environment, state),
-    openStorage: (settings) => openSettingsStorage(settings, environment, secret),
-    async openRepository(settings, { create = false } = {}) {
-      const storage = await openSettingsStorage(settings, environment, secret);
+    openStorage: (settings, { destination } = {}) =>
+      openSettingsStorage(settings, { environment, secret, destination }),
+    async openRepository(settings, { create = false, destination } = {}) {
+      const storage = await openSettingsStorage(settings, { environment, secret, destination });
       return await openSettingsRepository(settings, { storage, create, secret });
     },
     recovery: {

@@ -5,10 +5,12 @@
  */
 import { pathToFileURL } from "node:url";
 import { checkEndpoint, checkStorageHost } from "./core/allowed_hosts.ts";
+import { settingsAt } from "./core/destinations.ts";
 import type { Environment } from "./core/environment.ts";
 import { BackupError, toBackupError } from "./core/errors.ts";
 import type { Secret } from "./core/secret.ts";
 import type { Settings } from "./core/settings.ts";
+import { storageFieldName } from "./core/settings_variables.ts";
 import { type FilesAccess, filesAccess } from "./project/mod.ts";
 import {
   type Compression,
@@ -25,6 +27,14 @@ import type { Storage } from "./storage/storage.ts";
 
 /** What a reference of the settings stands for. */
 type Resolve = (reference: string) => Promise<Secret>;
+
+/** Which storage is opened, and with what. */
+interface Opening {
+  environment: Environment;
+  secret: Resolve;
+  /** Name of a destination; the primary storage without it. */
+  destination?: string | undefined;
+}
 
 /** What a thread opens for itself. It survives a structured clone, secrets included. */
 export interface ThreadAccess {
@@ -47,7 +57,7 @@ export async function threadAccess(
   environment: Environment,
   secret: Resolve,
 ): Promise<ThreadAccess> {
-  const { url, variables } = await storageAddress(settings, secret);
+  const { url, variables } = await storageAddress(settings, { environment, secret });
   return {
     databaseUrl: environment.databaseUrl?.reveal() ?? "",
     ...{ repositoryUrl: url, storageVariables: variables },
@@ -57,29 +67,51 @@ export async function threadAccess(
   };
 }
 
-/** @throws `invalid_config` when none is set up */
-export async function openSettingsStorage(
-  settings: Settings,
-  environment: Environment,
-  secret: Resolve,
-): Promise<Storage> {
-  checkStorageHost(settings, environment);
-  if (settings.backupStorageType === "local") {
-    if (environment.hosted) {
-      throw new BackupError(
-        "invalid_config",
-        "Cannot keep backups on local storage here: the function's disk is gone after each call",
-        {
-          hint: "supabase secrets set BACKUP_STORAGE_TYPE=s3 BACKUP_STORAGE_BUCKET=… " +
-            "BACKUP_STORAGE_REGION=… BACKUP_STORAGE_ACCESS_KEY=… BACKUP_STORAGE_SECRET_KEY=…",
-        },
-      );
-    }
-    return countedStorage(localStorage(directoryOf(settings)));
+/**
+ * @throws `invalid_config` when none is set up, `invalid_request` for a destination that there is not
+ */
+export async function openSettingsStorage(settings: Settings, opening: Opening): Promise<Storage> {
+  const { environment: rules, destination } = opening;
+  checkStorageHost(settings, rules, { destination });
+  const there = settingsAt(settings, destination);
+  if (there.backupStorageType === "local") {
+    if (rules.hosted) throw noDisk(destination);
+    return countedStorage(localStorage(directoryOf(there)));
   }
-  const { url, variables } = await storageAddress(settings, secret);
-  const allow = (endpoint: string) => checkEndpoint(endpoint, settings, environment);
-  return countedStorage(openStorage(url, (name) => variables[name], { allow }));
+  const { url, variables } = await storageAddress(settings, opening);
+  const allow = (endpoint: string) => checkEndpoint(endpoint, { settings, rules, destination });
+  const storage = openStorage(url, (name) => variables[name], { allow });
+  return countedStorage(storage, destination === undefined ? {} : locationOf(storage, there));
+}
+
+/**
+ * A copy may be in a bucket of the same name on another server: what is known of backups by their location
+ * must not be taken for what is known of the copy.
+ */
+function locationOf(
+  { location }: Storage,
+  { backupStorageConfig: { endpoint } }: Settings,
+): { location: string } {
+  const isTold = endpoint === undefined || location.includes("?");
+  return { location: isTold ? location : `${location}?endpoint=${new URL(endpoint).origin}` };
+}
+
+function noDisk(destination: string | undefined): BackupError {
+  const [what, hint] = destination === undefined
+    ? [
+      "keep backups",
+      "supabase secrets set BACKUP_STORAGE_TYPE=s3 BACKUP_STORAGE_BUCKET=… " +
+      "BACKUP_STORAGE_REGION=… BACKUP_STORAGE_ACCESS_KEY=… BACKUP_STORAGE_SECRET_KEY=…",
+    ]
+    : [
+      `keep the copy ${destination}`,
+      `Set type of ${destination} in BACKUP_DESTINATIONS to s3, gcs, azure or supabase.`,
+    ];
+  return new BackupError(
+    "invalid_config",
+    `Cannot ${what} on local storage here: the function's disk is gone after each call`,
+    { hint },
+  );
 }
 
 function directoryOf({ backupStorageConfig: { path, bucket } }: Settings): string {
@@ -89,14 +121,15 @@ function directoryOf({ backupStorageConfig: { path, bucket } }: Settings): strin
 /** The address with its credentials. */
 async function storageAddress(
   settings: Settings,
-  secret: Resolve,
+  opening: Opening,
 ): Promise<{ url: string; variables: Record<string, string> }> {
-  const { backupStorageType: type } = settings;
-  if (type === "local") return { url: pathToFileURL(directoryOf(settings)).href, variables: {} };
-  const { url, credentials } = settingsAddress(settings);
+  const there = settingsAt(settings, opening.destination);
+  const { backupStorageType: type } = there;
+  if (type === "local") return { url: pathToFileURL(directoryOf(there)).href, variables: {} };
+  const { url, credentials } = settingsAddress(settings, opening);
   const variables: Record<string, string> = {};
   for (const credential of credentials) {
-    const value = await storageCredential(type, credential, secret);
+    const value = await storageCredential(type, credential, opening);
     if (value !== null) variables[credential.variable] = value;
   }
   return { url, variables };
@@ -105,15 +138,23 @@ async function storageAddress(
 /** Null where the storage can do without and nothing is set. */
 async function storageCredential(
   type: string,
-  { reference, setting, optional = false }: Credential,
-  secret: Resolve,
+  { reference, field, optional = false }: Credential,
+  { secret, destination }: Opening,
 ): Promise<string | null> {
   const value = reference === undefined ? "" : (await secret(reference)).reveal();
   if (value === "" && optional) return null;
   if (value !== "" && !/^your-/i.test(value)) return value;
   const why = value === "" ? "is not set" : "is a placeholder";
-  throw new BackupError("invalid_config", `Cannot use the ${type} storage: its ${setting} ${why}`, {
-    hint: `supabase secrets set BACKUP_STORAGE_${setting}=…`,
+  const name = storageFieldName(field, destination);
+  const [storage, credential, hint] = destination === undefined
+    ? [`${type} storage`, name.replace("BACKUP_STORAGE_", ""), `supabase secrets set ${name}=…`]
+    : [
+      `${type} storage of ${destination}`,
+      field,
+      `Set ${name} to a reference, as env:BACKUP_STORAGE_…, and that variable to the value.`,
+    ];
+  throw new BackupError("invalid_config", `Cannot use the ${storage}: its ${credential} ${why}`, {
+    hint,
   });
 }
 

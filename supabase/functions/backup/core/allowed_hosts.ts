@@ -5,12 +5,18 @@
  *
  * @module
  */
+import { settingsAt } from "./destinations.ts";
 import type { Environment } from "./environment.ts";
 import { BackupError } from "./errors.ts";
 import type { Settings } from "./settings.ts";
 
 /** Part of the environment that decides. */
 export type HostRules = Pick<Environment, "settings" | "allowedHosts" | "hosted">;
+
+/** What is looked at besides: the storage of a destination, by its name, instead of the primary one. */
+interface OfDestination {
+  destination?: string | undefined;
+}
 
 /** A place to connect to. */
 interface Place {
@@ -30,17 +36,28 @@ interface Place {
  *
  * @throws `invalid_config` naming the host
  */
-export function checkStorageHost(settings: Settings, rules: HostRules): void {
-  const endpoint = settings.backupStorageConfig.endpoint ?? usualEndpoints(settings)[0];
-  if (endpoint !== undefined) checkEndpoint(endpoint, settings, rules);
+export function checkStorageHost(
+  settings: Settings,
+  rules: HostRules,
+  { destination }: OfDestination = {},
+): void {
+  const there = settingsAt(settings, destination);
+  const endpoint = there.backupStorageConfig.endpoint ?? usualEndpoints(there)[0];
+  if (endpoint !== undefined) checkEndpoint(endpoint, { settings, rules, destination });
 }
 
 /** As {@linkcode checkStorageHost}, for the very address that is about to be connected to. */
-export function checkEndpoint(endpoint: string, settings: Settings, rules: HostRules): void {
-  const { backupStorageType } = settings;
-  if (backupStorageType === "local" || rules.settings.backupStorageConfig !== undefined) return;
+export function checkEndpoint(
+  endpoint: string,
+  { settings, rules, destination }: { settings: Settings; rules: HostRules } & OfDestination,
+): void {
+  const there = settingsAt(settings, destination);
+  const { backupStorageType } = there;
+  // That the environment names one place makes no other one trusted.
+  const saidBy = destination === undefined ? "backupStorageConfig" : "destinations";
+  if (backupStorageType === "local" || rules.settings[saidBy] !== undefined) return;
   const place = placeOf(endpoint);
-  const usual = usualEndpoints(settings).map((address) => new URL(address).hostname);
+  const usual = usualEndpoints(there).map((address) => new URL(address).hostname);
   const isAccount = backupStorageType === "azure" &&
     /^[a-z0-9]{3,24}\.blob\.core\.windows\.net$/.test(place.host);
   const isUsualHost = isAccount || usual.includes(place.host);
@@ -102,7 +119,8 @@ function refuse(place: Place, rules: HostRules, what: string): void {
     `Cannot use ${what}: the environment does not allow this host`,
     {
       hint: `supabase secrets set BACKUP_ALLOWED_HOSTS=${place.host}:${place.port}, or set the ` +
-        "address itself in the environment (BACKUP_STORAGE_…, BACKUP_WEBHOOK_URL, …).",
+        "address itself in the environment (BACKUP_STORAGE_…, BACKUP_DESTINATIONS, " +
+        "BACKUP_WEBHOOK_URL, …).",
       details: { host: place.host, port: place.port },
     },
   );

@@ -111,9 +111,13 @@ Deno.test("checkEndpoint() looks at what a connection string names", () => {
   const patch = { backupStorageType: "azure", backupStorageConfig: { bucket: "b" } };
   const settings = mergeSettings([{ name: "rows", patch }]);
   checkStorageHost(settings, HOSTED);
-  checkEndpoint("https://mine.blob.core.windows.net", settings, HOSTED);
+  checkEndpoint("https://mine.blob.core.windows.net", { settings, rules: HOSTED });
   for (const endpoint of ["https://evil.example", "http://169.254.169.254", "http://127.0.0.1:1"]) {
-    assert.throws(() => checkEndpoint(endpoint, settings, HOSTED), BackupError, endpoint);
+    assert.throws(
+      () => checkEndpoint(endpoint, { settings, rules: HOSTED }),
+      BackupError,
+      endpoint,
+    );
   }
 });
 

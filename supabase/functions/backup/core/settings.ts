@@ -53,6 +53,7 @@ export function hasDefaultChannels({ notificationChannels }: Settings): boolean 
 export const ENVIRONMENT_BOUND = [
   "backupStorageType",
   "backupStorageConfig",
+  "destinations",
   "enableEncryption",
   "encryptionKey",
   "vaultKey",

@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from "zod";
+import { destinationsSchema, placeIssues } from "./destinations.ts";
 import { CHANNELS } from "./notify_event.ts";
 import {
   secretReference,
@@ -78,6 +79,9 @@ const TYPES = {
 const STORAGE = {
   backupStorageType: storageTypeSchema.describe("Kind of the storage that backups go to."),
   backupStorageConfig: storageConfigSchema.describe("Where that storage is, and its credentials."),
+  destinations: destinationsSchema.describe(
+    "Further places that backups are copied to, see destinations.md.",
+  ),
   enableEncryption: z.boolean().describe("Backups are encrypted with AES-256."),
   encryptionKey: secretReference.optional().describe(
     "Where the key is: 32 random bytes as base64 or hex, or a passphrase.",
@@ -203,9 +207,11 @@ export const settingsSchema = z.strictObject({
       message: "gzip has levels 1 to 9",
     });
   }
-  for (const issue of storageIssues(settings.backupStorageType, settings.backupStorageConfig)) {
-    context.addIssue({ code: "custom", ...issue });
+  const { backupStorageType, backupStorageConfig } = settings;
+  for (const { field, message } of storageIssues(backupStorageType, backupStorageConfig)) {
+    context.addIssue({ code: "custom", path: ["backupStorageConfig", field], message });
   }
+  for (const issue of placeIssues(settings)) context.addIssue({ code: "custom", ...issue });
 });
 
 /** Settings in force. */
@@ -241,6 +247,7 @@ export const DEFAULT_SETTINGS: Settings = {
   cleanupGraceHours: 12,
   backupStorageType: "local",
   backupStorageConfig: {},
+  destinations: [],
   enableEncryption: true,
   encryptionKey: "env:BACKUP_ENCRYPTION_KEY",
   enableCompression: true,

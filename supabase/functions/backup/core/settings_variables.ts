@@ -7,7 +7,7 @@ import type { Settings, SettingsPatch } from "./settings_schema.ts";
 import type { StorageConfig } from "./storage_settings.ts";
 
 /** How the text of a variable becomes a value. */
-export type Form = "text" | "number" | "switch" | "list" | "secret";
+export type Form = "text" | "number" | "switch" | "list" | "secret" | "json";
 
 /** Variable, setting, and form of its text. */
 export const SETTING_VARIABLES: readonly (readonly [string, keyof Settings, Form])[] = [
@@ -32,6 +32,7 @@ export const SETTING_VARIABLES: readonly (readonly [string, keyof Settings, Form
   ["BACKUP_MINIMUM_KEPT", "minimumBackupsKept", "number"],
   ["BACKUP_CLEANUP_GRACE_HOURS", "cleanupGraceHours", "number"],
   ["BACKUP_STORAGE_TYPE", "backupStorageType", "text"],
+  ["BACKUP_DESTINATIONS", "destinations", "json"],
   ["BACKUP_ENABLE_ENCRYPTION", "enableEncryption", "switch"],
   ["BACKUP_ENCRYPTION_KEY", "encryptionKey", "secret"],
   ["BACKUP_ENABLE_COMPRESSION", "enableCompression", "switch"],
@@ -101,6 +102,13 @@ export function variableOf(path: string): string | undefined {
     : SETTING_VARIABLES.find(([, key]) => key === first)?.[0];
 }
 
+/** What to set for a field of storage: its variable, or the field of a destination by that one's name. */
+export function storageFieldName(field: keyof StorageConfig, destination?: string): string {
+  return destination === undefined
+    ? STORAGE_VARIABLES.find(([, name]) => name === field)?.[0] ?? field
+    : `${field} of ${destination} in BACKUP_DESTINATIONS`;
+}
+
 /** The settings that variables say, unchecked: they are checked whenever settings are merged. */
 export function settingsOfVariables(read: (name: string) => string | undefined): SettingsPatch {
   const patch: Record<string, unknown> = {};
@@ -133,8 +141,18 @@ function valueOf(text: string, { variable, form }: { variable: string; form: For
       return readList(text);
     case "secret":
       return `env:${variable}`;
+    case "json":
+      return readJson(text);
     case "text":
       return text;
+  }
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
   }
 }
 

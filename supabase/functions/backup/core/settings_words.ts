@@ -15,6 +15,7 @@ const FORMS: Record<string, string> = {
   settingsTables: "a list of at most 50 names as schema.table",
   plainVariables: "a list of at most 200 names of variables",
   confirmedKeyId: "a key's id: 16 hexadecimal digits",
+  destinations: "a list of at most 8 objects as {name, type, …}, in JSON",
   backupStorageConfig: "an object",
   "backupStorageConfig.bucket": "a bucket's name",
   "backupStorageConfig.region": "a region's name, as eu-central-1",
@@ -23,6 +24,9 @@ const FORMS: Record<string, string> = {
   "backupStorageConfig.account": "3 to 24 small letters and digits",
   "backupStorageConfig.storageClass": "a class that the storage has",
 };
+
+/** Settings whose fields the schema itself explains. */
+const EXPLAINED_BY_FIELD: readonly string[] = ["backupStorageConfig", "destinations"];
 
 /** Longest piece of a wrong value that a message quotes. */
 const QUOTED_LENGTH = 60;
@@ -108,7 +112,7 @@ export const explainSetting: z.core.$ZodErrorMap = (issue) => {
   if (allowed === undefined || issue.code === "unrecognized_keys") return undefined;
   const variable = variableOf(path.join(".")) ?? variableOf(path[0] as string);
   const from = variable === undefined ? "" : ` (${variable})`;
-  if (path[0] === "backupStorageConfig" && path.length > 1) return undefined;
+  if (EXPLAINED_BY_FIELD.includes(path[0] as string) && path.length > 1) return undefined;
   const isNot = path.length > 1 ? "does not belong into" : "is not";
   return `${shown(issue.input, path)} ${isNot} ${allowed}${from}`;
 };
@@ -120,7 +124,9 @@ function settingPath(path: readonly string[]): readonly string[] {
 
 function mayBeSecret(key: string): boolean {
   return key.endsWith("Url") ||
-    SETTING_VARIABLES.some(([, name, form]) => name === key && form === "secret");
+    SETTING_VARIABLES.some(([, name, form]) =>
+      name === key && (form === "secret" || form === "json")
+    );
 }
 
 function shown(input: unknown, path: readonly string[]): string {

@@ -45,71 +45,87 @@ export const STORAGE_CLASSES: Readonly<Record<StorageType, readonly string[]>> =
 /** Modes of a lock. */
 export const LOCK_MODES = ["governance", "compliance"] as const;
 
-export const storageTypeSchema = z.enum(STORAGE_TYPES, {
-  error: ({ input }) => noneOf(input, STORAGE_TYPES, "BACKUP_STORAGE_TYPE"),
-});
+/** How a message says where a wrong value stands, by the end of its variable: `BUCKET`. */
+type Said = (variable: string) => string;
+
+/** Kind of storage. */
+export function storageType(said: Said) {
+  return z.enum(STORAGE_TYPES, {
+    error: ({ input }) => noneOf(input, STORAGE_TYPES, said("TYPE")),
+  });
+}
 
 /**
  * Where backups are kept. Bucket, region, account and prefix become part of an address: none of them may
  * hold what would lead it elsewhere.
  */
-export const storageConfigSchema = z.strictObject({
-  bucket: text("BACKUP_STORAGE_BUCKET", /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, "a bucket's name")
-    .optional().describe("Bucket or container."),
-  region: text("BACKUP_STORAGE_REGION", /^[a-z0-9-]{1,64}$/, "a region's name, as eu-central-1")
-    .optional().describe("Region of S3; unset: us-east-1."),
-  account: text(
-    "BACKUP_STORAGE_ACCOUNT",
-    /^[a-z0-9]{3,24}$/,
-    "an account's name: 3 to 24 small letters and digits",
-  ).optional().describe("Account of Azure."),
-  accessKey: storageCredential.optional().describe("Id of the access key."),
-  secretKey: storageCredential.optional().describe("The secret key."),
-  endpoint: z.url({
-    error: ({ input }) =>
-      `${quote(input)} is not an address as https://host (BACKUP_STORAGE_ENDPOINT)`,
-  }).optional().describe("Server, where it is not the provider's usual one."),
-  prefix: text(
-    "BACKUP_STORAGE_PREFIX",
-    /^(?=.{0,200}$)\/*([A-Za-z0-9_=-][A-Za-z0-9._=-]*(\/+|$))*$/,
-    "a path",
-  ).optional().describe("Put before the names of all objects."),
-  path: z.string().min(1).max(1000).optional().describe(
-    "Directory of local storage; unset: the bucket's name, or `backups`.",
-  ),
-  storageClass: z.string().max(64).optional().describe(
-    "Class of storage, as the provider names it.",
-  ),
-  objectLock: z.strictObject({
-    mode: z.enum(LOCK_MODES, {
-      error: ({ input }) => noneOf(input, LOCK_MODES, "BACKUP_STORAGE_LOCK_MODE"),
-    }).describe("How objects are locked against deletion; unset: they are not."),
-    days: z.number({
-      error: ({ input }) => `${quote(input)} is no number of days (BACKUP_STORAGE_LOCK_DAYS)`,
-    }).int().min(1).max(36_500).describe("How long objects are locked."),
-  }).optional(),
-  legalHold: z.boolean({
-    error: ({ input }) => noneOf(input, ["true", "false"], "BACKUP_STORAGE_LEGAL_HOLD"),
-  }).optional().describe("Objects are held until somebody ends the hold by hand."),
-});
+export function storageFields(said: Said) {
+  return {
+    bucket: text(said("BUCKET"), /^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/, "a bucket's name")
+      .optional().describe("Bucket or container."),
+    region: text(said("REGION"), /^[a-z0-9-]{1,64}$/, "a region's name, as eu-central-1")
+      .optional().describe("Region of S3; unset: us-east-1."),
+    account: text(
+      said("ACCOUNT"),
+      /^[a-z0-9]{3,24}$/,
+      "an account's name: 3 to 24 small letters and digits",
+    ).optional().describe("Account of Azure."),
+    accessKey: storageCredential.optional().describe("Id of the access key."),
+    secretKey: storageCredential.optional().describe("The secret key."),
+    endpoint: z.url({
+      error: ({ input }) =>
+        `${quote(input)} is not an address as https://host (${said("ENDPOINT")})`,
+    }).optional().describe("Server, where it is not the provider's usual one."),
+    prefix: text(
+      said("PREFIX"),
+      /^(?=.{0,200}$)\/*([A-Za-z0-9_=-][A-Za-z0-9._=-]*(\/+|$))*$/,
+      "a path",
+    ).optional().describe("Put before the names of all objects."),
+    path: z.string().min(1).max(1000).optional().describe(
+      "Directory of local storage; unset: the bucket's name, or `backups`.",
+    ),
+    storageClass: z.string().max(64).optional().describe(
+      "Class of storage, as the provider names it.",
+    ),
+    objectLock: z.strictObject({
+      mode: z.enum(LOCK_MODES, {
+        error: ({ input }) => noneOf(input, LOCK_MODES, said("LOCK_MODE")),
+      }).describe("How objects are locked against deletion; unset: they are not."),
+      days: z.number({
+        error: ({ input }) => `${quote(input)} is no number of days (${said("LOCK_DAYS")})`,
+      }).int().min(1).max(36_500).describe("How long objects are locked."),
+    }).optional(),
+    legalHold: z.boolean({
+      error: ({ input }) => noneOf(input, ["true", "false"], said("LEGAL_HOLD")),
+    }).optional().describe("Objects are held until somebody ends the hold by hand."),
+  };
+}
+
+const saidByVariable: Said = (variable) => `BACKUP_STORAGE_${variable}`;
+
+/** See {@linkcode storageType}. */
+export const storageTypeSchema = storageType(saidByVariable);
+
+/** See {@linkcode storageFields}. */
+export const storageConfigSchema = z.strictObject(storageFields(saidByVariable));
 
 /** See {@linkcode storageConfigSchema}. */
 export type StorageConfig = z.infer<typeof storageConfigSchema>;
 
-/** What a kind of storage cannot do of what its settings ask for. */
+/** What a kind of storage cannot do of what its settings ask for, by field. */
 export function storageIssues(
   type: StorageType,
   config: StorageConfig,
-): { path: string[]; message: string }[] {
-  const issues: { path: string[]; message: string }[] = [];
-  const refuse = (key: keyof StorageConfig, message: string) =>
-    issues.push({ path: ["backupStorageConfig", key], message });
+  said: Said = saidByVariable,
+): { field: keyof StorageConfig; message: string }[] {
+  const issues: { field: keyof StorageConfig; message: string }[] = [];
+  const refuse = (field: keyof StorageConfig, message: string) => issues.push({ field, message });
   const { storageClass, objectLock, legalHold } = config;
   const classes = STORAGE_CLASSES[type];
   if (storageClass !== undefined && !classes.includes(storageClass)) {
     const some = classes.length === 0
-      ? `${quote(storageClass)} is none: ${type} storage has no classes (BACKUP_STORAGE_CLASS)`
-      : noneOf(storageClass, classes, "BACKUP_STORAGE_CLASS");
+      ? `${quote(storageClass)} is none: ${type} storage has no classes (${said("CLASS")})`
+      : noneOf(storageClass, classes, said("CLASS"));
     const isArchive = /^(GLACIER|DEEP_ARCHIVE|Archive)$/i.test(storageClass) && classes.length > 0;
     refuse("storageClass", isArchive ? `${some}; its objects could not be read at once` : some);
   }

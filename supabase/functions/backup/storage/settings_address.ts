@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { settingsAt } from "../core/destinations.ts";
 import { BackupError } from "../core/errors.ts";
 import type { Settings } from "../core/settings.ts";
+import { storageFieldName } from "../core/settings_variables.ts";
 import type { StorageType } from "../core/storage_settings.ts";
 
 /** An address for `openStorage`, and where its credentials are. */
@@ -18,8 +20,8 @@ export interface Credential {
   /** As `openStorage` asks for it. */
   variable: string;
   reference: string | undefined;
-  /** The variable of the service that is usual for it. */
-  setting: "ACCESS_KEY" | "SECRET_KEY";
+  /** The field of the settings that refers to it. */
+  field: "accessKey" | "secretKey";
   /** Whether the storage can do without. */
   optional?: boolean;
 }
@@ -36,40 +38,41 @@ const SCHEMES: Record<BucketType, string> = {
 /** Names by which the parts of a kind's credentials are asked for. */
 const VARIABLES: Record<BucketType, readonly Omit<Credential, "reference">[]> = {
   s3: [
-    { variable: "AWS_ACCESS_KEY_ID", setting: "ACCESS_KEY" },
-    { variable: "AWS_SECRET_ACCESS_KEY", setting: "SECRET_KEY" },
+    { variable: "AWS_ACCESS_KEY_ID", field: "accessKey" },
+    { variable: "AWS_SECRET_ACCESS_KEY", field: "secretKey" },
   ],
-  gcs: [{ variable: "GOOGLE_CREDENTIALS", setting: "SECRET_KEY" }],
+  gcs: [{ variable: "GOOGLE_CREDENTIALS", field: "secretKey" }],
   azure: [
-    { variable: "AZURE_STORAGE_ACCOUNT", setting: "ACCESS_KEY", optional: true },
-    { variable: "AZURE_STORAGE_CONNECTION_STRING", setting: "SECRET_KEY" },
+    { variable: "AZURE_STORAGE_ACCOUNT", field: "accessKey", optional: true },
+    { variable: "AZURE_STORAGE_CONNECTION_STRING", field: "secretKey" },
   ],
-  supabase: [{ variable: "SUPABASE_STORAGE_KEY", setting: "SECRET_KEY" }],
+  supabase: [{ variable: "SUPABASE_STORAGE_KEY", field: "secretKey" }],
 };
 
 /**
  * Of a bucket, that is of any kind but `local`.
  *
+ * @param options `destination`: that one's address instead of the primary storage's
  * @throws `invalid_config` when the bucket, or the address of a Supabase project, is missing
  */
 export function settingsAddress(
-  { backupStorageType, backupStorageConfig }: Settings,
+  settings: Settings,
+  { destination }: { destination?: string | undefined } = {},
 ): SettingsAddress {
+  const { backupStorageType, backupStorageConfig: config } = settingsAt(settings, destination);
   const type = backupStorageType as BucketType;
-  const { bucket, prefix, region, account, endpoint, accessKey, secretKey, storageClass } =
-    backupStorageConfig;
-  const { objectLock, legalHold } = backupStorageConfig;
+  const { bucket, prefix, region, account, endpoint, storageClass, objectLock, legalHold } = config;
+  const named = (field: keyof typeof config) => storageFieldName(field, destination);
   if (bucket === undefined) {
     const lacking = [
-      "BACKUP_STORAGE_BUCKET",
-      ...VARIABLES[type].filter(({ setting, optional }) =>
-        !optional && { ACCESS_KEY: accessKey, SECRET_KEY: secretKey }[setting] === undefined
-      ).map(({ setting }) => `BACKUP_STORAGE_${setting}`),
+      named("bucket"),
+      ...VARIABLES[type].filter(({ field, optional }) => !optional && config[field] === undefined)
+        .map(({ field }) => named(field)),
     ];
     throw missing(type, "bucket is", lacking.join(", "));
   }
   if (type === "supabase" && endpoint === undefined) {
-    throw missing(type, "project is", "BACKUP_STORAGE_ENDPOINT to https://<ref>.supabase.co");
+    throw missing(type, "project is", `${named("endpoint")} to https://<ref>.supabase.co`);
   }
   const url = new URL(`${SCHEMES[type]}://${bucket}/${prefix ?? ""}`);
   const parameters: Record<string, string | undefined> = {
@@ -84,10 +87,9 @@ export function settingsAddress(
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== undefined) url.searchParams.set(name, value);
   }
-  const references = { ACCESS_KEY: accessKey, SECRET_KEY: secretKey };
   return {
     url: url.href,
-    credentials: VARIABLES[type].map((each) => ({ ...each, reference: references[each.setting] })),
+    credentials: VARIABLES[type].map((each) => ({ ...each, reference: config[each.field] })),
   };
 }
 

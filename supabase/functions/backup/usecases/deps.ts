@@ -95,14 +95,22 @@ export interface Deps {
    * @throws `invalid_config` for a wrong environment, or a wrong row that says where backups are
    */
   settings(): Promise<SettingsInForce & { fromTables: boolean }>;
-  /** The place where backups are kept. @throws `invalid_config` when none is set up */
-  openStorage(settings: Settings): Promise<Storage>;
+  /**
+   * The place where backups are kept.
+   *
+   * @param options `destination`: the place of the copies that the settings call so
+   * @throws `invalid_config` when none is set up, `invalid_request` for a destination that there is not
+   */
+  openStorage(settings: Settings, options?: { destination?: string | undefined }): Promise<Storage>;
   /**
    * The repository at that place.
    *
-   * @throws `repository_missing` unless `create` is set, `key_missing`, `key_wrong`, `storage_*`
+   * @throws as `openStorage`; `repository_missing` unless `create` is set, `key_missing`, `key_wrong`, `storage_*`
    */
-  openRepository(settings: Settings, options?: { create?: boolean }): Promise<Repository>;
+  openRepository(
+    settings: Settings,
+    options?: { create?: boolean; destination?: string | undefined },
+  ): Promise<Repository>;
   /** Threads that save files, each of which opens what it needs; a function has none. */
   openSaver?(settings: Settings): Promise<OpenedSaver>;
   /** Recovery plans and their executions. */
