@@ -172,6 +172,10 @@ const OLD_RECORDS = `
   insert into backup_internal.verify_jobs (job_id, type, status, started_at, completed_at) values
     ('v-old', 'database', 'completed', now() - interval '31 days', now() - interval '31 days'),
     ('v-runs', 'database', 'running', now() - interval '31 days', null);
+  insert into backup_internal.replicate_jobs (job_id, backup_id, type, status, started_at, completed_at) values
+    ('c-old', 'offsite', 'database', 'completed', now() - interval '31 days', now() - interval '31 days'),
+    ('c-new', 'offsite', 'database', 'completed', now() - interval '29 days', now() - interval '29 days'),
+    ('c-runs', 'offsite', 'database', 'running', now() - interval '31 days', null);
   insert into backup_internal.alerts (incident_id, alert_key, state, last_at) values
     ('a-open', 'k', 'open', now() - interval '31 days'), ('a-closed', 'k', 'closed', now() - interval '31 days');
   insert into backup_internal.notifications (message_id, channel, message, created_at, next_at, sent_at) values
@@ -190,7 +194,7 @@ Deno.test("cleanup_backup_data removes old records, never that of a backup which
     assert.deepEqual(await removed(), {
       ...{ backup_verification: 2, backup_tests: 2, recovery_points: 2, backup_jobs: 4 },
       ...{ restore_jobs: 1, disaster_recovery_executions: 1, backup_audit_log: 1 },
-      ...{ verify_jobs: 1, alerts: 1, notifications: 1 },
+      ...{ verify_jobs: 1, replicate_jobs: 1, alerts: 1, notifications: 1 },
     });
     const left = async (name: string, column: string) =>
       (await session.query(`select ${column} as id from ${name} order by 1`)).map(({ id }) => id);

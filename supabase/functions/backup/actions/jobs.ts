@@ -9,9 +9,8 @@ import { defineAction, jobSchema } from "./action.ts";
 export const jobs = defineAction({
   name: "jobs",
   method: "GET",
-  summary:
-    "Jobs of a kind, newest first; type=backup (the default), restore, verify, cleanup or recovery. " +
-    "Long fields of results are left out and named in `shortened`; action=job has them.",
+  summary: "Jobs of a kind, newest first; type=backup (the default), restore, verify, cleanup, " +
+    "replicate or recovery. Long fields of results are left out and named in `shortened`; action=job has them.",
   input: z.strictObject({
     type: z.enum(JOB_KINDS).default("backup"),
     status: z.enum(JOB_STATUSES).optional(),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { JOB_TYPES, type JobType } from "./job.ts";
+import { JOB_KINDS, JOB_TYPES, type JobKind, type JobType } from "./job.ts";
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -17,7 +17,7 @@ export function randomId(length: number): string {
 }
 
 /** What a job id says about itself. */
-export type JobPrefix = "backup" | "restore" | "verify" | "safety" | "recovery" | "cleanup";
+export type JobPrefix = JobKind | "safety";
 
 /**
  * A job's id: kind, moment in UTC to the millisecond, what it is of unless that is the database, ten random
@@ -59,7 +59,9 @@ export function momentOfJobId(id: string): Date | null {
   return Number.isNaN(at.getTime()) ? null : at;
 }
 
+const JOB_ID = new RegExp(`^(${JOB_KINDS.join("|")}|safety)_[0-9A-Za-z_]{1,60}$`);
+
 /** Whether the text has the form of a job id; nothing else may reach a path or a query. */
 export function isJobId(text: string): boolean {
-  return /^(backup|restore|verify|safety|recovery|cleanup)_[0-9A-Za-z_]{1,60}$/.test(text);
+  return JOB_ID.test(text);
 }

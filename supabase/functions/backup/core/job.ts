@@ -8,7 +8,14 @@ import type { JobOutcome } from "./part.ts";
 import type { Progress } from "./progress.ts";
 
 /** Which list a job belongs to. */
-export const JOB_KINDS = ["backup", "restore", "verify", "recovery", "cleanup"] as const;
+export const JOB_KINDS = [
+  "backup",
+  "restore",
+  "verify",
+  "recovery",
+  "cleanup",
+  "replicate",
+] as const;
 
 /** One of {@linkcode JOB_KINDS}. */
 export type JobKind = typeof JOB_KINDS[number];
@@ -39,7 +46,10 @@ export interface Job {
   kind: JobKind;
   type: JobType;
   status: JobStatus;
-  /** The backup that is restored or verified; a backup job's own id is its backup's, a recovery's is its plan's. */
+  /**
+   * The backup that is restored or verified. A backup job's own id is its backup's; a recovery has that of its
+   * plan here, a replication the name of its destination.
+   */
   backupId: string | null;
   startedAt: string;
   completedAt: string | null;
@@ -88,12 +98,12 @@ export function newJob(start: NewJob, at: Date): Job {
 }
 
 /**
- * The kinds of job of the same type that a job cannot run beside. A verification only reads storage, and a
- * cleanup is told from backups by what they leave in storage.
+ * The kinds of job of the same type that a job cannot run beside. A verification only reads storage, a
+ * cleanup is told from backups by what they leave in storage, and a replication copies what it finds.
  */
 export function excludedKinds(kind: JobKind): readonly JobKind[] {
   if (kind === "recovery") return []; // two runs of one plan are told apart by the plan
-  return kind === "verify" || kind === "cleanup" ? [kind] : ["backup", "restore"];
+  return kind === "backup" || kind === "restore" ? ["backup", "restore"] : [kind];
 }
 
 /** The refusal to start beside another job. */

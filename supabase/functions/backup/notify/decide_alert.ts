@@ -102,7 +102,8 @@ function decideFailure(
 /** The incidents that an event is about. What ended well also ends what was overdue. */
 export function alertKeys(event: NotifyEvent): string[] {
   if (event.key !== undefined) return [event.key];
-  const family = /^(restore|verify|cleanup|recovery)_/.exec(event.jobId ?? "")?.[1] ?? "backup";
+  const family = /^(restore|verify|cleanup|replicate|recovery)_/.exec(event.jobId ?? "")?.[1] ??
+    "backup";
   const usual = `${family}:${event.type}`;
   switch (event.kind) {
     case "damage":

@@ -77,6 +77,34 @@ export class BackupRows {
           and j.retention_until is distinct from kept.until`);
   }
 
+  /**
+   * Records that exactly these backups are in a copy: they say so once among their locations, and no other
+   * finished backup does.
+   */
+  async recordCopies(
+    { destination, location, backupIds }: {
+      destination: string;
+      location: string;
+      backupIds: readonly string[];
+    },
+  ): Promise<void> {
+    await this.#database.run("record which backups are in a copy", async (sql) => {
+      const entry = sql.json({ copy: destination, location });
+      await sql`
+        with told as (
+          select j.job_id, (
+            select coalesce(jsonb_agg(e.entry order by e.place), '[]')
+            from jsonb_array_elements(j.locations) with ordinality as e (entry, place)
+            where e.entry->>'copy' is distinct from ${destination}
+          ) || case when j.job_id = any(${[...backupIds]}::text[])
+            then jsonb_build_array(${entry}::jsonb) else '[]' end as locations
+          from public.backup_jobs j
+          where j.status = 'completed' and jsonb_typeof(j.locations) = 'array')
+        update public.backup_jobs j set locations = told.locations, updated_at = now()
+        from told where told.job_id = j.job_id and told.locations <> j.locations`;
+    });
+  }
+
   /** Gives backups up: their rows stay, and storage is no longer expected to have them. */
   async giveUp(backupIds: readonly string[]): Promise<string[]> {
     const rows = await this.#database.run("give backups up", (sql) =>

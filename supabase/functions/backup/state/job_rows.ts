@@ -17,6 +17,7 @@ export const TABLES: Record<JobKind, string> = {
   verify: "backup_internal.verify_jobs",
   recovery: "backup_internal.recovery_jobs",
   cleanup: "backup_internal.cleanup_jobs",
+  replicate: "backup_internal.replicate_jobs",
 };
 
 /** A running job without parts that has not shown life for so long has lost its worker. */

@@ -45,23 +45,36 @@ export class LatestRuns {
     backups: Partial<Record<JobType, RunTimes>>;
     verification: RunTimes;
     cleanup: RunTimes;
+    /** By the name of the destination. Dry runs are none. */
+    replications: Record<string, RunTimes>;
+    /** End of the latest backup that is complete. */
+    lastBackupEnd: Date | null;
   }> {
     return await this.#database.run("read the latest runs", async (sql) => {
       const [row] = await sql`
         select now() as now, least(min(applied_at), now()) as made_at
         from backup_internal.migrations`;
       const backups = await readRuns(sql, {
-        table: TABLES.backup,
+        ...{ table: TABLES.backup, of: "type", values: JOB_TYPES },
         // What waits for a later time is no run yet.
         where: sql`j.job_id like 'backup\\_%' and (j.status <> 'pending' or j.started_at <= now())`,
       });
-      const one = async (table: string, where: postgres.PendingQuery<postgres.Row[]>) =>
-        Object.values(await readRuns(sql, { table, where }))[0] ?? NONE;
+      const one = async (table: string, where: Query) =>
+        (await readRuns(sql, { table, of: "type", values: ["database"], where })).database ?? NONE;
       return {
         ...{ now: row!.now, madeAt: row!.made_at },
         backups,
         verification: await one(TABLES.verify, sql`j.created_by = 'schedule'`),
-        cleanup: await one(TABLES.cleanup, sql`not j.metadata @> '{"result": {"dryRun": true}}'`),
+        // One of a copy names its destination there.
+        cleanup: await one(
+          TABLES.cleanup,
+          sql`j.backup_id is null and not j.metadata @> '{"result": {"dryRun": true}}'`,
+        ),
+        replications: await readRuns(sql, {
+          ...{ table: TABLES.replicate, of: "backup_id", values: await readDestinations(sql) },
+          where: IS_COPY(sql),
+        }),
+        lastBackupEnd: await readLastEnd(sql),
       };
     });
   }
@@ -72,17 +85,40 @@ export class LatestRuns {
     return row!.now;
   }
 
-  /** Ids of backups that running jobs read, and of a backup that runs. */
-  async inUse(): Promise<{ read: string[]; running: string | null }> {
+  /** Job and end of the latest good replication, by the name of the destination. */
+  async lastCopies(): Promise<Record<string, { jobId: string; at: string }>> {
+    return await this.#database.run("read the latest replications", async (sql) => {
+      const rows = await sql`
+        select d.name, last.job_id, last.completed_at
+        from unnest(${await readDestinations(sql)}::text[]) as d (name), lateral (
+          select j.job_id, j.completed_at from backup_internal.replicate_jobs j
+          where j.backup_id = d.name and j.status = 'completed' and j.completed_at is not null
+            and ${IS_COPY(sql)}
+          order by j.started_at desc limit 1) last`;
+      return Object.fromEntries(rows.map(({ name, job_id, completed_at }) => [name, {
+        jobId: String(job_id),
+        at: completed_at.toISOString(),
+      }]));
+    });
+  }
+
+  /**
+   * Ids of backups that running jobs read, of a backup that runs, and the name of the destination that backups
+   * are being copied to.
+   */
+  async inUse(): Promise<{ read: string[]; running: string | null; replicating: string | null }> {
     return await this.#database.run("read the running jobs", async (sql) => {
       const read = await sql`
         select backup_id from public.restore_jobs where status = 'running'
         union select backup_id from backup_internal.verify_jobs where status = 'running'`;
       const [running] = await sql`
         select job_id from public.backup_jobs where status = 'running' limit 1`;
+      const [replication] = await sql`
+        select backup_id from backup_internal.replicate_jobs where status = 'running' limit 1`;
       return {
         read: read.flatMap(({ backup_id }) => backup_id === null ? [] : [String(backup_id)]),
         running: running === undefined ? null : String(running.job_id),
+        replicating: replication === undefined ? null : String(replication.backup_id),
       };
     });
   }
@@ -112,14 +148,50 @@ const NONE: RunTimes = {
   ...{ failedStart: null, failedEnd: null },
 };
 
+type Query = postgres.PendingQuery<postgres.Row[]>;
+
+/** A replication that copies: one that only tells is known by its reason, from its beginning on. */
+const IS_COPY = (sql: Sql): Query => sql`j.reason is distinct from 'dry run'`;
+
+/** Names of destinations that have been copied to; each is looked up in the index, however many runs there are. */
+async function readDestinations(sql: Sql): Promise<string[]> {
+  const rows = await sql`
+    with recursive names (name) as (
+      select min(backup_id) from backup_internal.replicate_jobs
+      union all
+      select (select min(j.backup_id) from backup_internal.replicate_jobs j where j.backup_id > n.name)
+      from names n where n.name is not null)
+    select name from names where name is not null`;
+  return rows.map(({ name }) => String(name));
+}
+
+async function readLastEnd(sql: Sql): Promise<Date | null> {
+  const [row] = await sql`
+    select completed_at from public.backup_jobs
+    where status = 'completed' and completed_at <= now() + interval '1 hour'
+    order by completed_at desc limit 1`;
+  return row?.completed_at ?? null;
+}
+
+/** Runs by the values of a column; a value without runs is left out. */
 async function readRuns(
   sql: Sql,
-  { table, where }: { table: string; where: postgres.PendingQuery<postgres.Row[]> },
-): Promise<Partial<Record<JobType, RunTimes>>> {
-  // A query for each type: the planner then knows which of them have no rows, and reads no others.
-  const rows = await JOB_TYPES.map((type) => runsOf(sql, { table: sql.unsafe(table), type, where }))
+  { table, of, values, where }: {
+    table: string;
+    of: "type" | "backup_id";
+    values: readonly string[];
+    where: Query;
+  },
+): Promise<Record<string, RunTimes>> {
+  if (values.length === 0) return {};
+  // A query for each value: the planner then knows which of them have no rows, and reads no others.
+  const rows = await values
+    .map((value) => {
+      const isOfValue = sql`j.${sql(of)} = ${value} and ${where}`;
+      return runsOf(sql, { table: sql.unsafe(table), value, where: isOfValue });
+    })
     .reduce((all, one) => sql`${all} union all ${one}`);
-  return Object.fromEntries(rows.map((row) => [row.type, {
+  return Object.fromEntries(rows.map((row) => [row.value, {
     startedAt: row.started_at,
     running: row.running,
     failures: row.failures,
@@ -130,31 +202,24 @@ async function readRuns(
 
 function runsOf(
   sql: Sql,
-  { table, type, where }: {
-    table: postgres.PendingQuery<postgres.Row[]>;
-    type: JobType;
-    where: postgres.PendingQuery<postgres.Row[]>;
-  },
-): postgres.PendingQuery<postgres.Row[]> {
+  { table, value, where }: { table: Query; value: string; where: Query },
+): Query {
   const latest = sql`
     select j.started_at from ${table} j
-    where j.type = ${type} and j.status <> 'failed' and ${where}
-      and j.started_at <= now() + interval '1 hour'
+    where ${where} and j.status <> 'failed' and j.started_at <= now() + interval '1 hour'
     order by j.started_at desc limit 1`;
   return sql`(
-    select ${type}::text as type, good.started_at, active.running,
+    select ${value}::text as value, good.started_at, active.running,
       failed.failures, failed.started_at as failed_start, failed.completed_at as failed_end
     from (select (${latest}) as started_at) good,
       (select exists (
-        select from ${table} j
-        where j.type = ${type} and j.status in ('pending', 'running') and ${where}) as running) active,
+        select from ${table} j where ${where} and j.status in ('pending', 'running')) as running) active,
       lateral (
         select count(*)::integer as failures, max(f.started_at) as started_at,
           max(f.completed_at) as completed_at
         from (
           select j.started_at, coalesce(j.completed_at, j.started_at) as completed_at from ${table} j
-          where j.type = ${type} and j.status = 'failed' and ${where}
-            and j.started_at <= now() + interval '1 hour'
+          where ${where} and j.status = 'failed' and j.started_at <= now() + interval '1 hour'
             and j.started_at > coalesce(good.started_at, '-infinity')
           order by j.started_at desc limit ${MOST_FAILURES}) f) failed
     where good.started_at is not null or failed.failures > 0)`;

@@ -13,6 +13,7 @@ import { JOB_PARTS } from "./migrations/job_parts.ts";
 import type { Migration } from "./migrations/migration.ts";
 import { PRIORITIES } from "./migrations/priorities.ts";
 import { RECOVERY_TABLES } from "./migrations/recovery_tables.ts";
+import { REPLICATE_JOBS } from "./migrations/replicate_jobs.ts";
 import { SQL_FUNCTIONS } from "./migrations/sql_functions.ts";
 
 export type { Migration } from "./migrations/migration.ts";
@@ -54,4 +55,5 @@ export const MIGRATIONS: readonly Migration[] = [
   API_REQUESTS,
   JOB_COUNTS,
   JOB_FORM_KEPT,
+  REPLICATE_JOBS,
 ];

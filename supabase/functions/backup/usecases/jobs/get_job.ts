@@ -69,5 +69,6 @@ function kindOf(jobId: string): JobKind {
   if (jobId.startsWith("restore_")) return "restore";
   if (jobId.startsWith("recovery_")) return "recovery";
   if (jobId.startsWith("cleanup_")) return "cleanup";
+  if (jobId.startsWith("replicate_")) return "replicate";
   return jobId.startsWith("verify_") ? "verify" : "backup";
 }
