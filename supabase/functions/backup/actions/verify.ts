@@ -11,6 +11,9 @@ export const verify = defineLongAction({
   input: z.strictObject({
     backupId: z.string().min(1).max(255).optional(),
     level: z.enum(["quick", "full"]).default("quick"),
+    destination: z.string().min(1).max(32).optional()
+      .describe("Name of a destination: its copy is checked. Without it the primary storage is."),
   }),
-  run: (deps, { backupId = null, level }, caller) => startVerify(deps, caller, { backupId, level }),
+  run: (deps, { backupId = null, ...wish }, caller) =>
+    startVerify(deps, caller, { backupId, ...wish }),
 });

@@ -57,7 +57,14 @@ export type JobRequest =
   | { task: "restore-items"; request: ItemRestoreRequest }
   | { task: "cleanup"; plan: CleanupPlan }
   | { task: "replicate"; destination: string; level: "quick" | "full"; dryRun: boolean }
-  | { task: "verify"; backupId: string | null; backups?: string[]; level: "quick" | "full" }
+  | {
+    task: "verify";
+    backupId: string | null;
+    backups?: string[];
+    level: "quick" | "full";
+    /** Name of the copy; absent for the primary storage. */
+    destination?: string | undefined;
+  }
   | { task: "restore"; backupId: string; targetDatabaseUrl: string | null; request: RestoreRequest }
   | { task: "restore-test"; backupId: string };
 

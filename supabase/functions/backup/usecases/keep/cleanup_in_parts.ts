@@ -40,6 +40,8 @@ export interface CleanupPlan {
   dryRun: boolean;
   rules: RetentionRules;
   times: FreeingTimes;
+  /** Name of the destination whose copy is cleaned up; absent for the primary storage. */
+  destination?: string | undefined;
 }
 
 /** What {@linkcode cleanupInParts} works with. */

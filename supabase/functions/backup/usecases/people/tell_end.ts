@@ -15,6 +15,10 @@ import { verifiedBy } from "../verify/start_verify.ts";
 /** Kinds whose end is told of; others have somebody who knows better what to say. */
 const TOLD: readonly JobKind[] = ["backup", "restore", "verify", "cleanup"];
 
+/** How keys of incidents begin: those of damage, and within each kind those of copies. */
+const DAMAGE = "damage:";
+const COPY = "copy:";
+
 /** Ids that a message names. */
 const MOST_NAMED = 10;
 
@@ -36,13 +40,13 @@ export async function tellEnd(deps: Deps, ended: EndedJob): Promise<void> {
 async function tellOfSuccess(deps: Deps, { job, asked }: EndedJob): Promise<void> {
   const { jobId, type } = job;
   const message = `The job ${jobId} ended well.`;
-  await deps.notify({ kind: "job-recovered", type, jobId, message });
+  await deps.notify({ kind: "job-recovered", type, jobId, message, ...incidentOf(asked) });
   if (job.kind === "backup") {
     await tellWhetherWhole(deps, job);
     await tellOfSize(deps, job);
   }
   if (asked.task !== "verify" || asked.level !== "full") return;
-  for (const key of await mended(deps, verifiedBy(asked))) {
+  for (const key of await mended(deps, asked)) {
     const found = "All stored bytes were read again, and they are those that were written.";
     await deps.notify({ kind: "job-recovered", type, jobId, key, message: found });
   }
@@ -122,11 +126,33 @@ async function tellOfChange(
   });
 }
 
+/** What fails in a copy is an incident of its own: the primary storage may be well, and the other way round. */
+function incidentOf(asked: AskedJob): { key?: string } {
+  const destination = copyOf(asked);
+  return destination === undefined ? {} : { key: `${asked.task}:${COPY}${destination}` };
+}
+
+/** The destination whose copy a job works on. */
+function copyOf(asked: AskedJob): string | undefined {
+  if (asked.task === "cleanup") return asked.plan.destination;
+  return asked.task === "verify" ? asked.destination : undefined;
+}
+
+/** How keys of incidents of damage begin, by the place where it is. */
+function damageIn(destination: string | undefined): string {
+  return destination === undefined ? DAMAGE : `${DAMAGE}${COPY}${destination}:`;
+}
+
 /** The incidents of damage that a complete verification without a problem ends. */
-async function mended(deps: Deps, backups: readonly string[]): Promise<string[]> {
-  if (backups.length > 0) return backups.map((backupId) => `damage:${backupId}`);
+async function mended(deps: Deps, asked: AskedJob & { task: "verify" }): Promise<string[]> {
+  const prefix = damageIn(asked.destination);
+  const backups = verifiedBy(asked);
+  if (backups.length > 0) return backups.map((backupId) => `${prefix}${backupId}`);
   try {
-    return (await deps.state.alerts.open({ prefix: "damage:" })).map(({ key }) => key);
+    const keys = (await deps.state.alerts.open({ prefix })).map(({ key }) => key);
+    return asked.destination === undefined
+      ? keys.filter((key) => !key.startsWith(`${DAMAGE}${COPY}`))
+      : keys;
   } catch (error) {
     deps.reportError(toBackupError(error), "notify: incidents of damage");
     return [];
@@ -150,7 +176,9 @@ async function tellOfFailure(
         ? {}
         : { backups: damaged.slice(0, MOST_NAMED).join(", "), backupsInAll: damaged.length }),
     },
-    ...(damaged === null ? {} : { key: await damageKey(damaged) }),
+    ...(damaged === null
+      ? incidentOf(asked)
+      : { key: damageIn(copyOf(asked)) + await damageName(damaged) }),
   });
 }
 
@@ -163,10 +191,10 @@ function damagedBackups({ details }: JobError): string[] | null {
 }
 
 /** The same damage is one incident, however often it is found; other damage is another one. */
-async function damageKey(backups: readonly string[]): Promise<string> {
-  if (backups.length <= 1) return `damage:${backups[0] ?? "repository"}`;
+async function damageName(backups: readonly string[]): Promise<string> {
+  if (backups.length <= 1) return backups[0] ?? "repository";
   const hash = await crypto.subtle.digest("SHA-256", cryptoBytes(utf8(backups.join("\n"))));
-  return `damage:${backups.length}-${toHex(new Uint8Array(hash)).slice(0, 16)}`;
+  return `${backups.length}-${toHex(new Uint8Array(hash)).slice(0, 16)}`;
 }
 
 async function errorOf(deps: Deps, { jobId, kind }: EndedJob["job"]): Promise<JobError> {

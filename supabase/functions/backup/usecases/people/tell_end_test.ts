@@ -5,6 +5,8 @@ import type { Deps } from "../deps.ts";
 import { type EndedJob, tellEnd } from "./tell_end.ts";
 
 const OPEN = ["damage:a", "damage:2-x"];
+const OPEN_IN_COPY = ["damage:copy:offsite:a", "damage:copy:offsite:repository"];
+const ALL_OPEN = [...OPEN, ...OPEN_IN_COPY, "damage:copy:offsite-2:a"];
 
 const FILES = [
   "backup_files_20260101T000000000Z_0000000000",
@@ -35,7 +37,14 @@ async function eventsOf(
     settings: () => Promise.resolve({ settings: {} }),
     openRepository: () => Promise.resolve(repository),
     jobs: { get: () => ({ ...job, error, result }) },
-    state: { alerts: { open: () => Promise.resolve(OPEN.map((key) => ({ key }))) } },
+    state: {
+      alerts: {
+        open: ({ prefix }: { prefix: string }) =>
+          Promise.resolve(
+            ALL_OPEN.filter((key) => key.startsWith(prefix)).map((key) => ({ key })),
+          ),
+      },
+    },
     notify: (event: NotifyEvent) => {
       events.push(event);
       return Promise.resolve();
@@ -105,7 +114,7 @@ Deno.test("tellEnd() says why a job failed and what to do", async () => {
 Deno.test("tellEnd() is silent about cancelled jobs, and about plans, which tell for themselves", async () => {
   assert.deepEqual(await eventsOf({ how: "cancelled" }), []);
   assert.deepEqual(await eventsOf({ how: "failed", kind: "recovery" }), []);
-  const cleanup = await eventsOf({ how: "failed", kind: "cleanup" });
+  const cleanup = await eventsOf({ how: "failed", kind: "cleanup", asked: { plan: {} } });
   assert.deepEqual(cleanup.map(({ kind }) => kind), ["job-failed"]);
 });
 
@@ -141,4 +150,25 @@ Deno.test("tellEnd() ends damage only after everything of it was read again", as
   const some = { level: "full", backupId: null, backups: ["b", "c"] };
   assert.deepEqual(await keys(some), [undefined, "damage:b", "damage:c"]);
   assert.deepEqual(await keys({ level: "quick", backupId: null }), [undefined]);
+});
+
+Deno.test("tellEnd() keeps what goes on in a copy apart from the primary storage", async () => {
+  const destination = "offsite";
+  const keys = async (kind: "verify" | "cleanup", how: EndedJob["how"], asked: object) =>
+    (await eventsOf({ how, kind, asked: { plan: { destination }, destination, ...asked } }))
+      .map(short);
+  for (const kind of ["verify", "cleanup"] as const) {
+    const key = `${kind}:copy:offsite`;
+    assert.deepEqual(await keys(kind, "failed", {}), [["job-failed", key]]);
+    assert.deepEqual(await keys(kind, "completed", {}), [["job-recovered", key]]);
+  }
+  const whole = await keys("verify", "completed", { level: "full", backupId: null });
+  assert.deepEqual(whole.slice(1).map(([, key]) => key), OPEN_IN_COPY);
+  const one = await keys("verify", "completed", { level: "full", backupId: "a" });
+  assert.deepEqual(one.slice(1).map(([, key]) => key), ["damage:copy:offsite:a"]);
+  const [damage] = await eventsOf({
+    ...{ how: "failed", kind: "verify", asked: { destination } },
+    error: { code: "object_altered", message: "Cannot vouch", details: { problems: [] } },
+  });
+  assert.deepEqual(short(damage!), ["damage", "damage:copy:offsite:repository"]);
 });

@@ -6,6 +6,7 @@
 import { BackupError, ERROR_CODES, type ErrorCode, toBackupError } from "../../core/errors.ts";
 import { newJobId, typeOfJobId } from "../../core/ids.ts";
 import type { Job } from "../../core/job.ts";
+import { requestLine } from "../../core/request_line.ts";
 import type { JobDefinition } from "../../jobs/job_definition.ts";
 import { isDamage, type Repository, type VerifyReport } from "../../repository/mod.ts";
 import type { Caller, Deps } from "../deps.ts";
@@ -18,17 +19,28 @@ import {
   type StoredNames,
 } from "../restore/lost_backups.ts";
 import { startJob } from "../jobs/start_job.ts";
+import { recordFindings } from "./record_findings.ts";
 import { FIRST_OF_VERIFY, type SeenBackup, verifyInParts } from "./verify_in_parts.ts";
 
-/** @throws `backup_not_found`, `conflict`, `key_wrong`; what is found later is the job's result or error */
+/** How, and where. */
+interface VerifyWish {
+  level: "quick" | "full";
+  /** Name of the destination whose copy is verified. @default the primary storage */
+  destination?: string | undefined;
+}
+
+/**
+ * @throws `backup_not_found`, `invalid_request` when there is no such destination, `conflict`, `key_wrong`; what
+ * is found later is the job's result or error
+ */
 export async function startVerify(
   deps: Deps,
   caller: Caller,
-  { backupId, level }: { backupId: string | null; level: "quick" | "full" },
+  { backupId, ...wish }: VerifyWish & { backupId: string | null },
 ): Promise<Job> {
   return await startVerification(deps, caller, {
     backups: backupId === null ? [] : [backupId],
-    level,
+    ...wish,
   });
 }
 
@@ -36,15 +48,18 @@ export async function startVerify(
 export async function startVerification(
   deps: Deps,
   caller: Caller,
-  request: { backups: readonly string[]; level: "quick" | "full" },
+  request: VerifyWish & { backups: readonly string[] },
 ): Promise<Job> {
   const { settings } = await deps.settings();
-  const repository = await deps.openRepository(settings);
-  const { level } = request;
-  const missing = request.backups.length === 0 ? [] : await findUnlisted(deps, repository);
+  const { level, destination } = request;
+  const repository = await deps.openRepository(settings, { destination });
+  const missing = destination === undefined && request.backups.length > 0
+    ? await findUnlisted(deps, repository)
+    : [];
   const backups: string[] = [];
   for (const id of request.backups) backups.push(await findBackup(repository, id, missing));
   const backupId = backups.length === 1 ? backups[0]! : null;
+  const wish = { backupId, level, destination, ...(backups.length > 1 ? { backups } : {}) };
   return await startJob(deps, caller, {
     settings,
     start: {
@@ -53,9 +68,9 @@ export async function startVerification(
         jobId: newJobId("verify", deps.clock.now()),
         ...{ kind: "verify", type: "database", backupId, reason: null, createdBy: caller.name },
       },
-      request: { task: "verify", backupId, level, ...(backups.length > 1 ? { backups } : {}) },
+      request: { task: "verify", ...wish },
       first: FIRST_OF_VERIFY,
-      details: { backupId, level, ...(backups.length > 1 ? { backups } : {}) },
+      details: wish,
     },
   });
 }
@@ -67,20 +82,20 @@ export async function defineVerify(
   asked: JobRequest & { task: "verify" },
 ): Promise<JobDefinition> {
   const { settings } = await deps.settings();
-  const repository = await deps.openRepository(settings);
-  const { level } = asked;
+  const { level, destination } = asked;
+  const repository = await deps.openRepository(settings, { destination });
+  const { location } = repository;
   const backups = verifiedBy(asked);
   return verifyInParts({
     ...{ repository, level, backups },
     async conclude(report, seen) {
-      const lost = await findLostBackups(deps, {
-        location: repository.location,
-        stored: storedBy(report, seen),
-      });
-      report.problems.push(...problemsOf(lost, backups));
+      if (destination === undefined) { // a copy may be behind: what it lacks is the next replication's
+        const lost = await findLostBackups(deps, { location, stored: storedBy(report, seen) });
+        report.problems.push(...problemsOf(lost, backups));
+      }
       await leaveOutExpired(repository, report);
-      await recordFindings(deps, { job, report, location: repository.location });
-      if (report.problems.length > 0) throw damaged(report);
+      await recordFindings(deps, { job, report, location, destination });
+      if (report.problems.length > 0) throw damaged(report, destination);
       return report;
     },
   });
@@ -109,33 +124,6 @@ async function leaveOutExpired(repository: Repository, report: VerifyReport): Pr
   report.problems = report.problems.filter(({ backups }) =>
     backups.length === 0 || backups.some((id) => !expired.has(id))
   );
-}
-
-/** What was found of each backup; that it could not be recorded must not hide it. */
-async function recordFindings(
-  deps: Deps,
-  { job, report, location }: { job: Job; report: VerifyReport; location: string },
-): Promise<void> {
-  const { level, objectsChecked, bytesRead } = report;
-  const codes = new Map<string, Set<string>>();
-  for (const { code, backups } of report.problems) {
-    for (const id of backups) codes.set(id, (codes.get(id) ?? new Set()).add(code));
-  }
-  const results = [...new Set([...report.backups, ...codes.keys()])].map((backupId) => ({
-    backupId,
-    verificationType: level === "full" ? "integrity_check" as const : "existence" as const,
-    success: !codes.has(backupId),
-    details: codes.has(backupId)
-      ? { codes: [...codes.get(backupId)!] }
-      : { backupsInAll: report.backups.length, objectsChecked, bytesRead },
-  }));
-  try {
-    await deps.state.verifications.add(results, {
-      ...{ jobId: job.jobId, location, verifiedBy: job.createdBy },
-    });
-  } catch (error) {
-    deps.reportError(toBackupError(error), `record the verification ${job.jobId}`);
-  }
 }
 
 /** A backup that the tables know is lost, not unknown. @throws `backups_lost`, `backup_not_found` */
@@ -175,7 +163,7 @@ const PROBLEMS_SHOWN = 100;
 /** Backups in a sentence that people are told. */
 const MOST_SAID = 10;
 
-function damaged(report: VerifyReport): BackupError {
+function damaged(report: VerifyReport, destination: string | undefined): BackupError {
   const first = report.problems[0];
   const code: ErrorCode = first && first.code in ERROR_CODES
     ? first.code as ErrorCode
@@ -183,9 +171,13 @@ function damaged(report: VerifyReport): BackupError {
   const backups = [...new Set(report.problems.flatMap((problem) => problem.backups))];
   return new BackupError(
     code,
-    `Cannot vouch for ${named(backups)}: ${report.problems.length} stored objects are damaged`,
+    `Cannot vouch for ${named(backups)}${destination === undefined ? "" : ` in ${destination}`}: ` +
+      `${report.problems.length} stored objects are damaged`,
     {
-      hint: "Restore from another backup or copy, and make a new backup now.",
+      hint: destination === undefined
+        ? "Restore from another backup or copy, and make a new backup now."
+        : "This is a copy: replace what is damaged by what the primary storage has. " +
+          requestLine("replicate", { destination, level: "full" }),
       details: { ...report, problems: report.problems.slice(0, PROBLEMS_SHOWN) },
     },
   );
