@@ -11,7 +11,11 @@ export const cleanup = defineLongAction({
   input: z.strictObject({
     dryRun: z.boolean().default(false)
       .describe("Says what would expire and be freed, and why, and changes nothing."),
+    destination: z.string().min(1).max(32).optional()
+      .describe(
+        "Name of a destination: its copy is cleaned up. Without it the primary storage is.",
+      ),
   }),
   needsAdmin: ({ dryRun }) => !dryRun,
-  run: (deps, { dryRun }, caller) => startCleanup(deps, caller, { dryRun }),
+  run: (deps, wish, caller) => startCleanup(deps, caller, wish),
 });

@@ -13,7 +13,12 @@ import type { JobDefinition } from "../../jobs/job_definition.ts";
 import type { Repository } from "../../repository/mod.ts";
 import type { RetentionFacts } from "./apply_retention.ts";
 import { rulesOf } from "./apply_retention.ts";
-import { cleanupInParts, type CleanupPlan, FIRST_OF_CLEANUP } from "./cleanup_in_parts.ts";
+import {
+  cleanupInParts,
+  type CleanupInPartsOptions,
+  type CleanupPlan,
+  FIRST_OF_CLEANUP,
+} from "./cleanup_in_parts.ts";
 import { connector, databaseUrl } from "../database_access.ts";
 import type { Caller, Deps } from "../deps.ts";
 import type { JobRequest } from "../jobs/job_request.ts";
@@ -28,20 +33,27 @@ const DAY_MS = 86_400_000;
 /** Records of executions are kept so long, in the tables and in storage. */
 const EXECUTION_DAYS = 180;
 
+/** What is asked of a cleanup. */
+export interface CleanupWish {
+  dryRun: boolean;
+  /** Name of the destination whose copy is cleaned up. @default the primary storage */
+  destination?: string | undefined;
+}
+
 /**
- * @throws `conflict` while another cleanup runs, `invalid_config`, `repository_missing`, `repository_foreign`,
- * `storage_*`
+ * @throws `conflict` while another cleanup runs, `invalid_request` when there is no such destination,
+ * `invalid_config`, `repository_missing`, `repository_foreign`, `storage_*`
  */
 export async function startCleanup(
   deps: Deps,
   caller: Caller,
-  { dryRun }: { dryRun: boolean },
+  { dryRun, destination }: CleanupWish,
 ): Promise<Job> {
   const inForce = await deps.settings();
   refuseWrongSettings(inForce);
   const { settings } = inForce;
-  const { lock } = await deps.openStorage(settings);
-  await refuseForeign(deps, await deps.openRepository(settings));
+  const { lock } = await deps.openStorage(settings, { destination });
+  await refuseForeign(deps, await deps.openRepository(settings, { destination }));
   const lockedDays = lock === undefined || lock.mode === null ? 0 : lock.days;
   const jobId = newJobId("cleanup", deps.clock.now());
   const plan: CleanupPlan = {
@@ -53,18 +65,19 @@ export async function startCleanup(
       lastsMs: LASTS_MS,
       lockedMs: lockedDays * DAY_MS,
     },
+    destination,
   };
   return await startJob(deps, caller, {
     settings,
     start: {
       action: "cleanup",
       job: {
-        ...{ jobId, kind: "cleanup", type: "database", backupId: null },
+        ...{ jobId, kind: "cleanup", type: "database", backupId: destination ?? null },
         ...{ reason: dryRun ? "dry run" : null, createdBy: caller.name },
       },
       request: { task: "cleanup", plan },
       first: FIRST_OF_CLEANUP,
-      details: { dryRun },
+      details: { dryRun, destination },
     },
   });
 }
@@ -97,12 +110,25 @@ export async function defineCleanup(
   { plan }: JobRequest & { task: "cleanup" },
 ): Promise<JobDefinition> {
   const { settings } = await deps.settings();
-  const repository = await deps.openRepository(settings);
+  const { destination } = plan;
+  const repository = await deps.openRepository(settings, { destination });
   return cleanupInParts({
     plan,
     repository,
     clock: () => serverClock(deps),
-    facts: () => readFacts(deps, repository),
+    facts: () => readFacts(deps, repository, destination),
+    ...(destination === undefined ? ofPrimary(deps, repository) : ofCopy(deps, destination)),
+  });
+}
+
+/** What stands against a cleanup, and what it leaves beside the storage. */
+type Surroundings = Pick<
+  CleanupInPartsOptions,
+  "whyNotFree" | "expired" | "decided" | "prune"
+>;
+
+function ofPrimary(deps: Deps, repository: Repository): Surroundings {
+  return {
     async whyNotFree() {
       const { running } = await deps.state.latestRuns.inUse();
       if (running !== null) return `the backup ${running} runs`;
@@ -123,7 +149,20 @@ export async function defineCleanup(
       const before = new Date(now.getTime() - EXECUTION_DAYS * DAY_MS);
       return { ...rows, journals: await deps.recovery.prune({ before }) };
     },
-  });
+  };
+}
+
+/** The tables tell of the primary storage: what a copy lets go is still there. */
+function ofCopy(deps: Deps, destination: string): Surroundings {
+  return {
+    async whyNotFree() {
+      const { replicating } = await deps.state.latestRuns.inUse();
+      return replicating === destination ? `a replication to ${destination} runs` : null;
+    },
+    expired: () => Promise.resolve(),
+    decided: () => Promise.resolve(),
+    prune: () => Promise.resolve({}),
+  };
 }
 
 /** The database's clock, as it stands in this moment beside the process's own. */
@@ -134,16 +173,26 @@ async function serverClock({ clock, state }: Deps): Promise<Clock> {
 }
 
 /** By the database's clock, which is not that of whoever asks. */
-async function readFacts(deps: Deps, repository: Repository): Promise<RetentionFacts> {
+async function readFacts(
+  deps: Deps,
+  repository: Repository,
+  destination: string | undefined,
+): Promise<RetentionFacts> {
+  const isCopy = destination !== undefined;
   const { now } = await deps.state.latestRuns.read();
   const { read } = await deps.state.latestRuns.inUse();
   const inUse = new Set(read);
-  for (const pointId of read.filter(isPointId)) {
+  // Restores read the primary storage, and a copy may not have their points yet.
+  for (const pointId of isCopy ? [] : read.filter(isPointId)) {
     const { components } = await repository.readPoint(pointId);
     for (const { backupId } of components) if (backupId !== null) inUse.add(backupId);
   }
-  const { backups } = deps.state;
-  const damaged = new Set(await backups.damaged());
+  const { backups, verifications } = deps.state;
+  // Damage in what a copy was made of may be in the copy, too: such a backup is not the last good one.
+  const damaged = new Set([
+    ...await backups.damaged(),
+    ...isCopy ? await verifications.damagedAt(repository.location) : [],
+  ]);
   const withReason = new Set(await backups.withReason());
   return { now, damaged, inUse, withReason, givenUp: new Set(await backups.givenUp()) };
 }
