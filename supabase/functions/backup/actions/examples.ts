@@ -25,6 +25,7 @@ export const EXAMPLES: Readonly<Record<string, Record<string, unknown>>> = {
   "job": { jobId: "backup_20260131T235959123Z_0123456789", type: "backup" },
   "cancel": { jobId: "backup_20260131T235959123Z_0123456789" },
   "verify": { backupId: "latest", level: "full" },
+  "replicate": { destination: "offsite", level: "full" },
   "test-restore": { backupId: "latest" },
   "cleanup": { dryRun: true },
   "disaster-recovery": { planId: "database_failure", trigger: "test_trigger" },

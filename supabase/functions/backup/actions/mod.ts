@@ -16,6 +16,7 @@ import { jobs } from "./jobs.ts";
 import { openapiAction } from "./openapi.ts";
 import { addPlan, enablePlan, plans, removePlan } from "./plans.ts";
 import { recoveryPoints } from "./recovery_points.ts";
+import { replicate } from "./replicate.ts";
 import { restore } from "./restore.ts";
 import { status } from "./status.ts";
 import { test } from "./test.ts";
@@ -40,6 +41,7 @@ export const ACTIONS: readonly Action[] = [
   job,
   cancel,
   verify,
+  replicate,
   testRestoreAction,
   cleanup,
   disasterRecovery,
