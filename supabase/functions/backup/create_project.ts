@@ -169,7 +169,14 @@ function references(settings: Settings): Record<string, string> {
   const { accessKey, secretKey } = settings.backupStorageConfig;
   const { encryptionKey, vaultKey } = settings;
   const all = { encryptionKey, vaultKey, "backupStorageConfig.accessKey": accessKey };
-  const entries = Object.entries({ ...all, "backupStorageConfig.secretKey": secretKey });
+  const ofCopies = settings.destinations.flatMap((copy) => [
+    [`destinations.${copy.name}.accessKey`, copy.accessKey],
+    [`destinations.${copy.name}.secretKey`, copy.secretKey],
+  ]);
+  const entries = [
+    ...Object.entries({ ...all, "backupStorageConfig.secretKey": secretKey }),
+    ...ofCopies,
+  ];
   return Object.fromEntries(
     entries.filter((entry): entry is [string, string] => typeof entry[1] === "string"),
   );

@@ -20,6 +20,7 @@ import {
   type Repository,
 } from "./repository/mod.ts";
 import { countedStorage } from "./storage/counted.ts";
+import { destinationStorage, withHintsOf } from "./storage/destination_storage.ts";
 import { localStorage } from "./storage/local.ts";
 import { openStorage } from "./storage/open.ts";
 import { type Credential, settingsAddress } from "./storage/settings_address.ts";
@@ -80,20 +81,14 @@ export async function openSettingsStorage(settings: Settings, opening: Opening):
   }
   const { url, variables } = await storageAddress(settings, opening);
   const allow = (endpoint: string) => checkEndpoint(endpoint, { settings, rules, destination });
-  const storage = openStorage(url, (name) => variables[name], { allow });
-  return countedStorage(storage, destination === undefined ? {} : locationOf(storage, there));
-}
-
-/**
- * A copy may be in a bucket of the same name on another server: what is known of backups by their location
- * must not be taken for what is known of the copy.
- */
-function locationOf(
-  { location }: Storage,
-  { backupStorageConfig: { endpoint } }: Settings,
-): { location: string } {
-  const isTold = endpoint === undefined || location.includes("?");
-  return { location: isTold ? location : `${location}?endpoint=${new URL(endpoint).origin}` };
+  const open = () => openStorage(url, (name) => variables[name], { allow });
+  if (destination === undefined) return countedStorage(open());
+  try {
+    const { endpoint, region } = there.backupStorageConfig;
+    return countedStorage(destinationStorage(open(), { destination, endpoint, region }));
+  } catch (error) {
+    throw withHintsOf(destination, error);
+  }
 }
 
 function noDisk(destination: string | undefined): BackupError {

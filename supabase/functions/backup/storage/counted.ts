@@ -6,11 +6,11 @@
 import { countWork } from "../core/work_count.ts";
 import type { Storage } from "./storage.ts";
 
-/** The same storage, counted. `location`: what it is to be called instead of its own name for itself. */
-export function countedStorage(inner: Storage, { location = inner.location } = {}): Storage {
+/** The same storage, counted. */
+export function countedStorage(inner: Storage): Storage {
   const { lock, extendLock, probe } = inner;
   return {
-    location,
+    location: inner.location,
     ...(lock && { lock }),
     ...(probe && { probe }),
     ...(extendLock && {

@@ -69,6 +69,9 @@ export async function updateConfig(
           { name: "backup_config", patch: underEnvironment({ ...settings }, environment) },
         ]);
         checkStorageHost(after, deps.environment);
+        for (const { name } of after.destinations) {
+          checkStorageHost(after, deps.environment, { destination: name });
+        }
       },
     },
   );

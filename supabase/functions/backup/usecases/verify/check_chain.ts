@@ -22,7 +22,7 @@ export interface Check {
   /** What was found. */
   found: string;
   error: { code: string; message: string; hint?: string } | null;
-  /** Of the storage: what the provider keeps of its promises. */
+  /** Of the storage and each destination: what the provider keeps of its promises. */
   findings?: ProviderFinding[];
 }
 
@@ -64,29 +64,34 @@ export async function checkChain(deps: Deps): Promise<{ ok: boolean; checks: Che
     if (settings) return settings;
     throw new BackupError("invalid_config", "Cannot check: the settings cannot be read");
   };
-  await check("storage", async (more) => {
-    const { location, findings } = await checkDestination(deps, known());
+  const tried = (destination?: string) => async (more: Partial<Check>) => {
+    const { location, findings } = await checkDestination(deps, known(), { destination });
     more.findings = findings;
     return tellOf(location, findings);
-  });
+  };
+  await check("storage", tried());
+  const copies = () => settings?.destinations ?? [];
+  for (const { name } of copies()) await check(`destination ${name}`, tried(name));
   await check("repository", () => checkRepository(deps, known()));
   if (deps.environment.variable("BACKUP_FILES_SOURCE_BUCKET") !== undefined) {
     await check("files", () => checkFiles(deps, known()));
   }
   await check("database", () => checkDatabase(deps));
-  await check("tables", async () => {
-    await deps.state.jobs.failInterrupted();
-    const { unknown = [] } = await deps.state.release() ?? {};
-    if (unknown.length === 0) return "there and readable";
-    throw new BackupError(
-      "conflict",
-      `Cannot answer for the tables: a newer release made them (${unknown.join(", ")})`,
-      { hint: "Deploy the newer release of the function." },
-    );
-  });
+  await check("tables", () => checkTables(deps));
   // Nobody has to be told: what channels lack is said, and fails nothing.
   await check("notifications", async () => (await readNotifications(deps, known())).found);
   return { ok: checks.every((one) => one.ok), checks };
+}
+
+async function checkTables(deps: Deps): Promise<string> {
+  await deps.state.jobs.failInterrupted();
+  const { unknown = [] } = await deps.state.release() ?? {};
+  if (unknown.length === 0) return "there and readable";
+  throw new BackupError(
+    "conflict",
+    `Cannot answer for the tables: a newer release made them (${unknown.join(", ")})`,
+    { hint: "Deploy the newer release of the function." },
+  );
 }
 
 async function checkRepository(deps: Deps, settings: Settings): Promise<string> {

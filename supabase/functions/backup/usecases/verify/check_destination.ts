@@ -1,10 +1,11 @@
 /**
- * Tries the storage that the settings name: what its provider promises, and whether the lock that is set
+ * Tries a storage that the settings name: what its provider promises, and whether the lock that is set
  * is enforced.
  *
  * @module
  */
 import { BackupError } from "../../core/errors.ts";
+import { settingsAt } from "../../core/destinations.ts";
 import type { Settings } from "../../core/settings.ts";
 import type { StorageConfig } from "../../core/storage_settings.ts";
 import { checkProvider, type ProviderFinding } from "../../storage/check_provider.ts";
@@ -13,22 +14,28 @@ import type { Deps } from "../deps.ts";
 /** A lock of the probe: long enough to be tried, and soon over. */
 const PROBE_LOCK_DAYS = 1 / 1440;
 
-/** Tries it. @throws `invalid_config` when the storage cannot even be opened */
+/**
+ * Tries the primary storage, or a destination by its name.
+ *
+ * @throws `invalid_config` when it cannot even be opened
+ */
 export async function checkDestination(
   deps: Pick<Deps, "clock" | "environment" | "openStorage">,
   settings: Settings,
+  { destination }: { destination?: string | undefined } = {},
 ): Promise<{ location: string; findings: ProviderFinding[] }> {
-  const { objectLock, legalHold } = settings.backupStorageConfig;
-  const storage = await deps.openStorage(withLock(settings, null));
-  const lock = objectLock && { ...objectLock, days: PROBE_LOCK_DAYS };
-  const locked = lock ? await deps.openStorage(withLock(settings, lock)) : null;
+  const { backupStorageType: type, backupStorageConfig } = settingsAt(settings, destination);
+  const { objectLock, legalHold, endpoint } = backupStorageConfig;
+  const opened = (lock: StorageConfig["objectLock"]) =>
+    deps.openStorage(withLock(settings, { destination, lock }), { destination });
+  const storage = await opened(undefined);
+  const locked = objectLock ? await opened({ ...objectLock, days: PROBE_LOCK_DAYS }) : null;
   const findings = await checkProvider({ storage, locked, clock: deps.clock });
   if (legalHold) {
     const found = "the legal hold was not tried: a probe under it could not be removed";
     findings.push({ check: "lock", severity: "note", found });
   }
   const own = deps.environment.projectRef;
-  const { backupStorageType: type, backupStorageConfig: { endpoint } } = settings;
   if (type === "supabase" && own !== null && new URL(endpoint!).hostname.startsWith(`${own}.`)) {
     findings.push({
       check: "rights",
@@ -57,8 +64,21 @@ export function tellOf(location: string, findings: readonly ProviderFinding[]): 
   return [tried, ...warnings.map(({ found }) => found)].join("; ");
 }
 
-function withLock(settings: Settings, objectLock: StorageConfig["objectLock"] | null): Settings {
-  const { objectLock: _lock, legalHold: _hold, ...config } = settings.backupStorageConfig;
-  const backupStorageConfig = objectLock ? { ...config, objectLock } : config;
-  return { ...settings, backupStorageConfig };
+/** The settings with this lock, and no hold, in the place of those of the storage that is tried. */
+function withLock(
+  settings: Settings,
+  { destination, lock }: { destination: string | undefined; lock: StorageConfig["objectLock"] },
+): Settings {
+  const locked = <C extends StorageConfig>({ legalHold: _, ...config }: C) => ({
+    ...config,
+    objectLock: lock,
+  });
+  return destination === undefined
+    ? { ...settings, backupStorageConfig: locked(settings.backupStorageConfig) }
+    : {
+      ...settings,
+      destinations: settings.destinations.map((each) =>
+        each.name === destination ? locked(each) : each
+      ),
+    };
 }
