@@ -107,6 +107,33 @@ Deno.test("checkStorageHost() knows the usual hosts of every kind, and none of S
   assert.equal(check("gcs", {}, listed), false, "Google has to be listed as well");
 });
 
+Deno.test("checkStorageHost() trusts a destination of the environment only, whatever the storage's own place", () => {
+  const endpoint = "http://10.0.0.1:9000";
+  const destinations = [
+    { name: "inside", type: "s3" as const, bucket: "b", endpoint },
+    { name: "amazon", type: "s3" as const, bucket: "c" },
+  ];
+  const settings = mergeSettings([{ name: "rows", patch: { destinations } }]);
+  const check = (destination: string, rules: HostRules) => () =>
+    checkStorageHost(settings, rules, { destination });
+  const bound = {
+    backupStorageType: "s3" as const,
+    backupStorageConfig: { bucket: "a", endpoint },
+  };
+  const rules = { ...HOSTED, settings: bound };
+  assert.throws(check("inside", rules), { code: "invalid_config", message: /10\.0\.0\.1:9000/ });
+  check("amazon", rules)();
+  check("inside", { ...HOSTED, settings: { destinations } })();
+  check("inside", { ...rules, allowedHosts: ["10.0.0.1:9000"] })();
+  assert.throws(check("amazon", { ...rules, allowedHosts: ["10.0.0.1:9000"] }), BackupError);
+  // And the other way round: a destination of the environment makes no row's storage trusted.
+  const moved = mergeSettings([{ name: "rows", patch: bound }]);
+  assert.throws(
+    () => checkStorageHost(moved, { ...HOSTED, settings: { destinations } }),
+    BackupError,
+  );
+});
+
 Deno.test("checkEndpoint() looks at what a connection string names", () => {
   const patch = { backupStorageType: "azure", backupStorageConfig: { bucket: "b" } };
   const settings = mergeSettings([{ name: "rows", patch }]);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mergeSettings } from "../core/settings.ts";
+import { mergeSettings, type SettingsPatch } from "../core/settings.ts";
 import { settingsOfVariables } from "../core/settings_variables.ts";
 import { settingsAddress } from "./settings_address.ts";
 
@@ -39,4 +39,26 @@ Deno.test("settingsAddress() names every variable that a kind of storage lacks",
       ["azure", "Set BACKUP_STORAGE_BUCKET, BACKUP_STORAGE_SECRET_KEY."],
     ] as const
   ) assert.throws(() => addressOf({ BACKUP_STORAGE_TYPE: type }), { hint });
+});
+
+Deno.test("settingsAddress() of a destination has that one's place, and names its fields where they lack", () => {
+  const addressAt = (destination: Record<string, unknown>) => {
+    const patch = { destinations: [{ name: "offsite", ...destination }] } as SettingsPatch;
+    const settings = mergeSettings([{ name: "the environment", patch }]);
+    return settingsAddress(settings, { destination: "offsite" });
+  };
+  const copy = { type: "s3", bucket: "copies", prefix: "shop", secretKey: "vault://backup_copy" };
+  const { url, credentials } = addressAt(copy);
+  assert.equal(url, "s3://copies/shop?region=us-east-1");
+  assert.deepEqual(credentials.map(({ reference }) => reference), [
+    undefined,
+    "vault://backup_copy",
+  ]);
+  const of = "of offsite in BACKUP_DESTINATIONS";
+  assert.throws(() => addressAt({ type: "s3", secretKey: "env:AWS_SECRET_ACCESS_KEY" }), {
+    hint: `Set bucket ${of}, accessKey ${of}.`,
+  });
+  assert.throws(() => addressAt({ type: "supabase", bucket: "copies" }), {
+    hint: `Set endpoint ${of} to https://<ref>.supabase.co.`,
+  });
 });
