@@ -83,6 +83,7 @@ begin
         ) or exists (
             select from public.backup_verification newer
             where newer.backup_id = v.backup_id and newer.verification_date > v.verification_date
+                and newer.location is not distinct from v.location
         ));
     get diagnostics removed_rows = row_count;
     removed := removed || jsonb_build_object(table_name, removed_rows);

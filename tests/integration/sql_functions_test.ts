@@ -149,8 +149,10 @@ const OLD_RECORDS = `
   insert into public.backup_verification (backup_id, verification_type, success, verification_date) values
     ('stored', 'existence', true, now() - interval '300 days'),
     ('stored', 'integrity_check', true, now() - interval '200 days'),
+    ('stored', 'checksum', true, now() - interval '300 days'),
     ('failed-old', 'existence', true, now() - interval '91 days'),
     ('nobody', 'existence', true, now() - interval '89 days');
+  update public.backup_verification set location = 's3://copy' where verification_type = 'checksum';
   insert into public.backup_tests (backup_id, test_type, started_at, completed_at, success) values
     ('stored', 'restore_test', now() - interval '300 days', now() - interval '300 days', true),
     ('stored', 'restore_test', now() - interval '200 days', now() - interval '200 days', false),
@@ -205,7 +207,7 @@ Deno.test("cleanup_backup_data removes old records, never that of a backup which
     assert.deepEqual(await left("public.recovery_points", "point_id"), ["p-kept", "p-runs"]);
     assert.deepEqual(
       await left("public.backup_verification", "backup_id || ' ' || verification_type"),
-      ["nobody existence", "stored integrity_check"],
+      ["nobody existence", "stored checksum", "stored integrity_check"],
     );
     assert.deepEqual(
       await left("public.backup_tests", "backup_id || coalesce(' ' || success, '')"),

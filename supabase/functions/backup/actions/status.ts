@@ -82,6 +82,15 @@ export const status = defineAction({
     }),
     verification: next,
     cleanup: next,
+    destinations: z.array(z.object({
+      name: z.string(),
+      type: z.string(),
+      lastCopy: z.object({ jobId: z.string(), at: z.iso.datetime() }).nullable()
+        .describe("The latest good replication, and when it ended."),
+      failures: z.number().nullable().describe("Replications that failed since then."),
+      nextAt: z.iso.datetime().nullable(),
+      why: z.string().nullable(),
+    })).describe("Further places that backups are copied to, and when that happens next."),
     runningJobs: z.array(jobSchema),
     unfinishedRestores: z.array(z.string())
       .describe(

@@ -163,6 +163,7 @@ Deno.test("a title says what has failed, and of what where that says something",
   assert.equal(titleOf("backup:files", "files"), "Backup (files) has failed");
   assert.equal(titleOf("cleanup:database", "database"), "Cleanup has failed");
   assert.equal(titleOf("verify:database", "database"), "Verification has failed");
+  assert.equal(titleOf("replicate:offsite", "database"), "Copying to offsite has failed");
 });
 
 Deno.test("a subject is one line, whatever the message is", () => {

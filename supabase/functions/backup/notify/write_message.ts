@@ -90,6 +90,7 @@ const DOINGS: Record<string, string> = {
   restore: "Restore",
   verify: "Verification",
   cleanup: "Cleanup",
+  replicate: "Copying",
   recovery: "Recovery plan",
 };
 
@@ -98,8 +99,12 @@ const OF_ALL: readonly string[] = ["verify", "cleanup"];
 
 function titleOf({ event, tell, alert }: MessageParts): string {
   if (tell === "message") return event.message;
-  const family = (alert?.key ?? event.key ?? "").split(":")[0] ?? "";
-  const of = OF_ALL.includes(family) ? "" : ` (${event.type})`;
+  const [family = "", about] = (alert?.key ?? event.key ?? "").split(":");
+  const of = family === "replicate"
+    ? ` to ${about}`
+    : OF_ALL.includes(family)
+    ? ""
+    : ` (${event.type})`;
   const doing = `${DOINGS[family] ?? "Backup"}${of}`;
   if (tell === "recovered") {
     const ended: Record<string, string> = {

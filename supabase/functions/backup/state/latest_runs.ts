@@ -70,10 +70,7 @@ export class LatestRuns {
           TABLES.cleanup,
           sql`j.backup_id is null and not j.metadata @> '{"result": {"dryRun": true}}'`,
         ),
-        replications: await readRuns(sql, {
-          ...{ table: TABLES.replicate, of: "backup_id", values: await readDestinations(sql) },
-          where: IS_COPY(sql),
-        }),
+        replications: await readRunsByDestination(sql, TABLES.replicate),
         lastBackupEnd: await readLastEnd(sql),
       };
     });
@@ -90,10 +87,10 @@ export class LatestRuns {
     return await this.#database.run("read the latest replications", async (sql) => {
       const rows = await sql`
         select d.name, last.job_id, last.completed_at
-        from unnest(${await readDestinations(sql)}::text[]) as d (name), lateral (
+        from unnest(${await readDestinations(sql, TABLES.replicate)}::text[]) as d (name), lateral (
           select j.job_id, j.completed_at from backup_internal.replicate_jobs j
           where j.backup_id = d.name and j.status = 'completed' and j.completed_at is not null
-            and ${IS_COPY(sql)}
+            and ${noDryRun(sql)}
           order by j.started_at desc limit 1) last`;
       return Object.fromEntries(rows.map(({ name, job_id, completed_at }) => [name, {
         jobId: String(job_id),
@@ -150,16 +147,25 @@ const NONE: RunTimes = {
 
 type Query = postgres.PendingQuery<postgres.Row[]>;
 
-/** A replication that copies: one that only tells is known by its reason, from its beginning on. */
-const IS_COPY = (sql: Sql): Query => sql`j.reason is distinct from 'dry run'`;
+/** A run that only tells what it would do is known by its reason, from its beginning on. */
+function noDryRun(sql: Sql): Query {
+  return sql`j.reason is distinct from 'dry run'`;
+}
 
-/** Names of destinations that have been copied to; each is looked up in the index, however many runs there are. */
-async function readDestinations(sql: Sql): Promise<string[]> {
+/** Runs on copies by the names of their destinations. Dry runs are none. */
+async function readRunsByDestination(sql: Sql, table: string): Promise<Record<string, RunTimes>> {
+  const values = await readDestinations(sql, table);
+  return await readRuns(sql, { table, of: "backup_id", values, where: noDryRun(sql) });
+}
+
+/** Names of destinations that jobs have worked on; each is looked up in the index, however many jobs there are. */
+async function readDestinations(sql: Sql, table: string): Promise<string[]> {
+  const jobs = sql.unsafe(table);
   const rows = await sql`
     with recursive names (name) as (
-      select min(backup_id) from backup_internal.replicate_jobs
+      select min(backup_id) from ${jobs}
       union all
-      select (select min(j.backup_id) from backup_internal.replicate_jobs j where j.backup_id > n.name)
+      select (select min(j.backup_id) from ${jobs} j where j.backup_id > n.name)
       from names n where n.name is not null)
     select name from names where name is not null`;
   return rows.map(({ name }) => String(name));

@@ -1,12 +1,23 @@
 /**
- * The function that removes old records. Each migration that adds a table of jobs makes it anew: only the
- * tables differ, the rest is released text and never edited.
+ * The function that removes old records. A migration that changes it makes it anew: what differs is
+ * said by options, the rest is released text and never edited.
  *
  * @module
  */
 
-/** @param jobTables private tables of jobs that are pruned */
-export function pruneFunction(jobTables: readonly string[]): string {
+/** What differs from release to release. */
+export interface PruneOptions {
+  /** Private tables of jobs that are pruned. */
+  jobTables: readonly string[];
+  /** Whether verifications at one place say nothing of those at another. @default false */
+  byPlace?: boolean;
+}
+
+/** See the module. */
+export function pruneFunction({ jobTables, byPlace = false }: PruneOptions): string {
+  const samePlace = byPlace
+    ? "\n                and newer.location is not distinct from v.location"
+    : "";
   const list = jobTables.map((table) => `'${table}'`).join(", ");
   return `create or replace function public.cleanup_backup_data(
     backup_days integer default 90, restore_days integer default 90,
@@ -37,7 +48,7 @@ begin
             where b.job_id = v.backup_id and b.location is not null and b.freed_at is null
         ) or exists (
             select from public.backup_verification newer
-            where newer.backup_id = v.backup_id and newer.verification_date > v.verification_date
+            where newer.backup_id = v.backup_id and newer.verification_date > v.verification_date${samePlace}
         ));
     get diagnostics removed_rows = row_count;
     removed := removed || jsonb_build_object(table_name, removed_rows);

@@ -6,6 +6,8 @@
 import type { Migration } from "./migration.ts";
 import { pruneFunction } from "./prune_function.ts";
 
+const JOB_TABLES = ["verify_jobs", "recovery_jobs", "cleanup_jobs", "replicate_jobs"];
+
 /** See the module. */
 export const REPLICATE_JOBS: Migration = {
   version: "20261122010000",
@@ -66,7 +68,7 @@ begin
 end
 $$;
 
-${pruneFunction(["verify_jobs", "recovery_jobs", "cleanup_jobs", "replicate_jobs"])}
+${pruneFunction({ jobTables: JOB_TABLES, byPlace: true })}
 
 insert into backup_internal.migrations (version, name)
 values ('20261122010000', 'replicate_jobs')

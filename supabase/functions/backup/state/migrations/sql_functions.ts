@@ -402,7 +402,7 @@ end
 $function$;
 comment on function public.test_backup_restoration(text) is 'Asks for a restore test of a backup, which the next action=tick begins, unless one is asked for or runs; returns the result of the last finished one, null when there is none. Runs with the rights of its owner, because nobody else may write tests';
 
-${pruneFunction(["verify_jobs", "recovery_jobs", "cleanup_jobs"])}
+${pruneFunction({ jobTables: ["verify_jobs", "recovery_jobs", "cleanup_jobs"] })}
 
 -- Whoever may call a function by default must not call these.
 do $$

@@ -13,7 +13,7 @@ import type { AskedJob } from "../jobs/job_request.ts";
 import { verifiedBy } from "../verify/start_verify.ts";
 
 /** Kinds whose end is told of; others have somebody who knows better what to say. */
-const TOLD: readonly JobKind[] = ["backup", "restore", "verify", "cleanup"];
+const TOLD: readonly JobKind[] = ["backup", "restore", "verify", "cleanup", "replicate"];
 
 /** How keys of incidents begin: those of damage, and within each kind those of copies. */
 const DAMAGE = "damage:";
@@ -33,6 +33,8 @@ export interface EndedJob {
 /** See the module. */
 export async function tellEnd(deps: Deps, ended: EndedJob): Promise<void> {
   if (ended.how === "cancelled" || !TOLD.includes(ended.job.kind)) return;
+  const { asked } = ended;
+  if (asked.task === "replicate" && asked.dryRun) return; // it says nothing of the copying
   if (ended.how === "completed") await tellOfSuccess(deps, ended);
   else await tellOfFailure(deps, ended, await errorOf(deps, ended.job));
 }
@@ -45,7 +47,7 @@ async function tellOfSuccess(deps: Deps, { job, asked }: EndedJob): Promise<void
     await tellWhetherWhole(deps, job);
     await tellOfSize(deps, job);
   }
-  if (asked.task !== "verify" || asked.level !== "full") return;
+  if (asked.task !== "verify" && asked.task !== "replicate" || asked.level !== "full") return;
   for (const key of await mended(deps, asked)) {
     const found = "All stored bytes were read again, and they are those that were written.";
     await deps.notify({ kind: "job-recovered", type, jobId, key, message: found });
@@ -126,8 +128,14 @@ async function tellOfChange(
   });
 }
 
+/** The incident of replications that fail. */
+export function replicationKey(destination: string): string {
+  return `replicate:${destination}`;
+}
+
 /** What fails in a copy is an incident of its own: the primary storage may be well, and the other way round. */
 function incidentOf(asked: AskedJob): { key?: string } {
+  if (asked.task === "replicate") return { key: replicationKey(asked.destination) };
   const destination = copyOf(asked);
   return destination === undefined ? {} : { key: `${asked.task}:${COPY}${destination}` };
 }
@@ -135,7 +143,7 @@ function incidentOf(asked: AskedJob): { key?: string } {
 /** The destination whose copy a job works on. */
 function copyOf(asked: AskedJob): string | undefined {
   if (asked.task === "cleanup") return asked.plan.destination;
-  return asked.task === "verify" ? asked.destination : undefined;
+  return asked.task === "verify" || asked.task === "replicate" ? asked.destination : undefined;
 }
 
 /** How keys of incidents of damage begin, by the place where it is. */
@@ -144,9 +152,12 @@ function damageIn(destination: string | undefined): string {
 }
 
 /** The incidents of damage that a complete verification without a problem ends. */
-async function mended(deps: Deps, asked: AskedJob & { task: "verify" }): Promise<string[]> {
+async function mended(
+  deps: Deps,
+  asked: AskedJob & { task: "verify" | "replicate" },
+): Promise<string[]> {
   const prefix = damageIn(asked.destination);
-  const backups = verifiedBy(asked);
+  const backups = asked.task === "verify" ? verifiedBy(asked) : [];
   if (backups.length > 0) return backups.map((backupId) => `${prefix}${backupId}`);
   try {
     const keys = (await deps.state.alerts.open({ prefix })).map(({ key }) => key);
@@ -165,7 +176,8 @@ async function tellOfFailure(
   error: JobError,
 ): Promise<void> {
   const { jobId, type } = job;
-  const damaged = damagedBackups(error);
+  // What a replication cannot copy is damaged in the primary storage: a verification tells of that.
+  const damaged = asked.task === "replicate" ? null : damagedBackups(error);
   await deps.notify({
     ...{ kind: damaged === null ? "job-failed" : "damage", type, jobId, message: error.message },
     ...(error.hint === undefined ? {} : { todo: error.hint }),

@@ -172,3 +172,21 @@ Deno.test("tellEnd() keeps what goes on in a copy apart from the primary storage
   });
   assert.deepEqual(short(damage!), ["damage", "damage:copy:offsite:repository"]);
 });
+
+Deno.test("tellEnd() tells of replications by their destination, and nothing of one that only looks", async () => {
+  const tell = (how: EndedJob["how"], level: string, dryRun = false) =>
+    eventsOf({
+      ...{ how, kind: "replicate", asked: { destination: "offsite", level, dryRun } },
+      error: { code: "object_altered", message: "Cannot vouch", details: { problems: [] } },
+    });
+  const keys = async (...asked: Parameters<typeof tell>) => (await tell(...asked)).map(short);
+  assert.deepEqual(await keys("failed", "full"), [["job-failed", "replicate:offsite"]]);
+  assert.deepEqual(await keys("completed", "quick"), [["job-recovered", "replicate:offsite"]]);
+  // It has mended what was damaged in the copy.
+  assert.deepEqual(
+    (await keys("completed", "full")).map(([, key]) => key),
+    ["replicate:offsite", ...OPEN_IN_COPY],
+  );
+  assert.deepEqual(await tell("failed", "full", true), []);
+  assert.deepEqual(await tell("completed", "full", true), []);
+});

@@ -21,7 +21,7 @@ import { type NewestBackups, readNewest } from "./newest_backups.ts";
 import { readDue } from "./read_due.ts";
 import { toStoredList } from "./stored_backups.ts";
 import { findUnfinishedRestores, halfRestoredBackup } from "./unfinished_restores.ts";
-import { type Due, INTERVALS, SWITCHES } from "./what_is_due.ts";
+import { type Due, type DueWork, INTERVALS, SWITCHES } from "./what_is_due.ts";
 
 /** A part of the service as it is now. */
 export interface Condition {
@@ -54,6 +54,8 @@ export interface Status {
   /** What else runs by itself. */
   verification: NextRun;
   cleanup: NextRun;
+  /** Copies of the backups in further destinations. */
+  destinations: CopyOverview[];
   runningJobs: Job[];
   /** Restores of the database that have begun, are not complete, and are worked on by no job; in words. */
   unfinishedRestores: string[];
@@ -63,6 +65,19 @@ export interface Status {
 export interface NextRun {
   nextDueAt: string | null;
   whyNotDue: string | null;
+}
+
+/** The copy in one destination. */
+export interface CopyOverview {
+  name: string;
+  type: string;
+  /** The latest good replication; null while there is none. */
+  lastCopy: { jobId: string; at: string } | null;
+  /** Replications that failed since then; null while the tables cannot be read. */
+  failures: number | null;
+  nextAt: string | null;
+  /** Why it is not brought along by itself, or not now; null when nothing stands against it. */
+  why: string | null;
 }
 
 /** The backups of one type. */
@@ -122,6 +137,7 @@ export async function readStatus(deps: Deps): Promise<Status> {
     backups,
     verification: nextRun(due?.verification),
     cleanup: nextRun(due?.cleanup),
+    destinations: await copies(deps, settings, due),
     runningJobs: running,
     unfinishedRestores,
   };
@@ -131,6 +147,21 @@ export async function readStatus(deps: Deps): Promise<Status> {
 function nextRun(due: Due | undefined): NextRun {
   if (due === undefined) return { nextDueAt: null, whyNotDue: "the tables cannot be read" };
   return { nextDueAt: due.dueAt?.toISOString() ?? null, whyNotDue: due.why };
+}
+
+async function copies(
+  deps: Deps,
+  { destinations }: Settings,
+  due: DueWork | null,
+): Promise<CopyOverview[]> {
+  const last = due === null || destinations.length === 0
+    ? {}
+    : await deps.state.latestRuns.lastCopies();
+  return destinations.map(({ name, type }) => {
+    const { nextDueAt: nextAt, whyNotDue: why } = nextRun(due?.copies[name]);
+    const failures = due?.copies[name]?.failures ?? null;
+    return { name, type, lastCopy: last[name] ?? null, failures, nextAt, why };
+  });
 }
 
 interface StoredFacts {

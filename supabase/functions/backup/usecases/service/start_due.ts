@@ -1,6 +1,6 @@
 /**
  * Starts what is due: what was asked for in SQL or for this time, backups by their intervals, verification,
- * cleanup. However many ticks come at the same moment, one of them does it.
+ * cleanup, copies. However many ticks come at the same moment, one of them does it.
  *
  * @module
  */
@@ -24,7 +24,9 @@ import { startCleanup } from "../keep/start_cleanup.ts";
 import { whyLeftOut } from "../points/plan_point.ts";
 import { beginScheduled } from "../points/schedule_point.ts";
 import { startPoint } from "../points/start_point.ts";
+import { startReplicate } from "../replicate/start_replicate.ts";
 import { startRestoreTest } from "../restore/start_test_restore.ts";
+import { replicationKey } from "../people/tell_end.ts";
 import { startDueVerification } from "../verify/start_due_verification.ts";
 import { type AllRuns, INTERVALS, whatIsDue } from "./what_is_due.ts";
 
@@ -64,6 +66,7 @@ export async function startDue(deps: Deps): Promise<DueReport | null> {
         return [(await startCleanup(deps, caller(deps), { dryRun: false })).jobId];
       }, (error) => recordFailure(deps, { ...ownJob(deps, "cleanup"), error }));
     }
+    await startCopy(run, Object.keys(due.copies).filter((name) => due.copies[name]!.isDue));
     await tellOfMissed(run, runs);
     return report;
   });
@@ -89,21 +92,26 @@ function caller(deps: Deps, name = SCHEDULE): Caller {
   return { name, requestId: `tick_${deps.clock.now().toISOString()}` };
 }
 
+/** What became of an attempt. */
+type Attempt = "started" | "failed" | "in-the-way";
+
 /** What runs in the way is no failure: what is due then is so with the next tick too. */
 async function attempt(
   { deps, report }: DueRun,
   what: string,
   start: () => Promise<string[]>,
   failed: (error: BackupError) => Promise<void> = () => Promise.resolve(),
-): Promise<void> {
+): Promise<Attempt> {
   try {
     report.started.push(...await start());
+    return "started";
   } catch (thrown) {
     const error = toBackupError(thrown);
     report.skipped.push({ what, reason: error.message });
-    if (error.code === "conflict") return;
+    if (error.code === "conflict") return "in-the-way";
     deps.reportError(error, `tick: ${what}`);
     await failed(error);
+    return "failed";
   }
 }
 
@@ -179,37 +187,66 @@ async function startBackups(run: DueRun, due: readonly JobType[]): Promise<void>
   });
 }
 
+/** Copies to the first destination that can be copied to; the others follow when that has ended. */
+async function startCopy(run: DueRun, due: readonly string[]): Promise<void> {
+  const { deps } = run;
+  for (const destination of due) {
+    const attempted = await attempt(run, `copy to ${destination}`, async () => {
+      const wish = { destination, level: "quick", dryRun: false } as const;
+      return [(await startReplicate(deps, caller(deps), wish)).jobId];
+    }, async (error) => {
+      const job = { ...ownJob(deps, "replicate"), backupId: destination };
+      await recordFailure(deps, { ...job, key: replicationKey(destination), error });
+    });
+    if (attempted !== "failed") return;
+  }
+}
+
 /** A job of the schedule's own that could not be started. */
-function ownJob(deps: Deps, kind: "backup" | "verify" | "cleanup", type: JobType = "database") {
+function ownJob(
+  deps: Deps,
+  kind: "backup" | "verify" | "cleanup" | "replicate",
+  type: JobType = "database",
+) {
   const jobId = newJobId(kind, deps.clock.now(), type);
   return { jobId, kind, type, reason: null, createdBy: SCHEDULE };
+}
+
+/** A job that could not be started, and why. */
+interface FailedStart extends Omit<NewJob, "backupId"> {
+  error: BackupError;
+  /** What it was to work on. @default itself, if it is a backup */
+  backupId?: string;
+  /** The incident that it belongs to. @default by kind and type */
+  key?: string;
 }
 
 /** What could not even begin counts as a failed run: it is tried again after a pause, and told. */
 async function recordFailure(
   deps: Deps,
-  { error, ...start }: Omit<NewJob, "backupId"> & { error: BackupError },
+  { error, key, ...start }: FailedStart,
 ): Promise<void> {
-  const { jobId, kind } = start;
+  const { jobId, kind, backupId = kind === "backup" ? jobId : null } = start;
   const ended = await deps.state.jobs.finish({
-    ...newJob({ ...start, backupId: kind === "backup" ? jobId : null }, deps.clock.now()),
+    ...newJob({ ...start, backupId }, deps.clock.now()),
     status: "failed",
     completedAt: deps.clock.now().toISOString(),
     error: toJobError(error),
   });
   if (ended.status === "cancelled") return; // taken back before it could be started
-  await tellFailure(deps, start, toJobError(error));
+  await tellFailure(deps, { ...start, ...(key === undefined ? {} : { key }) }, toJobError(error));
 }
 
 async function tellFailure(
   deps: Deps,
-  { jobId, type }: Pick<Job, "jobId" | "type">,
+  { jobId, type, key }: Pick<Job, "jobId" | "type"> & { key?: string },
   error: JobError,
 ): Promise<void> {
   await deps.notify({
     ...{ kind: "job-failed", type, jobId, message: error.message },
     ...(error.hint === undefined ? {} : { todo: error.hint }),
     details: { code: error.code },
+    ...(key === undefined ? {} : { key }),
   });
 }
 

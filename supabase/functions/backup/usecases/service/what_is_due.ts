@@ -7,6 +7,8 @@
  * last try. What has never run waits until the tables are ten minutes old: whoever has just set the service up
  * makes the first backup himself, and nothing stands in his way.
  *
+ * A copy's interval ends earlier when a backup has ended since it began.
+ *
  * @module
  */
 import { JOB_TYPES, type JobType } from "../../core/job.ts";
@@ -72,11 +74,22 @@ export const INTERVALS = {
 /** Hours between two runs of `cleanup`. */
 const CLEANUP_HOURS = 24;
 
+/** A copy is brought along when a backup has ended, and after so many hours in any case. */
+const COPY_HOURS = 24;
+
 /** What may be due. */
 export interface DueWork {
   backups: Record<JobType, Due>;
   verification: Due;
   cleanup: Due;
+  /** By the names of destinations, the one that was not copied to for the longest time first. */
+  copies: Record<string, CopyDue>;
+}
+
+/** When a copy is brought along next. */
+export interface CopyDue extends Due {
+  /** Replications to it that failed since the latest that was good, goes on or was stopped. */
+  failures: number;
 }
 
 /** The latest runs of everything that may be due. */
@@ -86,6 +99,10 @@ export interface AllRuns {
   backups: Partial<Record<JobType, LatestRuns>>;
   verification: LatestRuns;
   cleanup: LatestRuns;
+  /** By the names of destinations. */
+  replications: Record<string, LatestRuns>;
+  /** End of the latest backup that is complete. */
+  lastBackupEnd: Date | null;
 }
 
 /** @param now by the clock that wrote the runs */
@@ -109,7 +126,33 @@ export function whatIsDue(settings: Settings, runs: AllRuns, now: Date): DueWork
       ? dueBy(runs.verification, settings.verificationInterval)
       : nothing,
     cleanup: hasBackup ? dueBy(runs.cleanup, CLEANUP_HOURS) : nothing,
+    copies: runs.lastBackupEnd === null
+      ? Object.fromEntries(
+        settings.destinations.map(({ name }) => [name, { ...nothing, failures: 0 }]),
+      )
+      : copiesDue(settings, { ...runs, lastBackupEnd: runs.lastBackupEnd }, now),
   };
+}
+
+/** One replication at a time: while one goes on the others wait. */
+function copiesDue(
+  { destinations }: Pick<Settings, "destinations">,
+  { replications, lastBackupEnd }: AllRuns & { lastBackupEnd: Date },
+  now: Date,
+): DueWork["copies"] {
+  const [running] = Object.entries(replications).filter((each) => each[1].running);
+  const next = (start: Date) => {
+    const regular = start.getTime() + COPY_HOURS * HOUR_MS;
+    return lastBackupEnd > start ? Math.min(lastBackupEnd.getTime(), regular) : regular;
+  };
+  const startOf = (name: string) => replications[name]?.startedAt?.getTime() ?? 0;
+  const names = destinations.map(({ name }) => name).sort((a, b) => startOf(a) - startOf(b));
+  return Object.fromEntries(names.map((name) => {
+    const latest = replications[name] ?? NEVER_RAN;
+    const due = { ...dueFrom(latest, next, now), failures: latest.failures };
+    const waits = running !== undefined && running[0] !== name && due.isDue;
+    return [name, waits ? { ...due, isDue: false, why: `the one to ${running[0]} goes on` } : due];
+  }));
 }
 
 function hasNeverRun({ startedAt, running, failures }: LatestRuns): boolean {
@@ -122,16 +165,20 @@ function switchedOff(setting: string): Due {
 
 /** When the next run of something is due that runs every so many hours. */
 export function dueAfter(runs: LatestRuns, hours: number, now: Date): Due {
-  const intervalMs = hours * HOUR_MS;
+  return dueFrom(runs, (start) => start.getTime() + hours * HOUR_MS, now);
+}
+
+/** @param next when an interval ends that began with a run */
+function dueFrom(runs: LatestRuns, next: (start: Date) => number, now: Date): Due {
   const { startedAt, running, failures, failedStart, failedEnd } = runs;
-  const regular = startedAt === null ? now.getTime() : startedAt.getTime() + intervalMs;
+  const regular = startedAt === null ? now.getTime() : next(startedAt);
   if (running) {
     return { dueAt: new Date(regular), isDue: false, retry: 0, why: "one goes on" };
   }
   if (failures === 0 || failedStart === null || failedEnd === null) return at(regular, 0, now);
   // Every fourth try is one by the interval; the others follow a failed one.
   const retry = failures % (PAUSES_MS.length + 1);
-  const nextInterval = failedStart.getTime() + intervalMs;
+  const nextInterval = next(failedStart);
   if (retry === 0) return at(Math.max(regular, nextInterval), 0, now);
   const again = failedEnd.getTime() + PAUSES_MS[retry - 1]!;
   // Where the interval is the shorter of the two there is nothing to try again in between.

@@ -16,6 +16,7 @@ const failed = (runs: LatestRuns, failures: number, minutes: number): LatestRuns
 });
 const NONE: AllRuns = {
   ...{ madeAt: ago(10), backups: {}, verification: NEVER_RAN, cleanup: NEVER_RAN },
+  ...{ replications: {}, lastBackupEnd: null },
 };
 
 Deno.test("what never ran is due ten minutes after the tables were made, unless it was begun by hand", () => {
@@ -134,4 +135,50 @@ Deno.test("what is due never runs twice within its interval unless it failed, an
     assert.equal(due.isDue, age >= hours * 60);
     assert.equal(dueAfter(good(0), hours, NOW).isDue, false);
   }));
+});
+
+const destination = (name: string) => ({ name, type: "s3" as const, bucket: name });
+const copiesOf = (
+  replications: AllRuns["replications"],
+  backupEnded: number | null,
+  names = ["offsite"],
+) => {
+  const settings = { ...DEFAULT_SETTINGS, destinations: names.map(destination) };
+  const lastBackupEnd = backupEnded === null ? null : ago(backupEnded);
+  return whatIsDue(settings, { ...NONE, replications, lastBackupEnd }, NOW).copies;
+};
+
+Deno.test("a copy is due when a backup has ended since the last one began, and daily in any case", () => {
+  assert.deepEqual(copiesOf({}, null).offsite?.why, "there is no backup yet");
+  assert.equal(copiesOf({}, 1).offsite?.isDue, true);
+  assert.equal(copiesOf({ offsite: good(10) }, 9).offsite?.isDue, true);
+  const none = copiesOf({ offsite: good(10) }, 11).offsite;
+  assert.deepEqual([none?.isDue, none?.dueAt], [false, ago(10 - 24 * 60)]);
+  assert.equal(copiesOf({ offsite: good(24 * 60) }, 2000).offsite?.isDue, true);
+  assert.deepEqual(copiesOf({ offsite: good(10) }, 9, []), {}, "no destination");
+});
+
+Deno.test("a replication that failed is tried again after a pause, and at once when another backup has ended", () => {
+  const runs = (failures: number, minutes: number) => ({
+    offsite: failed(good(2000), failures, minutes),
+  });
+  for (const [failures, pause] of [[1, 5], [2, 15], [3, 45]] as const) {
+    assert.equal(copiesOf(runs(failures, pause - 1), 60).offsite?.isDue, false);
+    const due = copiesOf(runs(failures, pause), 60).offsite;
+    assert.deepEqual([due?.isDue, due?.retry, due?.failures], [true, failures, failures]);
+  }
+  assert.equal(copiesOf(runs(4, 60), 120).offsite?.isDue, false);
+  assert.equal(copiesOf(runs(4, 60), 30).offsite?.isDue, true);
+  assert.equal(copiesOf(runs(4, 24 * 60), 2000).offsite?.isDue, true);
+});
+
+Deno.test("one replication at a time, and the copy that is the furthest behind comes first", () => {
+  const names = ["near", "far", "new"];
+  const runs = { near: good(10), far: good(20) };
+  assert.deepEqual(Object.keys(copiesOf(runs, 1, names)), ["new", "far", "near"]);
+  const busy = copiesOf({ ...runs, near: { ...good(10), running: true } }, 1, names);
+  assert.deepEqual(Object.values(busy).map(({ isDue }) => isDue), [false, false, false]);
+  assert.deepEqual([busy.far?.why, busy.near?.why], ["the one to near goes on", "one goes on"]);
+  const removed = copiesOf({ ...runs, gone: { ...good(5), running: true } }, 1, names);
+  assert.equal(removed.new?.isDue, false, "also while one to a former destination goes on");
 });
