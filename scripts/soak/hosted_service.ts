@@ -65,9 +65,19 @@ export interface HostedService extends AsyncDisposable {
     query: string,
     options?: { method?: string; body?: Record<string, unknown> },
   ): Promise<unknown>;
-  /** Reads and checks all that is stored, in a process without limits. */
-  verify(): Promise<VerifyReport>;
+  /** Reads and checks all that is stored, or all of the copy, in a process without limits. */
+  verify(options?: { copy: boolean }): Promise<VerifyReport>;
   storedBytes(): Promise<number>;
+}
+
+/** The further destination: a folder of the same bucket. */
+const COPY = { name: "copy", prefix: "copy" } as const;
+
+function copyIn({ endpoint }: S3Server): Record<string, string> {
+  return {
+    ...{ ...COPY, type: "s3", bucket: "backups", endpoint },
+    ...{ accessKey: "env:BACKUP_STORAGE_ACCESS_KEY", secretKey: "env:BACKUP_STORAGE_SECRET_KEY" },
+  };
 }
 
 /** Starts and initializes it. */
@@ -88,6 +98,7 @@ export async function startHostedService(options: HostedServiceOptions): Promise
       BACKUP_STORAGE_ENDPOINT: s3.endpoint,
       BACKUP_STORAGE_ACCESS_KEY: s3.credentials.AWS_ACCESS_KEY_ID,
       BACKUP_STORAGE_SECRET_KEY: s3.credentials.AWS_SECRET_ACCESS_KEY,
+      BACKUP_DESTINATIONS: JSON.stringify([copyIn(s3)]),
       BACKUP_ALLOWED_HOSTS: "127.0.0.1",
       BACKUP_ENCRYPTION_KEY: encryptionKey,
       BACKUP_DATABASE_PROFILE: "plain",
@@ -179,8 +190,9 @@ class Service implements HostedService {
     throw new Error(`Cannot ${query}: every isolate that was asked was killed`);
   }
 
-  async verify(): Promise<VerifyReport> {
-    const repository = `s3://backups?endpoint=${encodeURIComponent(this.#s3.endpoint)}`;
+  async verify({ copy }: { copy: boolean } = { copy: false }): Promise<VerifyReport> {
+    const place = copy ? `backups/${COPY.prefix}` : "backups";
+    const repository = `s3://${place}?endpoint=${encodeURIComponent(this.#s3.endpoint)}`;
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "-A", "--no-lock", "--no-check", "--config", CONFIG, VERIFY],

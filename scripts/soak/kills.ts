@@ -1,11 +1,12 @@
 /**
- * Backups and restores whose workers are killed at random: each must end in a complete result, which is
- * checked, or in a clear error, and nothing that is stored may be broken.
+ * Backups, restores and copies whose workers are killed at random: each must end in a complete result, which
+ * is checked, or in a clear error, and nothing that is stored may be broken.
  *
  * @module
  */
 import type { Job } from "../../supabase/functions/backup/core/job.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import type { VerifyReport } from "../../supabase/functions/backup/repository/mod.ts";
 import { createBank, historyDigest, rewriteHistory } from "./bank.ts";
 import { type HostedService, startHostedService } from "./hosted_service.ts";
 import { killAtRandom } from "./random_kills.ts";
@@ -72,6 +73,7 @@ export async function tryKills(options: KillTrialOptions): Promise<KillTrialRepo
           report.problems.push(`turn ${turn}: restored ${found}, not ${wanted}`);
         }
       }
+      if (report.kills < kills) await run.copy(turn);
       onStep(`turn ${turn}: ${JSON.stringify(report)}`);
     }
     const { ended } = service.platform.figures();
@@ -83,7 +85,7 @@ export async function tryKills(options: KillTrialOptions): Promise<KillTrialRepo
   }
 }
 
-/** One backup and its restore. */
+/** One backup, its restore and its copy. */
 class Run {
   readonly #service: HostedService;
   readonly #report: KillTrialReport;
@@ -124,10 +126,26 @@ class Run {
     return job;
   }
 
+  /** Copies everything to the further destination: what is listed there is whole, and all of it once done. */
+  async copy(turn: number): Promise<void> {
+    const { status } = await this.job("replicate", {});
+    const copied = await this.verify({ copy: true });
+    if (status !== "completed") return;
+    const { backups } = await this.verify();
+    const lacking = backups.filter((id) => !copied.backups.includes(id));
+    if (lacking.length > 0) {
+      this.#report.problems.push(`turn ${turn}: the copy lacks ${lacking.join(", ")}`);
+    }
+  }
+
   /** Everything that is listed is whole. */
-  async verify(): Promise<void> {
-    const { problems } = await this.#service.verify();
-    for (const { object, message } of problems) this.#report.problems.push(`${object}: ${message}`);
+  async verify(options?: { copy: boolean }): Promise<VerifyReport> {
+    const report = await this.#service.verify(options);
+    const place = options?.copy === true ? "copy: " : "";
+    for (const { object, message } of report.problems) {
+      this.#report.problems.push(`${place}${object}: ${message}`);
+    }
+    return report;
   }
 }
 
