@@ -1,0 +1,212 @@
+/**
+ * Verifications and cleanups of a copy of the repository, on a real database and two folders. The tests are one
+ * story, each goes on from the one before, so the file is run as a whole.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import { openRepository } from "../../supabase/functions/backup/repository/mod.ts";
+import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
+import type { RunningService } from "../../scripts/start_service.ts";
+import { noise, writeSampleBackup } from "../support/repository_samples.ts";
+import { call, post, type ServiceUnderTest, startServiceUnderTest } from "../support/service.ts";
+
+const shared = { sanitizeOps: false, sanitizeResources: false };
+
+/** Ages in days of the backups before the newest. */
+const OLD = [80, 40, 5] as const;
+
+/** The story's places: the service knows the copy as `offsite`. */
+interface Places extends ServiceUnderTest {
+  both: RunningService;
+  primary: string;
+  copy: string;
+  /** Ids of the backups, by their days. */
+  ids: Record<number, string>;
+  /** Path of a chunk of rows that the newest backup alone has. */
+  rowsOfNewest: string;
+}
+
+let starting: Promise<Places> | undefined;
+const start = () => starting ??= prepare();
+
+async function prepare(): Promise<Places> {
+  const under = await startServiceUnderTest();
+  const primary = under.variables.BACKUP_STORAGE_PATH!;
+  const copy = `${primary}-offsite`;
+  const both = under.variant({
+    BACKUP_DESTINATIONS: JSON.stringify([{ name: "offsite", type: "local", path: copy }]),
+    ...{ BACKUP_WEEKLY_KEPT: "0", BACKUP_MONTHLY_KEPT: "0", BACKUP_CLEANUP_GRACE_HOURS: "1" },
+  });
+  await post(both, "init");
+  const ids: Record<number, string> = {};
+  for (const days of OLD) ids[days] = await backUpInThePast(under, days);
+  const before = await chunksIn(primary);
+  ids[1] = await backUpInThePast(under, 1);
+  const added = (await chunksIn(primary)).filter((path) => !before.includes(path));
+  const sizes = added.map((path) => Deno.statSync(`${primary}/${path}`).size);
+  const rowsOfNewest = added[sizes.indexOf(Math.max(...sizes))]!;
+  await post(both, "init"); // the tables learn of them
+  const { success } = await new Deno.Command("cp", { args: ["-a", primary, copy] }).output();
+  assert.ok(success);
+  return { ...under, both, primary, copy, ids, rowsOfNewest };
+}
+
+/** A backup that is this old by its id. */
+async function backUpInThePast({ variables }: ServiceUnderTest, days: number): Promise<string> {
+  const repository = await openRepository({
+    storage: localStorage(variables.BACKUP_STORAGE_PATH!),
+    key: new Secret(variables.BACKUP_ENCRYPTION_KEY!),
+  });
+  const at = new Date(Date.now() - days * 86_400_000).toISOString().replace(/[-:.]/g, "");
+  const backupId = `backup_${at}_${String(days).padStart(10, "0")}`;
+  await writeSampleBackup(repository, { backupId, parts: [noise(5000, days)] });
+  return backupId;
+}
+
+/** Paths below the repository's folder. */
+async function chunksIn(folder: string): Promise<string[]> {
+  const paths: string[] = [];
+  for await (const { name } of Deno.readDir(`${folder}/chunks`)) {
+    for await (const chunk of Deno.readDir(`${folder}/chunks/${name}`)) {
+      paths.push(`chunks/${name}/${chunk.name}`);
+    }
+  }
+  return paths;
+}
+
+async function rows(query: string): Promise<Record<string, unknown>[]> {
+  await using session = await (await start()).admin();
+  return await session.query(query) as Record<string, unknown>[];
+}
+
+/** What the tables say of the soundness of backups: which values there are. */
+const marks = async () =>
+  (await rows("select distinct integrity_verified as mark from public.backup_jobs"))
+    .map(({ mark }) => mark);
+
+const openAlerts = async () =>
+  (await rows("select alert_key from backup_internal.alerts where state = 'open' order by 1"))
+    .map(({ alert_key }) => alert_key);
+
+Deno.test(
+  "a copy is verified, and its findings are recorded for its place alone",
+  shared,
+  async () => {
+    const { both, copy } = await start();
+    const sound = await post(both, "verify&wait=30", { level: "full", destination: "offsite" });
+    assert.equal(sound.status, 200, JSON.stringify(sound.body));
+    assert.equal(sound.body.data.result.backups.length, OLD.length + 1);
+    const found = await rows(`select location, details->>'destination' as destination,
+    bool_and(success) as success, count(*)::int from public.backup_verification group by 1, 2`);
+    const [{ location, ...others }] = found as [Record<string, unknown>];
+    assert.match(String(location), new RegExp(`${copy}/?$`));
+    assert.deepEqual(others, { destination: "offsite", success: true, count: OLD.length + 1 });
+    assert.deepEqual(await marks(), [null]);
+  },
+);
+
+Deno.test(
+  "damage in a copy is told as such, and the backup is as good as before",
+  shared,
+  async () => {
+    const { both, copy, ids, rowsOfNewest } = await start();
+    const bytes = await Deno.readFile(`${copy}/${rowsOfNewest}`);
+    bytes[bytes.length >> 1]! ^= 1;
+    await Deno.writeFile(`${copy}/${rowsOfNewest}`, bytes);
+    await Deno.remove(`${copy}/backups/${ids[5]}`); // the copy is behind, or retention let it go
+    const { body } = await post(both, "verify&wait=30", { level: "full", destination: "offsite" });
+    const { error } = body;
+    assert.equal(error.code, "object_altered", JSON.stringify(body));
+    assert.ok(error.message.startsWith(`Cannot vouch for ${ids[1]} in offsite: `), error.message);
+    assert.match(error.hint, /action=replicate.*"destination":"offsite","level":"full"/);
+    assert.deepEqual(
+      [
+        ...new Set(error.details.problems.flatMap(
+          ({ backups }: { backups: string[] }) => backups,
+        )),
+      ],
+      [ids[1]],
+      "what the copy lacks is no damage",
+    );
+    assert.deepEqual(await marks(), [null]);
+    assert.deepEqual(await openAlerts(), [`damage:copy:offsite:${ids[1]}`]);
+
+    assert.equal((await post(both, "verify&wait=30", { level: "full" })).status, 200);
+    assert.deepEqual(await marks(), [true]);
+    assert.deepEqual(await openAlerts(), [`damage:copy:offsite:${ids[1]}`]);
+  },
+);
+
+Deno.test("what there is not is refused by its name", shared, async () => {
+  const { both, ids } = await start();
+  for (const action of ["verify", "cleanup"]) {
+    const { status, body } = await post(both, action, { destination: "elsewhere" });
+    assert.deepEqual([status, body.error.code], [400, "invalid_request"], JSON.stringify(body));
+    assert.match(body.error.message + body.error.hint, /elsewhere.*offsite/);
+  }
+  const lacking = await post(both, "verify", { backupId: ids[5], destination: "offsite" });
+  assert.deepEqual([lacking.status, lacking.body.error.code], [404, "backup_not_found"]);
+});
+
+/** Starts a cleanup and waits for what it did. */
+async function cleanUp(wish: { dryRun?: boolean; destination?: string }) {
+  const { status, body } = await post((await start()).both, "cleanup&wait=30", wish);
+  assert.equal(status, 200, JSON.stringify(body));
+  return body.data.result;
+}
+
+const idsOf = (list: { backupId: string }[]) => list.map(({ backupId }) => backupId);
+
+Deno.test("nothing is freed in a copy that backups are being copied to", shared, async () => {
+  await rows(`insert into backup_internal.replicate_jobs (job_id, backup_id, type, status)
+    values ('replicate_x', 'offsite', 'database', 'running') returning 1`);
+  const there = await cleanUp({ dryRun: true, destination: "offsite" });
+  assert.equal(there.notFreed, "a replication to offsite runs");
+  await rows("delete from backup_internal.replicate_jobs returning 1");
+});
+
+Deno.test(
+  "a cleanup of a copy changes the copy, and nothing that tells of the primary storage",
+  shared,
+  async () => {
+    const { both, primary, copy, ids } = await start();
+    const told = `select job_id, freed_at, retention_until, location
+    from public.backup_jobs order by job_id`;
+    const before = await rows(told);
+    const files = async (folder: string) =>
+      (await Array.fromAsync(Deno.readDir(`${folder}/backups`))).map(({ name }) => name).sort();
+    const due = async () => (await call(both, "status")).body.data.cleanup.nextDueAt;
+    const dueBefore = await due();
+    const done = await cleanUp({ destination: "offsite" });
+    assert.equal(done.notFreed, null);
+    assert.deepEqual(idsOf(done.expired), [ids[80]]);
+    assert.deepEqual(idsOf(done.keptBackups), [ids[1], ids[40]], "the last good one of this place");
+    assert.deepEqual(done.pruned, {});
+    assert.deepEqual(await files(copy), [ids[40], ids[1]].sort());
+    assert.deepEqual(await files(primary), Object.values(ids).sort());
+    assert.deepEqual(await rows(told), before);
+    assert.equal(await due(), dueBefore);
+    assert.deepEqual(
+      await rows(`select distinct backup_id, reason from backup_internal.cleanup_jobs
+      where backup_id is not null order by reason`),
+      [{ backup_id: "offsite", reason: "dry run" }, { backup_id: "offsite", reason: null }],
+    );
+    assert.deepEqual(idsOf((await cleanUp({})).expired), [ids[80], ids[40]]);
+    assert.deepEqual(
+      (await rows("select job_id from public.backup_jobs where freed_at is not null order by 1"))
+        .map(({ job_id }) => job_id),
+      [ids[80], ids[40]],
+    );
+    assert.deepEqual(await files(copy), [ids[40], ids[1]].sort());
+    assert.notEqual(await due(), dueBefore);
+  },
+);
+
+Deno.test("stop", shared, async () => {
+  const { both, copy, stop } = await start();
+  await both.stop();
+  await Deno.remove(copy, { recursive: true });
+  await stop();
+});
