@@ -172,6 +172,21 @@ Deno.test(
           { webhookUrl: "vault://backup_hook" },
           /Cannot change webhookUrl: the environment .* fixes/,
         ],
+        [
+          { destinations: [{ name: "offsite", type: "s3", secretKey: secret }] },
+          /updates\.destinations\.0\.secretKey: must be a reference/,
+        ],
+        [{ destinations: secret }, /destinations: the value is not a list of at most 8 objects/],
+        [
+          {
+            destinations: [{ name: "offsite", type: "supabase", endpoint: "https://evil.example" }],
+          },
+          /Cannot use the supabase endpoint evil\.example:443: the environment does not allow/,
+        ],
+        [
+          { destinations: [{ name: "offsite", type: "local", path: (await shared!).folder }] },
+          /destinations\.0: offsite is at the place of the storage itself/,
+        ],
         [{ databaseBackupRetention: 0 }, /0 is not a whole number from 1 up to 3660/],
       ];
       for (const [updates, message] of refused) {
@@ -221,6 +236,34 @@ Deno.test(
       assert.equal((await update(service, JSON.parse(unset!))).status, 200);
       const mended = (await call(service, "status")).body.data;
       assert.deepEqual([mended.settingsProblems, mended.settings.maxWorkers], [[], 2]);
+    });
+  },
+);
+
+Deno.test(
+  "destinations are set by a request, tried by test, and a wrong row of them stops no backup",
+  quiet,
+  async () => {
+    await withService(async (service, run) => {
+      const { folder } = await shared!;
+      const shelf = { name: "shelf", type: "local", path: `${folder}-shelf` };
+      const outcome = await update(service, { updates: { destinations: [shelf] } });
+      assert.deepEqual(outcome.body.data?.changed, ["destinations"], JSON.stringify(outcome.body));
+      const { checks } = (await call(service, "test")).body.data;
+      const tried = checks.find(({ name }: { name: string }) => name === "destination shelf");
+      assert.equal(tried.ok, true, JSON.stringify(tried));
+      assert.match(tried.found, /^wrote, read, listed and deleted at file:.*-shelf/);
+
+      await run(`update backup_config set config_value = '[{"name": "shelf", "type": "floppy"}]'
+        where config_key = 'destinations'`);
+      const backup = await post(service, "backup-database&wait=60");
+      assert.equal(backup.status, 200, JSON.stringify(backup.body));
+      const { settings, settingsProblems } = (await call(service, "status")).body.data;
+      assert.deepEqual(settings.destinations, []);
+      assert.deepEqual(settingsProblems.map(({ path }: { path: string }) => path), [
+        "destinations.0.type",
+      ]);
+      await Deno.remove(shelf.path, { recursive: true });
     });
   },
 );
