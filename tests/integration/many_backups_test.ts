@@ -10,12 +10,20 @@ import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import type { JobDefinition } from "../../supabase/functions/backup/jobs/job_definition.ts";
 import { runInProcess } from "../../supabase/functions/backup/jobs/run_in_process.ts";
 import { openRepository, type Repository } from "../../supabase/functions/backup/repository/mod.ts";
-import type { MemoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
+import {
+  type MemoryStorage,
+  memoryStorage,
+} from "../../supabase/functions/backup/storage/memory.ts";
 import type { Storage } from "../../supabase/functions/backup/storage/storage.ts";
 import {
   cleanupInParts,
   type CleanupReport,
 } from "../../supabase/functions/backup/usecases/keep/cleanup_in_parts.ts";
+import { replicateInParts } from "../../supabase/functions/backup/usecases/replicate/replicate_in_parts.ts";
+import {
+  type ReplicateReport,
+  writeReport,
+} from "../../supabase/functions/backup/usecases/replicate/replicate_report.ts";
 import { readNewest } from "../../supabase/functions/backup/usecases/service/newest_backups.ts";
 import { verifyInParts } from "../../supabase/functions/backup/usecases/verify/verify_in_parts.ts";
 import { idBefore, writeManyBackups } from "../support/many_backups.ts";
@@ -33,10 +41,10 @@ const made = () =>
     ...{ key: new Secret(KEY), backups: BACKUPS, ownChunks: 1, sharedChunks: 2, newest: NEWEST },
   });
 
-/** The repository, and a count of what the storage is asked for. */
-async function counted(storage: Storage): Promise<{ repository: Repository; calls: () => number }> {
+/** The storage, and a count of what it is asked for. */
+function counting(storage: Storage): { storage: Storage; calls: () => number } {
   let calls = 0;
-  const counting = new Proxy(storage, {
+  const asked = new Proxy(storage, {
     get(target, name) {
       const value = Reflect.get(target, name);
       if (typeof value !== "function") return value;
@@ -46,8 +54,13 @@ async function counted(storage: Storage): Promise<{ repository: Repository; call
       };
     },
   });
-  const repository = await openRepository({ storage: counting, key: new Secret(KEY) });
-  return { repository, calls: () => calls };
+  return { storage: asked, calls: () => calls };
+}
+
+/** The repository in it as well. */
+async function counted(storage: Storage): Promise<{ repository: Repository; calls: () => number }> {
+  const { storage: asked, calls } = counting(storage);
+  return { repository: await openRepository({ storage: asked, key: new Secret(KEY) }), calls };
 }
 
 /** Runs the job, one part after the other; says the most calls of any. */
@@ -115,6 +128,27 @@ Deno.test("no part of a cleanup of hundreds of backups does the work of all", as
   const { expired, leftToExpire } = result as unknown as CleanupReport;
   assert.equal(expired.length, 200);
   assert.equal(leftToExpire, BACKUPS - 24 - 200);
+});
+
+Deno.test("no part of copying hundreds of backups does the work of all", async () => {
+  const [from, to] = [counting(await made()), counting(memoryStorage())];
+  const key = new Secret(KEY);
+  const definition = replicateInParts({
+    ...{ level: "quick", dryRun: false },
+    original: {
+      storage: from.storage,
+      repository: await openRepository({ storage: from.storage, key }),
+    },
+    copy: { storage: to.storage, open: () => openRepository({ storage: to.storage, key }) },
+    async conclude(results) {
+      const head = { destination: "offsite", location: "", level: "quick", dryRun: false } as const;
+      return { ...await writeReport(head, results) };
+    },
+  });
+  const { result, parts } = await run(definition, () => from.calls() + to.calls());
+  expectBounded(parts);
+  const { backups, problems } = result as unknown as ReplicateReport;
+  assert.deepEqual([backups.added.length, problems], [BACKUPS, []]);
 });
 
 Deno.test("a look at hundreds of backups reads the newest", async () => {
