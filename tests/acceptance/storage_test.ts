@@ -52,6 +52,38 @@ Deno.test("a bucket keeps a backup from init to restore", shared, async () => {
   assert.equal(notes?.count, 1000);
 });
 
+Deno.test(
+  "test tries a destination with its own credentials, and names the field that is wrong",
+  shared,
+  async () => {
+    const { variant, s3 } = await start();
+    const offsite = {
+      ...{ name: "offsite", type: "s3", bucket: "backups", prefix: "copy", endpoint: s3.endpoint },
+      ...{ accessKey: "env:BACKUP_STORAGE_COPY_ID", secretKey: "env:BACKUP_STORAGE_COPY_KEY" },
+    };
+    const checked = async (more: Record<string, string>) => {
+      await using service = variant({
+        ...inEnvironment(s3, "of-copies"),
+        BACKUP_DESTINATIONS: JSON.stringify([offsite]),
+        BACKUP_STORAGE_COPY_ID: s3.credentials.AWS_ACCESS_KEY_ID,
+        BACKUP_STORAGE_COPY_KEY: s3.credentials.AWS_SECRET_ACCESS_KEY,
+        ...more,
+      });
+      const { checks } = (await call(service, "test")).body.data;
+      return ["storage", "destination offsite"].map((wanted) =>
+        checks.find(({ name }: { name: string }) => name === wanted)
+      );
+    };
+    const [storage, copy] = await checked({});
+    assert.deepEqual([storage.ok, copy.ok], [true, true], JSON.stringify(copy));
+    assert.ok(copy.found.includes(`at s3://backups/copy/?endpoint=${s3.endpoint}`), copy.found);
+    const [stillWell, refused] = await checked({ BACKUP_STORAGE_COPY_ID: "somebody" });
+    assert.deepEqual([stillWell.ok, refused.error.code], [true, "storage_refused"]);
+    const [, lacking] = await checked({ BACKUP_STORAGE_COPY_KEY: "" });
+    assert.match(lacking.error.hint, /secrets set BACKUP_STORAGE_COPY_KEY=/);
+  },
+);
+
 Deno.test("a wrong storage key and a placeholder each have their own error", shared, async () => {
   const { variant, s3 } = await start();
   await using wrong = variant({ ...inEnvironment(s3, "x"), BACKUP_STORAGE_ACCESS_KEY: "somebody" });

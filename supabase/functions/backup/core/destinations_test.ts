@@ -143,3 +143,18 @@ Deno.test("a wrong row of destinations is left out and said, and the environment
   });
   assert.deepEqual([bound.settings.destinations, bound.problems], [destinations, []]);
 });
+
+Deno.test("the lines of docs/destinations.md that set destinations are taken as they stand, one of each kind", async () => {
+  const page = await Deno.readTextFile(
+    new URL("../../../../docs/destinations.md", import.meta.url),
+  );
+  const lists = [...page.matchAll(/BACKUP_DESTINATIONS='?(\[.*\])'/g)].map(([, list]) => list!);
+  const all = lists.flatMap((list) => {
+    const { destinations } = settingsOf(list.replace("<ref>", "abcdefghijklmnopqrst"));
+    for (const name of list.match(/env:\w+/g) ?? []) {
+      assert.ok(page.includes(` ${name.slice(4)}=`), `${name} is not set in its line`);
+    }
+    return destinations;
+  });
+  assert.deepEqual(all.map(({ type }) => type), ["s3", "gcs", "azure", "supabase", "local"]);
+});
