@@ -164,6 +164,12 @@ Deno.test("a title says what has failed, and of what where that says something",
   assert.equal(titleOf("cleanup:database", "database"), "Cleanup has failed");
   assert.equal(titleOf("verify:database", "database"), "Verification has failed");
   assert.equal(titleOf("replicate:offsite", "database"), "Copying to offsite has failed");
+  assert.equal(titleOf("replicate:copy", "database"), "Copying to copy has failed");
+  assert.equal(titleOf("cleanup:copy:offsite", "database"), "Cleanup of offsite has failed");
+  assert.equal(titleOf("verify:copy:offsite", "database"), "Verification of offsite has failed");
+  const damaged = (key: string) => message({ kind: "damage", key }).title.replace(" (shop)", "");
+  assert.equal(damaged("damage:backup_1"), "Stored backups are damaged (database)");
+  assert.equal(damaged("damage:copy:offsite:backup_1"), "The copy offsite is damaged");
 });
 
 Deno.test("a subject is one line, whatever the message is", () => {

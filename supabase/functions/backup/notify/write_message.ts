@@ -99,16 +99,21 @@ const OF_ALL: readonly string[] = ["verify", "cleanup"];
 
 function titleOf({ event, tell, alert }: MessageParts): string {
   if (tell === "message") return event.message;
-  const [family = "", about] = (alert?.key ?? event.key ?? "").split(":");
+  const [family = "", about, name] = (alert?.key ?? event.key ?? "").split(":");
+  const copy = about === "copy" && name !== undefined ? name : null;
   const of = family === "replicate"
     ? ` to ${about}`
+    : copy !== null
+    ? ` of ${copy}`
     : OF_ALL.includes(family)
     ? ""
     : ` (${event.type})`;
   const doing = `${DOINGS[family] ?? "Backup"}${of}`;
   if (tell === "recovered") {
     const ended: Record<string, string> = {
-      damage: `Stored backups are whole again (${event.type})`,
+      damage: copy === null
+        ? `Stored backups are whole again (${event.type})`
+        : `The copy ${copy} is whole again`,
       missed: `${doing} is no longer overdue`,
       partial: `${doing} leaves nothing out any more`,
       shrunk: `${doing} has not shrunk again`,
@@ -117,7 +122,11 @@ function titleOf({ event, tell, alert }: MessageParts): string {
     return ended[family] ?? `${doing} works again`;
   }
   if (tell === "completed") return `${doing} is done`;
-  if (event.kind === "damage") return `Stored backups are damaged (${event.type})`;
+  if (event.kind === "damage") {
+    return copy === null
+      ? `Stored backups are damaged (${event.type})`
+      : `The copy ${copy} is damaged`;
+  }
   if (event.kind === "missed") return `${doing} is overdue`;
   if (family === "shrunk") return `${doing} holds less than half of the one before it`;
   if (family === "resized") return `${doing} is of another size than the one before it`;

@@ -47,6 +47,7 @@ export class LatestRuns {
     cleanup: RunTimes;
     /** By the name of the destination. Dry runs are none. */
     replications: Record<string, RunTimes>;
+    copyCleanups: Record<string, RunTimes>;
     /** End of the latest backup that is complete. */
     lastBackupEnd: Date | null;
   }> {
@@ -71,6 +72,7 @@ export class LatestRuns {
           sql`j.backup_id is null and not j.metadata @> '{"result": {"dryRun": true}}'`,
         ),
         replications: await readRunsByDestination(sql, TABLES.replicate),
+        copyCleanups: await readRunsByDestination(sql, TABLES.cleanup),
         lastBackupEnd: await readLastEnd(sql),
       };
     });

@@ -133,11 +133,19 @@ export function replicationKey(destination: string): string {
   return `replicate:${destination}`;
 }
 
+/** The incident of cleanups of a copy that fail. */
+export function copyCleanupKey(destination: string): string {
+  return `cleanup:${COPY}${destination}`;
+}
+
 /** What fails in a copy is an incident of its own: the primary storage may be well, and the other way round. */
 function incidentOf(asked: AskedJob): { key?: string } {
   if (asked.task === "replicate") return { key: replicationKey(asked.destination) };
   const destination = copyOf(asked);
-  return destination === undefined ? {} : { key: `${asked.task}:${COPY}${destination}` };
+  if (destination === undefined) return {};
+  return {
+    key: asked.task === "cleanup" ? copyCleanupKey(destination) : `verify:${COPY}${destination}`,
+  };
 }
 
 /** The destination whose copy a job works on. */

@@ -26,9 +26,9 @@ import { beginScheduled } from "../points/schedule_point.ts";
 import { startPoint } from "../points/start_point.ts";
 import { startReplicate } from "../replicate/start_replicate.ts";
 import { startRestoreTest } from "../restore/start_test_restore.ts";
-import { replicationKey } from "../people/tell_end.ts";
+import { copyCleanupKey, replicationKey } from "../people/tell_end.ts";
 import { startDueVerification } from "../verify/start_due_verification.ts";
-import { type AllRuns, INTERVALS, whatIsDue } from "./what_is_due.ts";
+import { type AllRuns, type Due, INTERVALS, whatIsDue } from "./what_is_due.ts";
 
 /** Who asks for what runs by itself; the rows of jobs say so. */
 const SCHEDULE = "schedule";
@@ -66,7 +66,15 @@ export async function startDue(deps: Deps): Promise<DueReport | null> {
         return [(await startCleanup(deps, caller(deps), { dryRun: false })).jobId];
       }, (error) => recordFailure(deps, { ...ownJob(deps, "cleanup"), error }));
     }
-    await startCopy(run, Object.keys(due.copies).filter((name) => due.copies[name]!.isDue));
+    await startOnCopies(run, due.copies, {
+      ...{ kind: "replicate", what: "copy to", key: replicationKey },
+      start: (destination) =>
+        startReplicate(deps, caller(deps), { destination, level: "quick", dryRun: false }),
+    });
+    await startOnCopies(run, due.cleanup.isDue ? {} : due.copyCleanups, {
+      ...{ kind: "cleanup", what: "cleanup of", key: copyCleanupKey },
+      start: (destination) => startCleanup(deps, caller(deps), { destination, dryRun: false }),
+    });
     await tellOfMissed(run, runs);
     return report;
   });
@@ -187,16 +195,28 @@ async function startBackups(run: DueRun, due: readonly JobType[]): Promise<void>
   });
 }
 
-/** Copies to the first destination that can be copied to; the others follow when that has ended. */
-async function startCopy(run: DueRun, due: readonly string[]): Promise<void> {
-  const { deps } = run;
-  for (const destination of due) {
-    const attempted = await attempt(run, `copy to ${destination}`, async () => {
-      const wish = { destination, level: "quick", dryRun: false } as const;
-      return [(await startReplicate(deps, caller(deps), wish)).jobId];
+/** What is done to copies, one after the other. */
+interface CopyWork {
+  kind: "replicate" | "cleanup";
+  /** Said before the name of the destination. */
+  what: string;
+  /** The incident of what fails. */
+  key(destination: string): string;
+  start(destination: string): Promise<Job>;
+}
+
+/** Begins with the first copy that it can begin with; the others follow when that has ended. */
+async function startOnCopies(
+  run: DueRun,
+  due: Record<string, Due>,
+  { kind, what, key, start }: CopyWork,
+): Promise<void> {
+  for (const destination of Object.keys(due).filter((name) => due[name]!.isDue)) {
+    const attempted = await attempt(run, `${what} ${destination}`, async () => {
+      return [(await start(destination)).jobId];
     }, async (error) => {
-      const job = { ...ownJob(deps, "replicate"), backupId: destination };
-      await recordFailure(deps, { ...job, key: replicationKey(destination), error });
+      const job = { ...ownJob(run.deps, kind), backupId: destination };
+      await recordFailure(run.deps, { ...job, key: key(destination), error });
     });
     if (attempted !== "failed") return;
   }

@@ -84,6 +84,8 @@ export interface DueWork {
   cleanup: Due;
   /** By the names of destinations, the one that was not copied to for the longest time first. */
   copies: Record<string, CopyDue>;
+  /** Retention in each copy, by the names of destinations. */
+  copyCleanups: Record<string, Due>;
 }
 
 /** When a copy is brought along next. */
@@ -101,6 +103,7 @@ export interface AllRuns {
   cleanup: LatestRuns;
   /** By the names of destinations. */
   replications: Record<string, LatestRuns>;
+  copyCleanups: Record<string, LatestRuns>;
   /** End of the latest backup that is complete. */
   lastBackupEnd: Date | null;
 }
@@ -118,6 +121,11 @@ export function whatIsDue(settings: Settings, runs: AllRuns, now: Date): DueWork
   })) as DueWork["backups"];
   const hasBackup = Object.values(runs.backups).some((each) => each.startedAt !== null);
   const nothing = { dueAt: null, isDue: false, retry: 0, why: "there is no backup yet" };
+  const copies = runs.lastBackupEnd === null
+    ? Object.fromEntries(
+      settings.destinations.map(({ name }) => [name, { ...nothing, failures: 0 }]),
+    )
+    : copiesDue(settings, { ...runs, lastBackupEnd: runs.lastBackupEnd }, now);
   return {
     backups,
     verification: !settings.enableBackupVerification
@@ -126,11 +134,8 @@ export function whatIsDue(settings: Settings, runs: AllRuns, now: Date): DueWork
       ? dueBy(runs.verification, settings.verificationInterval)
       : nothing,
     cleanup: hasBackup ? dueBy(runs.cleanup, CLEANUP_HOURS) : nothing,
-    copies: runs.lastBackupEnd === null
-      ? Object.fromEntries(
-        settings.destinations.map(({ name }) => [name, { ...nothing, failures: 0 }]),
-      )
-      : copiesDue(settings, { ...runs, lastBackupEnd: runs.lastBackupEnd }, now),
+    copies,
+    copyCleanups: copyCleanupsDue(copies, runs, now),
   };
 }
 
@@ -153,6 +158,31 @@ function copiesDue(
     const waits = running !== undefined && running[0] !== name && due.isDue;
     return [name, waits ? { ...due, isDue: false, why: `the one to ${running[0]} goes on` } : due];
   }));
+}
+
+/** Nothing is freed in a copy while it is brought along: it waits for that, and for other cleanups. */
+function copyCleanupsDue(
+  copies: DueWork["copies"],
+  { cleanup, copyCleanups, replications }: AllRuns,
+  now: Date,
+): DueWork["copyCleanups"] {
+  const isBusy = cleanup.running || Object.values(copyCleanups).some(({ running }) => running);
+  return Object.fromEntries(
+    Object.entries(copies).map(([name, copy]) => {
+      const copied = replications[name] ?? NEVER_RAN;
+      if (copied.startedAt === null) {
+        return [name, { dueAt: null, isDue: false, retry: 0, why: "nothing was copied there yet" }];
+      }
+      const due = dueAfter(copyCleanups[name] ?? NEVER_RAN, CLEANUP_HOURS, now);
+      if (!due.isDue) return [name, due];
+      const why = copied.running || copy.isDue
+        ? "it is being copied to"
+        : isBusy
+        ? "another cleanup goes on"
+        : null;
+      return [name, { ...due, isDue: why === null, why }];
+    }),
+  );
 }
 
 function hasNeverRun({ startedAt, running, failures }: LatestRuns): boolean {

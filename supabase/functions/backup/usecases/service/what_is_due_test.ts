@@ -16,7 +16,7 @@ const failed = (runs: LatestRuns, failures: number, minutes: number): LatestRuns
 });
 const NONE: AllRuns = {
   ...{ madeAt: ago(10), backups: {}, verification: NEVER_RAN, cleanup: NEVER_RAN },
-  ...{ replications: {}, lastBackupEnd: null },
+  ...{ replications: {}, copyCleanups: {}, lastBackupEnd: null },
 };
 
 Deno.test("what never ran is due ten minutes after the tables were made, unless it was begun by hand", () => {
@@ -181,4 +181,27 @@ Deno.test("one replication at a time, and the copy that is the furthest behind c
   assert.deepEqual([busy.far?.why, busy.near?.why], ["the one to near goes on", "one goes on"]);
   const removed = copiesOf({ ...runs, gone: { ...good(5), running: true } }, 1, names);
   assert.equal(removed.new?.isDue, false, "also while one to a former destination goes on");
+});
+
+Deno.test("a copy is cleaned up daily, once it is there and while nothing is copied to it", () => {
+  const settings = { ...DEFAULT_SETTINGS, destinations: ["near", "far"].map(destination) };
+  const dueOf = (runs: Partial<AllRuns>) => {
+    const { near, far } = whatIsDue(settings, {
+      ...{ ...NONE, lastBackupEnd: ago(100), replications: { near: good(90) } },
+      ...runs,
+    }, NOW).copyCleanups;
+    assert.deepEqual([far?.isDue, far?.why], [false, "nothing was copied there yet"]);
+    return [near?.isDue, near?.why];
+  };
+  assert.deepEqual(dueOf({}), [true, null]);
+  assert.deepEqual(dueOf({ copyCleanups: { near: good(24 * 60) } }), [true, null]);
+  assert.deepEqual(dueOf({ copyCleanups: { near: good(24 * 60 - 1) } }), [false, null]);
+  assert.deepEqual(dueOf({ copyCleanups: { near: failed(NEVER_RAN, 1, 4) } }), [false, null]);
+  assert.deepEqual(dueOf({ copyCleanups: { near: failed(NEVER_RAN, 1, 5) } }), [true, null]);
+  const copying = [false, "it is being copied to"];
+  assert.deepEqual(dueOf({ replications: { near: { ...good(90), running: true } } }), copying);
+  assert.deepEqual(dueOf({ lastBackupEnd: ago(1) }), copying);
+  const busy = [false, "another cleanup goes on"];
+  assert.deepEqual(dueOf({ cleanup: { ...good(1), running: true } }), busy);
+  assert.deepEqual(dueOf({ copyCleanups: { gone: { ...good(1), running: true } } }), busy);
 });
