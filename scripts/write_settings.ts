@@ -71,7 +71,8 @@ Made from the schema (\`task settings\`); do not edit.
 Each setting is a variable of the function's environment (\`supabase secrets set …\`), a field of
 \`action=update-config\`, of \`config\` in \`action=init\` and of \`initializeBackup()\`, and a row of
 \`backup_config\`. Defaults give way to the environment, and that to rows. Lists are written with commas in
-variables and as JSON lists elsewhere; switches are \`true\`, \`1\`, \`false\` or \`0\` in variables.
+variables and as JSON lists elsewhere, the one of \`BACKUP_DESTINATIONS\` as JSON everywhere; switches are
+\`true\`, \`1\`, \`false\` or \`0\` in variables.
 
 Secrets stand in variables or in the Vault. A field of a secret holds where it is (\`env:NAME\`,
 \`vault://name\`), never the secret; a variable of a secret holds the secret itself. In fields the rest of
