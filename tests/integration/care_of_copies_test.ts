@@ -5,12 +5,21 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { readEnvironment } from "../../supabase/functions/backup/config.ts";
+import { createDeps } from "../../supabase/functions/backup/create_deps.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { openRepository } from "../../supabase/functions/backup/repository/mod.ts";
 import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
+import { startDue } from "../../supabase/functions/backup/usecases/service/start_due.ts";
 import type { RunningService } from "../../scripts/start_service.ts";
 import { noise, writeSampleBackup } from "../support/repository_samples.ts";
-import { call, post, type ServiceUnderTest, startServiceUnderTest } from "../support/service.ts";
+import {
+  call,
+  NOTHING_DUE,
+  post,
+  type ServiceUnderTest,
+  startServiceUnderTest,
+} from "../support/service.ts";
 
 const shared = { sanitizeOps: false, sanitizeResources: false };
 
@@ -201,6 +210,38 @@ Deno.test(
     );
     assert.deepEqual(await files(copy), [ids[40], ids[1]].sort());
     assert.notEqual(await due(), dueBefore);
+  },
+);
+
+Deno.test(
+  "a tick cleans a copy up, a day after the last time and once it is up to date",
+  shared,
+  async () => {
+    const { variables, copy } = await start();
+    const all: Record<string, string> = {
+      ...{ ...variables, ...NOTHING_DUE, BACKUP_ENABLE_VERIFICATION: "false" },
+      BACKUP_DESTINATIONS: JSON.stringify([{ name: "offsite", type: "local", path: copy }]),
+    };
+    const deps = createDeps({ environment: readEnvironment((name) => all[name] || undefined) });
+    const tick = async () => (await startDue(deps))!.started;
+    try {
+      await rows(`insert into backup_internal.replicate_jobs
+        (job_id, backup_id, type, status, completed_at)
+      values ('replicate_y', 'offsite', 'database', 'completed', now()) returning 1`);
+      assert.deepEqual(await tick(), []);
+      await rows(`update backup_internal.cleanup_jobs
+      set started_at = started_at - interval '25 hours' where backup_id = 'offsite' returning 1`);
+      const [jobId, ...others] = await tick();
+      const job = await deps.jobs.wait(jobId!, 60_000);
+      assert.deepEqual([job?.kind, job?.backupId, job?.status, others], [
+        ...["cleanup", "offsite", "completed"],
+        [],
+      ]);
+      assert.deepEqual(await tick(), []);
+    } finally {
+      await deps.idle();
+      await deps.state.close();
+    }
   },
 );
 
