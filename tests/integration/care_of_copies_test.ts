@@ -198,6 +198,12 @@ Deno.test(
     assert.deepEqual(await rows(told), before);
     assert.equal(await due(), dueBefore);
     assert.deepEqual(
+      (await rows(`select job_id from public.backup_jobs
+        where locations @> '[{"copy": "offsite"}]' order by 1`)).map(({ job_id }) => job_id),
+      [ids[40], ids[1]],
+      "the tables say which backups the copy has",
+    );
+    assert.deepEqual(
       await rows(`select distinct backup_id, reason from backup_internal.cleanup_jobs
       where backup_id is not null order by reason`),
       [{ backup_id: "offsite", reason: "dry run" }, { backup_id: "offsite", reason: null }],

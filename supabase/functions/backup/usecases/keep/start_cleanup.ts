@@ -117,7 +117,9 @@ export async function defineCleanup(
     repository,
     clock: () => serverClock(deps),
     facts: () => readFacts(deps, repository, destination),
-    ...(destination === undefined ? ofPrimary(deps, repository) : ofCopy(deps, destination)),
+    ...(destination === undefined
+      ? ofPrimary(deps, repository)
+      : ofCopy(deps, { repository, destination })),
   });
 }
 
@@ -152,14 +154,22 @@ function ofPrimary(deps: Deps, repository: Repository): Surroundings {
   };
 }
 
-/** The tables tell of the primary storage: what a copy lets go is still there. */
-function ofCopy(deps: Deps, destination: string): Surroundings {
+/** The tables tell of the primary storage, and of a copy only which backups it has. */
+function ofCopy(
+  deps: Deps,
+  { repository, destination }: { repository: Repository; destination: string },
+): Surroundings {
   return {
     async whyNotFree() {
       const { replicating } = await deps.state.latestRuns.inUse();
       return replicating === destination ? `a replication to ${destination} runs` : null;
     },
-    expired: () => Promise.resolve(),
+    async expired({ backupIds }) {
+      if (backupIds.length === 0) return;
+      await deps.state.backups.recordCopies({
+        ...{ destination, location: repository.location, backupIds: await repository.backupIds() },
+      });
+    },
     decided: () => Promise.resolve(),
     prune: () => Promise.resolve({}),
   };
