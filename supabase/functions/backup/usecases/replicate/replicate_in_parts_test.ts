@@ -12,7 +12,7 @@ import { BackupError } from "../../core/errors.ts";
 import type { Job } from "../../core/job.ts";
 import { Secret } from "../../core/secret.ts";
 import { runInProcess } from "../../jobs/run_in_process.ts";
-import { createRepository, openRepository, type Repository } from "../../repository/mod.ts";
+import { createRepository, openRepository } from "../../repository/mod.ts";
 import { type MemoryStorage, memoryStorage } from "../../storage/memory.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { replicateInParts } from "./replicate_in_parts.ts";
