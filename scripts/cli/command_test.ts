@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { DENO_RUN } from "../testing/deno_run.ts";
 
 const BACKUP = fileURLToPath(new URL("../backup.ts", import.meta.url));
 const BACKUPS = fileURLToPath(new URL("../backups.ts", import.meta.url));
@@ -21,7 +22,7 @@ for (
 ) {
   Deno.test(`a refused command line shows no password: ${name}`, async () => {
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-lock", "--no-check", BACKUP, ...args],
+      args: [...DENO_RUN, BACKUP, ...args],
       stdin: "null",
     }).output();
     const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
@@ -34,7 +35,7 @@ Deno.test("a mistyped repository is answered with its error's code and the addre
   const folder = await Deno.makeTempDir();
   try {
     const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-lock", "--no-check", BACKUPS, "--no-encryption", "--repository"]
+      args: [...DENO_RUN, BACKUPS, "--no-encryption", "--repository"]
         .concat(`file://${folder}`),
       stdin: "null",
     }).output();
@@ -49,7 +50,7 @@ Deno.test("a mistyped repository is answered with its error's code and the addre
 
 Deno.test("an action without a storage says which variables are missing", async () => {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-lock", "--no-check", ACTION, "--action", "jobs"],
+    args: [...DENO_RUN, ACTION, "--action", "jobs"],
     env: { PATH: Deno.env.get("PATH") ?? "", HOME: Deno.env.get("HOME") ?? "" },
     clearEnv: true,
     stdin: "null",

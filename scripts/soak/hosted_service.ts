@@ -17,6 +17,7 @@ import {
 } from "../../tests/support/hosted_platform.ts";
 import { type S3Server, startS3Server } from "../../tests/support/s3_server.ts";
 import { fileURLToPath } from "../paths.ts";
+import { DENO_RUN } from "../testing/deno_run.ts";
 import { endedOnInterrupt } from "./on_interrupt.ts";
 
 const KEY = "sb_secret_soak_0123456789abcdef";
@@ -195,8 +196,8 @@ class Service implements HostedService {
     const repository = `s3://${place}?endpoint=${encodeURIComponent(this.#s3.endpoint)}`;
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
-        ...["run", "-A", "--no-lock", "--no-check", "--config", CONFIG, VERIFY],
-        ...["--json", "--repository", repository],
+        ...DENO_RUN,
+        ...["--config", CONFIG, VERIFY, "--json", "--repository", repository],
       ],
       env: { BACKUP_ENCRYPTION_KEY: this.#encryptionKey, ...this.#s3.credentials },
     }).output();

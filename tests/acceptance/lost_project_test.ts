@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "../../scripts/paths.ts";
+import { DENO_RUN } from "../../scripts/testing/deno_run.ts";
 import { fromBase64, fromUtf8 } from "../../supabase/functions/backup/core/bytes.ts";
 import { CONTRACT_REF } from "../support/management_contract.ts";
 import { factsOf, fillProject, startPlatform } from "../support/rich_project.ts";
@@ -54,7 +55,7 @@ async function startBoth() {
 /** Restores by the command line: no service, nothing but what the function has in its environment. */
 async function restore({ variables }: WholeProject, body: unknown) {
   const script = fileURLToPath(new URL("../../scripts/action.ts", import.meta.url));
-  const args = ["run", "-A", "--no-lock", "--no-check", script, "--json", "--action", "restore"];
+  const args = [...DENO_RUN, script, "--json", "--action", "restore"];
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...args, "--body", JSON.stringify(body)],
     env: variables,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath, join } from "../../scripts/paths.ts";
+import { DENO_RUN } from "../../scripts/testing/deno_run.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { toBase64 } from "../../supabase/functions/backup/core/bytes.ts";
 import { freePort } from "../../scripts/embedded_postgres.ts";
@@ -21,7 +22,7 @@ function runnable(heading: string): Block[] {
 /** `task serve`, ended by a signal as a person ends it. */
 async function serve(env: Record<string, string>) {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-lock", SERVE],
+    args: [...DENO_RUN, SERVE],
     env: { NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "piped",

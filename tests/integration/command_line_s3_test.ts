@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "../../scripts/paths.ts";
+import { DENO_RUN } from "../../scripts/testing/deno_run.ts";
 import { testServer } from "../support/servers.ts";
 import { scratchDatabase } from "../support/memory_backup.ts";
 import { startS3Server } from "../support/s3_server.ts";
@@ -19,7 +20,7 @@ Deno.test("a backup goes into a bucket and comes out of it by the command line a
   const command = async (name: string, ...args: string[]) => {
     const script = fileURLToPath(new URL(`../../scripts/${name}.ts`, import.meta.url));
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-lock", "--no-check", script, "--json", ...args]
+      args: [...DENO_RUN, script, "--json", ...args]
         .concat("--repository", repository),
       env: { ...s3.credentials, BACKUP_ENCRYPTION_KEY: KEY },
     }).output();

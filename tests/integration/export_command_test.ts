@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath, join } from "../../scripts/paths.ts";
+import { DENO_RUN } from "../../scripts/testing/deno_run.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { contentOf, run } from "../support/export_round_trip.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
@@ -12,7 +13,7 @@ import { temporaryDatabase } from "../support/temporary_database.ts";
 function command(name: string, args: readonly string[]): Deno.Command {
   const script = fileURLToPath(new URL(`../../scripts/${name}.ts`, import.meta.url));
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-lock", "--no-check", script, ...args],
+    args: [...DENO_RUN, script, ...args],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { DENO_RUN } from "../../scripts/testing/deno_run.ts";
 import { type Clock, systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import type { PartStore } from "../../supabase/functions/backup/jobs/part_store.ts";
@@ -209,7 +210,7 @@ Deno.test({
 function startWorker(args: string[]) {
   const script = fileURLToPath(new URL("../support/part_worker.ts", import.meta.url));
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-lock", "--no-check", script, ...args],
+    args: [...DENO_RUN, script, ...args],
     ...{ stdin: "piped", stdout: "piped", stderr: "inherit" },
   }).spawn();
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();

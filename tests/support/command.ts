@@ -4,6 +4,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import { DENO_RUN } from "../../scripts/testing/deno_run.ts";
 
 /** The key of repositories that such a program makes and opens. */
 export const COMMAND_KEY = "q0xTg1t3rJ5Y8nVb2mKc7wZs4dPh6uLeXaRiOyFjGvE=";
@@ -22,7 +23,7 @@ export interface RunningCommand {
 export function startCommand(name: "backup" | "restore", args: readonly string[]): RunningCommand {
   const script = fileURLToPath(new URL(`../../scripts/${name}.ts`, import.meta.url));
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-lock", "--no-check", script, ...args],
+    args: [...DENO_RUN, script, ...args],
     env: { BACKUP_ENCRYPTION_KEY: COMMAND_KEY },
     stdin: "null",
     stdout: "null",

@@ -4,6 +4,7 @@
  * @module
  */
 import { fileURLToPath } from "../../scripts/paths.ts";
+import { DENO_RUN } from "../../scripts/testing/deno_run.ts";
 import type { IsolateLimits, PlatformOptions } from "./hosted_platform.ts";
 
 const ISOLATE = new URL("./hosted_isolate.ts", import.meta.url);
@@ -23,12 +24,15 @@ export interface IsolateParts {
 export function isolateCommand({ options, limits, program, url }: IsolateParts): Deno.Command {
   const { variables, hosted = true, deployed } = options;
   const deploymentId = deployed?.deploymentId ?? "local_backup_1";
-  const modules = deployed === undefined
-    ? ["--config", `${ROOT}/deno.json`]
+  const run = deployed === undefined
+    ? [...DENO_RUN, "--config", `${ROOT}/deno.json`]
     // Compiled code is not kept between two isolates there.
-    : ["--no-config", "--no-code-cache", `--import-map=${deployed.folder}/${deployed.importMap}`];
+    : [
+      ...["run", "-A", "--no-lock", "--no-check", "--no-config", "--no-code-cache"],
+      `--import-map=${deployed.folder}/${deployed.importMap}`,
+    ];
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-lock", "--no-check", ...modules, program],
+    args: [...run, program],
     ...(deployed === undefined ? {} : { cwd: deployed.folder }),
     clearEnv: true,
     env: {

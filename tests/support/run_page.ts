@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "../../scripts/paths.ts";
+import { DENO_RUN } from "../../scripts/testing/deno_run.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import type { Block } from "./markdown.ts";
 
@@ -30,13 +31,15 @@ export interface Ran {
   rows: Record<string, unknown>[];
 }
 
+const COMMAND = [Deno.execPath(), ...DENO_RUN].map((word) => `'${word}'`).join(" ");
+
 /**
  * The words of a shell in which `deno task` is that of the checkout, by the Deno that runs the tests and
  * without a change of the lock file, and in which each answer is a line.
  */
 const PROLOGUE = `deno() {
   task=$2; shift 2
-  '${Deno.execPath()}' run -A --no-lock --config '${ROOT}deno.json' "${ROOT}scripts/$task.ts" "$@"
+  ${COMMAND} --config '${ROOT}deno.json' "${ROOT}scripts/$task.ts" "$@"
 }
 curl() { command curl --write-out '\\n' "$@"; }
 `;
