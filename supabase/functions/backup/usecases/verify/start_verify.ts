@@ -91,6 +91,7 @@ export async function defineVerify(
     async conclude(report, seen) {
       if (destination === undefined) { // a copy may be behind: what it lacks is the next replication's
         const lost = await findLostBackups(deps, { location, stored: storedBy(report, seen) });
+        if (backups.length === 0) await leaveOutNew(repository, lost);
         report.problems.push(...problemsOf(lost, backups));
       }
       await leaveOutExpired(repository, report);
@@ -114,6 +115,13 @@ function storedBy({ problems }: VerifyReport, seen: SeenBackup[]): StoredNames {
 /** Ids of the backups that a verification is of; none means all. */
 export function verifiedBy({ backupId, backups }: JobRequest & { task: "verify" }): string[] {
   return backups ?? (backupId === null ? [] : [backupId]);
+}
+
+/** A backup that ended meanwhile was not there yet when the verification listed the storage. */
+async function leaveOutNew(repository: Repository, lost: LostBackups): Promise<void> {
+  if (lost.missing.length === 0) return;
+  const listed = new Set(await repository.backupIds());
+  lost.missing = lost.missing.filter((id) => !listed.has(id));
 }
 
 /** A backup that retention let go while it was verified is not lost. */
