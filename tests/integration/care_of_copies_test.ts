@@ -10,6 +10,9 @@ import { createDeps } from "../../supabase/functions/backup/create_deps.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { openRepository } from "../../supabase/functions/backup/repository/mod.ts";
 import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
+import type { Deps } from "../../supabase/functions/backup/usecases/deps.ts";
+import type { CleanupReport } from "../../supabase/functions/backup/usecases/keep/cleanup_in_parts.ts";
+import { startCleanup } from "../../supabase/functions/backup/usecases/keep/start_cleanup.ts";
 import { startDue } from "../../supabase/functions/backup/usecases/service/start_due.ts";
 import type { RunningService } from "../../scripts/start_service.ts";
 import { noise, writeSampleBackup } from "../support/repository_samples.ts";
@@ -29,6 +32,8 @@ const OLD = [80, 40, 5] as const;
 /** The story's places: the service knows the copy as `offsite`. */
 interface Places extends ServiceUnderTest {
   both: RunningService;
+  /** Its variables beside the usual ones: the copy, and rules that keep little. */
+  strict: Record<string, string>;
   primary: string;
   copy: string;
   /** Ids of the backups, by their days. */
@@ -44,10 +49,11 @@ async function prepare(): Promise<Places> {
   const under = await startServiceUnderTest();
   const primary = under.variables.BACKUP_STORAGE_PATH!;
   const copy = `${primary}-offsite`;
-  const both = under.variant({
+  const strict = {
     BACKUP_DESTINATIONS: JSON.stringify([{ name: "offsite", type: "local", path: copy }]),
     ...{ BACKUP_WEEKLY_KEPT: "0", BACKUP_MONTHLY_KEPT: "0", BACKUP_CLEANUP_GRACE_HOURS: "1" },
-  });
+  };
+  const both = under.variant(strict);
   await post(both, "init");
   const ids: Record<number, string> = {};
   for (const days of OLD) ids[days] = await backUpInThePast(under, days);
@@ -59,7 +65,7 @@ async function prepare(): Promise<Places> {
   await post(both, "init"); // the tables learn of them
   const { success } = await new Deno.Command("cp", { args: ["-a", primary, copy] }).output();
   assert.ok(success);
-  return { ...under, both, primary, copy, ids, rowsOfNewest };
+  return { ...under, strict, both, primary, copy, ids, rowsOfNewest };
 }
 
 /** A backup that is this old by its id. */
@@ -88,6 +94,22 @@ async function chunksIn(folder: string): Promise<string[]> {
 async function rows(query: string): Promise<Record<string, unknown>[]> {
   await using session = await (await start()).admin();
   return await session.query(query) as Record<string, unknown>[];
+}
+
+/** The service's use-cases in this process; nothing but copies and cleanups is due by itself. */
+async function withDeps(work: (deps: Deps) => Promise<void>): Promise<void> {
+  const { variables, strict } = await start();
+  const all: Record<string, string> = {
+    ...{ ...variables, ...strict, ...NOTHING_DUE },
+    BACKUP_ENABLE_VERIFICATION: "false",
+  };
+  const deps = createDeps({ environment: readEnvironment((name) => all[name] || undefined) });
+  try {
+    await work(deps);
+  } finally {
+    await deps.idle();
+    await deps.state.close();
+  }
 }
 
 /** What the tables say of the soundness of backups: which values there are. */
@@ -168,6 +190,27 @@ async function cleanUp(wish: { dryRun?: boolean; destination?: string }) {
 
 const idsOf = (list: { backupId: string }[]) => list.map(({ backupId }) => backupId);
 
+Deno.test("locks of the copy's own storage count there, and nowhere else", shared, async () => {
+  const { ids } = await start();
+  await withDeps(async (deps) => {
+    const open = deps.openStorage;
+    const lock = { mode: "compliance", days: 90, legalHold: false } as const;
+    deps.openStorage = async (settings, options) => {
+      const storage = await open(settings, options);
+      return options?.destination === undefined ? storage : Object.assign(storage, { lock });
+    };
+    const caller = { name: "default", requestId: "r1" };
+    const oldest = async (destination?: string) => {
+      const { jobId } = await startCleanup(deps, caller, { dryRun: true, destination });
+      const { keptBackups } = (await deps.jobs.wait(jobId, 60_000))!
+        .result as unknown as CleanupReport;
+      return keptBackups.find(({ backupId }) => backupId === ids[80])?.why;
+    };
+    assert.match(await oldest("offsite") ?? "", /^the storage locks it until /);
+    assert.equal(await oldest(), undefined);
+  });
+});
+
 Deno.test("nothing is freed in a copy that backups are being copied to", shared, async () => {
   await rows(`insert into backup_internal.replicate_jobs (job_id, backup_id, type, status)
     values ('replicate_x', 'offsite', 'database', 'running') returning 1`);
@@ -223,14 +266,8 @@ Deno.test(
   "a tick cleans a copy up, a day after the last time and once it is up to date",
   shared,
   async () => {
-    const { variables, copy } = await start();
-    const all: Record<string, string> = {
-      ...{ ...variables, ...NOTHING_DUE, BACKUP_ENABLE_VERIFICATION: "false" },
-      BACKUP_DESTINATIONS: JSON.stringify([{ name: "offsite", type: "local", path: copy }]),
-    };
-    const deps = createDeps({ environment: readEnvironment((name) => all[name] || undefined) });
-    const tick = async () => (await startDue(deps))!.started;
-    try {
+    await withDeps(async (deps) => {
+      const tick = async () => (await startDue(deps))!.started;
       await rows(`insert into backup_internal.replicate_jobs
         (job_id, backup_id, type, status, completed_at)
       values ('replicate_y', 'offsite', 'database', 'completed', now()) returning 1`);
@@ -239,15 +276,10 @@ Deno.test(
       set started_at = started_at - interval '25 hours' where backup_id = 'offsite' returning 1`);
       const [jobId, ...others] = await tick();
       const job = await deps.jobs.wait(jobId!, 60_000);
-      assert.deepEqual([job?.kind, job?.backupId, job?.status, others], [
-        ...["cleanup", "offsite", "completed"],
-        [],
-      ]);
+      const found = [job?.kind, job?.backupId, job?.status, others];
+      assert.deepEqual(found, ["cleanup", "offsite", "completed", []]);
       assert.deepEqual(await tick(), []);
-    } finally {
-      await deps.idle();
-      await deps.state.close();
-    }
+    });
   },
 );
 
