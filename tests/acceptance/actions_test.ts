@@ -75,6 +75,33 @@ const EXAMPLES: Record<string, (project: WholeProject) => Promise<void>> = {
     }]);
   },
 
+  async replicate(project) {
+    const path = await Deno.makeTempDir({ prefix: "supabase-backup-copy-" });
+    const setTo = async (...destinations: unknown[]) => {
+      const { status, body } = await tell(project, "update-config", { updates: { destinations } });
+      assert.equal(status, 200, JSON.stringify(body));
+    };
+    await setTo({ name: "shelf", type: "local", path });
+    try {
+      const { status, body } = await tell(project, "replicate&wait=60", { destination: "shelf" });
+      assert.equal(status, 200, JSON.stringify(body));
+      const { backups, problems } = body.data.result;
+      assert.deepEqual([backups.added.length, problems], [3, []]);
+      const rows = await project.files.session.query(
+        `select locations->1->>'copy' as copy from backup_jobs where status = 'completed'`,
+      );
+      assert.deepEqual(rows.map(({ copy }) => copy), ["shelf", "shelf", "shelf"]);
+      const [copy] = (await ask(project, "status")).body.data.destinations;
+      assert.deepEqual(copy, {
+        ...{ name: "shelf", type: "local", failures: 0, nextAt: copy.nextAt, why: null },
+        lastCopy: { jobId: body.data.jobId, at: body.data.completedAt },
+      });
+    } finally {
+      await setTo();
+      await Deno.remove(path, { recursive: true });
+    }
+  },
+
   async "test-restore"(project) {
     const { backups } = (await ask(project, "recovery-points")).body.data;
     const of = (type: string) => backups.find((each: { type: string }) => each.type === type);
