@@ -195,7 +195,7 @@ function platform(): string {
 }
 
 /** Where binaries are kept between runs: readable by every user, because the server is not root. */
-function cacheFolder(): string {
+export function cacheFolder(): string {
   return Deno.env.get("SUPABASE_BACKUP_CACHE") ??
     join(Deno.env.get("TMPDIR") ?? "/tmp", "supabase-backup-cache");
 }

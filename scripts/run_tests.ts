@@ -1,12 +1,17 @@
 /**
- * Runs all tests in groups, a few processes at a time: each process has database servers of its own, so
- * groups cannot get in each other's way. The last line sums all of them. Arguments go to `deno test`.
+ * Runs all tests in groups, a few processes at a time, in lanes: the processes of a lane come one after the
+ * other and share its database servers, and lanes cannot get in each other's way. The last line sums all of
+ * them. Arguments go to `deno test`.
  *
- * `TEST_GROUPS`, such as `units,acceptance`, chooses groups by the first word of their names.
+ * `TEST_GROUPS`, such as `units,acceptance`, chooses groups by the first word of their names. With
+ * `TEST_CHECKS=1` there is one more, `checks`, which is `deno task check`.
  *
  * @module
  */
 // deno-lint-ignore-file no-console -- a program for a terminal
+import { cacheFolder } from "./embedded_postgres.ts";
+import { openLane } from "./testing/lane.ts";
+import { makeTestFolder } from "./testing/test_folder.ts";
 
 interface Group {
   name: string;
@@ -24,28 +29,42 @@ const INTEGRATION = "tests/integration";
 const ACCEPTANCE = "tests/acceptance";
 const CORPUS_TEST = "corpus_test.ts";
 
-/** One more than the two processors: many tests wait for clocks and for servers that are not there. */
-const PROCESSES = 3;
+/** Formatting, lint, types and the other guards, beside the tests: most of that time is one processor's. */
+const CHECKS = "checks";
 
-/** The longest groups first, and short ones last, leave no process alone for long at the end. */
+/** Those that take longer than most groups do: each is a group of its own, and begins early. */
+const LONG = [
+  `${ACCEPTANCE}/recovery_plans_test.ts`,
+  `${ACCEPTANCE}/runbooks_test.ts`,
+  `${INTEGRATION}/soak_test.ts`,
+  `${INTEGRATION}/mutation_test.ts`,
+];
+
+/** One more than the two processors: many tests wait for clocks and for servers that are not there. */
+const LANES = 3;
+
+/** The longest groups first, and short ones last, leave no lane alone for long at the end. */
 const GROUPS: Group[] = [
-  ...groupsOf(INTEGRATION, 4),
+  ...(Deno.env.get("TEST_CHECKS") === "1" ? [{ name: CHECKS, paths: [] }] : []),
   ...CORPUS.map((pair) => ({
     name: `corpus ${pair}`,
     paths: [`${INTEGRATION}/${CORPUS_TEST}`],
     env: { CORPUS_PAIRS: pair },
   })),
-  ...groupsOf(ACCEPTANCE, 3),
+  ...LONG.map((path) => ({ name: path.split("/").slice(1).join(" "), paths: [path] })),
+  ...groupsOf(ACCEPTANCE, 4),
   { name: "units", paths: ["supabase", "scripts", "tests/support"] },
+  ...groupsOf(INTEGRATION, 20),
 ].filter(isChosen);
 
-/** The tests of a folder, by turns: neighbours in the alphabet are of a kind, and last as long. */
+/** The other tests of a folder, by turns: neighbours in the alphabet are of a kind, and last as long. */
 function groupsOf(folder: string, count: number): Group[] {
-  const files = [...Deno.readDirSync(folder)].map(({ name }) => name)
-    .filter((name) => name.endsWith("_test.ts") && name !== CORPUS_TEST).sort();
+  const paths = [...Deno.readDirSync(folder)].map(({ name }) => `${folder}/${name}`)
+    .filter((path) => path.endsWith("_test.ts") && !path.endsWith(`/${CORPUS_TEST}`))
+    .filter((path) => !LONG.includes(path)).sort();
   return Array.from({ length: count }, (_, group) => ({
     name: `${folder.split("/").at(-1)} ${group + 1}`,
-    paths: files.filter((_, at) => at % count === group).map((name) => `${folder}/${name}`),
+    paths: paths.filter((_, at) => at % count === group),
   }));
 }
 
@@ -61,11 +80,20 @@ interface Sums {
   ignored: number;
 }
 
-const total: Sums = { passed: 0, failed: 0, ignored: 0 };
+const NONE: Sums = { passed: 0, failed: 0, ignored: 0 };
+const total = { ...NONE };
 let isGood = GROUPS.length > 0;
 const queue = [...GROUPS];
+const running = new Set<Deno.ChildProcess>();
 const started = Date.now();
-await Promise.all(Array.from({ length: PROCESSES }, runGroups));
+const folder = await makeTestFolder();
+// Servers and files go also when somebody ends the run.
+for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, endEarly);
+try {
+  await Promise.all(Array.from({ length: LANES }, (_, lane) => runLane(lane)));
+} finally {
+  await folder[Symbol.asyncDispose]();
+}
 const { passed, failed, ignored } = total;
 const seconds = Math.round((Date.now() - started) / 1000);
 print(
@@ -75,17 +103,26 @@ print(
 );
 Deno.exit(isGood ? 0 : 1);
 
-async function runGroups(): Promise<void> {
-  for (let group = queue.shift(); group !== undefined; group = queue.shift()) await run(group);
+function endEarly(): void {
+  queue.length = 0;
+  for (const child of running) child.kill("SIGTERM");
 }
 
-async function run(group: Group): Promise<void> {
+async function runLane(number: number): Promise<void> {
+  await using lane = await openLane(`${folder.path}/lane${number}`);
+  const env = { ...lane.env, TMPDIR: folder.path, SUPABASE_BACKUP_CACHE: cacheFolder() };
+  for (let group = queue.shift(); group !== undefined; group = queue.shift()) await run(group, env);
+}
+
+async function run(group: Group, env: Record<string, string>): Promise<void> {
+  const test = ["test", "-A", "--no-check", ...Deno.args, ...group.paths];
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", "--no-check", ...Deno.args, ...group.paths],
-    env: { NO_COLOR: "1", ...group.env },
+    args: group.name === CHECKS ? ["task", "check"] : test,
+    env: { NO_COLOR: "1", ...env, ...group.env },
     stdout: "piped",
     stderr: "piped",
   }).spawn();
+  running.add(child);
   const sums: Sums[] = [];
   const tell = async (lines: AsyncIterable<string>) => {
     for await (const line of lines) {
@@ -100,7 +137,8 @@ async function run(group: Group): Promise<void> {
   };
   await Promise.all([tell(linesOf(child.stdout)), tell(linesOf(child.stderr))]);
   const { success } = await child.status;
-  const last = sums.at(-1);
+  running.delete(child);
+  const last = sums.at(-1) ?? (group.name === CHECKS && success ? NONE : undefined);
   if (!success || last === undefined) isGood = false;
   // A run that ended without a sum, or badly with none failed, has failed as a whole.
   if (last === undefined || (!success && last.failed === 0)) total.failed++;

@@ -135,8 +135,10 @@ for (const pair of PAIRS) {
 async function make(admin: Session, database: string, each: CorpusCase): Promise<void> {
   await makeCorpusRoles(admin);
   const encoding = each.meta.encoding ?? "UTF8";
+  // Without WAL of each page, making and dropping some hundred databases takes less than half.
   await admin.execute(
-    `CREATE DATABASE ${database} TEMPLATE template0 ENCODING '${encoding}' LOCALE 'C'`,
+    `CREATE DATABASE ${database} TEMPLATE template0 ENCODING '${encoding}' LOCALE 'C'
+      STRATEGY file_copy`,
   );
 }
 
