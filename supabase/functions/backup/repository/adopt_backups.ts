@@ -14,6 +14,7 @@ import {
 } from "./backups.ts";
 import type { Problem } from "./check_lists.ts";
 import type { ChunkStore } from "./chunk_store.ts";
+import { isWhole } from "./is_whole.ts";
 import { keepFromFreeing } from "./keep_from_freeing.ts";
 import { missingObject } from "./object_store.ts";
 import { backupPath, chunkPath, manifestPath } from "./paths.ts";
@@ -113,6 +114,7 @@ async function list(
   await copy.extendLocks(chunks, signal);
   await copy.objects.locks.extend([manifestPath(manifest)], signal);
   const path = backupPath(backupId);
+  if (replace && await isWhole(copy.objects, { kind: "backup", path }, signal)) return true;
   const sealed = await original.objects.getSealed({ kind: "backup", path }, signal);
   if (replace && !await copy.objects.deleteUnlessLocked(path, signal)) return false;
   await copy.objects.putSealed(path, sealed, signal);

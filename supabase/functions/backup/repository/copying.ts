@@ -11,6 +11,7 @@ import { adoptBackups, type Adopted } from "./adopt_backups.ts";
 import { isDamage } from "./backups.ts";
 import type { Problem } from "./check_lists.ts";
 import type { ChunkStore } from "./chunk_store.ts";
+import { isWhole } from "./is_whole.ts";
 import { mapConcurrent } from "./map_concurrent.ts";
 import { BACKUPS, CHUNKS, DOCUMENTS, MANIFESTS, OWNERS, POINTS } from "./paths.ts";
 import type { ObjectKind } from "./types.ts";
@@ -71,7 +72,7 @@ export interface CheckedObjects {
 
 /** See the module. What is damaged is in the answers; what cannot be reached is thrown. */
 export interface Copying {
-  /** @param options `replace`: takes the place of what the copy has there, for what is damaged */
+  /** @param options `replace`: takes the place of what the copy has there, where that is damaged */
   copy(
     paths: readonly string[],
     options?: { replace?: boolean; signal?: AbortSignal },
@@ -142,6 +143,9 @@ async function copyObjects(
       done.problems.push(sealed);
       return;
     }
+    // Another length alone is no damage: what the copy has may have been compressed in another way.
+    const place = { kind: kindOf(path), path };
+    if (replace && await isWhole(copy.objects, place, signal)) return;
     const wasThere = replace && await copy.objects.storage.head(path, signal) !== null;
     if (wasThere && !await copy.objects.deleteUnlessLocked(path, signal)) {
       done.problems.push(problemOf(path, lockedDamage(path)));

@@ -186,6 +186,32 @@ Deno.test("a quick replication replaces what has another length, and reads nothi
   assert.deepEqual(bodies(copy), bodies(original));
 });
 
+Deno.test("what is whole in the copy stays there, though it has another length", async () => {
+  const places = await samples();
+  await replicate(places);
+  const { copy } = places;
+  // As another release, or another setting, has compressed the same content.
+  const writer = await openRepository({
+    ...{ storage: copy, key: SAMPLE_KEY },
+    compression: { algorithm: "gzip", level: 1 },
+  });
+  const { manifest } = await writer.readBackup(FIRST);
+  const [list] = manifest.dataParts.chunks;
+  const lines = await Array.fromAsync(writer.readLines(manifest.dataParts));
+  const lengthOf = () => copy.objects.get(pathOf(list!.name))!.body.length;
+  const before = lengthOf();
+  copy.objects.delete(pathOf(list!.name));
+  await writer.writeLines(lines);
+  assert.notEqual(lengthOf(), before);
+  const whole = bodies(copy);
+  for (const level of ["quick", "full"] as const) {
+    const report = await replicate(places, { level });
+    assert.equal(report.compared.differing.count, 1);
+    assert.deepEqual([report.copied.replaced, report.problems], [0, []]);
+    assert.deepEqual(bodies(copy), whole, level);
+  }
+});
+
 Deno.test("damage does not spread: what is broken in the original reaches no copy, and lists nothing there", async () => {
   const places = await samples();
   const { original, copy } = places;
