@@ -30,6 +30,18 @@ export interface Adopted {
   problems: Problem[];
 }
 
+/** Names of chunks that one worker holds; a single backup may have more, as whoever commits it holds them. */
+const MOST_CHUNKS = 50_000;
+
+/** How backups are listed in a copy. */
+export interface AdoptOptions {
+  /** Their records there are damaged. @default false */
+  replace?: boolean;
+  /** Chunks that several backups may refer to. @default as many as a worker has room for */
+  mostChunks?: number;
+  signal?: AbortSignal;
+}
+
 /** A backup of the original, and all chunks that it refers to. */
 interface Candidate {
   backupId: string;
@@ -47,40 +59,55 @@ interface Ends {
 export async function adoptBackups(
   ends: Ends,
   backupIds: readonly string[],
-  { replace = false, signal }: { replace?: boolean; signal?: AbortSignal },
-): Promise<Adopted> {
+  { replace = false, mostChunks = MOST_CHUNKS, signal }: AdoptOptions,
+): Promise<Adopted | null> {
   const { copy } = ends;
   const result: Adopted = { adopted: [], gone: [], problems: [] };
   const candidates: Candidate[] = [];
+  let held = 0;
   for (const backupId of backupIds) {
     signal?.throwIfAborted();
-    try {
+    await orSetAside(result, backupId, async () => {
       const candidate = await readCandidate(ends, backupId, signal);
       // As a new backup does: first what is needed is said, then it is looked whether it is there.
       await keepFromFreeing(copy.objects, { ...candidate, signal });
+      held += candidate.chunks.size;
       candidates.push(candidate);
-    } catch (error) {
-      const failure = toBackupError(error);
-      if (failure.code === "backup_not_found") result.gone.push(backupId);
-      else if (isDamage(failure.code)) result.problems.push(problemOf(backupId, failure));
-      else throw failure;
-    }
+    });
+    if (held > mostChunks && backupIds.length > 1) return null;
   }
   // All together: many chunks are looked for by listing them all.
   const wanted = new Set(candidates.flatMap(({ chunks }) => [...chunks]));
   const missing = await missingChunks(copy, wanted, signal);
   if (candidates.length > 0) await keepFoundation(copy.objects, signal);
   for (const candidate of candidates) {
-    const lacking = await firstLacking(copy, candidate, { missing, signal });
-    if (lacking !== null) {
-      result.problems.push(problemOf(candidate.backupId, missingObject(lacking)));
-      continue;
-    }
-    const listed = await list(ends, candidate, { replace, signal });
-    if (listed) result.adopted.push(candidate.backupId);
-    else result.problems.push(problemOf(candidate.backupId, heldDamage(candidate)));
+    await orSetAside(result, candidate.backupId, async () => {
+      const lacking = await firstLacking(copy, candidate, { missing, signal });
+      if (lacking !== null) throw missingObject(lacking);
+      const listed = await list(ends, candidate, { replace, signal });
+      if (listed) result.adopted.push(candidate.backupId);
+      else result.problems.push(problemOf(candidate.backupId, heldDamage(candidate)));
+    });
   }
   return result;
+}
+
+/** What is wrong with one backup keeps no other one from being listed. @throws what is not damage */
+async function orSetAside(
+  { gone, problems }: Adopted,
+  backupId: string,
+  run: () => Promise<void>,
+): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    const failure = toBackupError(error);
+    const { code, details } = failure;
+    const hasLeft = code === "object_missing" && details?.["path"] === backupPath(backupId);
+    if (hasLeft || code === "backup_not_found") gone.push(backupId);
+    else if (isDamage(code)) problems.push(problemOf(backupId, failure));
+    else throw failure;
+  }
 }
 
 /** Its lists are read from the copy, which proves that they are there and whole. */

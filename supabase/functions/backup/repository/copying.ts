@@ -7,7 +7,7 @@
  */
 import { BackupError, toBackupError } from "../core/errors.ts";
 import type { Storage, StoredObject } from "../storage/storage.ts";
-import { adoptBackups, type Adopted } from "./adopt_backups.ts";
+import { adoptBackups, type Adopted, type AdoptOptions } from "./adopt_backups.ts";
 import { isDamage } from "./backups.ts";
 import type { Problem } from "./check_lists.ts";
 import type { ChunkStore } from "./chunk_store.ts";
@@ -51,6 +51,8 @@ export interface AreaDifference {
   differing: Sized[];
   /** In both with the same length. */
   same: Sized[];
+  /** What only the copy has: nothing here looks at it. */
+  onlyInCopy: { count: number; bytes: number };
 }
 
 /** What copying some objects came to. Survives JSON. */
@@ -81,12 +83,9 @@ export interface Copying {
   check(objects: readonly Sized[], options?: { signal?: AbortSignal }): Promise<CheckedObjects>;
   /**
    * Lists backups in the copy, each only when all that it refers to is there.
-   * @param options `replace`: their records there are damaged
+   * @returns null when they refer to more than one worker has room for, and nothing was done: ask for fewer
    */
-  adopt(
-    backupIds: readonly string[],
-    options?: { replace?: boolean; signal?: AbortSignal },
-  ): Promise<Adopted>;
+  adopt(backupIds: readonly string[], options?: AdoptOptions): Promise<Adopted | null>;
 }
 
 /** Compares two listings, both in order of name, of the objects whose path begins so. */
@@ -95,12 +94,18 @@ export async function compareArea(
   copy: Storage,
   { area, signal }: { area: string; signal?: AbortSignal },
 ): Promise<AreaDifference> {
-  const difference: AreaDifference = { missing: [], differing: [], same: [] };
+  const onlyInCopy = { count: 0, bytes: 0 };
+  const difference: AreaDifference = { missing: [], differing: [], same: [], onlyInCopy };
   const copied = copy.list(area, signal)[Symbol.asyncIterator]();
+  let next = await copied.next();
+  const pass = async ({ sizeBytes }: StoredObject) => {
+    onlyInCopy.count++;
+    onlyInCopy.bytes += sizeBytes;
+    next = await copied.next();
+  };
   try {
-    let next = await copied.next();
     for await (const object of original.list(area, signal)) {
-      while (!next.done && isBefore(next.value, object)) next = await copied.next();
+      while (!next.done && isBefore(next.value, object)) await pass(next.value);
       const there = !next.done && next.value.name === object.name ? next.value : null;
       const list = there === null
         ? difference.missing
@@ -108,7 +113,9 @@ export async function compareArea(
         ? difference.same
         : difference.differing;
       list.push([object.name, object.sizeBytes]);
+      if (there !== null) next = await copied.next();
     }
+    while (!next.done) await pass(next.value);
   } finally {
     await copied.return?.();
   }

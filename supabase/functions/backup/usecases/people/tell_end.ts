@@ -10,6 +10,7 @@ import type { Deps } from "../deps.ts";
 import { readSizeChange, type Shrunk } from "../backup/find_shrunk.ts";
 import { getJob } from "../jobs/get_job.ts";
 import type { AskedJob } from "../jobs/job_request.ts";
+import type { ReplicateReport } from "../replicate/replicate_report.ts";
 import { verifiedBy } from "../verify/start_verify.ts";
 
 /** Kinds whose end is told of; others have somebody who knows better what to say. */
@@ -48,6 +49,7 @@ async function tellOfSuccess(deps: Deps, { job, asked }: EndedJob): Promise<void
     await tellOfSize(deps, job);
   }
   if (asked.task !== "verify" && asked.task !== "replicate" || asked.level !== "full") return;
+  if (asked.task === "replicate" && !await hasReadAll(deps, job)) return;
   for (const key of await mended(deps, asked)) {
     const found = "All stored bytes were read again, and they are those that were written.";
     await deps.notify({ kind: "job-recovered", type, jobId, key, message: found });
@@ -215,6 +217,18 @@ async function damageName(backups: readonly string[]): Promise<string> {
   if (backups.length <= 1) return backups[0] ?? "repository";
   const hash = await crypto.subtle.digest("SHA-256", cryptoBytes(utf8(backups.join("\n"))));
   return `${backups.length}-${toHex(new Uint8Array(hash)).slice(0, 16)}`;
+}
+
+/** A replication reads back what both places have: of what only the copy has it says nothing. */
+async function hasReadAll(deps: Deps, { jobId, kind }: EndedJob["job"]): Promise<boolean> {
+  try {
+    const { result } = await getJob(deps, jobId, kind);
+    const { compared } = result as unknown as ReplicateReport;
+    return compared.onlyInCopy.count === 0;
+  } catch (error) {
+    deps.reportError(toBackupError(error), "notify: what a replication has read");
+    return false;
+  }
 }
 
 async function errorOf(deps: Deps, { jobId, kind }: EndedJob["job"]): Promise<JobError> {

@@ -174,8 +174,10 @@ Deno.test("tellEnd() keeps what goes on in a copy apart from the primary storage
 });
 
 Deno.test("tellEnd() tells of replications by their destination, and nothing of one that only looks", async () => {
+  let count = 0;
   const tell = (how: EndedJob["how"], level: string, dryRun = false) =>
     eventsOf({
+      result: { compared: { onlyInCopy: { count } } },
       ...{ how, kind: "replicate", asked: { destination: "offsite", level, dryRun } },
       error: { code: "object_altered", message: "Cannot vouch", details: { problems: [] } },
     });
@@ -187,6 +189,8 @@ Deno.test("tellEnd() tells of replications by their destination, and nothing of 
     (await keys("completed", "full")).map(([, key]) => key),
     ["replicate:offsite", ...OPEN_IN_COPY],
   );
+  count = 1; // damage may be in what only the copy has
+  assert.deepEqual(await keys("completed", "full"), [["job-recovered", "replicate:offsite"]]);
   assert.deepEqual(await tell("failed", "full", true), []);
   assert.deepEqual(await tell("completed", "full", true), []);
 });

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { momentOfJobId } from "../../core/ids.ts";
 import { inGroups } from "../../core/in_groups.ts";
 import { toJson } from "../../core/json.ts";
 import type { Json, NewPart, PartOutcome } from "../../core/part.ts";
@@ -64,6 +65,8 @@ export function replicateInParts(options: ReplicateInPartsOptions): JobDefinitio
           return await compare(options, payload as string, context);
         case PARTS.copy:
           return await copy(options, payload as unknown as CopyPayload, context);
+        case PARTS.copyPoints:
+          return await copyPoints(options, payload as string[], context);
         case PARTS.check:
           return await check(options, payload as unknown as Sized[], context);
         case PARTS.adopt:
@@ -88,17 +91,19 @@ async function prepare(
     ? { keysOnlyInCopy: [] }
     : await copyFoundation(original.storage, copy.storage);
   const records = await compareArea(original.storage, copy.storage, { area: RECORD_AREA, signal });
-  const expired = dryRun ? null : await (await copy.open()).freeing.expired({ signal });
-  const ids = (list: readonly Sized[]) => list.map(([path]) => path.slice(RECORD_AREA.length));
-  const missing = ids(records.missing);
+  const missing = idsOf(records.missing);
+  const expired = dryRun || missing.length === 0
+    ? null
+    : await (await copy.open()).freeing.expired({ since: oldestOf(missing), signal });
   const prepared: Prepared = {
     ...foundation,
     // What retention has let go in the copy does not come back.
     leftOut: missing.filter((id) => expired?.has(id)),
     wanted: missing.filter((id) => !expired?.has(id)),
     there: records.same.length,
+    onlyInCopy: records.onlyInCopy,
   };
-  const damaged = ids(records.differing);
+  const damaged = idsOf(records.differing);
   const adopting = dryRun ? [] : [
     ...inGroups(prepared.wanted, { size: BACKUPS_A_PART }).map((group) => ({ group })),
     ...inGroups(damaged, { size: BACKUPS_A_PART }).map((group) => ({ group, replace: true })),
@@ -118,6 +123,15 @@ async function prepare(
   };
 }
 
+function idsOf(records: readonly Sized[]): string[] {
+  return records.map(([path]) => path.slice(RECORD_AREA.length));
+}
+
+/** The moment before which none of these can have expired. */
+function oldestOf(backupIds: readonly string[]): Date {
+  return new Date(Math.min(...backupIds.map((id) => momentOfJobId(id)?.getTime() ?? 0)));
+}
+
 /** What is copied after comparing stands one step above: 2 for objects, 5 for points. */
 async function compare(
   { original, copy, level, dryRun }: ReplicateInPartsOptions,
@@ -130,14 +144,19 @@ async function compare(
     missing: sumOf(missing),
     differing: sumOf(differing),
     same: sumOf(same),
+    onlyInCopy: found.onlyInCopy,
   };
-  const step = area === POINT_AREA ? 5 : 2;
+  const isOfPoints = area === POINT_AREA;
+  const step = isOfPoints ? 5 : 2;
   const copying = [[missing, false], [differing, true]] as const;
   const parts = copying.flatMap(([list, replace]) =>
-    grouped(list).map((group) => ({
-      ...partOf(step, PARTS.copy, { paths: group.map(([path]) => path), replace }),
-      bytes: sumOf(group).bytes,
-    }))
+    grouped(list).map((group) => {
+      const paths = group.map(([path]) => path);
+      const part = isOfPoints && !replace
+        ? partOf(step, PARTS.copyPoints, paths)
+        : partOf(step, PARTS.copy, { paths, replace });
+      return { ...part, bytes: sumOf(group).bytes };
+    })
   );
   const checks = level === "quick" ? [] : grouped(same).map((group) => ({
     ...partOf(step, PARTS.check, group),
@@ -161,7 +180,32 @@ async function copy(
   return { result: toJson(copied), bytes: copied.bytes };
 }
 
-/** What is damaged in the copy is replaced at once. */
+/**
+ * A point follows its backups: one of a backup that the copy does not have, because it was made meanwhile or
+ * cannot be copied, is the next replication's.
+ */
+async function copyPoints(
+  options: ReplicateInPartsOptions,
+  paths: string[],
+  context: PartContext,
+): Promise<PartOutcome> {
+  const { signal } = context;
+  const { repository } = options.original;
+  const ids = paths.map((path) => path.slice(POINT_AREA.length));
+  const { points } = await repository.listPoints({ ids, signal });
+  const listed = new Set(await repository.backupIds({ signal }));
+  const copied = new Set(await (await options.copy.open()).backupIds({ signal }));
+  const early = points.filter(({ components }) => {
+    const backups = components.flatMap(({ backupId }) => backupId === null ? [] : [backupId]);
+    const isBereft = backups.length > 0 && !backups.some((id) => copied.has(id));
+    return isBereft || backups.some((id) => listed.has(id) && !copied.has(id));
+  });
+  const left = new Set(early.map(({ pointId }) => POINT_AREA + pointId));
+  const complete = paths.filter((path) => !left.has(path));
+  return await copy(options, { paths: complete, replace: false }, context);
+}
+
+/** What is damaged in the copy is replaced at once; records of backups only when all that they need is there. */
 async function check(
   { original, copy }: ReplicateInPartsOptions,
   objects: Sized[],
@@ -169,13 +213,19 @@ async function check(
 ): Promise<PartOutcome> {
   const copying = original.repository.copyingTo(await copy.open());
   const { damaged, bytes } = await copying.check(objects, { signal });
-  const paths = damaged.map(([path]) => path);
+  const records = damaged.filter(([path]) => path.startsWith(RECORD_AREA));
+  const others = damaged.filter(([path]) => !path.startsWith(RECORD_AREA)).map(([path]) => path);
   const checked: CheckedPart = {
     objects: objects.length,
     bytes,
-    copied: await copying.copy(paths, { replace: true, signal }),
+    copied: await copying.copy(others, { replace: true, signal }),
   };
-  return { result: toJson(checked), bytes };
+  const adopting = inGroups(idsOf(records), { size: BACKUPS_A_PART });
+  return {
+    result: toJson(checked),
+    bytes,
+    add: adopting.map((group) => partOf(3, PARTS.adopt, { group, replace: true })),
+  };
 }
 
 interface AdoptPayload {
@@ -189,8 +239,12 @@ async function adopt(
   { signal }: PartContext,
 ): Promise<PartOutcome> {
   const copying = original.repository.copyingTo(await copy.open());
-  const adopted: Adopted = await copying.adopt(group, { replace, signal });
-  return { result: toJson(adopted) };
+  const adopted: Adopted | null = await copying.adopt(group, { replace, signal });
+  if (adopted !== null) return { result: toJson(adopted) };
+  return {
+    result: null,
+    split: group.map((id) => partOf(3, PARTS.adopt, { group: [id], replace })),
+  };
 }
 
 function grouped(objects: readonly Sized[]): Sized[][] {

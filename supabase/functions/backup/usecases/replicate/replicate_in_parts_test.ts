@@ -12,7 +12,7 @@ import { BackupError } from "../../core/errors.ts";
 import type { Job } from "../../core/job.ts";
 import { Secret } from "../../core/secret.ts";
 import { runInProcess } from "../../jobs/run_in_process.ts";
-import { createRepository, openRepository } from "../../repository/mod.ts";
+import { createRepository, openRepository, type Repository } from "../../repository/mod.ts";
 import { type MemoryStorage, memoryStorage } from "../../storage/memory.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { replicateInParts } from "./replicate_in_parts.ts";
@@ -50,13 +50,15 @@ interface Places {
 /** Runs a replication in this process, each time by newly opened repositories. */
 async function replicate(
   { original, copy, key }: Places,
-  options: { level?: "quick" | "full"; dryRun?: boolean } = {},
+  options: { level?: "quick" | "full"; dryRun?: boolean; mostChunks?: number } = {},
 ): Promise<ReplicateReport> {
   const { level = "quick", dryRun = false } = options;
+  const repository = await openRepository({ storage: original, key });
+  if (options.mostChunks !== undefined) giveRoom(repository, options.mostChunks);
   const job: Job = await runInProcess(
     replicateInParts({
       ...{ level, dryRun },
-      original: { storage: original, repository: await openRepository({ storage: original, key }) },
+      original: { storage: original, repository },
       copy: { storage: copy, open: () => openRepository({ storage: copy, key }) },
       async conclude(results) {
         const head = { destination: "offsite", location: copy.location, level, dryRun };
@@ -73,6 +75,15 @@ async function replicate(
     },
   );
   return job.result as unknown as ReplicateReport;
+}
+
+/** Lists backups as a worker does that has room for so many chunks. */
+function giveRoom(repository: Repository, mostChunks: number) {
+  const copyingTo = repository.copyingTo.bind(repository);
+  repository.copyingTo = (copy) => {
+    const copying = copyingTo(copy);
+    return { ...copying, adopt: (ids, options) => copying.adopt(ids, { ...options, mostChunks }) };
+  };
 }
 
 function bodies({ objects }: MemoryStorage): Map<string, string> {
@@ -168,8 +179,58 @@ Deno.test("a full replication reads the copy back and mends what is damaged ther
   );
   const report = await replicate(places, { level: "full" });
   assert.deepEqual(report.problems, []);
-  assert.equal(report.copied.replaced, 4);
+  assert.equal(report.copied.replaced, 3);
+  assert.deepEqual(report.backups.added.toSorted(), [FIRST, SECOND], "records are adopted again");
   assert.ok(report.readBack.bytes > 0);
+  assert.deepEqual(bodies(copy), bodies(original));
+});
+
+Deno.test("backups of more chunks than a worker has room for are listed one by one", async () => {
+  const places = await samples();
+  const report = await replicate(places, { mostChunks: 1 });
+  assert.deepEqual(report.backups.added.toSorted(), [FIRST, SECOND]);
+  assert.deepEqual(report.problems, []);
+  assert.deepEqual(bodies(places.copy), bodies(places.original));
+});
+
+Deno.test("a damaged record is mended only where all is there that its backup needs", async () => {
+  const places = await samples();
+  await replicate(places);
+  const { original, copy } = places;
+  const repository = await openRepository({ storage: original, key: SAMPLE_KEY });
+  const second = new Set(await storedChunks(repository, [SECOND]));
+  const own = (await storedChunks(repository, [FIRST])).filter((name) => !second.has(name));
+  for (const name of own) for (const { objects } of [original, copy]) objects.delete(pathOf(name));
+  damage(copy, `backups/${FIRST}`);
+  const before = bodies(copy);
+  const report = await replicate(places, { level: "full" });
+  assert.deepEqual(report.problems.map(({ object }) => object), [`backups/${FIRST}`]);
+  assert.deepEqual(bodies(copy), before);
+});
+
+Deno.test("a recovery point follows its backups", async () => {
+  const places = await samples();
+  const { original, copy } = places;
+  const writer = await openRepository({ storage: original, key: SAMPLE_KEY });
+  const pointId = "point_20260103T000000000Z_0000000005";
+  const component = {
+    ...{ type: "database" as const, status: "completed" as const, backupId: FIRST },
+    ...{ from: null, to: null, reason: null },
+  };
+  await writer.commitPoint({
+    ...{ format: 1, pointId, reason: null, origin: "manual", createdBy: "test" },
+    ...{ createdAt: "2026-01-03T00:00:00.000Z", completedAt: "2026-01-03T00:00:01.000Z" },
+    ...{ status: "completed", components: [component], consistency: [], writtenBy: "test" },
+  });
+  const second = new Set(await storedChunks(writer, [SECOND]));
+  const own = (await storedChunks(writer, [FIRST])).find((name) => !second.has(name))!;
+  const chunk = original.objects.get(pathOf(own))!;
+  damage(original, pathOf(own));
+  await replicate(places);
+  assert.ok(!copy.objects.has(`points/${pointId}`), "its backup could not be copied");
+  assert.ok(copy.objects.has(`points/${POINT}`));
+  original.objects.set(pathOf(own), chunk);
+  await replicate(places);
   assert.deepEqual(bodies(copy), bodies(original));
 });
 

@@ -11,11 +11,15 @@ export const PARTS = {
   prepare: "preparing-the-copy",
   compare: "comparing",
   copy: "copying-objects",
+  copyPoints: "copying-points",
   check: "reading-back",
   adopt: "listing-backups",
   points: "comparing-points",
   conclude: "concluding",
 } as const;
+
+/** Problems that a report names. */
+const MOST_PROBLEMS = 100;
 
 /** Objects and their stored bytes. */
 interface Sum {
@@ -33,6 +37,8 @@ export interface Prepared {
   leftOut: string[];
   /** How many backups it had. */
   there: number;
+  /** Records of backups that the original does not have. */
+  onlyInCopy: Sum;
 }
 
 /** What {@linkcode PARTS.compare} and {@linkcode PARTS.points} give. */
@@ -40,6 +46,7 @@ export interface Compared {
   missing: Sum;
   differing: Sum;
   same: Sum;
+  onlyInCopy: Sum;
 }
 
 /** What {@linkcode PARTS.check} gives. */
@@ -57,13 +64,15 @@ export interface ReplicateReport {
   dryRun: boolean;
   /** Backups that the copy had and that came to it, by id. */
   backups: { there: number; added: string[]; leftOut: string[] };
-  /** Objects that both have, that the copy lacked, and that were of another length there. */
+  /** Objects that both have, that the copy lacked, that were of another length there, and that only it has. */
   compared: Compared;
   copied: Sum & { replaced: number };
   readBack: Sum;
   /** Ids of keys that open the copy and no longer the original: nothing here takes them away. */
   keysOnlyInCopy: string[];
+  /** The first of them. */
   problems: Problem[];
+  problemsInAll: number;
 }
 
 /** See the module. */
@@ -74,11 +83,12 @@ export async function writeReport(
   const report: ReplicateReport = {
     ...head,
     backups: { there: 0, added: [], leftOut: [] },
-    compared: { missing: noSum(), differing: noSum(), same: noSum() },
+    compared: { missing: noSum(), differing: noSum(), same: noSum(), onlyInCopy: noSum() },
     copied: { ...noSum(), replaced: 0 },
     readBack: noSum(),
     keysOnlyInCopy: [],
     problems: [],
+    problemsInAll: 0,
   };
   const { backups, compared, readBack } = report;
   for await (const prepared of resultsOf<Prepared>(results, PARTS.prepare)) {
@@ -86,22 +96,25 @@ export async function writeReport(
     backups.leftOut = prepared.leftOut;
     report.keysOnlyInCopy = prepared.keysOnlyInCopy;
     if (head.dryRun) backups.added = prepared.wanted;
+    add(compared.onlyInCopy, prepared.onlyInCopy);
   }
   for (const name of [PARTS.compare, PARTS.points]) {
     for await (const found of resultsOf<Compared>(results, name)) {
-      for (const what of ["missing", "differing", "same"] as const) {
+      for (const what of ["missing", "differing", "same", "onlyInCopy"] as const) {
         add(compared[what], found[what]);
       }
     }
   }
-  for await (const copied of resultsOf<CopiedObjects>(results, PARTS.copy)) count(report, copied);
+  for (const name of [PARTS.copy, PARTS.copyPoints]) {
+    for await (const copied of resultsOf<CopiedObjects>(results, name)) count(report, copied);
+  }
   for await (const checked of resultsOf<CheckedPart>(results, PARTS.check)) {
     add(readBack, { count: checked.objects, bytes: checked.bytes });
     count(report, checked.copied);
   }
-  for await (const { adopted, problems } of resultsOf<Adopted>(results, PARTS.adopt)) {
-    backups.added.push(...adopted);
-    report.problems.push(...problems);
+  for await (const done of resultsOf<Adopted | null>(results, PARTS.adopt)) {
+    backups.added.push(...done?.adopted ?? []);
+    name(report, done?.problems ?? []);
   }
   return report;
 }
@@ -109,7 +122,13 @@ export async function writeReport(
 function count(report: ReplicateReport, { problems, ...copied }: CopiedObjects): void {
   add(report.copied, copied);
   report.copied.replaced += copied.replaced;
-  report.problems.push(...problems);
+  name(report, problems);
+}
+
+/** All are counted, and some are named: there may be one for every object. */
+function name(report: ReplicateReport, problems: readonly Problem[]): void {
+  report.problemsInAll += problems.length;
+  report.problems.push(...problems.slice(0, MOST_PROBLEMS - report.problems.length));
 }
 
 function add(sum: Sum, more: Sum): void {

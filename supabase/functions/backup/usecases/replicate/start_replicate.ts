@@ -29,9 +29,6 @@ export interface ReplicateRequest {
   dryRun: boolean;
 }
 
-/** Problems in an answer are cut off here. */
-const PROBLEMS_SHOWN = 100;
-
 /**
  * @throws `invalid_request` when there is no such destination, or several and none is named, `invalid_config`,
  * `conflict` while another replication runs, `repository_missing`, `key_wrong`, `storage_*`
@@ -129,17 +126,17 @@ async function recordCopies(
 }
 
 function incomplete(report: ReplicateReport): BackupError {
-  const { destination, problems } = report;
+  const { destination, problems, problemsInAll } = report;
   const first = problems[0]!;
   const code: ErrorCode = first.code in ERROR_CODES ? first.code as ErrorCode : "object_altered";
   return new BackupError(
     code,
-    `Cannot vouch for the copy ${destination}: ${problems.length} objects could not be copied, ` +
+    `Cannot vouch for the copy ${destination}: ${problemsInAll} objects could not be copied, ` +
       `first ${first.object}: ${first.message}`,
     {
       hint: "What is damaged in the primary storage is told by " +
         `${requestLine("verify", { level: "full" })}; everything else was copied.`,
-      details: { ...report, problems: problems.slice(0, PROBLEMS_SHOWN) },
+      details: { ...report },
     },
   );
 }
