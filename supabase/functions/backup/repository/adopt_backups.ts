@@ -33,11 +33,16 @@ export interface Adopted {
 /** Names of chunks that one worker holds; a single backup may have more, as whoever commits it holds them. */
 const MOST_CHUNKS = 50_000;
 
+/** Locks that one worker makes longer: each costs a request. */
+const MOST_LOCKS = 400;
+
 /** How backups are listed in a copy. */
 export interface AdoptOptions {
   /** Their records there are damaged. @default false */
   replace?: boolean;
-  /** Chunks that several backups may refer to. @default as many as a worker has room for */
+  /** Their chunks have just been locked, see `Copying.lock`. @default false */
+  locked?: boolean;
+  /** Chunks that several backups may refer to. @default as many as a worker has room for, and can lock */
   mostChunks?: number;
   signal?: AbortSignal;
 }
@@ -59,9 +64,10 @@ interface Ends {
 export async function adoptBackups(
   ends: Ends,
   backupIds: readonly string[],
-  { replace = false, mostChunks = MOST_CHUNKS, signal }: AdoptOptions,
+  options: AdoptOptions,
 ): Promise<Adopted | null> {
   const { copy } = ends;
+  const { mostChunks = copy.objects.locks.active ? MOST_LOCKS : MOST_CHUNKS, signal } = options;
   const result: Adopted = { adopted: [], gone: [], problems: [] };
   const candidates: Candidate[] = [];
   let held = 0;
@@ -84,12 +90,29 @@ export async function adoptBackups(
     await orSetAside(result, candidate.backupId, async () => {
       const lacking = await firstLacking(copy, candidate, { missing, signal });
       if (lacking !== null) throw missingObject(lacking);
-      const listed = await list(ends, candidate, { replace, signal });
+      const listed = await list(ends, candidate, options);
       if (listed) result.adopted.push(candidate.backupId);
       else result.problems.push(problemOf(candidate.backupId, heldDamage(candidate)));
     });
   }
   return result;
+}
+
+/** See `Copying.lock`. */
+export async function lockChunks(
+  ends: Ends,
+  backupId: string,
+  { from, most = MOST_LOCKS, signal }: { from: number; most?: number; signal?: AbortSignal },
+): Promise<number | null> {
+  if (!ends.copy.objects.locks.active) return null;
+  let count = 0;
+  // Whatever is wrong with it is told when it is to be listed.
+  await orSetAside({ adopted: [], gone: [], problems: [] }, backupId, async () => {
+    const { chunks } = await readCandidate(ends, backupId, signal);
+    await ends.copy.extendLocks([...chunks].slice(from, from + most), signal);
+    count = chunks.size;
+  });
+  return from + most < count ? from + most : null;
 }
 
 /** What is wrong with one backup keeps no other one from being listed. @throws what is not damage */
@@ -136,9 +159,9 @@ async function firstLacking(
 async function list(
   { original, copy }: Ends,
   { backupId, manifest, chunks }: Candidate,
-  { replace, signal }: { replace: boolean; signal: AbortSignal | undefined },
+  { replace = false, locked = false, signal }: AdoptOptions,
 ): Promise<boolean> {
-  await copy.extendLocks(chunks, signal);
+  if (!locked) await copy.extendLocks(chunks, signal);
   await copy.objects.locks.extend([manifestPath(manifest)], signal);
   const path = backupPath(backupId);
   if (replace && await isWhole(copy.objects, { kind: "backup", path }, signal)) return true;

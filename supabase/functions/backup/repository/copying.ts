@@ -7,7 +7,7 @@
  */
 import { BackupError, toBackupError } from "../core/errors.ts";
 import type { Storage, StoredObject } from "../storage/storage.ts";
-import { adoptBackups, type Adopted, type AdoptOptions } from "./adopt_backups.ts";
+import { adoptBackups, type Adopted, type AdoptOptions, lockChunks } from "./adopt_backups.ts";
 import { isDamage } from "./backups.ts";
 import type { Problem } from "./check_lists.ts";
 import type { ChunkStore } from "./chunk_store.ts";
@@ -82,6 +82,15 @@ export interface Copying {
   /** Reads objects of the copy back. */
   check(objects: readonly Sized[], options?: { signal?: AbortSignal }): Promise<CheckedObjects>;
   /**
+   * Locks chunks of a backup in the copy, as its listing there needs it: as many as one worker can, from the one of
+   * this number on.
+   * @returns where to go on; null when all are locked, and where the storage locks nothing
+   */
+  lock(
+    backupId: string,
+    options: { from: number; most?: number; signal?: AbortSignal },
+  ): Promise<number | null>;
+  /**
    * Lists backups in the copy, each only when all that it refers to is there.
    * @returns null when they refer to more than one worker has room for, and nothing was done: ask for fewer
    */
@@ -132,6 +141,7 @@ export function openCopying(original: ChunkStore, copy: ChunkStore): Copying {
   return {
     copy: (paths, options = {}) => copyObjects({ original, copy }, paths, options),
     check: (objects, { signal } = {}) => checkObjects(copy, objects, signal),
+    lock: (backupId, options) => lockChunks({ original, copy }, backupId, options),
     adopt: (backupIds, options = {}) => adoptBackups({ original, copy }, backupIds, options),
   };
 }

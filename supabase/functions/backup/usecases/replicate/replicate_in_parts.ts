@@ -231,15 +231,23 @@ async function check(
 interface AdoptPayload {
   group: string[];
   replace?: boolean;
+  /** Chunks of a single backup that were locked until now. */
+  locked?: number;
 }
 
 async function adopt(
   { original, copy }: ReplicateInPartsOptions,
-  { group, replace = false }: AdoptPayload,
+  { group, replace = false, locked = 0 }: AdoptPayload,
   { signal }: PartContext,
 ): Promise<PartOutcome> {
   const copying = original.repository.copyingTo(await copy.open());
-  const adopted: Adopted | null = await copying.adopt(group, { replace, signal });
+  const [alone, ...others] = group;
+  const isAlone = alone !== undefined && others.length === 0;
+  const next = isAlone ? await copying.lock(alone, { from: locked, signal }) : null;
+  if (next !== null) {
+    return { result: null, again: { afterMs: 0, payload: { group, replace, locked: next } } };
+  }
+  const adopted: Adopted | null = await copying.adopt(group, { replace, locked: isAlone, signal });
   if (adopted !== null) return { result: toJson(adopted) };
   return {
     result: null,

@@ -82,7 +82,11 @@ function giveRoom(repository: Repository, mostChunks: number) {
   const copyingTo = repository.copyingTo.bind(repository);
   repository.copyingTo = (copy) => {
     const copying = copyingTo(copy);
-    return { ...copying, adopt: (ids, options) => copying.adopt(ids, { ...options, mostChunks }) };
+    return {
+      ...copying,
+      adopt: (ids, options) => copying.adopt(ids, { ...options, mostChunks }),
+      lock: (id, options) => copying.lock(id, { ...options, most: mostChunks }),
+    };
   };
 }
 
@@ -191,6 +195,28 @@ Deno.test("backups of more chunks than a worker has room for are listed one by o
   assert.deepEqual(report.backups.added.toSorted(), [FIRST, SECOND]);
   assert.deepEqual(report.problems, []);
   assert.deepEqual(bodies(places.copy), bodies(places.original));
+});
+
+Deno.test("locks of a backup of many chunks are made longer by parts of which none makes them all", async () => {
+  const places = await samples();
+  await replicate(places);
+  const { original, copy } = places;
+  const repository = await openRepository({ storage: original, key: SAMPLE_KEY });
+  const chunks = await storedChunks(repository, [SECOND]);
+  copy.objects.delete(`backups/${SECOND}`);
+  const calls: string[][] = [];
+  const locking: Storage = {
+    ...copy,
+    lock: { mode: "governance", days: 7, legalHold: false },
+    extendLock(names) {
+      calls.push(names.filter((name) => name.startsWith("chunks/")));
+      return Promise.resolve();
+    },
+  };
+  const report = await replicate({ ...places, copy: locking }, { mostChunks: 4 });
+  assert.deepEqual([report.backups.added, report.problems], [[SECOND], []]);
+  assert.ok(calls.every((names) => names.length <= 4));
+  assert.deepEqual([...new Set(calls.flat())].toSorted(), chunks.map(pathOf).toSorted());
 });
 
 Deno.test("a damaged record is mended only where all is there that its backup needs", async () => {
