@@ -82,7 +82,7 @@ export interface DueWork {
   backups: Record<JobType, Due>;
   verification: Due;
   cleanup: Due;
-  /** By the names of destinations, the one that was not copied to for the longest time first. */
+  /** By the names of destinations, the one whose latest try is the longest ago first. */
   copies: Record<string, CopyDue>;
   /** Retention in each copy, by the names of destinations. */
   copyCleanups: Record<string, Due>;
@@ -150,8 +150,12 @@ function copiesDue(
     const regular = start.getTime() + COPY_HOURS * HOUR_MS;
     return lastBackupEnd > start ? Math.min(lastBackupEnd.getTime(), regular) : regular;
   };
-  const startOf = (name: string) => replications[name]?.startedAt?.getTime() ?? 0;
-  const names = destinations.map(({ name }) => name).sort((a, b) => startOf(a) - startOf(b));
+  // By the latest try, good or not: one that always fails is in nobody's way.
+  const triedAt = (name: string) => {
+    const { startedAt, failedStart } = replications[name] ?? NEVER_RAN;
+    return Math.max(startedAt?.getTime() ?? 0, failedStart?.getTime() ?? 0);
+  };
+  const names = destinations.map(({ name }) => name).sort((a, b) => triedAt(a) - triedAt(b));
   return Object.fromEntries(names.map((name) => {
     const latest = replications[name] ?? NEVER_RAN;
     const due = { ...dueFrom(latest, next, now), failures: latest.failures };

@@ -172,10 +172,12 @@ Deno.test("a replication that failed is tried again after a pause, and at once w
   assert.equal(copiesOf(runs(4, 24 * 60), 2000).offsite?.isDue, true);
 });
 
-Deno.test("one replication at a time, and the copy that is the furthest behind comes first", () => {
+Deno.test("one replication at a time, and the copy that was tried the longest ago comes first", () => {
   const names = ["near", "far", "new"];
   const runs = { near: good(10), far: good(20) };
   assert.deepEqual(Object.keys(copiesOf(runs, 1, names)), ["new", "far", "near"]);
+  const failing = { ...runs, far: failed(good(2000), 3, 5) };
+  assert.deepEqual(Object.keys(copiesOf(failing, 1, names)), ["new", "near", "far"]);
   const busy = copiesOf({ ...runs, near: { ...good(10), running: true } }, 1, names);
   assert.deepEqual(Object.values(busy).map(({ isDue }) => isDue), [false, false, false]);
   assert.deepEqual([busy.far?.why, busy.near?.why], ["the one to near goes on", "one goes on"]);
