@@ -58,7 +58,12 @@ export interface Places {
 /** Runs a replication in this process, each time by newly opened repositories. */
 export async function replicate(
   { original, copy, key }: Places,
-  options: { level?: "quick" | "full"; dryRun?: boolean; mostChunks?: number } = {},
+  options: {
+    level?: "quick" | "full";
+    dryRun?: boolean;
+    mostChunks?: number;
+    mostCompared?: number;
+  } = {},
 ): Promise<ReplicateReport> {
   const { level = "quick", dryRun = false } = options;
   const repository = await openRepository({ storage: original, key });
@@ -66,6 +71,7 @@ export async function replicate(
   const job: Job = await runInProcess(
     replicateInParts({
       ...{ level, dryRun },
+      ...(options.mostCompared === undefined ? {} : { mostCompared: options.mostCompared }),
       original: { storage: original, repository },
       copy: { storage: copy, open: () => openRepository({ storage: copy, key }) },
       async conclude(results) {

@@ -21,9 +21,18 @@ const CONCURRENCY = 2;
 
 /** What is copied object by object, in pieces that one part of a job can compare. */
 export const COPIED_AREAS: readonly string[] = [
-  ...Array.from("0123456789abcdef", (digit) => CHUNKS + digit),
+  ...narrower(CHUNKS),
   ...[MANIFESTS, DOCUMENTS, OWNERS],
 ];
+
+/** Sixteen areas that are an area of chunks together; none for one that is not divided any more. */
+export function narrowerAreas(area: string): string[] {
+  return area.startsWith(CHUNKS) && area.length < CHUNKS.length + 2 ? narrower(area) : [];
+}
+
+function narrower(area: string): string[] {
+  return Array.from("0123456789abcdef", (digit) => area + digit);
+}
 
 /** Records of backups, which are not copied but adopted, see {@linkcode Copying.adopt}. */
 export const RECORD_AREA = BACKUPS;
@@ -53,6 +62,8 @@ export interface AreaDifference {
   same: Sized[];
   /** What only the copy has: nothing here looks at it. */
   onlyInCopy: { count: number; bytes: number };
+  /** There is more than was to be looked at: this is not the whole. */
+  isCut: boolean;
 }
 
 /** What copying some objects came to. Survives JSON. */
@@ -97,17 +108,24 @@ export interface Copying {
   adopt(backupIds: readonly string[], options?: AdoptOptions): Promise<Adopted | null>;
 }
 
-/** Compares two listings, both in order of name, of the objects whose path begins so. */
+/**
+ * Compares two listings, both in order of name, of the objects whose path begins so.
+ * @param options `most`: objects that are looked at
+ */
 export async function compareArea(
   original: Storage,
   copy: Storage,
-  { area, signal }: { area: string; signal?: AbortSignal },
+  { area, most = Infinity, signal }: { area: string; most?: number; signal?: AbortSignal },
 ): Promise<AreaDifference> {
   const onlyInCopy = { count: 0, bytes: 0 };
-  const difference: AreaDifference = { missing: [], differing: [], same: [], onlyInCopy };
+  const difference: AreaDifference = {
+    ...{ missing: [], differing: [], same: [], onlyInCopy, isCut: false },
+  };
+  let seen = 0;
   const copied = copy.list(area, signal)[Symbol.asyncIterator]();
   let next = await copied.next();
   const pass = async ({ sizeBytes }: StoredObject) => {
+    seen++;
     onlyInCopy.count++;
     onlyInCopy.bytes += sizeBytes;
     next = await copied.next();
@@ -123,8 +141,10 @@ export async function compareArea(
         : difference.differing;
       list.push([object.name, object.sizeBytes]);
       if (there !== null) next = await copied.next();
+      if (++seen > most) break;
     }
-    while (!next.done) await pass(next.value);
+    while (!next.done && seen <= most) await pass(next.value);
+    difference.isCut = seen > most;
   } finally {
     await copied.return?.();
   }

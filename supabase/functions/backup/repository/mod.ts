@@ -19,6 +19,7 @@ export {
   COPIED_AREAS,
   type CopiedObjects,
   type Copying,
+  narrowerAreas,
   POINT_AREA,
   RECORD_AREA,
   type Sized,

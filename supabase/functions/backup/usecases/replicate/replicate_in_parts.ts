@@ -19,6 +19,7 @@ import {
   type CopiedFoundation,
   type CopiedObjects,
   copyFoundation,
+  narrowerAreas,
   POINT_AREA,
   RECORD_AREA,
   type Repository,
@@ -33,6 +34,8 @@ export interface ReplicateInPartsOptions {
   level: "quick" | "full";
   /** Compares and changes nothing. */
   dryRun: boolean;
+  /** Objects that one part compares, where they can be divided. @default as many as a worker can */
+  mostCompared?: number;
   /** What is copied. */
   original: { storage: Storage; repository: Repository };
   /** Where to; its repository can be opened once its foundation is there. */
@@ -49,6 +52,8 @@ export const FIRST_OF_REPLICATE: readonly NewPart[] = [
 /** Objects and stored bytes to a part, at most; a single object may be larger. One costs two requests. */
 const OBJECTS_A_PART = 96;
 const BYTES_A_PART = 16 << 20;
+/** Objects that are compared by one part: each costs some 70 microseconds of CPU, for it is listed twice. */
+const COMPARED_A_PART = 8000;
 /** Backups that are listed by one part: their chunks are looked for together. */
 const BACKUPS_A_PART = 20;
 
@@ -134,11 +139,16 @@ function oldestOf(backupIds: readonly string[]): Date {
 
 /** What is copied after comparing stands one step above: 2 for objects, 5 for points. */
 async function compare(
-  { original, copy, level, dryRun }: ReplicateInPartsOptions,
+  { original, copy, level, dryRun, mostCompared = COMPARED_A_PART }: ReplicateInPartsOptions,
   area: string,
   { signal }: PartContext,
 ): Promise<PartOutcome> {
-  const found = await compareArea(original.storage, copy.storage, { area, signal });
+  const areas = narrowerAreas(area);
+  const most = areas.length === 0 ? Infinity : mostCompared;
+  const found = await compareArea(original.storage, copy.storage, { area, most, signal });
+  if (found.isCut) {
+    return { result: null, split: areas.map((each) => partOf(1, PARTS.compare, each)) };
+  }
   const { missing, differing, same } = found;
   const compared: Compared = {
     missing: sumOf(missing),

@@ -89,6 +89,19 @@ Deno.test("backups of more chunks than a worker has room for are listed one by o
   assert.deepEqual(bodies(places.copy), bodies(places.original));
 });
 
+Deno.test("more objects than a part compares are compared by more parts", async () => {
+  const places = await samples();
+  const { original, copy } = places;
+  const report = await replicate(places, { mostCompared: 0 });
+  assert.deepEqual(bodies(copy), bodies(original));
+  const records = 3; // the two backups and the file that describes the repository, and keys beside
+  const keys = [...original.objects.keys()].filter((name) => name.startsWith("keys/")).length;
+  assert.equal(report.compared.missing.count, original.objects.size - records - keys);
+  const again = await replicate(places, { level: "full", mostCompared: 0 });
+  assert.deepEqual(again.compared.same, report.compared.missing);
+  assert.deepEqual(again.compared.missing, { count: 0, bytes: 0 });
+});
+
 Deno.test("locks of a backup of many chunks are made longer by parts of which none makes them all", async () => {
   const places = await samples();
   await replicate(places);

@@ -99,7 +99,8 @@ export async function writeReport(
     add(compared.onlyInCopy, prepared.onlyInCopy);
   }
   for (const name of [PARTS.compare, PARTS.points]) {
-    for await (const found of resultsOf<Compared>(results, name)) {
+    for await (const found of resultsOf<Compared | null>(results, name)) {
+      if (found === null) continue; // others have done its work
       for (const what of ["missing", "differing", "same", "onlyInCopy"] as const) {
         add(compared[what], found[what]);
       }
