@@ -6,6 +6,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import S3rver from "s3rver";
 import { concat } from "../../supabase/functions/backup/core/bytes.ts";
+import { compareNames } from "../../supabase/functions/backup/storage/names.ts";
 
 /** A running server and its empty bucket `backups`. */
 export interface S3Server {
@@ -29,6 +30,7 @@ export async function startS3Server(): Promise<S3Server> {
     configureBuckets: [{ name: "backups", configs: [] }],
   });
   storeAtOnce(server.store);
+  listInOrder(server.store);
   const { port } = await server.run();
   let calls = 0;
   server.httpServer.on("request", () => calls += 1);
@@ -48,6 +50,7 @@ export async function startS3Server(): Promise<S3Server> {
 
 /** What is used here of the server's own store. */
 interface ObjectFiles {
+  listObjects(bucket: string, options: { maxKeys?: number }): Promise<ObjectList>;
   putObject(object: {
     bucket: string;
     key: string;
@@ -82,6 +85,24 @@ function storeAtOnce(store: ObjectFiles): void {
     await store.putMetadata(bucket, key, metadata, md5);
     await Deno.rename(coming, path);
     return { size: bytes.length, md5 };
+  };
+}
+
+/** A page of a listing. */
+interface ObjectList {
+  objects: { key: string }[];
+  commonPrefixes: unknown;
+  isTruncated: boolean;
+}
+
+/** By name, as S3 lists. The server by itself lists as the directory does, which is another order in memory. */
+function listInOrder(store: ObjectFiles): void {
+  const listAll = store.listObjects.bind(store);
+  store.listObjects = async (bucket, { maxKeys = Infinity, ...options }) => {
+    const { objects, commonPrefixes } = await listAll(bucket, options);
+    objects.sort((a, b) => compareNames(a.key, b.key));
+    const isTruncated = objects.length > maxKeys;
+    return { objects: objects.slice(0, maxKeys), commonPrefixes, isTruncated };
   };
 }
 
