@@ -10,6 +10,13 @@ export const WASM_PG_DUMP_MAJOR = 18;
 
 const DATA_BYTES = 256 * 1024;
 
+/**
+ * A dump that has not moved for so long never will: once in some thousand dumps the worker waited for ever for
+ * bytes that had come long ago. Why is not known; such a dump is made again, by another worker.
+ */
+const STALLED_MS = 30_000;
+const TRIES = 3;
+
 /** Workers that have the module compiled; they end with the process. */
 const idle: Worker[] = [];
 
@@ -21,13 +28,32 @@ const idle: Worker[] = [];
  * @throws {Error} with what pg_dump says
  */
 export async function wasmPgDump(url: string, args: readonly string[]): Promise<string> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await dumpOnce(url, args);
+    } catch (error) {
+      if (!(error instanceof Stalled) || tries === TRIES) throw error;
+    }
+  }
+}
+
+/** The dump does not move any more. */
+class Stalled extends Error {}
+
+async function dumpOnce(url: string, args: readonly string[]): Promise<string> {
   const { hostname, port, pathname } = new URL(url);
   const connection = await Deno.connect({ hostname, port: Number(port || 5432) });
   const worker = idle.pop() ?? new Worker(new URL("./wasm_pg_dump_worker.ts", import.meta.url), {
     type: "module",
   });
+  let stalled: ReturnType<typeof setTimeout> | undefined;
   try {
     const dump = await new Promise<string>((resolve, reject) => {
+      const moves = () => {
+        clearTimeout(stalled);
+        stalled = setTimeout(() => reject(new Stalled("pg_dump stands still")), STALLED_MS);
+      };
+      moves();
       const database = decodeURIComponent(pathname.slice(1));
       const shared = new SharedArrayBuffer(HEADER_BYTES + DATA_BYTES);
       const relay = new Relay(connection, shared);
@@ -36,6 +62,7 @@ export async function wasmPgDump(url: string, args: readonly string[]): Promise<
         reject(new Error(`pg_dump stopped: ${event.message}`));
       };
       worker.onmessage = ({ data: word }: MessageEvent<DumpWord>) => {
+        moves();
         if (word.kind === "done") resolve(word.dump);
         else if (word.kind === "failed") reject(new Error(word.reason));
         else relay.take(word).catch(reject);
@@ -48,6 +75,7 @@ export async function wasmPgDump(url: string, args: readonly string[]): Promise<
     worker.terminate();
     throw error;
   } finally {
+    clearTimeout(stalled);
     connection.close();
   }
 }
