@@ -14,7 +14,9 @@ export const replicate = defineLongAction({
     destination: z.string().min(1).max(32).optional()
       .describe("Name of the destination; may be left out where there is only one."),
     level: z.enum(["quick", "full"]).default("quick")
-      .describe("quick copies what is missing or of another size; full also reads the copy back."),
+      .describe(
+        "quick copies what is missing or of another size; full also reads back what both places have.",
+      ),
     dryRun: z.boolean().default(false)
       .describe("Says what the copy lacks, and changes nothing."),
   }),
