@@ -1,7 +1,7 @@
 /**
  * Where tests keep their servers and files: in memory where a machine has plenty of it. What tests write is
- * small and short-lived, and to make a database, which is some hundred files, took ten times the processor on
- * a disk that others use as well.
+ * small and short-lived, and to make a database, which is some hundred files, took five to twelve times the
+ * processor on a disk that others used as well.
  *
  * @module
  */

@@ -11,8 +11,8 @@ export const WASM_PG_DUMP_MAJOR = 18;
 const DATA_BYTES = 256 * 1024;
 
 /**
- * A dump that has not moved for so long never will: once in some thousand dumps the worker waited for ever for
- * bytes that had come long ago. Why is not known; such a dump is made again, by another worker.
+ * A dump that has not moved for so long is given up: one was seen, in a run of all tests, whose worker still waited
+ * for bytes a quarter of an hour after they had come. Why is not known; it is made again, by another worker.
  */
 const STALLED_MS = 30_000;
 const TRIES = 3;

@@ -1,5 +1,6 @@
 /**
- * Executes a restore plan: drop, make, load, build, grant, check.
+ * Executes a restore plan: drop, make, load, build, grant, check. A little longer than usual: the order of these
+ * is told in one place.
  *
  * @module
  */

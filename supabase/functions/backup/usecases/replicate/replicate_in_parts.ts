@@ -30,7 +30,7 @@ import { type CheckedPart, type Compared, PARTS, type Prepared } from "./replica
 
 /** What {@linkcode replicateInParts} works with. */
 export interface ReplicateInPartsOptions {
-  /** `quick` copies what is missing or of another length; `full` also reads everything in the copy back. */
+  /** `quick` copies what is missing or of another length; `full` also reads back what both have. */
   level: "quick" | "full";
   /** Compares and changes nothing. */
   dryRun: boolean;

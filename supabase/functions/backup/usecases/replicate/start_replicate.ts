@@ -23,7 +23,7 @@ import { type ReplicateReport, writeReport } from "./replicate_report.ts";
 export interface ReplicateRequest {
   /** Name of the destination. @default the only one that there is */
   destination?: string | undefined;
-  /** `quick` compares names and sizes; `full` reads everything in the copy back too. */
+  /** `quick` compares names and sizes; `full` also reads back what both places have. */
   level: "quick" | "full";
   /** Only tells what the copy lacks. */
   dryRun: boolean;
