@@ -3,7 +3,11 @@
  *
  * @module
  */
-import { PARTS_A_LANE, type RowLoader } from "../../supabase/functions/backup/restore/mod.ts";
+import {
+  type LoadItem,
+  PARTS_A_LANE,
+  type RowLoader,
+} from "../../supabase/functions/backup/restore/mod.ts";
 import { LANES_A_THREAD, type RestoreSettings, type ThreadAccess } from "./thread_messages.ts";
 import { type TaskOptions, ThreadPool } from "./thread_pool.ts";
 
@@ -34,8 +38,9 @@ export function threadLoader(
     concurrency: pool.concurrency,
     leastBytes: LEAST_BYTES,
     async load({ load, part }) {
-      // The other parts of the table are no business of this one.
-      await pool.run({ kind: "load", restore, load: { ...load, parts: [] }, part }, watch);
+      // The other parts of the table are no business of this one, and what is packed cannot be sent.
+      const item = JSON.parse(JSON.stringify({ load: { ...load, parts: [] }, part })) as LoadItem;
+      await pool.run({ kind: "load", restore, ...item }, watch);
     },
   };
 }

@@ -136,7 +136,8 @@ Deno.test("a target that is read slice by slice has the entries of one that is r
     assert.deepEqual([atOnce.slices, inSlices.slices > 3], [1, true]);
     assert.deepEqual(inSlices.actual, atOnce.actual);
     const ordered = await readEntries(session, DUMP_OPTIONS, { relationsAtOnce: RELATIONS_A_PART });
-    const withoutEstimates = ({ table: _, ...entry }: Entry) => entry;
+    // What is packed compares as what it says.
+    const withoutEstimates = ({ table: _, ...entry }: Entry) => JSON.parse(JSON.stringify(entry));
     assert.deepEqual(ordered.map(withoutEstimates), entries.map(withoutEstimates));
   } finally {
     await session.close();

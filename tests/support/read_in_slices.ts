@@ -36,12 +36,11 @@ export async function readInSlices(
   for (const slice of slices) {
     readings.push(afterJson(await readSlice(session, options, { slice })));
   }
-  const order = afterJson(
-    await orderSlices(session, options, {
-      nodes: readings.map(({ nodes }) => nodes),
-      leftOut: readings.flatMap(({ leftOut }) => leftOut),
-    }),
-  );
+  const ordered = await orderSlices(session, options, {
+    nodes: readings.map(({ nodes }) => nodes),
+    leftOut: readings.flatMap(({ leftOut }) => leftOut),
+  });
+  const order = afterJson({ ...ordered, places: [...ordered.places] });
   let again = 0;
   for (const [at, separate] of order.separate.entries()) {
     if (separate.length === 0) continue;

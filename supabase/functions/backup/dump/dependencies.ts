@@ -9,6 +9,7 @@
  */
 import type { Row } from "../postgres/session.ts";
 import type { Drafts, DumpContext } from "./context.ts";
+import { NumberLists, NumberPairs } from "./needs.ts";
 import type { ObjectNumbers } from "./object_numbers.ts";
 import { sideBySide } from "./side_by_side.ts";
 
@@ -92,14 +93,19 @@ function isNeededType(...types: string[]): string {
 /** Dependencies between objects and between drafts, all by the numbers that `Drafts` gives them. */
 export class Dependencies {
   readonly #drafts: Drafts;
-  readonly #needs: Lists;
-  readonly #hosts: ReadonlyMap<number, number>;
-  #parts: Map<number, number[]> | undefined;
+  readonly #needs: NumberLists;
+  /** Objects and what each is a part of. */
+  readonly #partsAndHosts: NumberPairs;
+  /** The same by object; -1 for those that are of none. */
+  readonly #hosts: Int32Array;
+  #parts: NumberLists | undefined;
 
-  private constructor(drafts: Drafts, needs: Lists, hosts: ReadonlyMap<number, number>) {
+  private constructor(drafts: Drafts, needs: NumberLists, parts: NumberPairs) {
     this.#drafts = drafts;
     this.#needs = needs;
-    this.#hosts = hosts;
+    this.#partsAndHosts = parts;
+    this.#hosts = new Int32Array(drafts.numbers.size).fill(-1);
+    for (let at = 0; at < parts.length; at++) this.#hosts[parts.one(at)] = parts.other(at);
   }
 
   /**
@@ -107,39 +113,35 @@ export class Dependencies {
    * needs, which lead to others; and of relations each part that matters has a draft of its own.
    */
   static async read({ session, slice, drafts }: DumpContext): Promise<Dependencies> {
+    const none = Promise.resolve([]);
     const [needs, parts] = await sideBySide([
-      slice === null ? session.query(DEPENDENCIES) : Promise.resolve([]),
-      slice === null || slice.isRest ? session.query(PARTS) : Promise.resolve([]),
+      slice === null ? session.query(DEPENDENCIES) : none,
+      slice === null || slice.isRest ? session.query(PARTS) : none,
     ]);
-    const hosts = new Map<number, number>();
-    for (const { catalog, host_catalog: hostCatalog, objects, hosts: found } of parts) {
-      const [part, host] = [drafts.numbers.adder(catalog), drafts.numbers.adder(hostCatalog)];
-      for (let at = 0; at < objects.length; at++) hosts.set(part(objects[at]), host(found[at]));
-    }
-    return new Dependencies(drafts, listsOf(needs, drafts.numbers), hosts);
+    const ofNeeds = pairsOf(needs, drafts.numbers, ["needed_catalog", "needs"]);
+    const ofParts = pairsOf(parts, drafts.numbers, ["host_catalog", "hosts"]);
+    return new Dependencies(drafts, NumberLists.of(drafts.numbers.size, ofNeeds), ofParts);
   }
 
   /** Oids of all that has a draft or stands in one. */
   oids(): Set<number> {
     const oids = new Set<number>();
     for (const { oid } of this.#drafts.all()) oids.add(oid);
-    for (const parts of (this.#parts ??= this.#findParts()).values()) {
-      for (const part of parts) oids.add(this.#drafts.numbers.oidOf(part));
-    }
+    for (const part of this.#partsWithoutDraft()) oids.add(this.#drafts.numbers.oidOf(part));
     return oids;
   }
 
   /** The draft that holds an object: its own, or that of what it is a part of. */
   draftOf(object: number): number | undefined {
     if (this.#drafts.at(object) !== undefined) return object;
-    if (!this.#hosts.has(object)) return undefined;
+    if (this.#hostOf(object) === undefined) return undefined;
     return this.chainOf(object).find((number) => this.#drafts.at(number) !== undefined);
   }
 
   /** An object, what it is a part of, what that is a part of, and so on. */
   chainOf(object: number): number[] {
     const chain: number[] = [];
-    for (let one: number | undefined = object; one !== undefined; one = this.#hosts.get(one)) {
+    for (let one: number | undefined = object; one !== undefined; one = this.#hostOf(one)) {
       if (chain.includes(one)) break;
       chain.push(one);
     }
@@ -172,20 +174,21 @@ export class Dependencies {
     return { drafts: new Set(drafts), stops };
   }
 
+  /** What an object is a part of. Those that got their numbers later are of nothing that is known. */
+  #hostOf(object: number): number | undefined {
+    const host = this.#hosts[object] ?? -1;
+    return host < 0 ? undefined : host;
+  }
+
   #walk(way: Way): void {
     this.#follow(way.draft, way);
     this.#parts ??= this.#findParts();
-    const parts = this.#parts.get(way.draft);
-    if (parts !== undefined) { for (const part of parts) this.#follow(part, way); }
+    for (const part of this.#parts.at(way.draft)) this.#follow(part, way);
   }
 
   /** What one object needs, on the way of a draft. */
   #follow(object: number, way: Way): void {
-    const { first, items } = this.#needs;
-    // Objects that got their numbers later are in no list.
-    const end = first[object + 1] ?? 0;
-    for (let at = first[object] ?? 0; at < end; at++) {
-      const needed = items[at]!;
+    for (const needed of this.#needs.at(object)) {
       const holder = this.draftOf(needed);
       if (holder !== undefined) {
         if (holder !== way.draft) way.drafts.push(holder);
@@ -197,17 +200,20 @@ export class Dependencies {
   }
 
   /** Objects without a draft by the draft that they stand in. */
-  #findParts(): Map<number, number[]> {
-    const parts = new Map<number, number[]>();
-    for (const part of this.#hosts.keys()) {
-      if (this.#drafts.at(part) !== undefined) continue;
-      const host = this.draftOf(part);
-      if (host === undefined) continue;
-      const list = parts.get(host);
-      if (list === undefined) parts.set(host, [part]);
-      else list.push(part);
+  #findParts(): NumberLists {
+    const pairs = new NumberPairs();
+    for (const part of this.#partsWithoutDraft()) pairs.push(this.draftOf(part)!, part);
+    return NumberLists.of(this.#drafts.numbers.size, pairs);
+  }
+
+  *#partsWithoutDraft(): Generator<number> {
+    const seen = new Uint8Array(this.#hosts.length);
+    for (let at = 0; at < this.#partsAndHosts.length; at++) {
+      const part = this.#partsAndHosts.one(at);
+      if (seen[part] === 1 || this.#drafts.at(part) !== undefined) continue;
+      seen[part] = 1;
+      if (this.draftOf(part) !== undefined) yield part;
     }
-    return parts;
   }
 }
 
@@ -222,29 +228,18 @@ interface Way {
   stopsAt: ((object: number) => boolean) | null;
 }
 
-/** A list for each number, all of them in one: `items` from `first[number]` to that of the next. */
-interface Lists {
-  first: Int32Array;
-  items: Int32Array;
-}
-
-/** What objects need, from rows as {@linkcode DEPENDENCIES} gives them. */
-function listsOf(rows: readonly Row[], numbers: ObjectNumbers): Lists {
-  const total = rows.reduce((sum, { objects }) => sum + objects.length, 0);
-  const [from, to] = [new Int32Array(total), new Int32Array(total)];
-  let end = 0;
-  for (const { catalog, needed_catalog: neededCatalog, objects, needs } of rows) {
-    const [object, needed] = [numbers.adder(catalog), numbers.adder(neededCatalog)];
-    for (let at = 0; at < objects.length; at++, end++) {
-      from[end] = object(objects[at]);
-      to[end] = needed(needs[at]);
+/** Numbers of pairs of objects, from rows as {@linkcode DEPENDENCIES} and {@linkcode PARTS} give them. */
+function pairsOf(
+  rows: readonly Row[],
+  numbers: ObjectNumbers,
+  [otherCatalog, others]: readonly [string, string],
+): NumberPairs {
+  const pairs = new NumberPairs();
+  for (const row of rows) {
+    const [one, other] = [numbers.adder(row.catalog), numbers.adder(row[otherCatalog])];
+    for (let at = 0; at < row.objects.length; at++) {
+      pairs.push(one(row.objects[at]), other(row[others][at]));
     }
   }
-  const first = new Int32Array(numbers.size + 1);
-  for (const object of from) first[object + 1]!++;
-  for (let number = 0; number < numbers.size; number++) first[number + 1]! += first[number]!;
-  const next = first.slice();
-  const items = new Int32Array(total);
-  for (let at = 0; at < total; at++) items[next[from[at]!]!++] = to[at]!;
-  return { first, items };
+  return pairs;
 }

@@ -20,7 +20,7 @@ export function breakLoop(graph: OrderGraph, loop: readonly OrderNode[]): string
 
   const first = loop[0]!;
   const second = loop[1] ?? first;
-  graph.needs[first.number]!.delete(second.number);
+  graph.needs.delete(first.number, second.number);
   // A table in a loop with itself, and rows that refer to each other in a circle, need no word: the
   // restore loads rows before it makes foreign keys.
   if (loop.length === 1 || loop.every((node) => node.draft?.kind === "table-data")) return null;
@@ -36,9 +36,9 @@ function breakTypeAndFunction(graph: OrderGraph, loop: readonly OrderNode[]): bo
     node.draft?.kind === "function" || node.draft?.kind === "aggregate"
   );
   if (type?.draft == null || routine === undefined) return false;
-  graph.needs[routine.number]!.delete(type.number);
+  graph.needs.delete(routine.number, type.number);
   const shell = graph.byKey(Drafts.key(type.draft.catalog, type.draft.oid, "shell"));
-  if (shell !== undefined) graph.needs[routine.number]!.add(shell.number);
+  if (shell !== undefined) graph.needs.add(routine.number, shell.number);
   return true;
 }
 
@@ -52,14 +52,14 @@ function takePartOut(
   const pair = findHostAndPart(graph, { loop, kinds });
   if (pair === null) return false;
   const { host, part } = pair;
-  graph.needs[host.number]!.delete(part.number);
-  graph.needs[part.number]!.add(host.number);
+  graph.needs.delete(host.number, part.number);
+  graph.needs.add(part.number, host.number);
   part.separate = true;
   // No constraint can be added to a domain once a table holds arrays of it: it comes before tables.
   if (part.draft!.kind === "domain-constraint") part.draft!.section = "pre-data";
   const section = part.draft!.section;
-  if (section === "post-data") graph.needs[part.number]!.add(graph.postData.number);
-  else if (section === "pre-data") graph.needs[graph.preData.number]!.add(part.number);
+  if (section === "post-data") graph.needs.add(part.number, graph.postData.number);
+  else if (section === "pre-data") graph.needs.add(graph.preData.number, part.number);
   return true;
 }
 
@@ -86,7 +86,7 @@ function postpone(graph: OrderGraph, loop: readonly OrderNode[], kind: string): 
   const at = loop.indexOf(graph.preData);
   if (at < 0) return false;
   const next = loop[(at + 1) % loop.length]!;
-  graph.needs[graph.preData.number]!.delete(next.number);
+  graph.needs.delete(graph.preData.number, next.number);
   if (next.draft?.kind === kind) next.draft.section = "post-data";
   return true;
 }

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { NumberMap } from "./number_map.ts";
+
 /** The key of an object's entry. */
 export function objectKey(catalog: string, oid: number, part: string | null = null): string {
   return part === null ? `${catalog}:${oid}` : `${catalog}:${oid}:${part}`;
@@ -14,18 +16,23 @@ export function objectKey(catalog: string, oid: number, part: string | null = nu
 interface Family {
   catalog: string;
   part: string | null;
-  numbers: Map<number, number>;
+  numbers: NumberMap;
+  /** Its own number. */
+  place: number;
 }
 
 /** Gives numbers from 0 on, in the order of asking. */
 export class ObjectNumbers {
   readonly #families = new Map<string | null, Map<string, Family>>();
-  readonly #familyOf: Family[] = [];
-  readonly #oids: number[] = [];
+  readonly #byPlace: Family[] = [];
+  /** By number, the place of its family among all. */
+  #familyOf = new Int32Array(64);
+  #oids = new Float64Array(64);
+  #size = 0;
 
   /** How many there are: the next to be given. */
   get size(): number {
-    return this.#oids.length;
+    return this.#size;
   }
 
   /** The number of an object or a part of it; a new one when it has none yet. */
@@ -53,12 +60,12 @@ export class ObjectNumbers {
   }
 
   keyOf(number: number): string {
-    const { catalog, part } = this.#familyOf[number]!;
+    const { catalog, part } = this.#byPlace[this.#familyOf[number]!]!;
     return objectKey(catalog, this.#oids[number]!, part);
   }
 
   catalogOf(number: number): string {
-    return this.#familyOf[number]!.catalog;
+    return this.#byPlace[this.#familyOf[number]!]!.catalog;
   }
 
   oidOf(number: number): number {
@@ -69,16 +76,30 @@ export class ObjectNumbers {
     let families = this.#families.get(part);
     if (families === undefined) this.#families.set(part, families = new Map());
     let family = families.get(catalog);
-    if (family === undefined) families.set(catalog, family = { catalog, part, numbers: new Map() });
+    if (family === undefined) {
+      family = { catalog, part, numbers: new NumberMap(), place: this.#byPlace.length };
+      this.#byPlace.push(family);
+      families.set(catalog, family);
+    }
     return family;
   }
 
-  #numberOf(family: Family, oid: number): number {
-    const known = family.numbers.get(oid);
+  #numberOf({ numbers, place }: Family, oid: number): number {
+    const known = numbers.get(oid);
     if (known !== undefined) return known;
-    const number = this.#oids.push(oid) - 1;
-    this.#familyOf.push(family);
-    family.numbers.set(oid, number);
+    const number = this.#size++;
+    if (number === this.#oids.length) this.#grow();
+    this.#oids[number] = oid;
+    this.#familyOf[number] = place;
+    numbers.set(oid, number);
     return number;
+  }
+
+  #grow(): void {
+    const [oids, familyOf] = [this.#oids, this.#familyOf];
+    this.#oids = new Float64Array(2 * oids.length);
+    this.#familyOf = new Int32Array(2 * oids.length);
+    this.#oids.set(oids);
+    this.#familyOf.set(familyOf);
   }
 }

@@ -8,6 +8,7 @@ import type { Section } from "../core/model.ts";
 import type { Draft, Drafts, DumpContext } from "./context.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { breakLoop } from "./loops.ts";
+import { NeedLists } from "./needs.ts";
 import type { ObjectNumbers } from "./object_numbers.ts";
 import { compareDrafts, rankOf, rankOfBoundary } from "./sort_priorities.ts";
 import { findLoops, topologicalSort } from "./topological_sort.ts";
@@ -30,16 +31,24 @@ export interface OrderGraph {
   nodes: OrderNode[];
   /** The node of a draft by its key. */
   byKey: (key: string) => OrderNode | undefined;
-  needs: Set<number>[];
+  needs: NeedLists;
   preData: OrderNode;
   postData: OrderNode;
 }
 
-/** A draft at its place, by the number that `Drafts` gave it, with the keys of the drafts it needs. */
+/** A draft at its place; itself and the drafts it needs by the numbers that `Drafts` gave them. */
 export interface OrderedDraft {
   number: number;
   draft: Draft;
-  dependsOn: string[];
+  needs: number[];
+}
+
+/** The order of a restore. */
+export interface DraftOrder {
+  /** Inline drafts that were taken out of their hosts. */
+  separate: ReadonlySet<number>;
+  /** Those that are entries, in their order. Each is made when it is asked for: there may be very many. */
+  drafts: Iterable<OrderedDraft>;
 }
 
 /** What sorting asks of the catalog's dependencies. */
@@ -51,7 +60,7 @@ export interface NeedsOfDrafts extends Pick<Dependencies, "draftOf"> {
 export function orderDrafts(
   { drafts, remarks }: Pick<DumpContext, "drafts" | "remarks">,
   dependencies: NeedsOfDrafts,
-): OrderedDraft[] {
+): DraftOrder {
   const graph = buildGraph(drafts, dependencies);
   let sorted = topologicalSort(graph.needs);
   while (sorted.left.length > 0) {
@@ -78,10 +87,10 @@ function buildGraph(drafts: Drafts, dependencies: NeedsOfDrafts): OrderGraph {
     if (node.draft !== null) ofObjects[node.object] = number;
   });
   const byKey = (key: string) => nodes[ofObjects[drafts.numbers.ofKey(key) ?? -1] ?? -1];
-  const needs = nodes.map(() => new Set<number>());
+  const needs = new NeedLists(nodes.length);
   const graph = { nodes, byKey, needs, preData, postData };
   for (const node of nodes) addNeeds(graph, node, { dependencies, ofObjects, drafts });
-  needs[postData.number]!.add(preData.number);
+  needs.add(postData.number, preData.number);
   return graph;
 }
 
@@ -104,10 +113,12 @@ function addNeeds(
   },
 ): void {
   if (draft === null) return;
-  const needs = graph.needs[number]!;
+  const { needs, preData, postData } = graph;
+  const host = draft.inlineIn === undefined ? undefined : graph.byKey(draft.inlineIn);
+  // What stands in its host does not wait for it, unless a loop takes it out.
   const need = (needed: number) => {
     const node = ofObjects[needed]!;
-    if (node !== number) needs.add(node);
+    if (node !== number && node !== host?.number) needs.add(number, node);
   };
   // What has no draft, such as an extension's table, stands for what it depends on itself.
   const needObject = (needed: number | undefined) => {
@@ -120,58 +131,56 @@ function addNeeds(
   else if (draft.part !== "shell") needObject(numbers.find(draft.catalog, draft.oid));
   for (const key of draft.dependsOn) needObject(numbers.ofKey(key));
 
-  const host = draft.inlineIn === undefined ? undefined : graph.byKey(draft.inlineIn);
   if (host !== undefined) {
-    // What stands in its host does not wait for it, unless a loop takes it out.
-    needs.delete(host.number);
-    graph.needs[host.number]!.add(number);
+    needs.add(host.number, number);
     return;
   }
-  if (draft.section === "pre-data") graph.needs[graph.preData.number]!.add(number);
+  if (draft.section === "pre-data") needs.add(preData.number, number);
   if (draft.section === "data") {
-    needs.add(graph.preData.number);
-    graph.needs[graph.postData.number]!.add(number);
+    needs.add(number, preData.number);
+    needs.add(postData.number, number);
   }
-  if (draft.section === "post-data") needs.add(graph.postData.number);
+  if (draft.section === "post-data") needs.add(number, postData.number);
 }
 
 /** Drafts in their final order and form. */
-function writeOut(graph: OrderGraph, order: number[], { numbers }: Drafts): OrderedDraft[] {
-  settleInline(graph, numbers);
+function writeOut(graph: OrderGraph, order: Int32Array, { numbers }: Drafts): DraftOrder {
+  const separate = settleInline(graph, numbers);
+  return { separate, drafts: { [Symbol.iterator]: () => entriesOf(graph, order) } };
+}
+
+function* entriesOf(graph: OrderGraph, order: Int32Array): Generator<OrderedDraft> {
   const { nodes } = graph;
-  const standsIn = nodes.map(({ draft, separate }) =>
-    draft?.inlineIn === undefined || separate ? undefined : graph.byKey(draft.inlineIn)
+  /** By node, that of the host it stands in; -1 for what stands by itself. */
+  const standsIn = Int32Array.from(
+    nodes,
+    ({ draft, separate }) =>
+      draft?.inlineIn === undefined || separate ? -1 : graph.byKey(draft.inlineIn)?.number ?? -1,
   );
   const places = new Int32Array(order.length);
   order.forEach((number, place) => places[number] = place);
   const needsOf = needsCollector(graph, standsIn);
-  // Most are needed by several: one string for all of them.
-  const keys = new Array<string>(numbers.size);
-  const keyOf = (object: number) => keys[object] ??= numbers.keyOf(object);
-  const ordered: OrderedDraft[] = [];
   for (const number of order) {
     const { object, draft } = nodes[number]!;
-    if (draft === null || standsIn[number] !== undefined) continue;
+    if (draft === null || standsIn[number] !== -1) continue;
     // A shell type that no function asks for would be a statement without a use.
     if (draft.part === "shell" && !isNeeded(graph, number)) continue;
-    const dependsOn: string[] = [];
-    for (const need of needsOf(number)) {
-      if (places[need]! < places[number]!) dependsOn.push(keyOf(nodes[need]!.object));
-    }
-    ordered.push({ number: object, draft, dependsOn: dependsOn.sort() });
+    const before = needsOf(number).filter((need) => places[need]! < places[number]!);
+    yield { number: object, draft, needs: before.map((need) => nodes[need]!.object) };
   }
-  return ordered;
 }
 
 function isNeeded(graph: OrderGraph, number: number): boolean {
-  return graph.needs.some((needs, from) => needs.has(number) && graph.nodes[from]!.draft !== null);
+  return graph.nodes.some(({ draft }, from) => draft !== null && graph.needs.has(from, number));
 }
 
-/** Tells every host which of its inline drafts stand alone now. */
-function settleInline(graph: OrderGraph, numbers: ObjectNumbers): void {
+/** Tells every host which of its inline drafts stand alone now; all of these, by their numbers. */
+function settleInline(graph: OrderGraph, numbers: ObjectNumbers): Set<number> {
+  const all = new Set<number>();
   const separate = new Map<string, Set<string>>();
   for (const { draft, object, separate: isSeparate } of graph.nodes) {
     if (draft?.inlineIn === undefined || !isSeparate) continue;
+    all.add(object);
     const keys = separate.get(draft.inlineIn) ?? new Set();
     separate.set(draft.inlineIn, keys.add(numbers.keyOf(object)));
   }
@@ -179,21 +188,22 @@ function settleInline(graph: OrderGraph, numbers: ObjectNumbers): void {
     const draft = graph.byKey(host)?.draft;
     if (draft?.withoutInline !== undefined) Object.assign(draft, draft.withoutInline(keys));
   }
+  return all;
 }
 
 /** What an entry needs: itself and through what stands in it; hosts for what stands in them. */
 function needsCollector(
   { nodes, needs }: OrderGraph,
-  standsIn: readonly (OrderNode | undefined)[],
+  standsIn: Int32Array,
 ): (entry: number) => number[] {
   /** By whom a node was collected last. */
   const collectedBy = new Int32Array(nodes.length).fill(-1);
   return (entry) => {
     const collected: number[] = [];
     const visit = (from: number) => {
-      for (const need of needs[from]!) {
+      for (const need of needs.of(from)) {
         if (nodes[need]!.draft === null) continue;
-        const host = standsIn[need]?.number ?? need;
+        const host = standsIn[need] === -1 ? need : standsIn[need]!;
         if (host === entry) {
           if (need !== entry) visit(need);
         } else if (collectedBy[host] !== entry) {

@@ -23,8 +23,8 @@ export type EntryPlace =
 
 /** What all slices came to. */
 export interface SlicesOrder {
-  /** In restore order. */
-  places: EntryPlace[];
+  /** In restore order; each is made when it is asked for. */
+  places: Iterable<EntryPlace>;
   /** By slice, keys of parts that were taken out of their hosts: such slices have to be read again. */
   separate: string[][];
   remarks: string[];
@@ -33,13 +33,16 @@ export interface SlicesOrder {
 /**
  * Orders them, in a session as `readDatabase` takes it.
  *
- * @param told `nodes` of each slice, `leftOut` of all
+ * @param told `nodes` of each slice, of which it takes one pack at a time, and `leftOut` of all
  * @throws {BackupError} `census_mismatch`
  */
 export async function orderSlices(
   session: Session,
   options: DumpOptions,
-  told: { nodes: readonly (readonly NodePack[])[]; leftOut: readonly string[] },
+  told: {
+    nodes: readonly (Iterable<NodePack> | AsyncIterable<NodePack>)[];
+    leftOut: readonly string[];
+  },
 ): Promise<SlicesOrder> {
   const { context } = await beginReading(session, options);
   const drafts = context.drafts = new Drafts();
@@ -49,31 +52,34 @@ export async function orderSlices(
   const sliceOf: number[] = [];
   const sections: Section[] = [];
   for (const [slice, packs] of told.nodes.entries()) {
-    for (const draft of packs.flatMap(unpackNodes)) {
-      sliceOf[drafts.add(draft)] = slice;
-      sections.push(draft.section);
+    for await (const pack of packs) {
+      for (const draft of unpackNodes(pack)) {
+        sliceOf[drafts.add(draft)] = slice;
+        sections.push(draft.section);
+      }
     }
   }
   keepAdopted(context);
   const dependencies = await Dependencies.read(context);
   await takeCensus(context, dependencies);
-  const ordered = orderDrafts(context, dependencies);
-  const apart = new Set<number>();
-  for (const { number, draft } of ordered) {
-    if (draft.inlineIn !== undefined && drafts.byKey(draft.inlineIn) !== undefined) {
-      apart.add(number);
+  const order = orderDrafts(context, dependencies);
+  const separate = told.nodes.map(() => [] as string[]);
+  for (const number of order.separate) {
+    separate[sliceOf[number]!]!.push(drafts.numbers.keyOf(number));
+  }
+  const lines = linesOf(sliceOf, drafts, order.separate);
+  const { numbers } = drafts;
+  return { places: places(), separate, remarks: context.remarks };
+
+  function* places(): Generator<EntryPlace> {
+    for (const { number, draft, needs } of order.drafts) {
+      const [slice, line] = [sliceOf[number]!, lines[number]!];
+      const dependsOn = needs.map((need) => numbers.keyOf(need)).sort();
+      yield draft.section === sections[number]
+        ? [slice, line, dependsOn]
+        : [slice, line, dependsOn, draft.section];
     }
   }
-  const lines = linesOf(sliceOf, drafts, apart);
-  const separate = told.nodes.map(() => [] as string[]);
-  const places = ordered.map(({ number, draft, dependsOn }): EntryPlace => {
-    const [slice, line] = [sliceOf[number]!, lines[number]!];
-    if (apart.has(number)) separate[slice]!.push(drafts.numbers.keyOf(number));
-    return draft.section === sections[number]
-      ? [slice, line, dependsOn]
-      : [slice, line, dependsOn, draft.section];
-  });
-  return { places, separate, remarks: context.remarks };
 }
 
 /** A queue that was adopted counts as the user's own from its slice on. */

@@ -14,7 +14,10 @@ function order(drafts: Draft[], needs: Record<string, string[]>) {
     ofDraft: (draft) => (needs[numbers.keyOf(draft)] ?? []).map((key) => numbers.ofKey(key)!),
     draftOf: (object) => all.at(object) === undefined ? undefined : object,
   };
-  const ordered = orderDrafts(context, dependencies);
+  const ordered = [...orderDrafts(context, dependencies).drafts].map((each) => ({
+    ...each,
+    dependsOn: each.needs.map((number) => numbers.keyOf(number)).sort(),
+  }));
   const keys = ordered.map(({ draft }) => Drafts.key(draft.catalog, draft.oid, draft.part));
   return { ordered, keys, remarks };
 }

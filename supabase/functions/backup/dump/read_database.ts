@@ -23,7 +23,7 @@ import { extensionDependenciesFamily } from "./families/extension_dependencies.t
 import { FAMILIES } from "./families/index.ts";
 import { readRowsEntries, type RowsEntry } from "./families/table_data.ts";
 import { markManaged } from "./managed.ts";
-import { orderDrafts, type OrderedDraft } from "./order.ts";
+import { type DraftOrder, orderDrafts } from "./order.ts";
 import { noteRowVersions, type RowVersions } from "./recheck.ts";
 import { draftRights } from "./rights.ts";
 import { sideBySide } from "./side_by_side.ts";
@@ -115,10 +115,10 @@ async function readCatalogs(context: DumpContext, source: SourceFacts): Promise<
     takeCensus(context, dependencies),
     markManaged(context),
   ]);
-  const ordered = orderDrafts(context, dependencies);
+  const order = orderDrafts(context, dependencies);
   return {
     source,
-    entries: await keepChosen(context, dependencies, toEntries(context, ordered, decorations)),
+    entries: await keepChosen(context, dependencies, toEntries(context, order, decorations)),
     tableData: context.tableData,
     rowVersions,
     remarks: context.remarks,
@@ -134,12 +134,17 @@ export function removeIdleRights(context: DumpContext): void {
 
 function toEntries(
   context: DumpContext,
-  ordered: readonly OrderedDraft[],
+  { separate, drafts }: DraftOrder,
   decorations: Decorations,
 ): Entry[] {
-  moveToHosts(context, decorations, new Set(ordered.map(({ number }) => number)));
-  return ordered.map(({ number, draft, dependsOn }) => {
-    const key = context.drafts.numbers.keyOf(number);
+  moveToHosts(context, decorations, separate);
+  // Most are needed by several: one string for all of them.
+  const { numbers } = context.drafts;
+  const keys = new Array<string>(numbers.size);
+  const keyOf = (number: number) => keys[number] ??= numbers.keyOf(number);
+  return Array.from(drafts, ({ number, draft, needs }) => {
+    const key = keyOf(number);
+    const dependsOn = needs.map(keyOf).sort();
     return toEntry({ key, draft, dependsOn }, statementsOf(key, draft, decorations));
   });
 }

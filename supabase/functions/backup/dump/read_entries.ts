@@ -5,6 +5,7 @@
  * @module
  */
 import type { Entry } from "../core/model.ts";
+import { EntryPacker } from "../core/packed_entries.ts";
 import type { Session } from "../postgres/session.ts";
 import type { CatalogSlice, DumpOptions } from "./context.ts";
 import { orderSlices } from "./order_slices.ts";
@@ -34,10 +35,12 @@ export async function readEntries(
 ): Promise<Entry[]> {
   const slices = await cutCatalog(session, options, relationsAtOnce);
   if (slices.length === 0) return (await readDatabase(session, options)).entries;
+  const packer = new EntryPacker();
   const read: ReadSlice[] = [];
   for (const slice of slices) {
     const { lines, nodes, leftOut } = await readSlice(session, options, { slice });
-    read.push({ slice, entries: lines.map(([entry]) => entry), nodes, leftOut });
+    const entries = lines.map(([entry]) => packer.entry(entry));
+    read.push({ slice, entries, nodes, leftOut });
   }
   const { places, separate } = await orderSlices(session, options, {
     nodes: read.map(({ nodes }) => nodes),
@@ -47,9 +50,9 @@ export async function readEntries(
     if (keys.length === 0) continue;
     const { slice } = read[at]!;
     const { lines } = await readSlice(session, options, { slice, separate: keys });
-    read[at]!.entries = lines.map(([entry]) => entry);
+    read[at]!.entries = lines.map(([entry]) => packer.entry(entry));
   }
-  return places.map(([slice, line, dependsOn, section]) => {
+  return Array.from(places, ([slice, line, dependsOn, section]) => {
     const entry = read[slice]!.entries[line]!;
     return Object.assign(entry, { dependsOn, section: section ?? entry.section });
   });

@@ -88,7 +88,8 @@ class UnpackedDraft implements Draft {
     this.#address = pack.address[at]!;
     this.oid = pack.oid[at]!;
     this.name = pack.name[at]!;
-    this.dependsOn = pack.dependsOn[at]!;
+    const dependsOn = pack.dependsOn[at]!;
+    this.dependsOn = dependsOn.length === 0 ? NOTHING : dependsOn;
     this.section = this.#head[3];
     const inlineIn = pack.inlineIn[at];
     if (inlineIn) this.inlineIn = inlineIn;

@@ -5,12 +5,11 @@
  * @module
  */
 
-/** Needs of each node: `needs[i]` holds the numbers of the nodes that must come before node i. */
-export type Needs = readonly ReadonlySet<number>[];
+import type { Needs } from "./needs.ts";
 
 /** The order, complete or without the nodes that stand in or before a loop. */
 export interface SortResult {
-  order: number[];
+  order: Int32Array;
   /** Nodes that found no place, in the given order; empty on success. */
   left: number[];
 }
@@ -20,23 +19,25 @@ export interface SortResult {
  * placed last. So a node moves no further than its needs force it.
  */
 export function topologicalSort(needs: Needs): SortResult {
-  const neededBy = new Array<number>(needs.length).fill(0);
-  for (const set of needs) for (const need of set) neededBy[need]!++;
+  const { size } = needs;
+  const neededBy = new Int32Array(size);
+  for (let node = 0; node < size; node++) for (const need of needs.of(node)) neededBy[need]!++;
   const free = new MaxHeap();
   neededBy.forEach((count, node) => count === 0 && free.push(node));
-  const backwards: number[] = [];
-  const placed = new Uint8Array(needs.length);
+  const order = new Int32Array(size);
+  let first = size;
+  const placed = new Uint8Array(size);
   for (let node = free.pop(); node !== undefined; node = free.pop()) {
-    backwards.push(node);
+    order[--first] = node;
     placed[node] = 1;
-    for (const need of needs[node]!) {
+    for (const need of needs.of(node)) {
       neededBy[need]!--;
       if (neededBy[need] === 0) free.push(need);
     }
   }
   const left: number[] = [];
   placed.forEach((isPlaced, node) => isPlaced === 0 && left.push(node));
-  return { order: backwards.reverse(), left };
+  return { order: order.subarray(first), left };
 }
 
 /**
@@ -44,7 +45,7 @@ export function topologicalSort(needs: Needs): SortResult {
  * first; short ones first, no node in two of them.
  */
 export function findLoops(needs: Needs, among: readonly number[]): number[][] {
-  const done = new Uint8Array(needs.length);
+  const done = new Uint8Array(needs.size);
   const loops: number[][] = [];
   const knots = findKnots(needs, among);
   for (const start of among) {
@@ -70,11 +71,11 @@ function findLoop(
   const skip = (node: number) => done[node] === 1 || knots[node] !== knots[start];
   const tried = new Set<number>([start]);
   const path: { node: number; rest: Iterator<number> }[] = [];
-  const enter = (node: number) => path.push({ node, rest: needs[node]!.values() });
+  const enter = (node: number) => path.push({ node, rest: needs.of(node)[Symbol.iterator]() });
   enter(start);
   while (path.length > 0) {
     const top = path[path.length - 1]!;
-    if (needs[top.node]!.has(start)) return path.map((step) => step.node);
+    if (needs.has(top.node, start)) return path.map((step) => step.node);
     let next = top.rest.next();
     while (!next.done && (tried.has(next.value) || skip(next.value))) next = top.rest.next();
     if (next.done) path.pop();
@@ -91,16 +92,16 @@ function findLoop(
  * Tarjan, "Depth-first search and linear graph algorithms", 1972; without recursion.
  */
 function findKnots(needs: Needs, among: readonly number[]): Int32Array {
-  const knots = new Int32Array(needs.length).fill(-1);
-  const seenAt = new Int32Array(needs.length).fill(-1);
-  const lowest = new Int32Array(needs.length);
+  const knots = new Int32Array(needs.size).fill(-1);
+  const seenAt = new Int32Array(needs.size).fill(-1);
+  const lowest = new Int32Array(needs.size);
   const open: number[] = [];
   const path: { node: number; rest: Iterator<number> }[] = [];
   let seen = 0;
   const enter = (node: number) => {
     seenAt[node] = lowest[node] = seen++;
     open.push(node);
-    path.push({ node, rest: needs[node]!.values() });
+    path.push({ node, rest: needs.of(node)[Symbol.iterator]() });
   };
   const leave = (node: number) => {
     path.pop();

@@ -29,6 +29,7 @@ import {
   type StartedJob,
   withPayload,
 } from "../core/part.ts";
+import { type PackedJson, packJson, unpackJson } from "../core/packed_json.ts";
 import { cancelledError, lostTooOften, nothingLeft } from "../core/part_errors.ts";
 import { type Progress, progressOf } from "../core/progress.ts";
 import type { PartStore, WaitingParts } from "./part_store.ts";
@@ -39,7 +40,8 @@ const REMEMBERED = 50;
 /** Tries of an end part: what it frees is found otherwise in time. */
 const END_ATTEMPTS = 5;
 
-interface HeldPart extends NewPart {
+interface HeldPart extends Omit<NewPart, "payload"> {
+  payload: PackedJson;
   number: number;
   round: number;
   state: "waiting" | "done" | "dropped";
@@ -47,7 +49,7 @@ interface HeldPart extends NewPart {
   previous: Lease["previous"];
   lease: { token: string; untilMs: number; worker: string } | null;
   notBeforeMs: number;
-  result: Json;
+  result: PackedJson;
   bytesDone: number;
 }
 
@@ -154,7 +156,8 @@ export class MemoryPartStore implements PartStore {
       if (part.name !== END_PART) held.phase = part.name.replaceAll("-", " ");
       if (part.bytes > 0) held.movingSinceMs ??= this.#nowMs();
       this.#tell(held);
-      const { step, name, payload, bytes, number, round, attempt, previous } = part;
+      const { step, name, bytes, number, round, attempt, previous } = part;
+      const payload = unpackJson(part.payload);
       const until = new Date(untilMs).toISOString();
       const id = { jobId: held.job.jobId, part: number, round, attempt, previous, token, until };
       return Promise.resolve({ step, name, payload, bytes, ...id });
@@ -203,7 +206,8 @@ export class MemoryPartStore implements PartStore {
       if (forGood) held.first = withPayload(held.first, { ...part, payload });
       held.counts.bytesDone -= part.bytesDone;
       const notBeforeMs = this.#nowMs() + afterMs;
-      Object.assign(part, { payload, attempt: 0, previous: null, bytesDone: 0, notBeforeMs });
+      part.payload = packJson(payload);
+      Object.assign(part, { attempt: 0, previous: null, bytesDone: 0, notBeforeMs });
       return Promise.resolve("recorded");
     }
     this.#markDone(held, part, outcome);
@@ -263,8 +267,9 @@ export class MemoryPartStore implements PartStore {
     for (const part of this.#jobs.get(jobId)?.parts.values() ?? []) {
       if (part.number <= behind || part.number >= before) continue;
       if (part.state !== "done" || part.round !== round || part.name !== name) continue;
-      const { number, step, payload, result } = part;
+      const { number, step } = part;
       await Promise.resolve();
+      const [payload, result] = [unpackJson(part.payload), unpackJson(part.result)];
       yield { part: number, step, name, payload, result };
     }
   }
@@ -380,7 +385,8 @@ export class MemoryPartStore implements PartStore {
     const number = held.nextNumber++;
     held.parts.set(number, {
       ...{ ...part, number, round: held.round, state: "waiting", attempt: 0, previous: null },
-      ...{ lease: null, notBeforeMs: 0, result: null, bytesDone: 0 },
+      ...{ lease: null, notBeforeMs: 0, bytesDone: 0 },
+      ...{ payload: packJson(part.payload), result: packJson(null) },
     });
     if (part.name === END_PART) return;
     held.counts.parts += 1;
@@ -393,7 +399,7 @@ export class MemoryPartStore implements PartStore {
     counts.bytesDone += moved - part.bytesDone;
     if (outcome.split === undefined) {
       part.state = "done";
-      part.result = outcome.result;
+      part.result = packJson(outcome.result);
       counts.done += 1;
       counts.bytes += moved - part.bytes; // an estimate that has become a fact
     } else {

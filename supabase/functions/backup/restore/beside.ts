@@ -14,6 +14,7 @@ import { LeaveOuts } from "./leave_out.ts";
 import type { BackupFacts, RestorePlan, RestoreRequest, TargetFacts } from "./plan_types.ts";
 import type { Selection } from "./select_entries.ts";
 import { ownDefaultRights } from "./suspended_entries.ts";
+import { withStatements } from "./statements.ts";
 
 /** Kinds that a copy does without: they would act on, or be seen from, outside. */
 const NOT_COPIED: readonly EntryKind[] = [
@@ -98,10 +99,7 @@ export function planBeside(plan: RestorePlan, input: BesideInput): void {
   }
   const create = [...copied].filter((entry) => !isRows(entry) && entry.kind !== "refresh");
   // Rights would open the copy to whoever may read the original; its owner grants what is wanted.
-  plan.expect = create.map((entry) => ({
-    ...entry,
-    statements: { ...entry.statements, acl: [] },
-  }));
+  plan.expect = create.map((entry) => withStatements(entry, { acl: [] }));
   const defaultRights = ownDefaultRights(live, target.role);
   plan.drop = defaultRights;
   plan.create = [...plan.expect, ...defaultRights];

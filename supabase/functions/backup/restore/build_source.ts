@@ -28,7 +28,7 @@ export interface BuildInput {
 /** An entry that waits or is being made. */
 interface Task {
   entry: Entry;
-  tables: ReadonlySet<string>;
+  tables: readonly string[];
   bytes: number;
 }
 
@@ -82,7 +82,7 @@ export function buildSource(input: BuildInput): WorkSource<BuildWork> {
 
 function tasksOf({ entries, index, bytes }: BuildInput): Task[] {
   const tasks = entries.map((entry) => {
-    const tables = index.tablesTouched(entry);
+    const tables = [...index.tablesTouched(entry)];
     return { entry, tables, bytes: mostBytes(tables, bytes) };
   });
   return tasks.sort((a, b) => b.bytes - a.bytes);
@@ -90,7 +90,7 @@ function tasksOf({ entries, index, bytes }: BuildInput): Task[] {
 
 /** Bytes of the largest of these tables. */
 export function mostBytes(
-  tables: ReadonlySet<string>,
+  tables: Iterable<string>,
   bytes: ReadonlyMap<string, number>,
 ): number {
   return Math.max(0, ...[...tables].map((key) => bytes.get(key) ?? 0));
@@ -100,8 +100,8 @@ export function mostBytes(
 function collide(one: Task, other: Task): boolean {
   if (isBuild(one) && isBuild(other)) return false;
   // What names no table (publications, event triggers) runs alone.
-  if (one.tables.size === 0 || other.tables.size === 0) return true;
-  return [...one.tables].some((table) => other.tables.has(table));
+  if (one.tables.length === 0 || other.tables.length === 0) return true;
+  return one.tables.some((table) => other.tables.includes(table));
 }
 
 /** Building an index locks out writers only; what else is said of it (REPLICA IDENTITY) may lock more. */

@@ -117,7 +117,7 @@ export interface LiveEntries {
 /** The same, and what may be expected of it. */
 export interface SliceToCompare extends LiveEntries {
   /** Expected entries by their lines in the backup: all that the slice has, and any others. */
-  expected: ReadonlyMap<number, Entry>;
+  expected: Iterable<[line: number, entry: Entry]>;
 }
 
 /** Compares what is expected of a slice. */
@@ -127,13 +127,15 @@ export function compareSlice(
   options: ResultOptions,
 ): ComparedSlice {
   const there = new Set(actual.map(({ identity }) => identity));
-  const here = [...expected].filter(([, { identity, kind }]) =>
-    there.has(identity) || isRest && kind === "role-membership"
-  );
-  const lines = here.map(([line]) => line);
+  const lines: number[] = [];
+  const entries: Entry[] = [];
+  for (const [line, entry] of expected) {
+    if (!there.has(entry.identity) && !(isRest && entry.kind === "role-membership")) continue;
+    lines.push(line);
+    entries.push(entry);
+  }
   const seen = new Uint8Array(lines.reduce((most, line) => Math.max(most, (line >> 3) + 1), 0));
   for (const line of lines) seen[line >> 3]! |= 1 << (line & 7);
-  const entries = here.map(([, entry]) => entry);
   const comparison = compareModels(entries, actual, optionsOf(plan, options));
   return { ...comparison, seen: toBase64(seen) };
 }
@@ -166,12 +168,11 @@ export async function compareInSlices(
   slices: AsyncIterable<LiveEntries>,
   options: ResultOptions,
 ): Promise<Comparison> {
-  const expected = new Map(plan.expect.entries());
   const compared: ComparedSlice[] = [];
   for await (const slice of slices) {
-    compared.push(compareSlice(plan, { expected, ...slice }, options));
+    compared.push(compareSlice(plan, { expected: plan.expect.entries(), ...slice }, options));
   }
-  const unseen = unseenLines(compared, [...expected.keys()]).map((line) => expected.get(line)!);
+  const unseen = unseenLines(compared, [...plan.expect.keys()]).map((line) => plan.expect[line]!);
   return joinSlices(plan, { slices: compared, unseen }, options);
 }
 

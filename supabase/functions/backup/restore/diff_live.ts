@@ -11,7 +11,7 @@ import { attachedIndexes, fallenWith } from "./fallen_with.ts";
 import { leftByFormerParents } from "./left_by_former_parents.ts";
 import { namesInTheWay } from "./names_in_the_way.ts";
 import type { Adjustment } from "./plan_types.ts";
-import { adjustingStatements, sameDefinition } from "./statements.ts";
+import { adjustingStatements, sameDefinition, withStatements } from "./statements.ts";
 import { suspendedEntries, type SuspendedInput } from "./suspended_entries.ts";
 
 /** What to compare. */
@@ -150,11 +150,11 @@ function withPublicMade(entry: Entry): Entry {
     return entry;
   }
   const create = ['CREATE SCHEMA "public"', 'GRANT USAGE ON SCHEMA "public" TO PUBLIC'];
-  return { ...entry, statements: { ...entry.statements, create } };
+  return withStatements(entry, { create });
 }
 
 function withDrop(entry: Entry): Entry {
-  return { ...entry, statements: { ...entry.statements, drop: dropOf(entry) } };
+  return withStatements(entry, { drop: dropOf(entry) });
 }
 
 function inOrder(index: EntryIndex, entries: Iterable<Entry>): Entry[] {

@@ -5,11 +5,11 @@
  *
  * @module
  */
-import type { Entry, EntryKind } from "../core/model.ts";
+import type { Entry, EntryKind, EntryStatements } from "../core/model.ts";
 import { quoteIdentifier } from "../postgres/quote.ts";
 import type { BackupFacts, LeftOut, RestoreRequest, TargetFacts } from "./plan_types.ts";
 import { providerOf } from "./probe_target.ts";
-import { rightGroups } from "./statements.ts";
+import { rightGroups, withStatements } from "./statements.ts";
 
 /** Kinds that name the tablespace they lie in. */
 const PLACED: readonly EntryKind[] = ["table", "materialized-view", "index", "constraint"];
@@ -34,12 +34,14 @@ export function fitBackup(
     const rights = rightsOnParameter(entry, target);
     // Of tens of thousands of entries hardly any is touched.
     if (rights === null && target.lackedProviders.length + lacked.length === 0) return entry;
-    const statements = { ...entry.statements };
+    const { create, label } = entry.statements;
+    const statements: Partial<EntryStatements> & Pick<EntryStatements, "create"> = { create };
     const notes: LeftOut[] = [];
     for (const provider of target.lackedProviders) {
-      const label = statements.label.filter((sql) => providerOf(sql) !== provider);
-      if (label.length === statements.label.length) continue;
-      statements.label = label;
+      const before: string[] = statements.label ?? label;
+      const kept = before.filter((sql) => providerOf(sql) !== provider);
+      if (kept.length === before.length) continue;
+      statements.label = kept;
       const reason = `the target has not loaded the provider ${provider}`;
       notes.push({ identity: `label of ${entry.identity}`, reason });
     }
@@ -57,7 +59,7 @@ export function fitBackup(
     }
     if (notes.length === 0) return entry;
     leftOut.set(entry.identity, notes);
-    return { ...entry, statements };
+    return withStatements(entry, statements);
   });
   return { backup: { ...backup, entries }, leftOut };
 }

@@ -17,7 +17,7 @@ import { silenceEventTriggers } from "./event_triggers.ts";
 import { HashedNames } from "./hashed_names.ts";
 import { tryStatements } from "./run_statements.ts";
 import type { LineHashes } from "./slim_lines.ts";
-import { sameList } from "./statements.ts";
+import { sameList, withStatements } from "./statements.ts";
 
 /** Kinds whose statements hold expressions, queries or bodies that the server prints. */
 const PRINTED: readonly EntryKind[] = [
@@ -79,9 +79,7 @@ export async function inWordsOf(input: InWordsInput): Promise<Entry[]> {
   }
   return actual.map((entry) => {
     const words = create.get(entry.key);
-    return words === undefined
-      ? entry
-      : { ...entry, statements: { ...entry.statements, create: words } };
+    return words === undefined ? entry : withStatements(entry, { create: words });
   });
 }
 
@@ -90,10 +88,12 @@ export async function inWordsOf(input: InWordsInput): Promise<Entry[]> {
  * statements of their own, as of an extension: nothing would be printed.
  */
 export function differingInPrint(backup: readonly Entry[], live: EntryIndex): Entry[] {
-  return backup.filter(({ kind, schema, identity, statements: { create } }) => {
-    if (!PRINTED.includes(kind) || schema === null || create.length === 0) return false;
+  return backup.filter(({ kind, schema, identity, statements }) => {
+    if (!PRINTED.includes(kind) || schema === null) return false;
     const there = live.byIdentity(identity);
-    return there !== undefined && !sameList(create, there.statements.create);
+    if (there === undefined) return false;
+    const { create } = statements;
+    return create.length > 0 && !sameList(create, there.statements.create);
   });
 }
 

@@ -7,6 +7,7 @@
  */
 import type { Entry } from "../core/model.ts";
 import { type BuildInput, mostBytes } from "./build_source.ts";
+import { withStatements } from "./statements.ts";
 
 /** Raw bytes of rows below which an index is built too quickly to be worth a second statement. */
 const LEAST_BYTES = 8 << 20;
@@ -49,9 +50,8 @@ export function indexFirst(
     };
     const taken = `ALTER TABLE ONLY ${table} ADD CONSTRAINT ${name} ${kind} USING INDEX ${name}`;
     const constraint: Entry = {
-      ...entry,
+      ...withStatements(entry, { create: [taken, ...after] }),
       dependsOn: [...entry.dependsOn, first.key],
-      statements: { ...entry.statements, create: [taken, ...after] },
     };
     return [first, constraint];
   });

@@ -5,6 +5,13 @@
  */
 import type { Entry, EntryStatements } from "../core/model.ts";
 
+/** The entry with other statements in some of its lists. */
+export function withStatements(entry: Entry, changes: Partial<EntryStatements>): Entry {
+  const { create, drop, owner, comment, label, acl } = entry.statements;
+  const statements = { create, drop, owner, comment, label, acl, ...changes };
+  return { ...entry, statements };
+}
+
 /** Whether two entries make the object in the same words. */
 export function sameDefinition(a: Entry, b: Entry): boolean {
   // Default privileges are nothing but GRANTs and REVOKEs.
@@ -81,10 +88,9 @@ export function rightGroups(statements: readonly string[]): string[][] {
 
 /** The same entry many times, each with one right of it. */
 export function rightSteps(entry: Entry): Entry[] {
-  return rightGroups(entry.statements.acl).map((group) => ({
-    ...entry,
-    statements: { ...entry.statements, acl: group.length > 1 ? [...group, "RESET ROLE"] : group },
-  }));
+  return rightGroups(entry.statements.acl).map((group) =>
+    withStatements(entry, { acl: group.length > 1 ? [...group, "RESET ROLE"] : group })
+  );
 }
 
 function invertRight(statement: string): string {

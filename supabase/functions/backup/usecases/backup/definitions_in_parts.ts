@@ -240,12 +240,9 @@ export class DefinitionsInParts {
     const { entriesAPart } = this.#access;
     const shelf = this.#shelf;
     const slices = await resultsOf<SliceResult>(context, SLICE);
-    const nodes: NodePack[][] = [];
-    for (const { result } of slices) {
-      nodes.push(
-        await kept(Array.fromAsync(shelf.readLines<NodePack>(result.nodes!, { signal }))),
-      );
-    }
+    const nodes = slices.map(({ result }) =>
+      keptLines<NodePack>(shelf.readLines<NodePack>(result.nodes!, { signal }))
+    );
     const leftOut = slices.flatMap(({ result }) => result.leftOut);
     const order = await this.#access.read(
       { lease, context, locks: false },
@@ -254,13 +251,9 @@ export class DefinitionsInParts {
         return { value, rowVersions: [] };
       },
     );
-    const shares: EntryPlace[][] = [];
-    for (let from = 0; from < order.places.length; from += entriesAPart) {
-      shares.push(order.places.slice(from, from + entriesAPart));
-    }
     const counted = { signal, written: noTotals() };
     const result: OrderResult = {
-      places: await shelf.writeLines(shares, counted),
+      places: await shelf.writeLines(sharesOf(order.places, entriesAPart), counted),
       remarks: order.remarks,
       written: counted.written,
     };
@@ -268,7 +261,8 @@ export class DefinitionsInParts {
       const { slice } = slices[at]!.payload as unknown as Again;
       return separate.length === 0 ? [] : [newPart(AGAIN, { slice, at, separate })];
     });
-    const store = shares.map((_, share) => newPart(STORE, { share }));
+    const shares = result.places.lines;
+    const store = Array.from({ length: shares }, (_, share) => newPart(STORE, { share }));
     return { result: toJson(result), add: [...again, ...store] };
   }
 
@@ -346,6 +340,26 @@ function joined(refs: readonly LinesRef[]): LinesRef {
     lines: refs.reduce((sum, { lines }) => sum + lines, 0),
     chunks: refs.flatMap(({ chunks }) => chunks),
   };
+}
+
+/** So many at a time. */
+function* sharesOf<T>(all: Iterable<T>, most: number): Generator<T[]> {
+  let share: T[] = [];
+  for (const one of all) {
+    share.push(one);
+    if (share.length < most) continue;
+    yield share;
+    share = [];
+  }
+  if (share.length > 0) yield share;
+}
+
+/** Lines that an earlier part has kept. @throws as {@linkcode kept} */
+async function* keptLines<T>(lines: AsyncIterable<T>): AsyncGenerator<T> {
+  const reading = lines[Symbol.asyncIterator]();
+  for (let next = await kept(reading.next()); !next.done; next = await kept(reading.next())) {
+    yield next.value;
+  }
 }
 
 /**

@@ -16,6 +16,9 @@ const RELATIONS_A_PART = 1000;
  */
 export const RELATIONS_AT_ONCE = 6000;
 
+/** Entries of a backup that such a program holds as they are; of more it holds most packed. */
+export const ENTRIES_AT_ONCE = 40_000;
+
 /**
  * Up to so many a backup by such a program reads at once all the same: it holds nothing else, and rows are copied
  * meanwhile. 5,000 tables with a sequence each need 350 MB, and slices of them nearly twice the time.

@@ -18,8 +18,9 @@ import {
   readEntries,
   readSlice,
 } from "../../dump/mod.ts";
+import { EntryPacker } from "../../core/packed_entries.ts";
 import type { Session } from "../../postgres/session.ts";
-import type { Repository } from "../../repository/mod.ts";
+import type { LinesRef, Repository } from "../../repository/mod.ts";
 import {
   type BackupFacts,
   borrowRoles,
@@ -36,21 +37,27 @@ import {
   readUnwritableTables,
   type TargetFacts,
 } from "../../restore/mod.ts";
-import { RELATIONS_AT_ONCE } from "../jobs/relations_a_part.ts";
+import { ENTRIES_AT_ONCE, RELATIONS_AT_ONCE } from "../jobs/relations_a_part.ts";
 import type { OpenedLines } from "./backup_lines.ts";
 
-/** Everything that the planner knows of a backup, read from its manifest. */
+/** Everything that the planner knows of a backup, read from its manifest; of very many entries packed. */
 export async function readBackupFacts(
   repository: Repository,
   backupId: string,
 ): Promise<BackupFacts> {
-  const { manifest } = await repository.readBackup(backupId);
+  const { manifest: { source, entries, tableData, dataParts, ...manifest } } = await repository
+    .readBackup(backupId);
+  const packer = entries.lines > ENTRIES_AT_ONCE ? new EntryPacker() : null;
+  const read = <T>(lines: LinesRef, pack: (value: T) => T) =>
+    Array.fromAsync(
+      repository.readLines<T>(lines),
+      (value) => packer === null ? value : pack(value),
+    );
   return {
-    backupId: manifest.backupId,
-    source: manifest.source,
-    entries: await Array.fromAsync(repository.readLines<Entry>(manifest.entries)),
-    tableData: await Array.fromAsync(repository.readLines<TableData>(manifest.tableData)),
-    dataParts: await Array.fromAsync(repository.readLines<DataPart>(manifest.dataParts)),
+    ...{ backupId: manifest.backupId, source },
+    entries: await read<Entry>(entries, (entry) => packer!.entry(entry)),
+    tableData: await read<TableData>(tableData, (data) => packer!.tableData(data)),
+    dataParts: await read<DataPart>(dataParts, (part) => packer!.dataPart(part)),
   };
 }
 
