@@ -13,27 +13,105 @@ import type { ObjectNumbers } from "./object_numbers.ts";
 import { compareDrafts, rankOf, rankOfBoundary } from "./sort_priorities.ts";
 import { findLoops, topologicalSort } from "./topological_sort.ts";
 
-/** A draft or a boundary between sections, with its number in the order before dependencies. */
+/** A draft or a boundary between sections, as those who take loops apart look at it. */
 export interface OrderNode {
-  /** Of the draft among all objects; -1 for the two boundaries. */
-  object: number;
+  /** In the order before dependencies. */
   number: number;
-  /** Where it sorts before names are looked at. */
-  rank: number;
   /** Null for the two boundaries. */
   draft: Draft | null;
   /** Whether an inline draft was forced out of its host. */
   separate: boolean;
 }
 
-/** The graph that sorting and loop repair work on. */
-export interface OrderGraph {
-  nodes: OrderNode[];
+/** Objects that stand for the boundaries. */
+const PRE_DATA = -1;
+const POST_DATA = -2;
+
+/** The graph that sorting and loop repair work on; of its nodes only those exist that somebody asked for. */
+export class OrderGraph {
+  readonly needs: NeedLists;
+  readonly preData: OrderNode;
+  readonly postData: OrderNode;
+  readonly #drafts: Drafts;
+  /** By node, the draft's number among all objects, or a boundary. */
+  readonly #objects: Int32Array;
+  /** By object, its node; -1 for those without a draft. */
+  readonly #numbers: Int32Array;
+  readonly #nodes = new Map<number, OrderNode>();
+
+  constructor(drafts: Drafts) {
+    this.#drafts = drafts;
+    this.#objects = sortObjects(drafts);
+    this.needs = new NeedLists(this.#objects.length);
+    this.#numbers = new Int32Array(drafts.numbers.size).fill(-1);
+    this.#objects.forEach((object, number) => {
+      if (object >= 0) this.#numbers[object] = number;
+    });
+    this.preData = this.node(this.#objects.indexOf(PRE_DATA));
+    this.postData = this.node(this.#objects.indexOf(POST_DATA));
+  }
+
+  get size(): number {
+    return this.#objects.length;
+  }
+
+  node(number: number): OrderNode {
+    let node = this.#nodes.get(number);
+    if (node === undefined) {
+      node = { number, draft: this.draft(number), separate: false };
+      this.#nodes.set(number, node);
+    }
+    return node;
+  }
+
   /** The node of a draft by its key. */
-  byKey: (key: string) => OrderNode | undefined;
-  needs: NeedLists;
-  preData: OrderNode;
-  postData: OrderNode;
+  byKey(key: string): OrderNode | undefined {
+    const number = this.numberOf(this.#drafts.numbers.ofKey(key));
+    return number === undefined ? undefined : this.node(number);
+  }
+
+  /** The draft of a node; null for the two boundaries. */
+  draft(number: number): Draft | null {
+    return this.#drafts.at(this.object(number)) ?? null;
+  }
+
+  /** The number of a node's draft among all objects. */
+  object(number: number): number {
+    return this.#objects[number]!;
+  }
+
+  /** The node of an object. */
+  numberOf(object: number | undefined): number | undefined {
+    const number = object === undefined ? -1 : this.#numbers[object] ?? -1;
+    return number < 0 ? undefined : number;
+  }
+
+  /** The node of the host that a draft stands in, unless it was forced out of it. */
+  hostOf(number: number): number | undefined {
+    const inlineIn = this.draft(number)?.inlineIn;
+    if (inlineIn === undefined || this.#nodes.get(number)?.separate === true) return undefined;
+    return this.numberOf(this.#drafts.numbers.ofKey(inlineIn));
+  }
+
+  /** Inline drafts that were forced out of their hosts. */
+  separate(): OrderNode[] {
+    return [...this.#nodes.values()].filter(({ separate }) => separate);
+  }
+}
+
+/** Drafts and boundaries in the order before dependencies. */
+function sortObjects(drafts: Drafts): Int32Array {
+  const objects = [PRE_DATA, POST_DATA];
+  const ranks = new Uint16Array(drafts.numbers.size);
+  for (const [object, draft] of drafts.numbered()) {
+    objects.push(object);
+    ranks[object] = rankOf(draft);
+  }
+  const [pre, post] = [rankOfBoundary("pre-data"), rankOfBoundary("data")];
+  const rank = (object: number) => object >= 0 ? ranks[object]! : object === PRE_DATA ? pre : post;
+  return Int32Array.from(objects).sort((a, b) =>
+    rank(a) - rank(b) || compareDrafts(drafts.at(a)!, drafts.at(b)!)
+  );
 }
 
 /** A draft at its place; itself and the drafts it needs by the numbers that `Drafts` gave them. */
@@ -65,7 +143,7 @@ export function orderDrafts(
   let sorted = topologicalSort(graph.needs);
   while (sorted.left.length > 0) {
     for (const loop of findLoops(graph.needs, sorted.left)) {
-      const remark = breakLoop(graph, loop.map((number) => graph.nodes[number]!));
+      const remark = breakLoop(graph, loop.map((number) => graph.node(number)));
       if (remark !== null) remarks.push(remark);
     }
     sorted = topologicalSort(graph.needs);
@@ -74,51 +152,27 @@ export function orderDrafts(
 }
 
 function buildGraph(drafts: Drafts, dependencies: NeedsOfDrafts): OrderGraph {
-  const preData = boundaryAfter("pre-data");
-  const postData = boundaryAfter("data");
-  const nodes = [preData, postData];
-  for (const [object, draft] of drafts.numbered()) {
-    nodes.push({ object, number: 0, rank: rankOf(draft), draft, separate: false });
+  const graph = new OrderGraph(drafts);
+  for (let number = 0; number < graph.size; number++) {
+    addNeeds(graph, number, { dependencies, numbers: drafts.numbers });
   }
-  nodes.sort(compareNodes);
-  const ofObjects = new Int32Array(drafts.numbers.size).fill(-1);
-  nodes.forEach((node, number) => {
-    node.number = number;
-    if (node.draft !== null) ofObjects[node.object] = number;
-  });
-  const byKey = (key: string) => nodes[ofObjects[drafts.numbers.ofKey(key) ?? -1] ?? -1];
-  const needs = new NeedLists(nodes.length);
-  const graph = { nodes, byKey, needs, preData, postData };
-  for (const node of nodes) addNeeds(graph, node, { dependencies, ofObjects, drafts });
-  needs.add(postData.number, preData.number);
+  graph.needs.add(graph.postData.number, graph.preData.number);
   return graph;
-}
-
-function boundaryAfter(section: Section): OrderNode {
-  const rank = rankOfBoundary(section);
-  return { object: -1, number: 0, rank, draft: null, separate: false };
-}
-
-function compareNodes(a: OrderNode, b: OrderNode): number {
-  return a.rank - b.rank || compareDrafts(a.draft!, b.draft!);
 }
 
 function addNeeds(
   graph: OrderGraph,
-  { draft, number, object }: OrderNode,
-  { dependencies, ofObjects, drafts: { numbers } }: {
-    dependencies: NeedsOfDrafts;
-    ofObjects: Int32Array;
-    drafts: Drafts;
-  },
+  number: number,
+  { dependencies, numbers }: { dependencies: NeedsOfDrafts; numbers: ObjectNumbers },
 ): void {
+  const draft = graph.draft(number);
   if (draft === null) return;
   const { needs, preData, postData } = graph;
-  const host = draft.inlineIn === undefined ? undefined : graph.byKey(draft.inlineIn);
+  const host = graph.hostOf(number);
   // What stands in its host does not wait for it, unless a loop takes it out.
   const need = (needed: number) => {
-    const node = ofObjects[needed]!;
-    if (node !== number && node !== host?.number) needs.add(number, node);
+    const node = graph.numberOf(needed)!;
+    if (node !== number && node !== host) needs.add(number, node);
   };
   // What has no draft, such as an extension's table, stands for what it depends on itself.
   const needObject = (needed: number | undefined) => {
@@ -127,12 +181,13 @@ function addNeeds(
     if (holder !== undefined) need(holder);
     else for (const other of dependencies.ofDraft(needed)) need(other);
   };
+  const object = graph.object(number);
   if (draft.part === null) { for (const needed of dependencies.ofDraft(object)) need(needed); }
   else if (draft.part !== "shell") needObject(numbers.find(draft.catalog, draft.oid));
   for (const key of draft.dependsOn) needObject(numbers.ofKey(key));
 
   if (host !== undefined) {
-    needs.add(host.number, number);
+    needs.add(host, number);
     return;
   }
   if (draft.section === "pre-data") needs.add(preData.number, number);
@@ -150,39 +205,39 @@ function writeOut(graph: OrderGraph, order: Int32Array, { numbers }: Drafts): Dr
 }
 
 function* entriesOf(graph: OrderGraph, order: Int32Array): Generator<OrderedDraft> {
-  const { nodes } = graph;
   /** By node, that of the host it stands in; -1 for what stands by itself. */
-  const standsIn = Int32Array.from(
-    nodes,
-    ({ draft, separate }) =>
-      draft?.inlineIn === undefined || separate ? -1 : graph.byKey(draft.inlineIn)?.number ?? -1,
-  );
+  const standsIn = new Int32Array(graph.size);
+  for (let number = 0; number < graph.size; number++) standsIn[number] = graph.hostOf(number) ?? -1;
   const places = new Int32Array(order.length);
   order.forEach((number, place) => places[number] = place);
   const needsOf = needsCollector(graph, standsIn);
   for (const number of order) {
-    const { object, draft } = nodes[number]!;
+    const draft = graph.draft(number);
     if (draft === null || standsIn[number] !== -1) continue;
     // A shell type that no function asks for would be a statement without a use.
     if (draft.part === "shell" && !isNeeded(graph, number)) continue;
     const before = needsOf(number).filter((need) => places[need]! < places[number]!);
-    yield { number: object, draft, needs: before.map((need) => nodes[need]!.object) };
+    const needs = before.map((need) => graph.object(need));
+    yield { number: graph.object(number), draft, needs };
   }
 }
 
 function isNeeded(graph: OrderGraph, number: number): boolean {
-  return graph.nodes.some(({ draft }, from) => draft !== null && graph.needs.has(from, number));
+  for (let from = 0; from < graph.size; from++) {
+    if (graph.needs.has(from, number) && graph.draft(from) !== null) return true;
+  }
+  return false;
 }
 
 /** Tells every host which of its inline drafts stand alone now; all of these, by their numbers. */
 function settleInline(graph: OrderGraph, numbers: ObjectNumbers): Set<number> {
   const all = new Set<number>();
   const separate = new Map<string, Set<string>>();
-  for (const { draft, object, separate: isSeparate } of graph.nodes) {
-    if (draft?.inlineIn === undefined || !isSeparate) continue;
+  for (const { draft, number } of graph.separate()) {
+    const object = graph.object(number);
     all.add(object);
-    const keys = separate.get(draft.inlineIn) ?? new Set();
-    separate.set(draft.inlineIn, keys.add(numbers.keyOf(object)));
+    const host = draft!.inlineIn!;
+    separate.set(host, (separate.get(host) ?? new Set()).add(numbers.keyOf(object)));
   }
   for (const [host, keys] of separate) {
     const draft = graph.byKey(host)?.draft;
@@ -193,16 +248,16 @@ function settleInline(graph: OrderGraph, numbers: ObjectNumbers): Set<number> {
 
 /** What an entry needs: itself and through what stands in it; hosts for what stands in them. */
 function needsCollector(
-  { nodes, needs }: OrderGraph,
+  graph: OrderGraph,
   standsIn: Int32Array,
 ): (entry: number) => number[] {
   /** By whom a node was collected last. */
-  const collectedBy = new Int32Array(nodes.length).fill(-1);
+  const collectedBy = new Int32Array(graph.size).fill(-1);
   return (entry) => {
     const collected: number[] = [];
     const visit = (from: number) => {
-      for (const need of needs.of(from)) {
-        if (nodes[need]!.draft === null) continue;
+      for (const need of graph.needs.of(from)) {
+        if (graph.draft(need) === null) continue;
         const host = standsIn[need] === -1 ? need : standsIn[need]!;
         if (host === entry) {
           if (need !== entry) visit(need);

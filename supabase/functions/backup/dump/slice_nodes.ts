@@ -79,7 +79,8 @@ class UnpackedDraft implements Draft {
   readonly #address: string | 0;
   readonly oid: number;
   readonly name: string;
-  readonly dependsOn: string[];
+  /** Keys, one to a line: most drafts have none or one. */
+  readonly #dependsOn: string;
   readonly inlineIn?: string;
   section: Section;
 
@@ -88,8 +89,7 @@ class UnpackedDraft implements Draft {
     this.#address = pack.address[at]!;
     this.oid = pack.oid[at]!;
     this.name = pack.name[at]!;
-    const dependsOn = pack.dependsOn[at]!;
-    this.dependsOn = dependsOn.length === 0 ? NOTHING : dependsOn;
+    this.#dependsOn = pack.dependsOn[at]!.join("\n");
     this.section = this.#head[3];
     const inlineIn = pack.inlineIn[at];
     if (inlineIn) this.inlineIn = inlineIn;
@@ -109,6 +109,9 @@ class UnpackedDraft implements Draft {
   }
   get address(): string {
     return this.#address === 0 ? `${this.#head[5]}${this.name}"` : this.#address;
+  }
+  get dependsOn(): string[] {
+    return this.#dependsOn === "" ? NOTHING : this.#dependsOn.split("\n");
   }
   get create(): string[] {
     return NOTHING;
