@@ -12,6 +12,7 @@ import {
   projectRefOf,
 } from "../supabase/functions/backup/postgres/database_url.ts";
 import { connect } from "../supabase/functions/backup/postgres/connect.ts";
+import type { Session } from "../supabase/functions/backup/postgres/session.ts";
 import { backupDatabase } from "../supabase/functions/backup/usecases/backup/backup_database.ts";
 import { ownObjects } from "../supabase/functions/backup/usecases/database_access.ts";
 import { type CommandValues, runCommand, UsageError } from "./cli/command.ts";
@@ -22,6 +23,7 @@ import {
   threadAccess,
 } from "./cli/repository.ts";
 import { formatBytes, showProgress } from "./cli/show_progress.ts";
+import { countObjects, definitionsWithin } from "./host/definitions_memory.ts";
 import { startEarly, threadCopier } from "./host/thread_copier.ts";
 import { ThreadPool } from "./host/thread_pool.ts";
 import { MEMORY_OPTION, threadsWithin } from "./host/threads_within.ts";
@@ -64,16 +66,8 @@ await runCommand({
     const compression = parseCompression(values.required("compression"));
     const repository = await openCommandRepository(values, { create: true, compression });
     const open = () => connect({ url, signal });
-    const { jobs, note } = threadsWithin(values, { kind: "copy", jobs: values.count("jobs") ?? 2 });
-    const threads = new ThreadPool({
-      kind: "copy",
-      threads: jobs,
-      access: { ...threadAccess(values, url), compression },
-    });
     const session = await open();
-    const own = await startEarly(threads, session)
-      .then(() => ownObjects(session))
-      .finally(() => session.close());
+    const { threads, jobs, note, own } = await prepare(session).finally(() => session.close());
     dump.excludeSchemas.push(...own.schemas);
     dump.excludeTables.push(...own.tables);
     dump.excludeFunctions = own.functions;
@@ -103,6 +97,20 @@ await runCommand({
       ...record.consistency.remarks.map((remark) => `  note: ${remark}`),
     ].join("\n");
     return { json: record, text };
+
+    /** Finds out what fits into memory, and has threads start while everything else begins. */
+    async function prepare(session: Session) {
+      const isWhole = dump.includeSchemas.length + dump.includeTables.length === 0;
+      const taken = isWhole
+        ? definitionsWithin(values, { backup: await countObjects(session) })
+        : 0;
+      const wanted = values.count("jobs") ?? 2;
+      const { jobs, note } = threadsWithin(values, { kind: "copy", jobs: wanted, taken });
+      const access = { ...threadAccess(values, url), compression };
+      const threads = new ThreadPool({ kind: "copy", threads: jobs, access });
+      await startEarly(threads, session);
+      return { threads, jobs, note, own: await ownObjects(session) };
+    }
   },
 });
 

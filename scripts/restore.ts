@@ -10,6 +10,7 @@ import { Secret } from "../supabase/functions/backup/core/secret.ts";
 import type { DumpOptions } from "../supabase/functions/backup/dump/mod.ts";
 import { connect } from "../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../supabase/functions/backup/postgres/session.ts";
+import type { Repository } from "../supabase/functions/backup/repository/mod.ts";
 import type { Failure, LeftOut } from "../supabase/functions/backup/restore/mod.ts";
 import { backupDatabase } from "../supabase/functions/backup/usecases/backup/backup_database.ts";
 import {
@@ -20,6 +21,7 @@ import {
 import { type CommandValues, runCommand, UsageError } from "./cli/command.ts";
 import { openCommandRepository, REPOSITORY_OPTIONS, threadAccess } from "./cli/repository.ts";
 import { formatBytes, showProgress } from "./cli/show_progress.ts";
+import { countObjects, definitionsWithin } from "./host/definitions_memory.ts";
 import { loadingThreads, threadLoader } from "./host/thread_loader.ts";
 import { MEMORY_OPTION, threadsWithin } from "./host/threads_within.ts";
 
@@ -64,7 +66,8 @@ await runCommand({
     const repository = await openCommandRepository(values);
     const open = () => connect({ url, signal });
     const { jobs, lockTimeoutMs } = request;
-    const loading = threadsWithin(values, { kind: "load", jobs });
+    const taken = await memoryTaken(values, { repository, open });
+    const loading = threadsWithin(values, { kind: "load", jobs, taken });
     const threads = loadingThreads(loading.jobs, threadAccess(values, url));
     const progress = showProgress(json, loading.note);
     const report = await restoreDatabase({
@@ -90,6 +93,21 @@ await runCommand({
     };
   },
 });
+
+/** Megabytes for the definitions of both sides. @throws as `definitionsWithin` */
+async function memoryTaken(
+  values: CommandValues,
+  { repository, open }: { repository: Repository; open: () => Promise<Session> },
+): Promise<number> {
+  const { manifest } = await repository.readBackup(values.required("backup"));
+  const target = await open();
+  const there = await countObjects(target).finally(() => target.close());
+  const isSaved = !values.flag("skip-safety-backup") && !values.flag("dry-run");
+  return definitionsWithin(values, {
+    restore: manifest.entries.lines + there,
+    backup: isSaved ? there : 0,
+  });
+}
 
 /** A repository takes backups of one database only; that of another one goes elsewhere. */
 function safetyBackup(values: CommandValues, open: () => Promise<Session>, signal: AbortSignal) {

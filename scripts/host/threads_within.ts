@@ -8,7 +8,7 @@ import type { CommandOptions, CommandValues } from "../cli/command.ts";
 import { LANES_A_THREAD, type ThreadTask } from "./thread_messages.ts";
 
 /** The program itself, with its main thread at work. */
-const PROGRAM_MB = 190;
+export const PROGRAM_MB = 190;
 /** The most that a thread of each kind was seen to add; `docs/performance.md` has the measurements. */
 const THREAD_MB: Record<ThreadTask["kind"], number> = { copy: 75, load: 100 };
 /** Connections that a thread of each kind keeps busy. */
@@ -19,7 +19,8 @@ export const MEMORY_OPTION: CommandOptions = {
   memory: {
     type: "string",
     default: "500",
-    help: "megabytes to stay within: fewer threads move rows where --jobs would need more",
+    help: "megabytes to stay within: fewer threads move rows where --jobs would need more, and " +
+      "very many definitions are refused",
   },
 };
 
@@ -34,13 +35,19 @@ export interface FittingThreads {
 /** As many of the jobs as fit, at least one. */
 export function threadsWithin(
   values: Pick<CommandValues, "count">,
-  { kind, jobs }: { kind: ThreadTask["kind"]; jobs: number },
+  { kind, jobs, taken = 0 }: {
+    kind: ThreadTask["kind"];
+    jobs: number;
+    /** Megabytes that the program takes for something else. @default 0 */
+    taken?: number;
+  },
 ): FittingThreads {
   const megabytes = values.count("memory") ?? Infinity;
-  const threads = Math.floor((megabytes - PROGRAM_MB) / THREAD_MB[kind]);
+  const program = PROGRAM_MB + taken;
+  const threads = Math.floor((megabytes - program) / THREAD_MB[kind]);
   const most = Math.max(1, threads * JOBS_A_THREAD[kind]);
   if (jobs <= most) return { jobs, note: null };
-  const needed = PROGRAM_MB + THREAD_MB[kind] * Math.ceil(jobs / JOBS_A_THREAD[kind]);
+  const needed = program + THREAD_MB[kind] * Math.ceil(jobs / JOBS_A_THREAD[kind]);
   return {
     jobs: most,
     note:

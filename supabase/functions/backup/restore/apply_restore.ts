@@ -19,7 +19,7 @@ import {
   type LiveEntries,
 } from "./compare_models.ts";
 import { batchGroups, compareGroups, groupLoads } from "./compare_rows.ts";
-import { EntryIndex, sqlNameOf } from "./entry_index.ts";
+import { EntryIndex, isTable, sqlNameOf } from "./entry_index.ts";
 import { Failures } from "./failures.ts";
 import { indexFirst } from "./index_first.ts";
 import { inParallel, listSource } from "./in_parallel.ts";
@@ -266,7 +266,12 @@ class Run {
   async build(): Promise<void> {
     const { plan, session } = this.#input;
     const later = plan.create.filter((entry) => entry.section === "post-data" && !isLast(entry));
-    const index = new EntryIndex([...new Set([...this.#input.entries, ...plan.create])]);
+    // Of the others nothing is asked, and there are very many.
+    const index = new EntryIndex(
+      [...this.#input.entries, ...plan.create].filter((entry) =>
+        isTable(entry) || entry.section === "post-data"
+      ),
+    );
     const bytes = new Map(
       plan.load.flatMap((load) =>
         [...index.tablesTouched(load.entry)].map((table) => [table, bytesOf(load)])

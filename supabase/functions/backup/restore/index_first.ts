@@ -30,9 +30,9 @@ export function indexFirst(
   { bytes, index }: Pick<BuildInput, "bytes" | "index">,
 ): Entry[] {
   return entries.flatMap((entry) => {
-    const [create, ...after] = entry.statements.create;
-    if (entry.kind !== "constraint" || create === undefined) return [entry];
+    if (entry.kind !== "constraint") return [entry];
     if (mostBytes(index.tablesTouched(entry), bytes) < LEAST_BYTES) return [entry];
+    const [create = "", ...after] = entry.statements.create;
     const found = PLAIN.exec(create)?.groups;
     if (found === undefined) return [entry];
     const { schema, name, kind, columns } = found;

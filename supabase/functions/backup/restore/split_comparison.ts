@@ -71,10 +71,12 @@ export async function compareBlocks(
 
 /** One for whatever is small, and for what only has its number of rows, which is quickly counted. */
 function piecesOf(loads: ComparedLoads): number {
+  const pieces = Math.max(1, Math.round(bytesOf(loads[0]) / BATCH_BYTES));
+  if (pieces === 1) return 1;
   const [{ root, entry }] = loads;
   const isPlain = loads.length === 1 && root === undefined && !entry.table!.condition;
   if (!isPlain || expectedRows(loads).sum === null) return 1;
-  return Math.max(1, Math.round(bytesOf(loads[0]) / BATCH_BYTES));
+  return pieces;
 }
 
 /** Blocks of those that the server keeps in its own kind of table, where it reads ranges of blocks. */
