@@ -4,6 +4,7 @@
  * @module
  */
 import { systemClock } from "../supabase/functions/backup/core/clock.ts";
+import { matchesPattern } from "../supabase/functions/backup/core/match_pattern.ts";
 import { RELEASE } from "../supabase/functions/backup/core/release.ts";
 import { Secret } from "../supabase/functions/backup/core/secret.ts";
 import type { DumpOptions } from "../supabase/functions/backup/dump/mod.ts";
@@ -66,8 +67,10 @@ await runCommand({
     const compression = parseCompression(values.required("compression"));
     const repository = await openCommandRepository(values, { create: true, compression });
     const open = () => connect({ url, signal });
+    const [wanted, lockTimeout] = [values.count("jobs") ?? 2, values.count("lock-timeout") ?? 60];
+    values.count("memory"); // what is no number is said before anything is done
     const session = await open();
-    const { threads, jobs, note, own } = await prepare(session).finally(() => session.close());
+    const { pool, jobs, note, own } = await prepare(session).finally(() => session.close());
     dump.excludeSchemas.push(...own.schemas);
     dump.excludeTables.push(...own.tables);
     dump.excludeFunctions = own.functions;
@@ -75,7 +78,7 @@ await runCommand({
     const record = await backupDatabase({
       connect: open,
       repository,
-      copier: threadCopier(threads),
+      ...(pool === null ? {} : { copier: threadCopier(pool) }),
       clock: systemClock,
       request: {
         origin: "manual",
@@ -84,12 +87,12 @@ await runCommand({
         dump,
         onDamage,
         jobs,
-        lockTimeoutMs: (values.count("lock-timeout") ?? 60) * 1000,
+        lockTimeoutMs: lockTimeout * 1000,
       },
       writtenBy: RELEASE,
       signal,
       onProgress: progress.listener,
-    }).finally(progress.end).finally(() => threads.close());
+    }).finally(progress.end).finally(() => pool?.close());
     const { totals } = record;
     const text = [
       `${record.backupId}: ${totals.tables} tables, ${totals.rows} rows, ` +
@@ -100,19 +103,24 @@ await runCommand({
 
     /** Finds out what fits into memory, and has threads start while everything else begins. */
     async function prepare(session: Session) {
-      const isWhole = dump.includeSchemas.length + dump.includeTables.length === 0;
-      const taken = isWhole
-        ? definitionsWithin(values, { backup: await countObjects(session) })
-        : 0;
-      const wanted = values.count("jobs") ?? 2;
-      const { jobs, note } = threadsWithin(values, { kind: "copy", jobs: wanted, taken });
+      const saved = await countObjects(session, (schema) => isTaken(dump, schema));
+      const taken = definitionsWithin(values, { saved });
+      const { jobs, threads, note } = threadsWithin(values, { kind: "copy", jobs: wanted, taken });
       const access = { ...threadAccess(values, url), compression };
-      const threads = new ThreadPool({ kind: "copy", threads: jobs, access });
-      await startEarly(threads, session);
-      return { threads, jobs, note, own: await ownObjects(session) };
+      const pool = threads === 0 ? null : new ThreadPool({ kind: "copy", threads, access });
+      if (pool !== null) await startEarly(pool, session);
+      return { pool, jobs, note, own: await ownObjects(session) };
     }
   },
 });
+
+/** Whether a schema's objects are saved; null for what is in none. Chosen tables are few. */
+function isTaken(dump: DumpOptions, schema: string | null): boolean {
+  const { includeSchemas, includeTables, excludeSchemas } = dump;
+  const matches = (pattern: string) => schema !== null && matchesPattern(pattern, schema);
+  if (excludeSchemas.some(matches)) return false;
+  return includeSchemas.length + includeTables.length === 0 || includeSchemas.some(matches);
+}
 
 function dumpOptions(values: CommandValues): DumpOptions {
   const tables = (patterns: string[]) => patterns.filter((pattern) => pattern.includes("."));

@@ -66,6 +66,7 @@ await runCommand({
     const repository = await openCommandRepository(values);
     const open = () => connect({ url, signal });
     const { jobs, lockTimeoutMs } = request;
+    values.count("memory"); // what is no number is said before anything is done
     const taken = await memoryTaken(values, { repository, open });
     const loading = threadsWithin(values, { kind: "load", jobs, taken });
     const threads = loadingThreads(loading.jobs, threadAccess(values, url));
@@ -102,11 +103,11 @@ async function memoryTaken(
   const { manifest } = await repository.readBackup(values.required("backup"));
   const target = await open();
   const there = await countObjects(target).finally(() => target.close());
-  const isSaved = !values.flag("skip-safety-backup") && !values.flag("dry-run");
-  return definitionsWithin(values, {
-    restore: manifest.entries.lines + there,
-    backup: isSaved ? there : 0,
-  });
+  const { mode, intoSchema, skipSafetyBackup, dryRun } = restoreRequest(values);
+  const mayBeSaved = skipSafetyBackup !== true && dryRun !== true && intoSchema === undefined &&
+    (mode ?? "over") === "over";
+  const saved = mayBeSaved ? there : 0;
+  return definitionsWithin(values, { restored: manifest.entries.lines, target: there, saved });
 }
 
 /** A repository takes backups of one database only; that of another one goes elsewhere. */

@@ -6,9 +6,10 @@ import { threadsWithin } from "./threads_within.ts";
 const of = (megabytes: number) => ({ count: () => megabytes });
 
 Deno.test("definitionsWithin() gives what they take, up to what fits", () => {
-  assert.equal(definitionsWithin(of(500), { backup: 620_000 }), 310);
-  assert.equal(definitionsWithin(of(500), { restore: 200_000, backup: 100_000 }), 270);
-  assert.equal(definitionsWithin(of(1), { restore: 1000 }), 2);
+  assert.equal(definitionsWithin(of(500), { saved: 600_000 }), 290);
+  assert.equal(definitionsWithin(of(500), { saved: 20_000 }), 37);
+  assert.equal(definitionsWithin(of(500), { restored: 347_000 }), 310);
+  assert.equal(definitionsWithin(of(1), { saved: 1000, restored: 1000, target: 1000 }), 0);
 });
 
 Deno.test("definitionsWithin() refuses more, and says what would do", () => {
@@ -21,10 +22,14 @@ Deno.test("definitionsWithin() refuses more, and says what would do", () => {
     }
     return null;
   };
-  const backup = refused({ backup: 621_000 })!;
-  assert.match(backup, /back up .* 621000 objects within 500 MB.*--memory 501/);
-  assert.match(backup, /--include/);
-  assert.match(refused({ restore: 400_000 })!, /restore .* need about 631 MB.*--memory 631\.$/);
+  const saved = refused({ saved: 660_000 })!;
+  assert.match(saved, /back up within 500 MB: .* 660000 objects .*--memory 501/);
+  assert.match(saved, /--exclude/);
+  const restored = refused({ restored: 140_000, target: 200_000 })!;
+  assert.match(
+    restored,
+    /restore within 500 MB: .* 340000 objects need about 583 MB.*--memory 583\.$/,
+  );
 });
 
 Deno.test("what definitions take leaves fewer threads", () => {

@@ -11,7 +11,7 @@ import { LANES_A_THREAD, type ThreadTask } from "./thread_messages.ts";
 export const PROGRAM_MB = 190;
 /** The most that a thread of each kind was seen to add; `docs/performance.md` has the measurements. */
 const THREAD_MB: Record<ThreadTask["kind"], number> = { copy: 75, load: 100 };
-/** Connections that a thread of each kind keeps busy. */
+/** Connections that a thread of each kind keeps busy, and that the main thread does without one. */
 const JOBS_A_THREAD: Record<ThreadTask["kind"], number> = { copy: 1, load: LANES_A_THREAD };
 
 /** The option that bounds them. */
@@ -26,13 +26,15 @@ export const MEMORY_OPTION: CommandOptions = {
 
 /** What fits. */
 export interface FittingThreads {
-  /** Connections that move rows, each with the thread or the part of one that it needs. */
+  /** Connections that move rows. */
   jobs: number;
+  /** Threads that there is room for; with none the main thread moves them. */
+  threads: number;
   /** What to tell the user when it is less than was asked for. */
   note: string | null;
 }
 
-/** As many of the jobs as fit, at least one. */
+/** As many of the jobs as fit, at least those that need no thread. */
 export function threadsWithin(
   values: Pick<CommandValues, "count">,
   { kind, jobs, taken = 0 }: {
@@ -44,12 +46,14 @@ export function threadsWithin(
 ): FittingThreads {
   const megabytes = values.count("memory") ?? Infinity;
   const program = PROGRAM_MB + taken;
-  const threads = Math.floor((megabytes - program) / THREAD_MB[kind]);
-  const most = Math.max(1, threads * JOBS_A_THREAD[kind]);
-  if (jobs <= most) return { jobs, note: null };
-  const needed = program + THREAD_MB[kind] * Math.ceil(jobs / JOBS_A_THREAD[kind]);
+  const fitting = Math.max(0, Math.floor((megabytes - program) / THREAD_MB[kind]));
+  const wanted = Math.ceil(jobs / JOBS_A_THREAD[kind]);
+  const threads = Math.min(fitting, wanted);
+  const most = JOBS_A_THREAD[kind] * Math.max(1, fitting);
+  if (jobs <= most) return { jobs, threads, note: null };
+  const needed = program + THREAD_MB[kind] * wanted;
   return {
-    jobs: most,
+    ...{ jobs: most, threads },
     note:
       `rows move over ${most} connection${most === 1 ? "" : "s"} at a time instead of ${jobs}, ` +
       `to stay within ${megabytes} MB; say --memory ${needed} for all`,

@@ -5,8 +5,8 @@ const within = (megabytes: number, kind: "copy" | "load", jobs: number) =>
   threadsWithin({ count: () => megabytes }, { kind, jobs });
 
 Deno.test("threadsWithin() gives all jobs that fit, and says nothing of it", () => {
-  assert.deepEqual(within(500, "copy", 4), { jobs: 4, note: null });
-  assert.deepEqual(within(500, "load", 6), { jobs: 6, note: null });
+  assert.deepEqual(within(500, "copy", 4), { jobs: 4, threads: 4, note: null });
+  assert.deepEqual(within(500, "load", 6), { jobs: 6, threads: 3, note: null });
 });
 
 Deno.test("threadsWithin() gives fewer where all would need more memory, and says what all need", () => {
@@ -16,13 +16,14 @@ Deno.test("threadsWithin() gives fewer where all would need more memory, and say
     note!,
     /4 connections at a time instead of 16, .* 500 MB; say --memory 1390 for all/,
   );
-  assert.deepEqual(within(1390, "copy", 16), { jobs: 16, note: null });
+  assert.deepEqual(within(1390, "copy", 16), { jobs: 16, threads: 16, note: null });
   assert.equal(within(500, "load", 7).jobs, 6);
 });
 
 Deno.test("threadsWithin() leaves one, however little memory there is", () => {
-  const { jobs, note } = within(1, "copy", 2);
-  assert.equal(jobs, 1);
+  const { jobs, threads, note } = within(1, "copy", 2);
+  assert.deepEqual([jobs, threads], [1, 0]);
   assert.match(note!, /over 1 connection at a time/);
-  assert.deepEqual(within(1, "load", 1), { jobs: 1, note: null });
+  assert.deepEqual(within(1, "load", 2), { jobs: 2, threads: 0, note: null });
+  assert.equal(within(1, "load", 3).jobs, 2);
 });

@@ -18,8 +18,9 @@ interface EntryDetails {
 }
 
 /**
- * Packs values as they come. What it gives can be copied with `...` and written as JSON; of `statements` by
- * themselves `withStatements` makes a copy.
+ * Packs values as they come. What it gives is read and written as JSON like what was packed. An entry can be copied
+ * with `...`, too; its `statements` and `table`, table data and parts cannot, nor do they list the names of what
+ * they have: `withStatements` copies an entry with other statements.
  */
 export class EntryPacker {
   readonly #entries = new PackedList<EntryDetails>();

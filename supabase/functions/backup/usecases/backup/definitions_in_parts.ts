@@ -133,7 +133,9 @@ export function partsOfSlices(slices: readonly CatalogSlice[]): NewPart[] {
 
 /** Bytes of SQL in an entry. */
 export function sqlBytesOf({ statements }: Entry): number {
-  return Object.values(statements).flat().reduce((sum: number, sql: string) => sum + sql.length, 0);
+  const { create, drop, owner, comment, label, acl } = statements;
+  return [create, drop, owner, comment, label, acl].flat()
+    .reduce((sum, sql) => sum + sql.length, 0);
 }
 
 /** Does the parts; any number of them, in any worker. */
@@ -240,9 +242,9 @@ export class DefinitionsInParts {
     const { entriesAPart } = this.#access;
     const shelf = this.#shelf;
     const slices = await resultsOf<SliceResult>(context, SLICE);
-    const nodes = slices.map(({ result }) =>
-      keptLines<NodePack>(shelf.readLines<NodePack>(result.nodes!, { signal }))
-    );
+    const nodes = slices.map(({ result }) => ({
+      [Symbol.asyncIterator]: () => keptLines(shelf.readLines<NodePack>(result.nodes!, { signal })),
+    }));
     const leftOut = slices.flatMap(({ result }) => result.leftOut);
     const order = await this.#access.read(
       { lease, context, locks: false },
@@ -356,9 +358,10 @@ function* sharesOf<T>(all: Iterable<T>, most: number): Generator<T[]> {
 
 /** Lines that an earlier part has kept. @throws as {@linkcode kept} */
 async function* keptLines<T>(lines: AsyncIterable<T>): AsyncGenerator<T> {
-  const reading = lines[Symbol.asyncIterator]();
-  for (let next = await kept(reading.next()); !next.done; next = await kept(reading.next())) {
-    yield next.value;
+  try {
+    yield* lines;
+  } catch (error) {
+    throw lostOr(error);
   }
 }
 
@@ -371,11 +374,15 @@ async function kept<T>(reading: Promise<T>): Promise<T> {
   try {
     return await reading;
   } catch (error) {
-    if (!(error instanceof BackupError) || error.code !== "object_missing") throw error;
-    throw new BackupError(
-      "chunks_lost",
-      "Cannot store the definitions: the storage has lost what an earlier part had stored",
-      { hint: "Keep others from deleting in the storage while a backup runs.", cause: error },
-    );
+    throw lostOr(error);
   }
+}
+
+function lostOr(error: unknown): unknown {
+  if (!(error instanceof BackupError) || error.code !== "object_missing") return error;
+  return new BackupError(
+    "chunks_lost",
+    "Cannot store the definitions: the storage has lost what an earlier part had stored",
+    { hint: "Keep others from deleting in the storage while a backup runs.", cause: error },
+  );
 }

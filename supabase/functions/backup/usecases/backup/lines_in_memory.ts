@@ -1,9 +1,10 @@
 /**
- * Lists of values kept in this process, packed: for what many
- * parts of one job in one process give each other, and nobody else.
+ * Lists of values kept in this process, packed: for what many parts of one job in one process give each other,
+ * and nobody else.
  *
  * @module
  */
+import { utf8 } from "../../core/bytes.ts";
 import { packText, unpackText } from "../../core/packed_json.ts";
 import type { LinesRef, Repository } from "../../repository/mod.ts";
 
@@ -25,7 +26,7 @@ export function linesInMemory(): LinesStore {
         if (lines.length === 0) return;
         const text = lines.join("\n");
         const name = String(packs.push(packText(text)) - 1);
-        ref.chunks.push({ name, rawBytes: text.length, lines: lines.length });
+        ref.chunks.push({ name, rawBytes: utf8(text).length, lines: lines.length });
         ref.lines += lines.length;
         lines = [];
         chars = 0;
