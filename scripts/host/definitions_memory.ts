@@ -20,7 +20,7 @@ export type Definitions = Partial<Record<"saved" | "restored" | "target", number
 const MB_A_THOUSAND: Record<keyof Definitions, number> = {
   saved: 0.35,
   restored: 0.95,
-  target: 1.4,
+  target: 1.6,
 };
 
 /** A backup also holds what it reads at once, or one slice of it: so much of a thousand, and at most so much in all. */

@@ -28,7 +28,7 @@ Deno.test("definitionsWithin() refuses more, and says what would do", () => {
   const restored = refused({ restored: 140_000, target: 200_000 })!;
   assert.match(
     restored,
-    /restore within 500 MB: .* 340000 objects need about 583 MB.*--memory 583\.$/,
+    /restore within 500 MB: .* 340000 objects need about 623 MB.*--memory 623\.$/,
   );
 });
 

@@ -84,7 +84,7 @@ export const ERROR_CODES = {
   other_release: "another release of this software began the job",
   chunks_lost: "the storage has lost what earlier backups had stored",
   snapshot_lost: "what held the moment of the backup is gone",
-  over_budget: "the work does not fit into what one worker may use",
+  over_budget: "the work does not fit into what one worker or command may use",
   internal: "a defect of this software",
 } as const;
 
