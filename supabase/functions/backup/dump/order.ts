@@ -4,7 +4,6 @@
  *
  * @module
  */
-import type { Section } from "../core/model.ts";
 import type { Draft, Drafts, DumpContext } from "./context.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { breakLoop } from "./loops.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Entry, EntryStatements } from "../core/model.ts";
+import type { Entry } from "../core/model.ts";
 import { sameList } from "./statements.ts";
 import { firesInReplicaMode } from "./suspended_entries.ts";
 
