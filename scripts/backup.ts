@@ -35,7 +35,10 @@ await runCommand({
   options: {
     "database-url": { type: "string", help: "postgres://…, else SUPABASE_DB_URL" },
     ...REPOSITORY_OPTIONS,
-    jobs: { type: "string", default: "2", help: "threads that copy rows, each with a connection" },
+    jobs: {
+      type: "string",
+      help: "threads that copy rows, each with a connection (default: one to a processor)",
+    },
     ...MEMORY_OPTION,
     compression: { type: "string", default: "zstd:1", help: "zstd, gzip or none, with a level" },
     profile: { type: "string", default: "plain", help: "plain or supabase" },
@@ -67,7 +70,7 @@ await runCommand({
     const compression = parseCompression(values.required("compression"));
     const repository = await openCommandRepository(values, { create: true, compression });
     const open = () => connect({ url, signal });
-    const [wanted, lockTimeout] = [values.count("jobs") ?? 2, values.count("lock-timeout") ?? 60];
+    const [asked, lockTimeout] = [values.count("jobs"), values.count("lock-timeout") ?? 60];
     values.count("memory"); // what is no number is said before anything is done
     const session = await open();
     const { pool, jobs, note, own } = await prepare(session).finally(() => session.close());
@@ -105,7 +108,7 @@ await runCommand({
     async function prepare(session: Session) {
       const saved = await countObjects(session, (schema) => isTaken(dump, schema));
       const taken = definitionsWithin(values, { saved });
-      const { jobs, threads, note } = threadsWithin(values, { kind: "copy", jobs: wanted, taken });
+      const { jobs, threads, note } = threadsWithin(values, { kind: "copy", asked, taken });
       const access = { ...threadAccess(values, url), compression };
       const pool = threads === 0 ? null : new ThreadPool({ kind: "copy", threads, access });
       if (pool !== null) await startEarly(pool, session);

@@ -52,8 +52,7 @@ await runCommand({
     "dry-run": { type: "boolean", help: "shows the plan and changes nothing" },
     jobs: {
       type: "string",
-      default: "2",
-      help: "connections that load rows into an empty database",
+      help: "connections that load rows into an empty database (default: one to a processor)",
     },
     ...MEMORY_OPTION,
     "lock-timeout": { type: "string", default: "60", help: "seconds to wait for a table's lock" },
@@ -63,12 +62,14 @@ await runCommand({
     const url = new Secret(values.text("database-url") ?? Deno.env.get("SUPABASE_DB_URL") ?? "");
     if (url.reveal() === "") throw new UsageError("--database-url is missing");
     const request = restoreRequest(values);
+    const asked = values.count("jobs");
     const repository = await openCommandRepository(values);
     const open = () => connect({ url, signal });
-    const { jobs, lockTimeoutMs } = request;
+    const { lockTimeoutMs } = request;
     values.count("memory"); // what is no number is said before anything is done
     const taken = await memoryTaken(values, { repository, open });
-    const loading = threadsWithin(values, { kind: "load", jobs, taken });
+    const loading = threadsWithin(values, { kind: "load", asked, taken });
+    const jobs = asked ?? loading.jobs;
     const threads = loadingThreads(loading.jobs, threadAccess(values, url));
     const progress = showProgress(json, loading.note);
     const report = await restoreDatabase({
@@ -79,7 +80,7 @@ await runCommand({
       }),
       ...safetyBackup(values, open, signal),
       backupId: values.required("backup"),
-      request,
+      request: { ...request, jobs },
       clock: systemClock,
       writtenBy: RELEASE,
       signal,
@@ -133,7 +134,7 @@ function safetyBackup(values: CommandValues, open: () => Promise<Session>, signa
 
 function restoreRequest(
   values: CommandValues,
-): RestoreRequest & { jobs: number; lockTimeoutMs: number } {
+): RestoreRequest & { lockTimeoutMs: number } {
   const mode = oneOf(values, "mode", ["empty", "over", "beside"] as const);
   const target = oneOf(values, "target", ["supabase", "plain"] as const);
   const intoSchema = values.text("into-schema");
@@ -149,7 +150,6 @@ function restoreRequest(
     acceptHazards: values.list("allow-hazard"),
     skipSafetyBackup: values.flag("skip-safety-backup"),
     dryRun: values.flag("dry-run"),
-    jobs: values.count("jobs") ?? 2,
     lockTimeoutMs: (values.count("lock-timeout") ?? 60) * 1000,
   };
 }

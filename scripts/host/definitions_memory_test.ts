@@ -33,7 +33,7 @@ Deno.test("definitionsWithin() refuses more, and says what would do", () => {
 });
 
 Deno.test("what definitions take leaves fewer threads", () => {
-  const { jobs, note } = threadsWithin(of(500), { kind: "copy", jobs: 4, taken: 200 });
+  const { jobs, note } = threadsWithin(of(500), { kind: "copy", asked: 4, taken: 200 });
   assert.equal(jobs, 1);
   assert.match(note!, /--memory 690 for all/);
 });

@@ -14,6 +14,11 @@ const THREAD_MB: Record<ThreadTask["kind"], number> = { copy: 75, load: 100 };
 /** Connections that a thread of each kind keeps busy, and that the main thread does without one. */
 const JOBS_A_THREAD: Record<ThreadTask["kind"], number> = { copy: 1, load: LANES_A_THREAD };
 
+const PROCESSORS = navigator.hardwareConcurrency;
+/** If nothing is said: one waits while another one computes, and small servers have 60 connections. */
+const LEAST_JOBS = 2;
+const MOST_JOBS = 16;
+
 /** The option that bounds them. */
 export const MEMORY_OPTION: CommandOptions = {
   memory: {
@@ -37,13 +42,17 @@ export interface FittingThreads {
 /** As many of the jobs as fit, at least those that need no thread. */
 export function threadsWithin(
   values: Pick<CommandValues, "count">,
-  { kind, jobs, taken = 0 }: {
+  { kind, asked, taken = 0, processors = PROCESSORS }: {
     kind: ThreadTask["kind"];
-    jobs: number;
+    /** What the user has said; undefined for a connection to each processor, as memory allows. */
+    asked: number | undefined;
     /** Megabytes that the program takes for something else. @default 0 */
     taken?: number;
+    /** @default those of this machine */
+    processors?: number;
   },
 ): FittingThreads {
+  const jobs = asked ?? Math.min(Math.max(LEAST_JOBS, processors), MOST_JOBS);
   const megabytes = values.count("memory") ?? Infinity;
   const program = PROGRAM_MB + taken;
   const fitting = Math.max(0, Math.floor((megabytes - program) / THREAD_MB[kind]));
@@ -51,6 +60,7 @@ export function threadsWithin(
   const threads = Math.min(fitting, wanted);
   const most = JOBS_A_THREAD[kind] * Math.max(1, fitting);
   if (jobs <= most) return { jobs, threads, note: null };
+  if (asked === undefined) return { jobs: most, threads, note: null };
   const needed = program + THREAD_MB[kind] * wanted;
   return {
     ...{ jobs: most, threads },

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { threadsWithin } from "./threads_within.ts";
 
-const within = (megabytes: number, kind: "copy" | "load", jobs: number) =>
-  threadsWithin({ count: () => megabytes }, { kind, jobs });
+const within = (megabytes: number, kind: "copy" | "load", asked: number) =>
+  threadsWithin({ count: () => megabytes }, { kind, asked });
 
 Deno.test("threadsWithin() gives all jobs that fit, and says nothing of it", () => {
   assert.deepEqual(within(500, "copy", 4), { jobs: 4, threads: 4, note: null });
@@ -26,4 +26,11 @@ Deno.test("threadsWithin() leaves one, however little memory there is", () => {
   assert.match(note!, /over 1 connection at a time/);
   assert.deepEqual(within(1, "load", 2), { jobs: 2, threads: 0, note: null });
   assert.equal(within(1, "load", 3).jobs, 2);
+});
+
+Deno.test("threadsWithin() gives each processor one if nothing is said, as far as they fit", () => {
+  const of = (processors: number, megabytes = 5000) =>
+    threadsWithin({ count: () => megabytes }, { kind: "copy", asked: undefined, processors });
+  assert.deepEqual([1, 2, 8, 64].map((processors) => of(processors).jobs), [2, 2, 8, 16]);
+  assert.deepEqual(of(64, 500), { jobs: 4, threads: 4, note: null });
 });
