@@ -107,3 +107,28 @@ Deno.test("tables: the database of the tests is taken away", async () => {
   await session.execute(`drop database if exists ${DATABASE} with (force)`);
   await session.close();
 });
+
+Deno.test("tables: workers of several processes that claim at the same moment never get the same part", async () => {
+  await using tested = await open();
+  const url = await made!;
+  const count = 30;
+  const bounds = { maxWorkers: 32, maxAttempts: 3, maxRounds: 1 };
+  await begin(tested, Array.from({ length: count }, (_, at) => part(0, `part-${at}`)), { bounds });
+  const states = Array.from({ length: 3 }, () => new State(url));
+  try {
+    const stores = states.map((state) => new PartTables(state.database));
+    const claimed = await Promise.all(
+      Array.from(
+        { length: 2 * count },
+        (_, at) => stores[at % stores.length]!.claim({ worker: `worker ${at % 7}`, ...LEASE }),
+      ),
+    );
+    const parts = claimed.flatMap((lease) => lease === null ? [] : [lease.part]);
+    assert.equal(parts.length, count);
+    assert.equal(new Set(parts).size, count);
+    const tokens = new Set(claimed.flatMap((lease) => lease === null ? [] : [lease.token]));
+    assert.equal(tokens.size, count);
+  } finally {
+    await Promise.all(states.map((state) => state.close()));
+  }
+});
