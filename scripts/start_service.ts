@@ -6,6 +6,7 @@
 import { readEnvironment } from "../supabase/functions/backup/config.ts";
 import { createDeps } from "../supabase/functions/backup/create_deps.ts";
 import { startTicker } from "../supabase/functions/backup/schedule/ticker.ts";
+import { copierThreads } from "./host/thread_copier.ts";
 import { saverThreads } from "./host/thread_saver.ts";
 import { createApp } from "../supabase/functions/backup/http/create_app.ts";
 
@@ -22,7 +23,7 @@ export interface RunningService {
  *
  * @param variables the function's environment; the process's own is looked at only with `inherit`
  * @param options `ticker`: goes on by itself with work that waits, as the database's clock would let it;
- * `threads`: so many save files @default none, as in a function
+ * `threads`: so many copy rows and save files @default none, as in a function
  */
 export function startService(
   variables: Record<string, string>,
@@ -35,7 +36,9 @@ export function startService(
   const { ticker: ticks = false, threads = 0 } = options;
   const deps = createDeps({
     ...{ environment: readEnvironment(read), ticks },
-    ...(threads === 0 ? {} : { openSaver: saverThreads(threads) }),
+    ...(threads === 0
+      ? {}
+      : { openSaver: saverThreads(threads), openCopier: copierThreads(threads) }),
   });
   const app = createApp(deps);
   const ticker = options.ticker ? startTicker(deps) : null;

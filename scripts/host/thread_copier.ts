@@ -9,7 +9,9 @@ import type {
   CopyRowsResult,
   RowCopier,
 } from "../../supabase/functions/backup/usecases/backup/copy_rows.ts";
-import type { ThreadPool } from "./thread_pool.ts";
+import type { OpenedCopier } from "../../supabase/functions/backup/usecases/deps.ts";
+import type { ThreadAccess } from "./thread_messages.ts";
+import { ThreadEnded, ThreadPool } from "./thread_pool.ts";
 
 /** A thread is ready after about a tenth of a second; so many bytes are copied meanwhile. */
 const LEAST_BYTES = 32 << 20;
@@ -38,5 +40,32 @@ export function threadCopier(
         bytes,
       };
     },
+  };
+}
+
+/** Makes a service's threads; they start with the first rows that are worth it. What one that died was doing, the worker does. */
+export function copierThreads(threads: number): (access: ThreadAccess) => OpenedCopier {
+  return (access) => {
+    let pool: ThreadPool | undefined;
+    const open = () => pool ??= new ThreadPool({ kind: "copy", threads, access });
+    return {
+      copier: {
+        concurrency: threads,
+        leastBytes: LEAST_BYTES,
+        async copy(payload, options) {
+          try {
+            return await threadCopier(open()).copy(payload, options);
+          } catch (error) {
+            if (error instanceof ThreadEnded) return null;
+            throw error;
+          }
+        },
+      },
+      async leave() {
+        const left = pool;
+        pool = undefined; // the same job may go on later
+        await left?.close();
+      },
+    };
   };
 }

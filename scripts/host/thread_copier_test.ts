@@ -36,7 +36,7 @@ Deno.test("a fingerprint found wrong by a part that then failed is believed of n
       return Promise.resolve({ result: { parts: [PART], remarks: [] }, bytes: 4 });
     },
   });
-  const copy = async () => (await copier.copy(PAYLOAD, { snapshotId: "1" })).result;
+  const copy = async () => (await copier.copy(PAYLOAD, { snapshotId: "1" }))!.result;
   const results = [await copy()];
   assert.equal(storedParts(results)[0]?.fingerprint, PART.fingerprint);
   await assert.rejects(copy());

@@ -10,6 +10,7 @@ import { BackupError, toBackupError } from "./core/errors.ts";
 import { schedulerKeys } from "./core/scheduler_key.ts";
 import { createProject } from "./create_project.ts";
 import {
+  filesThreadAccess,
   openSettingsRepository,
   openSettingsStorage,
   type ThreadAccess,
@@ -34,7 +35,7 @@ import { openDrive } from "./schedule/open_drive.ts";
 import { State } from "./state/state.ts";
 import { isStateUnavailable } from "./state/state_error.ts";
 import { connector, databaseUrl } from "./usecases/database_access.ts";
-import type { Deps, OpenedSaver } from "./usecases/deps.ts";
+import type { Deps, OpenedCopier, OpenedSaver } from "./usecases/deps.ts";
 import { getJob } from "./usecases/jobs/get_job.ts";
 import { createNotify } from "./usecases/people/notify_people.ts";
 
@@ -53,6 +54,8 @@ export interface CreateDepsOptions {
   ticks?: boolean;
   /** Makes threads that save files. A function has none. */
   openSaver?: (access: ThreadAccess) => OpenedSaver;
+  /** Threads that copy rows. @default none */
+  openCopier?: (access: ThreadAccess) => OpenedCopier;
 }
 
 /** Makes the service's dependencies; connections open on first use. */
@@ -105,9 +108,13 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
       await Promise.all([jobs.idle(), drive.end(), ...background]);
     },
     schedule: createSchedule(environment, state, options),
+    ...(options.openCopier === undefined ? {} : {
+      openCopier: async (settings) =>
+        options.openCopier!(await threadAccess(settings, environment, secret)),
+    }),
     ...(options.openSaver === undefined ? {} : {
       openSaver: async (settings) =>
-        options.openSaver!(await threadAccess(settings, environment, secret)),
+        options.openSaver!(await filesThreadAccess(settings, environment, secret)),
     }),
     project: createProject({
       ...{ environment, secret },

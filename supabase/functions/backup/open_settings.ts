@@ -52,7 +52,7 @@ export interface ThreadAccess {
   files?: FilesAccess;
 }
 
-/** @throws `invalid_config` when the storage, the key or the files cannot be reached */
+/** For threads that copy rows. @throws `invalid_config` when the storage or the key cannot be reached */
 export async function threadAccess(
   settings: Settings,
   environment: Environment,
@@ -64,8 +64,15 @@ export async function threadAccess(
     ...{ repositoryUrl: url, storageVariables: variables },
     key: (await encryptionKey(settings, secret))?.reveal() ?? null,
     compression: compressionOf(settings),
-    files: filesAccess(environment),
   };
+}
+
+/** The same for threads that save files. @throws as that, and when the files cannot be reached */
+export async function filesThreadAccess(
+  ...[settings, environment, secret]: Parameters<typeof threadAccess>
+): Promise<ThreadAccess> {
+  const access = await threadAccess(settings, environment, secret);
+  return { ...access, files: filesAccess(environment) };
 }
 
 /**

@@ -20,6 +20,7 @@ import type { ManagementAccess } from "../project/mod.ts";
 import type { Repository } from "../repository/mod.ts";
 import type { State } from "../state/state.ts";
 import type { Storage } from "../storage/storage.ts";
+import type { RowCopier } from "./backup/copy_rows.ts";
 import type { ItemSaver } from "./items/save_task.ts";
 
 /** The clock in the database that calls `tick`. */
@@ -54,6 +55,12 @@ export interface ProjectAccess {
 /** Threads that save files, and how they are ended. */
 export interface OpenedSaver {
   saver: ItemSaver;
+  leave(): Promise<void>;
+}
+
+/** Threads that copy rows, and how they are ended. */
+export interface OpenedCopier {
+  copier: RowCopier;
   leave(): Promise<void>;
 }
 
@@ -111,7 +118,9 @@ export interface Deps {
     settings: Settings,
     options?: { create?: boolean; destination?: string | undefined },
   ): Promise<Repository>;
-  /** Threads that save files, each of which opens what it needs; a function has none. */
+  /** Threads that copy the rows of a backup, each of which opens what it needs; a function has none. */
+  openCopier?(settings: Settings): Promise<OpenedCopier>;
+  /** Threads that save files, in the same way. */
   openSaver?(settings: Settings): Promise<OpenedSaver>;
   /** Recovery plans and their executions. */
   recovery: {

@@ -66,7 +66,10 @@ export interface RowCopier {
   readonly concurrency: number;
   /** Estimated bytes of rows below which starting it takes longer than it saves. */
   readonly leastBytes: number;
-  /** Does what {@linkcode copyPart} does, in a session that joins the snapshot. @throws as that */
+  /**
+   * Does what {@linkcode copyPart} does, in a session that joins the snapshot; null when no thread is left to do
+   * it. @throws as that
+   */
   copy(
     payload: CopyRowsPayload,
     options: {
@@ -74,7 +77,7 @@ export interface RowCopier {
       onBytes?: (bytes: number) => void;
       signal?: AbortSignal | undefined;
     },
-  ): Promise<{ result: CopyRowsResult; bytes: number }>;
+  ): Promise<{ result: CopyRowsResult; bytes: number } | null>;
 }
 
 /**

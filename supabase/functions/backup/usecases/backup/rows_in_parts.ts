@@ -151,7 +151,8 @@ export class RowsInParts {
     const { signal } = context;
     const { result: copied, checked } = await this.#checkOf(held).after(async () => {
       if (copier !== undefined && bytes >= copier.leastBytes) {
-        return await copier.copy(payload, { snapshotId: held.id, onBytes, signal });
+        const done = await copier.copy(payload, { snapshotId: held.id, onBytes, signal });
+        if (done !== null) return done;
       }
       return await sessions.with(
         held,

@@ -120,7 +120,8 @@ async function defineDatabase(
   const { settings } = await deps.settings();
   const connect = connector(databaseUrl(deps));
   const yieldSeconds = settings.yieldToWaitersSeconds;
-  return backupInParts({
+  const threads = await deps.openCopier?.(settings);
+  const definition = backupInParts({
     plan: backupPlan({
       backupId: jobId,
       reason,
@@ -137,7 +138,17 @@ async function defineDatabase(
     repository: await deps.openRepository(settings, { create: true }),
     holder: deps.snapshotHolder,
     clock: deps.clock,
+    ...(threads === undefined ? {} : { copier: threads.copier }),
   });
+  if (threads === undefined) return definition;
+  return {
+    ...definition,
+    leave: async () => void await Promise.all([definition.leave?.(), threads.leave()]),
+    end: async (how, context) => {
+      await definition.end?.(how, context);
+      await threads.leave();
+    },
+  };
 }
 
 async function defineItems(
