@@ -101,13 +101,6 @@ Deno.test("tables: nothing of them is for anybody else", async () => {
   }
 });
 
-Deno.test("tables: the database of the tests is taken away", async () => {
-  const server = await testServer(17);
-  const session = await connect({ url: new Secret(server.url()) });
-  await session.execute(`drop database if exists ${DATABASE} with (force)`);
-  await session.close();
-});
-
 Deno.test("tables: workers of several processes that claim at the same moment never get the same part", async () => {
   await using tested = await open();
   const url = await made!;
@@ -131,4 +124,11 @@ Deno.test("tables: workers of several processes that claim at the same moment ne
   } finally {
     await Promise.all(states.map((state) => state.close()));
   }
+});
+
+Deno.test("tables: the database of the tests is taken away", async () => {
+  const server = await testServer(17);
+  const session = await connect({ url: new Secret(server.url()) });
+  await session.execute(`drop database if exists ${DATABASE} with (force)`);
+  await session.close();
 });
