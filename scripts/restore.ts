@@ -67,7 +67,7 @@ await runCommand({
     const open = () => connect({ url, signal });
     const { lockTimeoutMs } = request;
     values.count("memory"); // what is no number is said before anything is done
-    const taken = await memoryTaken(values, { repository, open });
+    const taken = await memoryTaken(values, { repository, open, request });
     const loading = threadsWithin(values, { kind: "load", asked, taken });
     const jobs = asked ?? loading.jobs;
     const threads = loadingThreads(loading.jobs, threadAccess(values, url));
@@ -99,12 +99,16 @@ await runCommand({
 /** Megabytes for the definitions of both sides. @throws as `definitionsWithin` */
 async function memoryTaken(
   values: CommandValues,
-  { repository, open }: { repository: Repository; open: () => Promise<Session> },
+  { repository, open, request }: {
+    repository: Repository;
+    open: () => Promise<Session>;
+    request: RestoreRequest;
+  },
 ): Promise<number> {
   const { manifest } = await repository.readBackup(values.required("backup"));
   const target = await open();
   const there = await countObjects(target).finally(() => target.close());
-  const { mode, intoSchema, skipSafetyBackup, dryRun } = restoreRequest(values);
+  const { mode, intoSchema, skipSafetyBackup, dryRun } = request;
   const mayBeSaved = skipSafetyBackup !== true && dryRun !== true && intoSchema === undefined &&
     (mode ?? "over") === "over";
   const saved = mayBeSaved ? there : 0;

@@ -43,7 +43,10 @@ export function threadCopier(
   };
 }
 
-/** Makes a service's threads; they start with the first rows that are worth it. What one that died was doing, the worker does. */
+/**
+ * Makes a service's threads; they start with the first rows that are worth it. What one that died was doing, the
+ * worker does itself.
+ */
 export function copierThreads(threads: number): (access: ThreadAccess) => OpenedCopier {
   return (access) => {
     let pool: ThreadPool | undefined;
@@ -56,8 +59,9 @@ export function copierThreads(threads: number): (access: ThreadAccess) => Opened
           try {
             return await threadCopier(open()).copy(payload, options);
           } catch (error) {
-            if (error instanceof ThreadEnded) return null;
-            throw error;
+            // A doubt that only the dead thread could have told must not be lost with it.
+            if (!(error instanceof ThreadEnded) || (pool?.doubtful.size ?? 0) > 0) throw error;
+            return null;
           }
         },
       },
