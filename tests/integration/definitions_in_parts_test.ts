@@ -16,7 +16,12 @@ import {
 } from "../../supabase/functions/backup/repository/mod.ts";
 import { memoryStorage } from "../../supabase/functions/backup/storage/memory.ts";
 import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/backup_database.ts";
-import { readLiveSlices } from "../../supabase/functions/backup/usecases/restore/restore_facts.ts";
+import { EntryPacker } from "../../supabase/functions/backup/core/packed_entries.ts";
+import { planRestore } from "../../supabase/functions/backup/restore/mod.ts";
+import {
+  readLiveSlices,
+  readTarget,
+} from "../../supabase/functions/backup/usecases/restore/restore_facts.ts";
 import { CONNECTED_SCHEMA } from "../support/connected_schema.ts";
 import { backupInMemory, DUMP_OPTIONS, openPinned } from "../support/memory_backup.ts";
 import { endOf, onlyParts, type PartBackup, partBackup } from "../support/part_backup.ts";
@@ -188,4 +193,31 @@ Deno.test("a comparison in parts finds what is other and what is missing, as one
   }
   assert.deepEqual(ends[1], ends[0]);
   assert.match(JSON.stringify(ends[0]), /restore_mismatch.*missing/);
+});
+
+Deno.test("a backup whose entries are packed gives the same plans, of an empty target and over the source", async () => {
+  await using database = await temporaryDatabase("in_parts");
+  await using empty = await temporaryDatabase("in_parts_empty");
+  await runSql(database.url, CONNECTED_SCHEMA + ROWS);
+  const { facts } = await backupInMemory(database.url);
+  const packer = new EntryPacker();
+  const packed = {
+    ...facts,
+    entries: facts.entries.map((entry) => packer.entry(entry)),
+    tableData: facts.tableData.map((data) => packer.tableData(data)),
+    dataParts: facts.dataParts.map((part) => packer.dataPart(part)),
+  };
+  for (const url of [empty.url, database.url]) {
+    const session = await openPinned(url);
+    try {
+      const target = await readTarget(session, facts);
+      const plan = (backup: typeof facts) =>
+        planRestore({ backup, target, request: {}, safetyBackup: true });
+      const [plain, other] = [plan(facts), plan(packed)];
+      assert.ok(plain.load.length > 0);
+      assert.deepEqual(JSON.parse(JSON.stringify(other)), JSON.parse(JSON.stringify(plain)));
+    } finally {
+      await session.close();
+    }
+  }
 });
