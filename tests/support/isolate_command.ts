@@ -25,11 +25,11 @@ export function isolateCommand({ options, limits, program, url }: IsolateParts):
   const { variables, hosted = true, deployed } = options;
   const deploymentId = deployed?.deploymentId ?? "local_backup_1";
   const run = deployed === undefined
-    ? [...DENO_RUN, "--config", `${ROOT}/deno.json`]
+    ? [...DENO_RUN, heapLimit(limits), "--config", `${ROOT}/deno.json`]
     // Compiled code is not kept between two isolates there.
     : [
       ...["run", "-A", "--no-lock", "--no-check", "--no-config", "--no-code-cache"],
-      `--import-map=${deployed.folder}/${deployed.importMap}`,
+      ...[heapLimit(limits), `--import-map=${deployed.folder}/${deployed.importMap}`],
     ];
   return new Deno.Command(Deno.execPath(), {
     args: [...run, program],
@@ -46,6 +46,14 @@ export function isolateCommand({ options, limits, program, url }: IsolateParts):
     stdout: "piped",
     stderr: "piped",
   });
+}
+
+/**
+ * The platform tells V8 how large an isolate's heap may become, so that garbage is collected before it counts.
+ * One that thinks it has gigabytes lets tens of megabytes of it lie.
+ */
+function heapLimit({ memoryBytes }: IsolateLimits): string {
+  return `--v8-flags=--max-heap-size=${Math.floor(memoryBytes / 2 ** 20)}`;
 }
 
 /** Named in an import, the function's modules are found and translated before any code runs. */
