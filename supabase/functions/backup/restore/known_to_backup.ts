@@ -23,24 +23,32 @@ interface KnownInput {
  * @returns null where it would matter for a filling what one of these depends on
  */
 export function knownToBackup(live: readonly Entry[], input: KnownInput): Entry[] | null {
-  const places = new Map(input.backup.map(({ identity }, at) => [identity, at]));
+  const places = new Map<string, number>();
+  for (const [at, { identity }] of input.backup.entries()) places.set(identity, at);
   const known: { entry: Entry; at: number }[] = [];
   const unknown: Entry[] = [];
+  const keys = new Map<string, string>();
   for (const entry of live) {
     const at = places.get(entry.identity);
-    if (at === undefined) unknown.push(entry);
-    else known.push({ entry, at });
+    if (at === undefined) {
+      unknown.push(entry);
+      continue;
+    }
+    known.push({ entry, at });
+    keys.set(input.backup[at]!.key, entry.key);
   }
   if (unknown.length > 0 && matters(unknown, { ...input, known: known.map(({ at }) => at) })) {
     return null;
   }
   known.sort((a, b) => a.at - b.at);
-  const keys = new Map(known.map(({ entry, at }) => [input.backup[at]!.key, entry.key]));
   for (const { entry, at } of known) {
     const like = input.backup[at]!;
-    entry.dependsOn = like.dependsOn.flatMap((key) => keys.get(key) ?? []);
+    const { dependsOn } = like;
+    const isAlike = dependsOn.every((key) => keys.get(key) === key);
+    entry.dependsOn = isAlike ? dependsOn : dependsOn.flatMap((key) => keys.get(key) ?? []);
     // Both sides are held at once: what they have in common is held once.
-    Object.assign(entry, { identity: like.identity, name: like.name });
+    entry.identity = like.identity;
+    entry.name = like.name;
     if (saysTheSame(entry, like)) entry.statements = like.statements;
   }
   return [...known.map(({ entry }) => entry), ...unknown];

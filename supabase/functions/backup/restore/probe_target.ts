@@ -43,10 +43,11 @@ export async function lackedCollations(
   entries: readonly Entry[],
   live: readonly Entry[],
 ): Promise<LackedCollation[]> {
-  const there = new Set(live.map((entry) => entry.identity));
+  const collations = (list: readonly Entry[]) => list.filter(({ kind }) => kind === "collation");
+  const there = new Set(collations(live).map(({ identity }) => identity));
   const lacked: LackedCollation[] = [];
-  for (const { kind, schema, name, identity, statements } of entries) {
-    if (kind !== "collation" || there.has(identity)) continue;
+  for (const { schema, name, identity, statements } of collations(entries)) {
+    if (there.has(identity)) continue;
     const place = `pg_temp.${quoteIdentifier(name)}`;
     const sql = statements.create.map((each) =>
       each.replaceAll(quoteQualified(schema!, name), () => place)

@@ -73,15 +73,32 @@ export function digestOfEntry({ statements }: Entry): string {
   return digestText(digestOf(lists));
 }
 
+/** Where the characters of a digest begin. */
+const ZERO = 0x30;
+/** Bits of a digest to a character, from the highest: digits of it take ten times as long. */
+const SHIFTS = [30, 24, 18, 12, 6, 0];
+
 /** A digest in place of statements. */
 export function digestText([one, other]: readonly [number, number]): string {
-  return `${one.toString(36)} ${other.toString(36)}`;
+  return digits(one) + digits(other);
+}
+
+function digits(number: number): string {
+  return String.fromCharCode(
+    ZERO + (number >>> 30),
+    ZERO + (number >>> 24 & 63),
+    ZERO + (number >>> 18 & 63),
+    ZERO + (number >>> 12 & 63),
+    ZERO + (number >>> 6 & 63),
+    ZERO + (number & 63),
+  );
 }
 
 /** The numbers again. */
 export function digestNumbers(text: string): [number, number] {
-  const [one, other] = text.split(" ").map((each) => parseInt(each, 36));
-  return [one!, other!];
+  const number = (from: number) =>
+    SHIFTS.reduce((sum, shift, at) => sum | (text.charCodeAt(from + at) - ZERO) << shift, 0) >>> 0;
+  return [number(0), number(SHIFTS.length)];
 }
 
 /** An entry without most of what only making the object needs: the first to create it is a digest of all. */

@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import type { Entry, EntryKind, TableFacts } from "../core/model.ts";
 import { sameDefinition } from "./statements.ts";
 import type { Filling, RestorePlan, TargetFacts } from "./plan_types.ts";
-import { fitsAsItIs, hasSlim, isPlanOfSlim, mayPlanSlim, slimEntry } from "./slim_backup.ts";
+import {
+  digestNumbers,
+  digestText,
+  fitsAsItIs,
+  hasSlim,
+  isPlanOfSlim,
+  mayPlanSlim,
+  slimEntry,
+} from "./slim_backup.ts";
 
 const COLLATED = 'CREATE y COLLATE "pg_catalog"."C"';
 
@@ -31,7 +39,7 @@ Deno.test("slimEntry() keeps what a plan may ask for, and nothing that only make
   const table = { sqlName: "t", columns, referencedTables: ["u"] } as unknown as TableFacts;
   const slim = slimEntry(entry("table", { table }), {});
   const [digest, ...asked] = slim.statements.create;
-  assert.match(digest!, /^[0-9a-z]+ [0-9a-z]+$/);
+  assert.match(digest!, /^[0-o]{12}$/);
   assert.deepEqual({ ...slim, statements: { ...slim.statements, create: asked } }, {
     ...entry("table"),
     statements: {
@@ -112,4 +120,10 @@ Deno.test("mayPlanSlim() says no to copies beside, which need the statements", (
   assert.equal(mayPlanSlim({ tables: ["t"], onlyLost: true }), true);
   assert.equal(mayPlanSlim({ intoSchema: "copy" }), false);
   assert.equal(mayPlanSlim({ mode: "beside" }), false);
+});
+
+Deno.test("digestText() keeps all bits of a digest", () => {
+  for (const digest of [[0, 0xffffffff], [0x80000001, 63], [0x12345678, 0x9abcdef0]] as const) {
+    assert.deepEqual(digestNumbers(digestText(digest)), [...digest]);
+  }
 });

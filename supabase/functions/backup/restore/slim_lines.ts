@@ -116,7 +116,13 @@ export function unpackEntries(
       ? null
       : digestText([digests[at * WIDTH + 3]!, digests[at * WIDTH + 4]!]);
     return {
-      ...{ key, kind, section, schema, name: names[at]!, identity: identities[at]!, owner },
+      key,
+      kind,
+      section,
+      schema,
+      name: names[at]!,
+      identity: identities[at]!,
+      owner,
       statements: usualStatements(isOwned === true, digest),
       dependsOn: needs[at]!.map((place) => place < 0 ? others[-1 - place]! : keys[place]!),
     };

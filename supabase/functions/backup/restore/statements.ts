@@ -14,6 +14,7 @@ export function withStatements(entry: Entry, changes: Partial<EntryStatements>):
 
 /** Whether two entries make the object in the same words. */
 export function sameDefinition(a: Entry, b: Entry): boolean {
+  if (a.statements === b.statements) return true;
   // Default privileges are nothing but GRANTs and REVOKEs.
   if (a.kind === "default-acl" && !sameList(a.statements.acl, b.statements.acl)) return false;
   return sameList(a.statements.create, b.statements.create);
@@ -27,7 +28,7 @@ export function differingStatements(a: Entry, b: Entry): (keyof EntryStatements)
 
 /** Whether two lists hold the same strings in the same order. */
 export function sameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((statement, index) => statement === b[index]);
+  return a === b || a.length === b.length && a.every((statement, at) => statement === b[at]);
 }
 
 /**
@@ -35,6 +36,7 @@ export function sameList(a: readonly string[], b: readonly string[]): boolean {
  * of the backup.
  */
 export function adjustingStatements(from: Entry, to: Entry): string[] {
+  if (from.statements === to.statements) return [];
   const differs = differingStatements(from, to);
   const statements: string[] = [];
   if (differs.includes("acl") || differs.includes("owner")) {

@@ -29,10 +29,13 @@ export function suspendedEntries(input: SuspendedInput): Set<Entry> {
     schema === null || schemas.has(schema)
   );
   const suspended = new Set<Entry>(rights);
+  const rowsCome = acting.size > 0;
   for (const entry of live.entries) {
     if (entry.managed === true || entry.extension !== undefined) continue;
     if (entry.kind === "event-trigger") {
       if (role.superuser || entry.owner === role.name) suspended.add(entry);
+    } else if (!rowsCome) {
+      continue; // no trigger, key or index has anything to act on
     } else if (entry.kind === "trigger") {
       const table = live.tableOf(entry);
       if (table === undefined || !acting.has(table.identity)) continue;
