@@ -248,7 +248,12 @@ class BackupInParts {
     const slices = await this.#cutCatalog(held, { dump, signal });
     const unfinished = await findUnfinished(this.#sessions, { held, signal });
     if (slices.length > 0) {
-      const bytes = await this.#sessions.with(held, estimateStoredBytes, { signal });
+      const estimate = async (session: Session) => {
+        const bytes = await estimateStoredBytes(session);
+        await this.#options.holder.check(session, held);
+        return bytes;
+      };
+      const bytes = await this.#sessions.with(held, estimate, { signal });
       const listed: Listed = { bytes, unfinished };
       return { result: toJson(listed), add: [...partsOfSlices(slices), last] };
     }

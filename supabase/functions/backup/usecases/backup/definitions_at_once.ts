@@ -70,8 +70,9 @@ export class DefinitionsAtOnce {
     return await this.#withCatalog(held, { dump, signal, keep: true }, async (catalog) => {
       const entries = await catalog.rows();
       const tableData = await catalog.describe(entries);
-      // Whether the moment is still held is asked after this: by whoever copies, and by whoever reads on.
-      return await work(catalog.session, { entries, tableData });
+      const result = await work(catalog.session, { entries, tableData });
+      await this.#access.check(catalog.session, held);
+      return result;
     });
   }
 
