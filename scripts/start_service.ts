@@ -23,19 +23,26 @@ export interface RunningService {
  *
  * @param variables the function's environment; the process's own is looked at only with `inherit`
  * @param options `ticker`: goes on by itself with work that waits, as the database's clock would let it;
- * `threads`: so many copy rows and save files @default none, as in a function
+ * `threads`: so many copy rows and save files @default none, as in a function; `strayGraceSeconds`: see `Deps`
  */
 export function startService(
   variables: Record<string, string>,
-  options: { port?: number; inherit?: boolean; ticker?: boolean; threads?: number } = {},
+  options: {
+    port?: number;
+    inherit?: boolean;
+    ticker?: boolean;
+    threads?: number;
+    strayGraceSeconds?: number;
+  } = {},
 ): RunningService {
   const read = (name: string) => {
     const value = variables[name] ?? (options.inherit ? Deno.env.get(name) : undefined);
     return value === "" ? undefined : value;
   };
-  const { ticker: ticks = false, threads = 0 } = options;
+  const { ticker: ticks = false, threads = 0, strayGraceSeconds } = options;
   const deps = createDeps({
     ...{ environment: readEnvironment(read), ticks },
+    ...(strayGraceSeconds === undefined ? {} : { strayGraceSeconds }),
     ...(threads === 0
       ? {}
       : { openSaver: saverThreads(threads), openCopier: copierThreads(threads) }),

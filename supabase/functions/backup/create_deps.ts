@@ -52,6 +52,8 @@ export interface CreateDepsOptions {
   definitionOf?: (jobId: string) => Promise<JobDefinition>;
   /** The process lives on and ticks by itself: no clock is needed in the database. */
   ticks?: boolean;
+  /** See {@linkcode Deps.strayGraceSeconds}. @default 60 */
+  strayGraceSeconds?: number;
   /** Makes threads that save files. A function has none. */
   openSaver?: (access: ThreadAccess) => OpenedSaver;
   /** Threads that copy rows. @default none */
@@ -97,6 +99,7 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
         hosted: environment.edgeRuntime,
       })
     ),
+    strayGraceSeconds: options.strayGraceSeconds ?? 60,
     drive,
     budget,
     inBackground(work) {

@@ -74,6 +74,8 @@ export interface Deps {
   jobs: Jobs;
   /** Holds the moments of backups; those on connections of this process live as long as it. */
   snapshotHolder: SnapshotHolder;
+  /** A keeper of a moment that is younger may belong to a job that nobody knows yet: it is no stray. */
+  strayGraceSeconds: number;
   /** Works on parts that wait; woken by whoever starts a job, and by ticks. */
   drive: Drive;
   /** Keeps the process alive for work that the answer does not wait for. It must not fail. */

@@ -18,20 +18,12 @@ import type { Deps } from "../deps.ts";
 /** Jobs that run at a time are few. */
 const MOST_JOBS = 100;
 
-/** How keepers that have just come are treated. */
-export interface HeldMomentsOptions {
-  /** Younger ones may belong to a job that nobody knows yet. @default 60 */
-  graceSeconds?: number;
-}
-
 /** Moments that are held, in words; not `ok` when a keeper has outlived its job. */
-export async function describeHeldMoments(
-  deps: Deps,
-  options: HeldMomentsOptions = {},
-): Promise<{ ok: boolean; found: string }> {
+export async function describeHeldMoments(deps: Deps): Promise<{ ok: boolean; found: string }> {
+  const { strayGraceSeconds: graceSeconds } = deps;
   return await withSession(deps, async (session) => {
     const activeJobs = await findActiveJobs(deps);
-    const strays = await findStrayKeepers(session, { ...options, activeJobs });
+    const strays = await findStrayKeepers(session, { graceSeconds, activeJobs });
     if (strays.length > 0) {
       return {
         ok: false,
@@ -45,14 +37,12 @@ export async function describeHeldMoments(
 }
 
 /** Ends keepers of jobs that are over; gives their names. */
-export async function endStrayKeepers(
-  deps: Deps,
-  options: HeldMomentsOptions = {},
-): Promise<string[]> {
+export async function endStrayKeepers(deps: Deps): Promise<string[]> {
+  const { strayGraceSeconds: graceSeconds } = deps;
   const activeJobs = await findActiveJobs(deps);
   return await withSession(
     deps,
-    (session) => cleanStrayKeepers(session, { ...options, activeJobs }),
+    (session) => cleanStrayKeepers(session, { graceSeconds, activeJobs }),
   );
 }
 
