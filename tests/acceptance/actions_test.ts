@@ -75,6 +75,16 @@ const EXAMPLES: Record<string, (project: WholeProject) => Promise<void>> = {
     }]);
   },
 
+  async health(project) {
+    const { status, body } = await ask(project, "health");
+    assert.equal(status, 200, JSON.stringify(body));
+    const of = (name: string) =>
+      body.data.checks.find((check: { name: string }) => check.name === name).severity;
+    assert.deepEqual(["database", "storage", "integrity"].map(of), ["ok", "ok", "ok"]);
+    assert.deepEqual(["last-backup-files", "last-backup-function"].map(of), ["ok", "warning"]);
+    assert.equal(body.data.severity, "warning");
+  },
+
   async replicate(project) {
     const path = await Deno.makeTempDir({ prefix: "supabase-backup-copy-" });
     const setTo = async (...destinations: unknown[]) => {

@@ -39,7 +39,9 @@ async function leaveKeeper(url: string): Promise<HeldSnapshot> {
 /** What the service says of its own health, and of those who hold moments. */
 async function look(service: RunningService) {
   const { body: { data } } = await call(service, "status");
-  return { healthy: data.healthy, heldMoments: data.heldMoments };
+  const { body: { data: { checks } } } = await call(service, "health");
+  const check = checks.find(({ name }: { name: string }) => name === "held-moments");
+  return { healthy: data.healthy, heldMoments: data.heldMoments, severity: check.severity };
 }
 
 /** Asks until nothing is left of a keeper. */
@@ -64,12 +66,16 @@ async function seeAndEnd(url: string): Promise<void> {
   try {
     const { status, body } = await post(service, "init");
     assert.equal(status, 200, JSON.stringify(body));
-    const before = { healthy: true, heldMoments: { ok: true, found: "none is held" } };
+    const before = {
+      healthy: true,
+      heldMoments: { ok: true, found: "none is held" },
+      severity: "ok",
+    };
     assert.deepEqual(await look(service), before);
 
     const held = await leaveKeeper(url);
-    const { healthy, heldMoments } = await look(service);
-    assert.deepEqual([healthy, heldMoments.ok], [false, false]);
+    const { healthy, heldMoments, severity } = await look(service);
+    assert.deepEqual([healthy, heldMoments.ok, severity], [false, false, "warning"]);
     assert.match(
       heldMoments.found,
       new RegExp(`^keepers of jobs that are over hold back VACUUM: ${held.name} `),

@@ -258,6 +258,8 @@ Deno.test("a verification marks backups: damage always, soundness when all was r
     ...{ location: "s3://b", complete: true },
   });
   assert.deepEqual([...dates.keys()].sort(), ids);
+  const { lastAt, damaged } = await verifications.integrityAt("s3://b");
+  assert.deepEqual([lastAt, damaged], [dates.get("backup_2"), []]);
   const unreadable = [{ id: "backup_9", code: "object_altered" }];
   for (let i = 0; i < 2; i++) {
     await verifications.noteUnreadable(unreadable, { location: "s3://b" });
@@ -307,4 +309,31 @@ Deno.test("what was verified in a copy marks no backup, and tells of the copy al
   assert.deepEqual(await verify("v5", { found: [true, true] }), {
     ...{ damaged: [], marked: ["backup_2"], dates: [2, 2] },
   });
+});
+
+Deno.test("what is known of a place's integrity tells of its backups that are there still", async () => {
+  await using place = await open();
+  const { verifications, jobs, backups } = place.state;
+  const ids = ["backup_1", "backup_2", "backup_3"];
+  for (const id of ids) {
+    await jobs.finish({ ...backup(id), status: "completed", location: "s3://b" });
+  }
+  await verifications.noteUnreadable([{ id: "backup_9", code: "object_altered" }], {
+    location: "s3://b",
+  });
+  const never = { lastAt: null, damaged: [] };
+  assert.deepEqual(await verifications.integrityAt("s3://b"), never, "nobody has verified it");
+  await verifications.add(
+    ids.map((backupId) => ({
+      ...{ backupId, verificationType: "existence", success: false, details: {} },
+    })),
+    { jobId: "v1", location: "s3://b", verifiedBy: "key" },
+  );
+  assert.deepEqual((await verifications.integrityAt("s3://b")).damaged, ids);
+  await backups.markFreed({ backupIds: ["backup_1"], pointIds: [] });
+  await backups.giveUp(["backup_2"]);
+  const { lastAt, damaged } = await verifications.integrityAt("s3://b");
+  assert.deepEqual(damaged, ["backup_3"]);
+  assert.ok(Math.abs(Date.parse(lastAt!) - Date.now()) < 600_000, String(lastAt));
+  assert.deepEqual(await verifications.integrityAt("s3://other"), never);
 });

@@ -13,10 +13,10 @@ export const reasonSchema = z.string().min(1).max(500)
 
 /** What an action answers. */
 export interface Answer {
-  /** 202: taken on, not finished yet. 500: what was waited for has failed. */
-  status: 200 | 202 | 500;
+  /** 202: taken on, not finished yet. 500: what was waited for has failed. 503: what was found is a failure. */
+  status: 200 | 202 | 500 | 503;
   data: unknown;
-  /** Why it has failed. */
+  /** Why it has failed, with 500 and 503. */
   error?: JobError | null;
 }
 
@@ -36,6 +36,8 @@ export interface Action {
   settle(deps: Deps, data: unknown, waitSeconds: number): Promise<Answer>;
   /** Answers 202: what was asked for goes on after the answer. */
   accepted: boolean;
+  /** May answer 503 with its data, when what was found is a failure in itself. */
+  judges: boolean;
   /** Whether a request needs the administrator's key besides, where one is set. */
   needsAdmin(input: Record<string, unknown>): boolean;
   run(deps: Deps, input: Record<string, unknown>, caller: Caller): Promise<unknown>;
@@ -50,15 +52,22 @@ export function defineAction<Input extends z.ZodObject>(definition: {
   output: z.ZodType;
   /** @default false */
   accepted?: boolean;
+  /** Why what was found is a failure in itself; null when it is none. @default null */
+  failure?: (data: unknown) => JobError | null;
   needsAdmin?: (input: z.infer<Input>) => boolean;
   run(deps: Deps, input: z.infer<Input>, caller: Caller): Promise<unknown>;
 }): Action {
-  const { needsAdmin = () => false, accepted = false, run, ...rest } = definition;
+  const { needsAdmin = () => false, accepted = false, failure, run, ...rest } = definition;
   return {
     ...rest,
     long: false,
-    settle: (_deps, data) => Promise.resolve({ status: accepted ? 202 : 200, data }),
+    settle(_deps, data) {
+      const error = failure?.(data) ?? null;
+      if (error !== null) return Promise.resolve({ status: 503, data, error });
+      return Promise.resolve({ status: accepted ? 202 : 200, data });
+    },
     accepted,
+    judges: failure !== undefined,
     needsAdmin: (input) => needsAdmin(input as z.infer<Input>),
     run: (deps, input, caller) => run(deps, input as z.infer<Input>, caller),
   };

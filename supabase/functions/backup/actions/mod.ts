@@ -10,6 +10,7 @@ import { cancel } from "./cancel.ts";
 import { cleanup } from "./cleanup.ts";
 import { disasterRecovery } from "./disaster_recovery.ts";
 import { execution, executions } from "./executions.ts";
+import { health } from "./health.ts";
 import { init } from "./init.ts";
 import { job } from "./job.ts";
 import { jobs } from "./jobs.ts";
@@ -30,6 +31,7 @@ import { verify } from "./verify.ts";
 export const ACTIONS: readonly Action[] = [
   init,
   status,
+  health,
   test,
   backupDatabase,
   ...ITEM_BACKUPS,

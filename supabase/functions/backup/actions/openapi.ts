@@ -88,7 +88,12 @@ function failures(action: Action): [number, string][] {
     [405, "The action exists under another method."],
     [409, "Something running or present stands against it."],
     [500, action.long ? "The job that was waited for has failed." : "A defect."],
-    [503, "Database or storage cannot be reached."],
+    [
+      503,
+      action.judges
+        ? "Something is critical; data says what all the same."
+        : "Database or storage cannot be reached.",
+    ],
   ];
 }
 

@@ -81,6 +81,7 @@ export const ERROR_CODES = {
   // Jobs
   cancelled: "the work was cancelled",
   interrupted: "the worker that did this job is gone",
+  unhealthy: "something that backups hang on is critical",
   other_release: "another release of this software began the job",
   chunks_lost: "the storage has lost what earlier backups had stored",
   snapshot_lost: "what held the moment of the backup is gone",

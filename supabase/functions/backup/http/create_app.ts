@@ -61,7 +61,7 @@ async function serve(
     return envelope(
       requestId,
       status,
-      status === 500 ? { success: false, error, data: settled } : { success: true, data: settled },
+      status >= 500 ? { success: false, error, data: settled } : { success: true, data: settled },
     );
   } catch (thrown) {
     const error = toBackupError(thrown);

@@ -107,6 +107,26 @@ export class BackupVerificationRows {
     return new Map(rows.map((row) => [row.backup_id, row.last.toISOString()]));
   }
 
+  /**
+   * When backups at this place were last verified, null for never, and those of them that are there still and
+   * are marked as damaged.
+   */
+  async integrityAt(location: string): Promise<{ lastAt: string | null; damaged: string[] }> {
+    return await this.#database.run("read the verifications", async (sql) => {
+      const [row] = await sql`
+        select max(verification_date) as last from public.backup_verification
+        where location = ${location} and job_id is distinct from ${LIST}`;
+      const damaged = await sql`
+        select job_id from public.backup_jobs
+        where integrity_verified is false and location = ${location} and freed_at is null
+        order by job_id`;
+      return {
+        lastAt: row?.last?.toISOString() ?? null,
+        damaged: damaged.map(({ job_id }) => String(job_id)),
+      };
+    });
+  }
+
   /** Backups in which the latest verification at this place that could tell has found damage. */
   async damagedAt(location: string): Promise<string[]> {
     const rows = await this.#database.run("read what is damaged in a copy", (sql) =>

@@ -12,6 +12,8 @@ import type { Repository } from "../../repository/mod.ts";
 import type { StoredBackup } from "../../state/job_tables.ts";
 import type { Deps } from "../deps.ts";
 import { listJobs } from "../jobs/list_jobs.ts";
+import { State } from "../../state/state.ts";
+import { unlessAborted } from "../backup/unless_aborted.ts";
 import { findShrunk } from "../backup/find_shrunk.ts";
 import { findLostBackups, type LostBackups, lostError } from "../restore/lost_backups.ts";
 import { findFirstBackup, type Finding, findKeySaved, findRestoreTest } from "./recoverability.ts";
@@ -97,16 +99,22 @@ export interface TypeOverview {
   lost: LostBackups;
 }
 
-export async function readStatus(deps: Deps): Promise<Status> {
+/** How {@linkcode readStatus} goes about it. */
+export interface ReadStatusOptions {
+  /** The storage is out of reach when it has not answered by then. @default as long as its own tries go on */
+  storagePatienceMs?: number;
+}
+
+export async function readStatus(
+  asked: Deps,
+  { storagePatienceMs }: ReadStatusOptions = {},
+): Promise<Status> {
+  const { deps, database } = await tryDatabase(asked);
   const { settings, fromTables, problems } = await deps.settings();
-  const database = await condition(deps, async () => {
-    await deps.state.jobs.failInterrupted();
-    return "reachable, tables there";
-  });
   const heldMoments = database.ok
     ? condition(deps, () => describeHeldMoments(deps))
     : Promise.resolve({ ok: true, found: "unknown while the tables cannot be read" });
-  const stored = await readStorage(deps, settings);
+  const stored = await readStorage(deps, settings, storagePatienceMs);
   const { storage } = stored;
   const moments = await heldMoments;
   const now = deps.clock.now();
@@ -143,6 +151,30 @@ export async function readStatus(deps: Deps): Promise<Status> {
   };
 }
 
+/**
+ * Whether the database answers. A connection that nobody takes costs seconds: each further question would wait
+ * as long, so that the answer is given without the tables then.
+ */
+async function tryDatabase(deps: Deps): Promise<{ deps: Deps; database: Condition }> {
+  let isGone = false;
+  const [inForce, database] = await Promise.all([
+    deps.settings(),
+    condition(deps, async () => {
+      try {
+        await deps.state.jobs.failInterrupted();
+      } catch (error) {
+        isGone = toBackupError(error).code === "database_unreachable";
+        throw error;
+      }
+      return "reachable, tables there";
+    }),
+  ]);
+  const settings = () => Promise.resolve(inForce);
+  if (!isGone) return { deps: { ...deps, settings }, database };
+  const without = () => Promise.resolve({ ...inForce, fromTables: false });
+  return { deps: { ...deps, settings: without, state: new State(null) }, database };
+}
+
 /** @param due undefined while the tables are out of reach */
 function nextRun(due: Due | undefined): NextRun {
   if (due === undefined) return { nextDueAt: null, whyNotDue: "the tables cannot be read" };
@@ -173,7 +205,11 @@ interface StoredFacts {
   lost: LostBackups;
 }
 
-async function readStorage(deps: Deps, settings: Settings): Promise<StoredFacts> {
+async function readStorage(
+  deps: Deps,
+  settings: Settings,
+  patienceMs: number | undefined,
+): Promise<StoredFacts> {
   const facts: Omit<StoredFacts, "storage"> = {
     repository: null,
     newest: null,
@@ -181,7 +217,7 @@ async function readStorage(deps: Deps, settings: Settings): Promise<StoredFacts>
     lost: { missing: [], replaced: [] },
   };
   let location: string | null = null;
-  const storage = await condition(deps, async () => {
+  const look = async () => {
     location = (await deps.openStorage(settings)).location;
     facts.repository = await openIfThere(deps, settings);
     const { repository } = facts;
@@ -194,8 +230,26 @@ async function readStorage(deps: Deps, settings: Settings): Promise<StoredFacts>
     return newest === null
       ? "reachable; no repository yet"
       : `${newest.ids.length - newest.list.damaged.length} backups`;
-  });
+  };
+  const storage = await condition(
+    deps,
+    () => patienceMs === undefined ? look() : within(patienceMs, look()),
+  );
   return { ...facts, storage: { ...storage, location } };
+}
+
+/** @throws `storage_unreachable` when it has not come by then */
+async function within<T>(patienceMs: number, coming: Promise<T>): Promise<T> {
+  const patience = new AbortController();
+  const timer = setTimeout(() => {
+    const message = `Cannot read the storage: it did not answer in ${patienceMs / 1000} s`;
+    patience.abort(new BackupError("storage_unreachable", message));
+  }, patienceMs);
+  try {
+    return await unlessAborted(coming, patience.signal);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function openIfThere(deps: Deps, settings: Settings): Promise<Repository | null> {

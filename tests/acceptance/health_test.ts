@@ -1,0 +1,226 @@
+/**
+ * How well the service says it is: with all there is, with one half of it gone, and to whom.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { freePort } from "../../scripts/embedded_postgres.ts";
+import { schedulerKeys } from "../../supabase/functions/backup/core/scheduler_key.ts";
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import {
+  type Answer,
+  call,
+  KEYS,
+  NOTHING_DUE,
+  post,
+  type ServiceUnderTest,
+  startServiceUnderTest,
+} from "../support/service.ts";
+
+// One service for the file: the last test stops it.
+const shared = { sanitizeOps: false, sanitizeResources: false };
+let starting: Promise<ServiceUnderTest> | undefined;
+const start = () => starting ??= open();
+
+/** Only backups of the database: the others need a platform. */
+async function open(): Promise<ServiceUnderTest> {
+  const service = await startServiceUnderTest({
+    ...NOTHING_DUE,
+    BACKUP_ENABLE_DATABASE_BACKUP: "true",
+  });
+  await using session = await service.admin();
+  await session.execute(`
+    create table public.notes as select i as id, 'note ' || i as body from generate_series(1, 500) i;
+    alter table public.notes owner to postgres`);
+  return service;
+}
+
+/** Severities by the names of the checks. */
+function severities({ body }: Answer): Record<string, string> {
+  const checks: { name: string; severity: string }[] = body.data.checks;
+  return Object.fromEntries(checks.map(({ name, severity }) => [name, severity]));
+}
+
+/** A check of an answer. */
+function checkOf({ body }: Answer, name: string) {
+  const checks: { name: string; message: string; recommendation: string | null }[] =
+    body.data.checks;
+  return checks.find((check) => check.name === name)!;
+}
+
+/** Takes connections and never says a word. */
+function silentServer(): { port: number } & AsyncDisposable {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const open: Deno.Conn[] = [];
+  const accept = async () => {
+    for await (const connection of listener) open.push(connection);
+  };
+  const accepting = accept().catch(() => {}); // the listener is closed
+  return {
+    port: (listener.addr as Deno.NetAddr).port,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await accepting;
+      for (const connection of open) connection.close();
+    },
+  };
+}
+
+/** The variables of a database, and of a bucket, at a port. */
+const databaseAt = (port: number) => ({
+  SUPABASE_DB_URL: `postgres://postgres@127.0.0.1:${port}/postgres`,
+});
+const bucketAt = (port: number) => ({
+  ...{ BACKUP_STORAGE_TYPE: "s3", BACKUP_STORAGE_PATH: "", BACKUP_STORAGE_BUCKET: "backups" },
+  ...{ BACKUP_STORAGE_ENDPOINT: `http://127.0.0.1:${port}` },
+  ...{ BACKUP_STORAGE_ACCESS_KEY: "AKIA", BACKUP_STORAGE_SECRET_KEY: "secret" },
+});
+
+Deno.test(
+  "health is 503 before there are tables and a backup, and says what to do",
+  shared,
+  async () => {
+    const { service } = await start();
+    const before = await call(service, "health");
+    assert.equal(before.status, 503);
+    assert.equal(severities(before).database, "critical");
+    assert.match(checkOf(before, "database").recommendation!, /action=init/);
+
+    assert.equal((await post(service, "init")).status, 200);
+    const { status, body } = await call(service, "health");
+    assert.equal(status, 503);
+    assert.deepEqual([body.success, body.data.severity], [false, "critical"]);
+    assert.equal(body.error.code, "unhealthy");
+    assert.match(body.error.message, /: last-backup-database is critical \(there is no backup/);
+    assert.match(body.error.hint, /action=backup-database/);
+  },
+);
+
+Deno.test("health is 200 with a backup, and what is left to do are warnings", shared, async () => {
+  const { service } = await start();
+  assert.equal((await post(service, "backup-database&wait=60")).status, 200);
+  const backed = await call(service, "health");
+  assert.deepEqual([backed.status, backed.body.success], [200, true], JSON.stringify(backed.body));
+  const found = severities(backed);
+  assert.equal(backed.body.data.severity, "warning");
+  assert.deepEqual([found["last-backup-database"], found.integrity], ["ok", "warning"]);
+  assert.ok(!("last-backup-files" in found), "it is switched off");
+
+  assert.equal((await post(service, "verify&wait=60", { level: "full" })).status, 200);
+  const restored = await post(service, "restore&wait=60", {
+    ...{ backupId: "test_backup", type: "database" },
+  });
+  assert.equal(restored.status, 200, JSON.stringify(restored.body));
+  const tested = await call(service, "health");
+  assert.equal(severities(tested).integrity, "ok");
+  // Nobody has shown yet that the key is kept outside.
+  assert.equal(severities(tested)["restore-capability"], "warning");
+  const { message } = checkOf(tested, "restore-capability");
+  assert.match(message, /the key is kept outside/);
+  assert.doesNotMatch(message, /restored and compared yet/);
+});
+
+Deno.test(
+  "health is 503 when a verification has found damage, until the backup is whole again",
+  shared,
+  async () => {
+    const { service, variables } = await start();
+    const folder = `${variables.BACKUP_STORAGE_PATH}/chunks`;
+    const [{ name: group } = { name: "" }] = await Array.fromAsync(Deno.readDir(folder));
+    const [{ name } = { name: "" }] = await Array.fromAsync(Deno.readDir(`${folder}/${group}`));
+    const path = `${folder}/${group}/${name}`;
+    await Deno.rename(path, `${variables.BACKUP_STORAGE_PATH}-away`);
+    await post(service, "verify&wait=60", { level: "full" });
+    const damaged = await call(service, "health");
+    assert.equal(damaged.status, 503, JSON.stringify(damaged.body));
+    assert.equal(severities(damaged).integrity, "critical");
+    assert.match(checkOf(damaged, "integrity").message, /damage in backup_/);
+
+    await Deno.rename(`${variables.BACKUP_STORAGE_PATH}-away`, path);
+    assert.equal((await post(service, "verify&wait=60", { level: "full" })).status, 200);
+    assert.equal((await call(service, "health")).status, 200);
+  },
+);
+
+/** Answers in time: where somebody says nothing, he is waited for once, and not with every question. */
+async function quickly(answer: () => Promise<Answer>): Promise<Answer> {
+  const begunMs = performance.now();
+  const given = await answer();
+  const seconds = (performance.now() - begunMs) / 1000;
+  assert.ok(seconds < 20, `${seconds} s`);
+  return given;
+}
+
+Deno.test(
+  "health answers from storage while the database is down, and in time when it says nothing",
+  shared,
+  async () => {
+    const { variant } = await start();
+    await using silent = silentServer();
+    for (const port of [freePort(), silent.port]) {
+      await using service = variant(databaseAt(port));
+      const answer = await quickly(() => call(service, "health"));
+      assert.equal(answer.status, 503, JSON.stringify(answer.body));
+      const { database, storage, integrity, ...found } = severities(answer);
+      assert.deepEqual([database, storage, integrity], ["critical", "ok", "unknown"]);
+      assert.equal(found["last-backup-database"], "ok");
+      assert.match(checkOf(answer, "database").message, /^database_unreachable: /);
+    }
+  },
+);
+
+Deno.test(
+  "health answers while the storage is down, and in time when it says nothing",
+  shared,
+  async () => {
+    const { variant } = await start();
+    await using silent = silentServer();
+    for (const port of [freePort(), silent.port]) {
+      await using service = variant(bucketAt(port));
+      const answer = await quickly(() => call(service, "health"));
+      assert.equal(answer.status, 503, JSON.stringify(answer.body));
+      const { database, storage, ...found } = severities(answer);
+      assert.deepEqual([database, storage], ["ok", "critical"]);
+      assert.equal(found["last-backup-database"], "unknown");
+      assert.match(checkOf(answer, "storage").message, /^storage_unreachable: /);
+    }
+  },
+);
+
+Deno.test("health answers with neither database nor storage", shared, async () => {
+  const { variant } = await start();
+  await using silent = silentServer();
+  for (const port of [freePort(), silent.port]) {
+    await using service = variant({ ...databaseAt(port), ...bucketAt(port) });
+    const answer = await quickly(() => call(service, "health"));
+    assert.equal(answer.status, 503, JSON.stringify(answer.body));
+    const { database, storage, ...others } = severities(answer);
+    assert.deepEqual([database, storage], ["critical", "critical"]);
+    assert.ok(!Object.values(others).includes("critical"), JSON.stringify(others));
+    assert.match(answer.body.error.message, /: database is critical .*; so are storage$/);
+  }
+});
+
+Deno.test("health opens with a secret key alone, by GET", shared, async () => {
+  const { service } = await start();
+  const [scheduler] = await schedulerKeys({
+    secretKeys: [{ name: "default", key: new Secret(KEYS.secret) }],
+    serviceRoleKey: null,
+    allowedKeys: null,
+  });
+  const keys: [string | false, number][] = [
+    ...[[false, 401], [KEYS.anon, 403], [KEYS.publishable, 403]] as [string | false, number][],
+    [(scheduler as Secret).reveal(), 403],
+  ];
+  for (const [key, status] of keys) {
+    const refused = await call(service, "health", { key });
+    assert.equal(refused.status, status, String(key));
+    assert.equal(refused.body.data, undefined);
+  }
+  assert.equal((await post(service, "health")).status, 405);
+  assert.equal((await call(service, "health&verbose=1")).status, 400);
+});
+
+Deno.test("the project of health stops cleanly", shared, async () => {
+  await (await start()).stop();
+});
