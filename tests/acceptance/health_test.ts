@@ -142,6 +142,27 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "health is 503 when the storage has lost a backup that the tables know",
+  shared,
+  async () => {
+    const { service, variables } = await start();
+    const folder = `${variables.BACKUP_STORAGE_PATH}/backups`;
+    const [{ name } = { name: "" }] = await Array.fromAsync(Deno.readDir(folder));
+    await Deno.rename(`${folder}/${name}`, `${variables.BACKUP_STORAGE_PATH}-away`);
+    const lost = await call(service, "health");
+    assert.equal(lost.status, 503, JSON.stringify(lost.body));
+    const found = severities(lost);
+    assert.deepEqual([found.storage, found["lost-backups"]], ["ok", "critical"]);
+    assert.match(checkOf(lost, "lost-backups").message, new RegExp(`^backups_lost: .*${name}`));
+    // The only one there was.
+    assert.equal(found["last-backup-database"], "critical");
+
+    await Deno.rename(`${variables.BACKUP_STORAGE_PATH}-away`, `${folder}/${name}`);
+    assert.equal((await call(service, "health")).status, 200);
+  },
+);
+
 /** Answers in time: where somebody says nothing, he is waited for once, and not with every question. */
 async function quickly(answer: () => Promise<Answer>): Promise<Answer> {
   const begunMs = performance.now();

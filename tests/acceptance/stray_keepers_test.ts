@@ -46,9 +46,11 @@ async function look(service: RunningService) {
 
 /** Asks until nothing is left of a keeper. */
 async function untilNothingLeft(session: Session): Promise<void> {
-  while ((await session.query(LEFT)).length > 0) {
+  for (let tries = 0; tries < 600; tries++) {
+    if ((await session.query(LEFT)).length === 0) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+  throw new Error("the keeper is never ended");
 }
 
 /** See the module. @param url the database, with pg_cron or what stands in for it */
