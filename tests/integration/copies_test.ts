@@ -7,11 +7,13 @@ import assert from "node:assert/strict";
 import { readEnvironment } from "../../supabase/functions/backup/config.ts";
 import { type Job, newJob } from "../../supabase/functions/backup/core/job.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
+import { DEFAULT_SETTINGS } from "../../supabase/functions/backup/core/settings.ts";
 import { createDeps } from "../../supabase/functions/backup/create_deps.ts";
 import { State } from "../../supabase/functions/backup/state/state.ts";
 import type { Deps } from "../../supabase/functions/backup/usecases/deps.ts";
 import { readStatus } from "../../supabase/functions/backup/usecases/service/read_status.ts";
 import { startDue } from "../../supabase/functions/backup/usecases/service/start_due.ts";
+import { whatIsDue } from "../../supabase/functions/backup/usecases/service/what_is_due.ts";
 import { NOTHING_DUE, post, startServiceUnderTest } from "../support/service.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
 
@@ -140,7 +142,7 @@ Deno.test("the latest runs of replications are told by destination; those that o
       ...{ startedAt: ago(40), failures: 2, failedStart: ago(20), failedEnd: ago(19) },
     },
     far: { ...none, failures: 1, failedStart: ago(60), failedEnd: ago(59) },
-    "off-site": { ...none, startedAt: ago(3), running: true },
+    "off-site": { ...none, startedAt: new Date(running.startedAt), running: true },
   });
   assert.deepEqual(runs.lastBackupEnd, ago(79), "the clock of another was five hours fast");
   assert.deepEqual(await latestRuns.lastCopies(), {
@@ -152,6 +154,38 @@ Deno.test("the latest runs of replications are told by destination; those that o
   await jobs.finish(ended({ jobId: "cleanup_2", kind: "cleanup", backupId: "near", minutes: 8 }));
   assert.deepEqual((await latestRuns.read()).cleanup.startedAt, ago(9));
 });
+
+for (const [clock, minutes] of [["slow", 20], ["fast", -90]] as const) {
+  Deno.test(`a copy begun by a process whose clock is ${clock} is due again after the next backup, and not before`, async () => {
+    await using place = await open();
+    const { jobs, latestRuns, parts } = place.state;
+    const settings = {
+      ...DEFAULT_SETTINGS,
+      destinations: [{ name: "near", type: "s3" as const, bucket: "b" }],
+    };
+    const isDue = async () => {
+      const runs = await latestRuns.read();
+      return whatIsDue(settings, runs, runs.now).copies.near!.isDue;
+    };
+    const backUp = async (jobId: string) => {
+      await jobs.finish({ ...ended({ jobId, kind: "backup", minutes: 9 }), completedAt: null });
+      return await isDue();
+    };
+    assert.equal(await backUp("backup_1"), true);
+    const copy = newJob({
+      ...{ jobId: "replicate_1", kind: "replicate", type: "database", backupId: "near" },
+      ...{ reason: null, createdBy: "schedule" },
+    }, ago(minutes));
+    const bounds = { maxWorkers: 1, maxAttempts: 1, maxRounds: 1 };
+    const first = [{ step: 0, name: "copy", payload: null, bytes: 0 }];
+    await parts.begin(copy, { parts: first, bounds, request: {} });
+    assert.equal((await jobs.get("replicate_1", "replicate"))?.startedAt, copy.startedAt);
+    const lease = await parts.claim({ worker: "w", leaseMs: 60_000 });
+    await parts.complete(lease!, { result: null, finish: { result: {} } });
+    assert.equal(await isDue(), false);
+    assert.equal(await backUp("backup_2"), true);
+  });
+}
 
 Deno.test("tick copies to one destination after the other, and again when a backup has ended", async () => {
   const folder = await Deno.makeTempDir({ prefix: "supabase-backup-copies-" });

@@ -37,9 +37,11 @@ Deno.test("a pending backup runs under its own id and keeps who asked for it and
   const jobId = (asked as { id: string }).id;
   const bounds = { maxWorkers: 1, maxAttempts: 1, maxRounds: 1 };
   const start = (job: Job) => place.state.parts.begin(job, { parts: [], bounds, request: {} });
-  await start(backup(jobId));
+  const job = backup(jobId);
+  await start(job);
   const shown = `select job_id = '${jobId}' as same, status, reason, created_by,
-    started_at = '2026-11-21 12:00Z' as begun from public.backup_jobs`;
+    started_at = '${job.startedAt}' and started_at > now() - interval '1 minute' as begun
+    from public.backup_jobs`;
   const running = { same: true, status: "running", reason: "why", created_by: "Ada", begun: true };
   assert.deepEqual(await place.read(shown), [running]);
   await assert.rejects(start(backup("backup_2")), { code: "conflict" });

@@ -31,7 +31,7 @@ export interface WaitingParts {
 
 /** The contract of both stores. Times are the store's own: workers' clocks are not trusted. */
 export interface PartStore {
-  /** Records a job and its first parts. @throws `conflict` when a job runs that excludes it */
+  /** Records a job, as begun by the store's clock, and its first parts. @throws `conflict` when a job runs that excludes it */
   begin(job: Job, start: { parts: readonly NewPart[]; bounds: JobBounds; request: Json }): Promise<
     void
   >;

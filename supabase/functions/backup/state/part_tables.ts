@@ -97,6 +97,9 @@ export class PartTables {
       await failInterrupted(sql);
       const running = await findRunning(sql, job);
       if (running !== null) throw conflictWith(running);
+      // What is due is told from starts and ends: these are by the server's clock, and so are those.
+      const [time] = await sql`select now() as now`;
+      job.startedAt = time!.now.toISOString();
       if (!await insertRunning(sql, job)) throw takenBack(job);
       await sql`
         insert into backup_internal.job_runs
