@@ -19,9 +19,10 @@ import {
   type ContestantOptions,
   restores,
   schemaOnly,
+  schemas,
 } from "./contestants.ts";
 import { measureSecondBackup } from "./second_backup.ts";
-import { median, type Result, resultTable } from "./result_table.ts";
+import { median, type Result, resultTable, schemaTable } from "./result_table.ts";
 import { type Bench, folderBytes, runContestant, runSql } from "./bench_context.ts";
 
 const HELP = `deno task bench: measures backups and restores beside pg_dump and pg_restore
@@ -30,7 +31,7 @@ const HELP = `deno task bench: measures backups and restores beside pg_dump and 
   --case …         only this case (repeatable): ${BENCH_CASES.map(({ name }) => name).join(", ")}
   --runs …         runs of each contestant, of which the median counts (default 3)
   --jobs …         only contestants with this number of jobs: 1 or 2
-  --only …         backup, restore or second
+  --only …         backup, restore, second or schema (which else only the case many has)
   --megabytes …    another size of the case
   --server …       major version of the server, 15 to 18 (default 17)
   --out …          writes the tables as Markdown into this file too
@@ -96,6 +97,10 @@ async function runCase(bench: Bench, one: BenchCase, options: Options): Promise<
     const results = await measureRestores(bench, wanted(restores(bench.contestants)), source);
     sections.push(resultTable(`Restore of ${title}`, results, bytes));
   }
+  if (options.only === "schema" || options.only === null && one.isMostlySchema === true) {
+    const results = await measureSchema(bench, source);
+    sections.push(schemaTable(`Definitions without rows of ${title}`, results));
+  }
   if (does("second")) sections.push(await measureSecondBackup(bench, one, source));
   await runSql(bench, `DROP DATABASE ${source}`);
   for (const section of sections) console.log(`\n${section}`);
@@ -123,6 +128,17 @@ async function measureBackups(
     const without = await measure(schemaOnly(contestant));
     const { seconds, ...measured } = await measure(contestant);
     return { ...measured, seconds, copySeconds: seconds - without.seconds };
+  });
+}
+
+async function measureSchema(bench: Bench, source: string): Promise<Result[]> {
+  const place = { url: bench.server.url(source), folder: join(bench.folder, "schema") };
+  return await inTurns(bench, schemas(bench.contestants), async (contestant) => {
+    await Deno.mkdir(place.folder);
+    const measured = await runContestant(bench, contestant, place);
+    const storedBytes = await folderBytes(place.folder);
+    await Deno.remove(place.folder, { recursive: true });
+    return { ...measured, storedBytes, copySeconds: null };
   });
 }
 

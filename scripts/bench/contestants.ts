@@ -71,6 +71,21 @@ export function schemaOnly(contestant: Contestant): Contestant {
   return { ...contestant, args: (place) => withoutJobs([...contestant.args(place), ...more]) };
 }
 
+/** Programs that save definitions and no rows. */
+export function schemas(options: ContestantOptions): Contestant[] {
+  const dump = "pg_dump -s";
+  return [
+    {
+      ...schemaOnly(own("backup", 2, "zstd:1", options)),
+      ...{ name: "backup --jobs 2 --exclude-data=*.*", peers: [dump] },
+    },
+    {
+      ...{ name: dump, jobs: 1, peers: [], program: program("pg_dump", options) },
+      args: ({ url, folder }) => ["-s", "-f", join(folder, "schema.sql"), "-d", url],
+    },
+  ];
+}
+
 /** pg_dump refuses nothing here, but a parallel dump of no rows would start workers for nothing. */
 function withoutJobs(args: string[]): string[] {
   return args.filter((arg) => !/^-j\d$/.test(arg));

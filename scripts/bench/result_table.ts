@@ -47,6 +47,29 @@ export function resultTable(title: string, results: readonly Result[], bytes: nu
     ...["program", "seconds", "of them copying", "times as fast as", "CPU-s per GB"],
     ...["server CPU-s per GB", "peak MB", "stored MB"],
   ];
+  return markdown(title, [head, ...rows]);
+}
+
+/** A table of programs that save definitions only; the last one is what the others are compared with. */
+export function schemaTable(title: string, results: readonly Result[]): string {
+  const peer = results.at(-1)!;
+  const head = [
+    ...["program", "seconds", `times those of ${peer.contestant.name}`, "CPU-s", "server CPU-s"],
+    ...["peak MB", "stored MB"],
+  ];
+  const rows = results.map((result) => [
+    result.contestant.name,
+    result.seconds.toFixed(2),
+    result === peer ? "" : (result.seconds / peer.seconds).toFixed(2),
+    result.cpuSeconds.toFixed(2),
+    result.serverCpuSeconds.toFixed(2),
+    (result.peakBytes / 1e6).toFixed(0),
+    ((result.storedBytes ?? 0) / 1e6).toFixed(2),
+  ]);
+  return markdown(title, [head, ...rows]);
+}
+
+function markdown(title: string, [head = [], ...rows]: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   return [`**${title}**`, "", line(head), line(head.map(() => "---")), ...rows.map(line)].join(
     "\n",
