@@ -120,16 +120,17 @@ async function measure(rows: number): Promise<CostBySize> {
   };
 }
 
-/** A part more or less matters among so few; what grew with the square of the size would be 3. */
-const TOLERANCE = 1.5;
+/** Rows that make so many chunks that a backup lists them to see that all are there; few are asked for one by one. */
+const ROWS = [5760, 11_520, 23_040];
 
-Deno.test("calls to server and storage, and bytes stored, grow with the database and no faster", async () => {
+// CPU seconds are for the long form: in a few seconds of them what else the machine does is more than 15 percent.
+Deno.test("a further megabyte costs no more calls to server and storage and no more bytes in a larger database", async () => {
   const sizes: CostBySize[] = [];
-  for (const rows of [640, 1920, 5760]) sizes.push(await measure(rows));
+  for (const rows of ROWS) sizes.push(await measure(rows));
   const growth = growthOf(sizes).filter(({ figure }) => !figure.startsWith("CPU"));
   assert.equal(growth.length, 5);
-  for (const { figure, before, after } of growth) {
+  for (const { figure, before, after, within } of growth) {
     assert.ok(before > 0 && after > 0, figure);
-    assert.ok(after <= before * TOLERANCE, `${figure}: ${before} a gigabyte, then ${after}`);
+    assert.ok(within, `${figure}: ${before} a gigabyte, then ${after}`);
   }
 });
