@@ -19,6 +19,8 @@ export interface ConsistencyOptions {
   seed: number;
   /** Random kills in the backup and again in the restore, at most. */
   kills: number;
+  /** Milliseconds between two of them, at least and at most. @default one to four seconds */
+  betweenMs?: readonly [number, number];
   tickMs?: number;
   onStep?: (step: string) => void;
 }
@@ -38,12 +40,13 @@ export interface ConsistencyReport {
   problems: string[];
 }
 
-/** Kills come about so far apart that parts get done between them. */
+/** Kills come about so far apart that parts get done between them, and not before one is done. */
 const BETWEEN_MS = [1000, 4000] as const;
 
 /** Runs the trial. @throws {Error} when a job fails, with its error and the log */
 export async function tryConsistency(options: ConsistencyOptions): Promise<ConsistencyReport> {
-  const { sourceUrl, targetUrl, bytes, seed, kills, onStep = () => {} } = options;
+  const { sourceUrl, targetUrl, bytes, seed, kills, betweenMs = BETWEEN_MS } = options;
+  const { onStep = () => {} } = options;
   onStep("making the bank");
   const source = await connect({ url: sourceUrl });
   try {
@@ -53,7 +56,8 @@ export async function tryConsistency(options: ConsistencyOptions): Promise<Consi
     const run = async (action: string, body: Record<string, unknown>, at: number) => {
       onStep(action);
       const killing = killAtRandom(service.platform, {
-        ...{ seed: seed + at, betweenMs: BETWEEN_MS, most: kills },
+        ...{ seed: seed + at, betweenMs, most: kills },
+        isUnderWay: () => hasDoneParts(source),
       });
       const ended = await service.run(action, body).finally(() => killing.stop());
       if (ended.job.status !== "completed") {
@@ -62,7 +66,7 @@ export async function tryConsistency(options: ConsistencyOptions): Promise<Consi
             service.log.slice(-20).join("\n"),
         );
       }
-      return { ended, kills: killing.stop() };
+      return { ended, kills: await killing.stop() };
     };
     const work = async () => {
       const backup = await run("backup-database", {}, 0);
@@ -92,6 +96,14 @@ export async function tryConsistency(options: ConsistencyOptions): Promise<Consi
   } finally {
     await source.close();
   }
+}
+
+/** Whether a backup or a restore runs that would lose something with a worker. */
+async function hasDoneParts(source: Session): Promise<boolean> {
+  const rows = await source.query(`
+    SELECT FROM backup_internal.job_runs
+     WHERE status = 'running' AND kind IN ('backup', 'restore') AND parts_done > 0`);
+  return rows.length > 0;
 }
 
 async function compareBanks(source: Session, targetUrl: string): Promise<string[]> {

@@ -116,8 +116,8 @@ class Run {
       ...{ seed: this.#seed++, betweenMs: BETWEEN_MS },
       most: Math.min(this.#killsAJob, this.#most - report.kills),
     });
-    const { job } = await this.#service.run(action, body).finally(() => {
-      report.kills += killing.stop();
+    const { job } = await this.#service.run(action, body).finally(async () => {
+      report.kills += await killing.stop();
     });
     if (job.status === "completed") report.completed += 1;
     else if (job.error === null || job.error.code === "internal") {

@@ -20,9 +20,15 @@ Deno.test("a bank at work comes out as of one moment from hosted workers", async
     bytes: 10e6,
     seed: SEED,
     kills: 1,
+    betweenMs: [50, 150],
     tickMs: 2000,
   });
   assert.deepEqual(report.problems, []);
+  assert.deepEqual(report.kills, { backup: 1, restore: 1 });
+  const { consistency } = report.backup.job.result as {
+    consistency: { level: string; strategy: string };
+  };
+  assert.deepEqual([consistency.level, consistency.strategy], ["one-moment", "keeper"]);
   assert.ok(report.load.transfers > 0 && report.load.changes > 0, JSON.stringify(report.load));
 
   const target = await connect({ url: server.targetUrl });
