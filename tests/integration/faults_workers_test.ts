@@ -4,8 +4,6 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
-import { DENO_RUN } from "../../scripts/testing/deno_run.ts";
 import { type Clock, systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import type { PartStore } from "../../supabase/functions/backup/jobs/part_store.ts";
@@ -18,6 +16,7 @@ import { backupDatabase } from "../../supabase/functions/backup/usecases/backup/
 import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { onlyParts, partBackup } from "../support/part_backup.ts";
 import { temporaryDatabase } from "../support/temporary_database.ts";
+import { startWorker } from "../support/worker_process.ts";
 
 const SAMPLE = `
   create table notes (id int primary key, body text);
@@ -188,7 +187,7 @@ Deno.test({
     try {
       await using backup = await partBackup(database.url, { storage: localStorage(directory) });
       const jobId = await backup.begin();
-      const sleeper = startWorker([database.url, directory, jobId, "1500"]);
+      const sleeper = startWorker([database.url, directory, jobId, "1500", "0"]);
       assert.equal(await sleeper.line(), "inside");
       sleeper.child.kill("SIGSTOP");
       // The lease ends by the server's clock while the process sleeps, and not before.
@@ -206,34 +205,6 @@ Deno.test({
     }
   },
 });
-
-function startWorker(args: string[]) {
-  const script = fileURLToPath(new URL("../support/part_worker.ts", import.meta.url));
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [...DENO_RUN, script, ...args],
-    ...{ stdin: "piped", stdout: "piped", stderr: "inherit" },
-  }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let said = "";
-  return {
-    child,
-    async line(): Promise<string> {
-      while (!said.includes("\n")) {
-        const { value, done } = await reader.read();
-        assert.ok(!done, `the worker ended and said ${said}`);
-        said += value;
-      }
-      const [line, ...rest] = said.split("\n");
-      said = rest.join("\n");
-      return line!;
-    },
-    async goOn(): Promise<void> {
-      const writer = child.stdin.getWriter();
-      await writer.write(new Uint8Array([10]));
-      await writer.close();
-    },
-  };
-}
 
 /** A clock that is wrong by so much. */
 function wrongBy(ms: number): Clock {
