@@ -29,3 +29,15 @@ export const systemClock: Clock = {
       signal?.addEventListener("abort", onAbort, { once: true });
     }),
 };
+
+/**
+ * Begins to measure how long something takes: by the clock or by the process's own running time, whichever says
+ * more. A clock may be set back meanwhile, and the running time may stand while a machine sleeps.
+ *
+ * @returns gives the milliseconds since then
+ */
+export function startStopwatch(clock: Clock): () => number {
+  const begunAt = clock.now().getTime();
+  const ranMs = performance.now();
+  return () => Math.max(clock.now().getTime() - begunAt, performance.now() - ranMs);
+}

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Clock } from "../core/clock.ts";
+import { type Clock, startStopwatch } from "../core/clock.ts";
 import { type BackupError, toBackupError } from "../core/errors.ts";
 import {
   conflictWith,
@@ -151,11 +151,11 @@ export class Jobs {
   /** Waits for a job's end, at most so long; returns it as it then is. */
   async wait(jobId: string, ms: number): Promise<Job | null> {
     const { clock, read } = this.#options;
-    const endsAt = clock.now().getTime() + ms;
+    const waitedMs = startStopwatch(clock);
     for (;;) {
       const changed = this.#changed.promise;
       const job = this.get(jobId) ?? await read(jobId);
-      const leftMs = endsAt - clock.now().getTime();
+      const leftMs = ms - waitedMs();
       if (job === null || leftMs <= 0) return job;
       if (isFinished(job)) {
         await this.#waitForLastWords(jobId, Math.min(leftMs, LAST_WORDS_MS));
@@ -215,10 +215,10 @@ export class Jobs {
   async #waitForLastWords(jobId: string, ms: number): Promise<void> {
     const { clock, tables } = this.#options;
     const store = this.get(jobId) === undefined ? tables : this.#memory;
-    const endsAt = clock.now().getTime() + ms;
+    const waitedMs = startStopwatch(clock);
     for (;;) {
       const changed = this.#changed.promise;
-      const leftMs = endsAt - clock.now().getTime();
+      const leftMs = ms - waitedMs();
       if (leftMs <= 0 || await store.find(jobId) === null) return;
       await this.#pause(changed, Math.min(leftMs, LOOK_MS));
     }

@@ -27,6 +27,8 @@ export class RequestPace {
   /** When the last requests of a window were sent, oldest first. */
   readonly #sentAt: number[] = [];
   #notBefore = 0;
+  /** When it looked last. */
+  #seenAt = -Infinity;
   #queue: Promise<void> = Promise.resolve();
 
   constructor(limit: PaceLimit, clock: Clock, shared: SharedPace = () => Promise.resolve(0)) {
@@ -44,7 +46,8 @@ export class RequestPace {
 
   /** Lets nobody send before so many milliseconds have passed. */
   hold(ms: number): void {
-    this.#notBefore = Math.max(this.#notBefore, this.#now() + ms);
+    const until = this.#now() + ms;
+    this.#notBefore = Math.max(this.#notBefore, until);
   }
 
   /** Takes note of a server that says how much is left of its own limit. */
@@ -58,8 +61,9 @@ export class RequestPace {
     for (;;) {
       signal.throwIfAborted();
       const { requests, windowMs } = this.#limit;
+      const now = this.#now();
       const free = this.#sentAt.length < requests ? 0 : (this.#sentAt[0] as number) + windowMs;
-      const delayMs = Math.max(free, this.#notBefore) - this.#now();
+      const delayMs = Math.max(free, this.#notBefore) - now;
       const waitMs = delayMs > 0 ? delayMs : await this.#shared(this.#limit);
       if (waitMs <= 0) break;
       await this.#clock.sleep(waitMs, signal);
@@ -68,8 +72,16 @@ export class RequestPace {
     if (this.#sentAt.length > this.#limit.requests) this.#sentAt.shift();
   }
 
+  /** Where the clock was set back, what was seen before moves with it: nobody waits for its old time to come. */
   #now(): number {
-    return this.#clock.now().getTime();
+    const now = this.#clock.now().getTime();
+    const backMs = this.#seenAt - now;
+    if (backMs > 0) {
+      for (const [at, sentAt] of this.#sentAt.entries()) this.#sentAt[at] = sentAt - backMs;
+      this.#notBefore -= backMs;
+    }
+    this.#seenAt = now;
+    return now;
   }
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { fromUtf8, utf8 } from "../core/bytes.ts";
+import { startStopwatch } from "../core/clock.ts";
 import { BackupError, toBackupError } from "../core/errors.ts";
 import { isJobId, isPointId, momentOfJobId, typeOfJobId } from "../core/ids.ts";
 import type { ChunkStore } from "./chunk_store.ts";
@@ -114,7 +115,7 @@ export async function commitBackup<M extends Manifest>(
   const name = await objects.cipher.nameOf("manifest", content);
   // First what is needed, then whether it is there: what was freed before is found missing.
   const kept = { backupId, chunks: referred, manifest: name, signal };
-  const keptAt = objects.clock.now().getTime();
+  const sinceKeptMs = startStopwatch(objects.clock);
   await keepFromFreeing(objects, kept);
   await checkComplete(chunks, referred, { backupId, signal });
   await objects.put(content, { kind: "manifest", path: manifestPath(name) }, signal);
@@ -122,7 +123,7 @@ export async function commitBackup<M extends Manifest>(
   const record = recordOf(manifest, { facts, name, manifestBytes: content.length });
   const path = backupPath(manifest.backupId);
   const text = JSON.stringify(record);
-  if (objects.clock.now().getTime() - keptAt > LONGEST_COMMIT_MS) throw tooSlow();
+  if (sinceKeptMs() > LONGEST_COMMIT_MS) throw tooSlow();
   const { created } = await objects.put(utf8(text), { kind: "backup", path }, signal);
   if (!created && fromUtf8(await objects.get({ kind: "backup", path }, signal)) !== text) {
     throw new BackupError(

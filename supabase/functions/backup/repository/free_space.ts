@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { Clock } from "../core/clock.ts";
+import { type Clock, startStopwatch } from "../core/clock.ts";
 import {
   type BegunNote,
   type FreedRun,
@@ -268,6 +268,8 @@ export async function freeObjects(
   },
 ): Promise<Freed> {
   const freed: Freed = { count: 0, bytes: 0, refused: 0, left: 0 };
+  const leftMs = Date.parse(until) - clock.now().getTime();
+  const sinceBegunMs = startStopwatch(clock);
   const kept = new NameSet();
   for (const run of await listFreedRuns(objects, signal)) {
     for (const note of await readKept(objects, run, signal)) {
@@ -277,7 +279,7 @@ export async function freeObjects(
   await mapConcurrent(found, CONCURRENCY, async ({ name, sizeBytes }) => {
     signal?.throwIfAborted();
     if (kept.has(name)) return;
-    if (clock.now().getTime() >= Date.parse(until)) return void freed.left++;
+    if (sinceBegunMs() >= leftMs) return void freed.left++;
     const path = of === "chunks" ? chunkPath(name) : manifestPath(name);
     if (!await objects.deleteUnlessLocked(path, signal)) return void freed.refused++;
     freed.count++;

@@ -393,3 +393,25 @@ Deno.test("pieceWriter() shows a failure to every later call and to the parts it
   await assert.rejects(pieces, isBroken);
   await assert.rejects(writer.append(bytes(1)), isBroken);
 });
+
+Deno.test("Repository refuses a commit during which half an hour passed, and not one whose clock was set back", async () => {
+  const inner = memoryStorage();
+  let nowMs = Date.parse("2026-01-01T00:00:00Z");
+  let passesMs = 0;
+  const storage = {
+    ...inner,
+    put(...[name, ...rest]: Parameters<typeof inner.put>) {
+      if (name.startsWith("manifests/")) nowMs += passesMs;
+      return inner.put(name, ...rest);
+    },
+  };
+  const clock = { now: () => new Date(nowMs), sleep: () => Promise.resolve() };
+  const repository = await createRepository({ storage, key: null, clock });
+  const write = (backupId: string) =>
+    writeSampleBackup(repository, { backupId, parts: [bytes(100)] });
+  passesMs = 31 * 60_000;
+  await assert.rejects(write(ID), isCode("storage_busy"));
+  assert.equal(inner.objects.has(`backups/${ID}`), false);
+  passesMs = -3_600_000;
+  assert.equal((await write(LATER)).backupId, LATER);
+});

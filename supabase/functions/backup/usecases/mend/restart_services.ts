@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { startStopwatch } from "../../core/clock.ts";
 import { BackupError, toBackupError } from "../../core/errors.ts";
 import { connect } from "../../postgres/connect.ts";
 import {
@@ -92,11 +93,11 @@ async function restartOnce(
   if (before.ageSeconds !== null && before.ageSeconds < freshSeconds) return false;
   await restartDatabase(api, signal);
   if (before.startedAt === null) return true;
-  const endsAt = deps.clock.now().getTime() + PATIENCE_MS;
+  const waitedMs = startStopwatch(deps.clock);
   for (;;) {
     const { startedAt } = await lookAtDatabase(deps, signal);
     if (startedAt !== null && startedAt !== before.startedAt) return true;
-    if (deps.clock.now().getTime() + LOOK_MS >= endsAt) break;
+    if (waitedMs() + LOOK_MS >= PATIENCE_MS) break;
     await deps.clock.sleep(LOOK_MS, signal);
   }
   throw new BackupError(
@@ -186,12 +187,12 @@ async function lookAtDatabase(deps: Deps, signal: AbortSignal): Promise<Database
 }
 
 async function waitUntilHealthy(deps: Deps, look: Look): Promise<RestartOutcome["health"]> {
-  const endsAt = deps.clock.now().getTime() + PATIENCE_MS;
+  const waitedMs = startStopwatch(deps.clock);
   for (;;) {
     const health = await lookAt(deps, look);
     const ill = Object.entries(health).filter(([, status]) => isKnownUnhealthy(status));
     if (ill.length === 0) return health;
-    if (deps.clock.now().getTime() + LOOK_MS >= endsAt) {
+    if (waitedMs() + LOOK_MS >= PATIENCE_MS) {
       const words = ill.map(([service, status]) => `${service} is ${status}`).join(", ");
       throw new BackupError("management_unavailable", `Cannot see all services healthy: ${words}`, {
         hint:
