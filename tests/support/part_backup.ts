@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
+import { type Clock, systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import type { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import { newJobId } from "../../supabase/functions/backup/core/ids.ts";
 import { type Job, newJob } from "../../supabase/functions/backup/core/job.ts";
@@ -91,8 +91,8 @@ export async function partBackup(
   let aheadMs = 0;
   const tables = new PartTables(state.database, { aheadMs: () => aheadMs });
   if (!await repositoryExists(storage)) await createRepository({ storage, key: null });
-  const repository = (through: Storage = storage) =>
-    openRepository({ storage: through, key: null });
+  const repository = (through: Storage = storage, clock: Clock = systemClock) =>
+    openRepository({ storage: through, key: null, clock });
   const open = () => connect({ url, applicationName: "backup worker" });
   const common = sessionHolder({ connect: open });
 
@@ -116,7 +116,7 @@ export async function partBackup(
     },
     async work(jobId, spoilt = {}) {
       const { store, storage: through, open: openSpoilt, holder, ...worker } = spoilt;
-      const opened = await repository(through?.(storage));
+      const opened = await repository(through?.(storage), worker.clock);
       const connects = openSpoilt ?? open;
       const definition = backupInParts({
         plan: backupPlan(

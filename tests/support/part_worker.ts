@@ -18,6 +18,7 @@ import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
 import type { Storage } from "../../supabase/functions/backup/storage/storage.ts";
 import { partBackup } from "./part_backup.ts";
 import { restoreJob } from "./restore_job.ts";
+import { watchedStore } from "./watched_store.ts";
 
 const ROWS = ["copying-rows", "loading-rows"];
 
@@ -77,19 +78,8 @@ async function standOnce(): Promise<void> {
 }
 
 function watched(store: PartStore): PartStore {
-  return new Proxy(store, {
-    get(inner, method) {
-      const value = Reflect.get(inner, method, inner);
-      if (typeof value !== "function") return value;
-      if (method !== "claim" && method !== "complete" && method !== "fail") {
-        return value.bind(inner);
-      }
-      return async (...given: unknown[]) => {
-        const result = await value.apply(inner, given);
-        if (method === "claim" && result !== null) atRows = ROWS.includes(result.name);
-        if (method !== "claim") reports.push(result);
-        return result;
-      };
-    },
+  return watchedStore(store, {
+    taken: ({ name }) => void (atRows = ROWS.includes(name)),
+    reported: (outcome) => void reports.push(outcome),
   });
 }
