@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { startStopwatch } from "../../core/clock.ts";
 import { newJobId } from "../../core/ids.ts";
 import type { Job } from "../../core/job.ts";
 import { RELEASE } from "../../core/release.ts";
@@ -105,7 +106,7 @@ async function tryRestore(
   const session = await connector(url, signal)();
   try {
     const room = await checkRoom(session, settings, record.totals.rawBytes);
-    const begunAt = deps.clock.now();
+    const tookMs = startStopwatch(deps.clock);
     try {
       await createScratchDatabase(session, { name, encoding: record.source.encoding });
       const report = await restoreDatabase({
@@ -123,7 +124,7 @@ async function tryRestore(
         signal,
         onProgress,
       });
-      const seconds = (deps.clock.now().getTime() - begunAt.getTime()) / 1000;
+      const seconds = Math.round(tookMs()) / 1000;
       await recordTestPassed(deps, { jobId: job.jobId, report, seconds });
       const test = { database: name, room, notTested: NOT_TESTED };
       return { result: { ...report, test }, backupId: record.backupId };

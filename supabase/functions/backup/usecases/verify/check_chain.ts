@@ -5,6 +5,7 @@
  * @module
  */
 import { readNewest } from "../service/newest_backups.ts";
+import { startStopwatch } from "../../core/clock.ts";
 import { BackupError, outwardMessage, toBackupError } from "../../core/errors.ts";
 import type { Settings } from "../../core/settings.ts";
 import { connect } from "../../postgres/connect.ts";
@@ -33,7 +34,7 @@ const FILES_TIMEOUT_MS = 15_000;
 export async function checkChain(deps: Deps): Promise<{ ok: boolean; checks: Check[] }> {
   const checks: Check[] = [];
   const check = async (name: string, work: (check: Partial<Check>) => Promise<string>) => {
-    const begun = deps.clock.now().getTime();
+    const tookMs = startStopwatch(deps.clock);
     const more: Partial<Check> = {};
     let found = "";
     let error: Check["error"] = null;
@@ -48,7 +49,7 @@ export async function checkChain(deps: Deps): Promise<{ ok: boolean; checks: Che
     checks.push({
       name,
       ok: error === null,
-      ms: deps.clock.now().getTime() - begun,
+      ms: Math.round(tookMs()),
       found,
       error,
       ...more,
