@@ -6,11 +6,11 @@
  */
 import assert from "node:assert/strict";
 import { startPostgres } from "../../scripts/embedded_postgres.ts";
-import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import type { Session } from "../../supabase/functions/backup/postgres/session.ts";
 import { State } from "../../supabase/functions/backup/state/state.ts";
+import { makeCertificates } from "../support/server_certificates.ts";
 
 Deno.test("what is no PostgreSQL server is named as such", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -140,27 +140,4 @@ async function copyThere(session: Session): Promise<void> {
     ),
     [{ rows: 300 }],
   );
-}
-
-/** Gives the server a certificate of an authority made here; returns that authority's file. */
-async function makeCertificates(dataDirectory: string): Promise<string> {
-  const openssl = async (...args: string[]) => {
-    const output = await new Deno.Command("openssl", { args, cwd: dataDirectory }).output();
-    if (!output.success) throw new BackupError("internal", new TextDecoder().decode(output.stderr));
-  };
-  await openssl(...`req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority
-    -keyout authority.key -out authority.pem`.split(/\s+/));
-  await openssl(...`req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key
-    -out server.csr`.split(/\s+/));
-  await Deno.writeTextFile(`${dataDirectory}/names`, "subjectAltName=IP:127.0.0.1\n");
-  await openssl(...`x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial
-    -days 2 -extfile names -out server.crt`.split(/\s+/));
-  const owner = await Deno.stat(`${dataDirectory}/PG_VERSION`);
-  for (const name of ["server.key", "server.crt"]) {
-    const path = `${dataDirectory}/${name}`;
-    await Deno.chmod(path, 0o600);
-    if (owner.uid !== null) await Deno.chown(path, owner.uid, owner.gid);
-  }
-  await Deno.writeTextFile(`${dataDirectory}/postgresql.conf`, "\nssl = on\n", { append: true });
-  return `${dataDirectory}/authority.pem`;
 }
