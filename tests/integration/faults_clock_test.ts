@@ -47,10 +47,15 @@ function setInTheMiddle(ms: number) {
   let atRows = false;
   const taken: Pick<Lease, "part" | "attempt">[] = [];
   const reports: string[] = [];
+  /** Whether heartbeats found the lease lost while the worker stood; a later one may meet the part's own end. */
+  const beats: boolean[] = [];
+  let stands = false;
   const reach = async () => {
     if (!atRows || setByMs !== 0) return;
     setByMs = ms;
+    stands = true;
     await systemClock.sleep(2 * LEASE_MS);
+    stands = false;
   };
   const clock: Clock = { ...systemClock, now: () => new Date(Date.now() + setByMs) };
   return {
@@ -66,6 +71,7 @@ function setInTheMiddle(ms: number) {
           atRows = ["copying-rows", "loading-rows"].includes(lease.name);
         },
         reported: (outcome) => void reports.push(outcome),
+        renewed: (lost) => void (stands && beats.push(lost)),
       }),
     storage: (storage: Storage): Storage => ({
       ...storage,
@@ -78,9 +84,10 @@ function setInTheMiddle(ms: number) {
         return await storage.get(...given);
       },
     }),
-    /** Every part was taken once, and what was done of it counted. */
+    /** Every part was taken once, its lease was kept, and what was done of it counted. */
     expectOnce() {
       assert.ok(setByMs !== 0, "the clock was never set");
+      assert.deepEqual(new Set(beats), new Set([false]));
       assert.deepEqual(new Set(taken.map(({ attempt }) => attempt)), new Set([1]));
       assert.equal(new Set(taken.map(({ part }) => part)).size, taken.length);
       assert.deepEqual(new Set(reports), new Set(["recorded"]));
