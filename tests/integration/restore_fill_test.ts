@@ -5,13 +5,12 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { DataPart } from "../../supabase/functions/backup/core/model.ts";
 import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { readRestoreTraces } from "../../supabase/functions/backup/postgres/restore_traces.ts";
 import type { RestoreRequest } from "../../supabase/functions/backup/restore/mod.ts";
+import { backupInRanges } from "../support/backup_in_ranges.ts";
 import { databaseState } from "../support/database_state.ts";
 import type { MemoryBackup } from "../support/memory_backup.ts";
-import { backupInMemory } from "../support/memory_backup.ts";
 import { Killed, Mortal, PartsOfRestore } from "../support/parts_of_restore.ts";
 import { failure } from "../support/restore_backup.ts";
 import {
@@ -69,58 +68,12 @@ const LATE = `
 const SAMPLE = `${SCHEMA};${ROWS};${LATE}`;
 const EMPTIED = "truncate shops, people, goods, days, notes, heard restart identity";
 
-/** Rows in text form, with those of people in five parts, as a large table's are. */
-async function backupInRanges(url: string): Promise<MemoryBackup> {
-  const backup = await backupInMemory(url, { copyFormat: "text" });
-  const { facts } = backup;
-  const people = facts.entries.find(({ kind, name }) =>
-    kind === "table-data" && name === "people"
-  )!;
-  const cut = await Promise.all(
-    facts.dataParts.map((part) =>
-      part.entry === people.key ? rangesOf(backup, part) : [{ part, bytes: null }]
-    ),
-  );
-  const ranges = cut.flat();
-  return {
-    ...backup,
-    facts: {
-      ...facts,
-      entries: facts.entries.filter(({ kind }) => !kind.startsWith("role")),
-      dataParts: ranges.map(({ part }) => part),
-    },
-    async *readPieces(pieces) {
-      for (const piece of pieces) {
-        const range = ranges.find(({ part }) => part.pieces[0]?.chunk === piece.chunk);
-        if (range?.bytes) yield range.bytes;
-        else yield* backup.readPieces([piece]);
-      }
-    },
-  };
-}
-
-async function rangesOf(backup: MemoryBackup, whole: DataPart) {
-  const slices = await Array.fromAsync(backup.readPieces(whole.pieces));
-  const lines = new TextDecoder().decode(await new Blob(slices).bytes()).split(/(?<=\n)/);
-  const size = Math.ceil(lines.length / 5);
-  return Array.from({ length: 5 }, (_, at) => {
-    const some = lines.slice(at * size, (at + 1) * size);
-    const bytes = new TextEncoder().encode(some.join(""));
-    const pieces = [{ chunk: `range ${at}`, offset: 0, length: bytes.length }];
-    // The sum of all stands with the first.
-    const sum = at === 0 ? whole.fingerprint!.sum : "0";
-    const fingerprint = { rows: String(some.length), sum };
-    const numbers = { part: at, rows: some.length, rawBytes: bytes.length };
-    return { part: { ...whole, ...numbers, pieces, fingerprint } as DataPart, bytes };
-  });
-}
-
 /** A source, its backup, and a live database that was the same and is emptied. */
 async function emptied(sql = EMPTIED) {
   // A major version that cannot switch event triggers off.
   const source = await temporaryDatabase("fill_source", { major: 15 });
   await runSql(source.url, SAMPLE);
-  const backup = await backupInRanges(source.url);
+  const backup = await backupInRanges(source.url, "people");
   const target = await temporaryDatabase("fill_target", { major: 15 });
   await runSql(target.url, SAMPLE);
   // Its own: where rows of hash partitions lie differs from database to database.

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import type { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import { databaseState } from "../support/database_state.ts";
-import { Mortal, PartsOfRestore } from "../support/parts_of_restore.ts";
+import { PartsOfRestore, sleeper } from "../support/parts_of_restore.ts";
 import { backupWithoutRoles, failure } from "../support/restore_backup.ts";
 import { runSql, temporaryDatabase } from "../support/temporary_database.ts";
 
@@ -16,22 +16,6 @@ const SAMPLE = `
   create table notes (id int, body text);
   insert into notes select i, md5(i::text) from generate_series(1, 50) i;
   create index on notes (id)`;
-
-/** A worker that falls asleep at the first such statement. */
-function sleeper(url: string, at: (sql: string) => boolean) {
-  const asleep = Promise.withResolvers<void>();
-  const waking = Promise.withResolvers<void>();
-  let slept = false;
-  const mortal = new Mortal(url, {
-    at: (sql) => !slept && at(sql) && (slept = true),
-    how: "asleep",
-    wait: () => {
-      asleep.resolve();
-      return waking.promise;
-    },
-  });
-  return { mortal, asleep: asleep.promise, wake: () => waking.resolve() };
-}
 
 async function sample() {
   const source = await temporaryDatabase("late_source");

@@ -24,6 +24,9 @@ import { asRepository, type MemoryBackup } from "./memory_backup.ts";
 /** So small that every index, comparison and foreign key is handed to the server. */
 export const TINY_LIMITS = { entries: 3, partBytes: 4096, longBytes: 1 };
 
+/** So large that nothing is cut, and only what is always handed to the server is. */
+export const LARGE_LIMITS = { entries: 1000, partBytes: 2 ** 30, longBytes: 2 ** 40 };
+
 /** What is thrown to whoever works with the sessions of a worker that is dead. */
 export class Killed extends Error {
   override readonly name = "Killed";
@@ -86,6 +89,22 @@ export class Mortal {
     await this.kill();
     throw new Killed();
   }
+}
+
+/** A worker that falls asleep at the first such statement. */
+export function sleeper(url: string, at: (sql: string) => boolean) {
+  const asleep = Promise.withResolvers<void>();
+  const waking = Promise.withResolvers<void>();
+  let slept = false;
+  const mortal = new Mortal(url, {
+    at: (sql) => !slept && at(sql) && (slept = true),
+    how: "asleep",
+    wait: () => {
+      asleep.resolve();
+      return waking.promise;
+    },
+  });
+  return { mortal, asleep: asleep.promise, wake: () => waking.resolve() };
 }
 
 type WaitingPart = NewPart & { part: number; attempt: number; previous?: Lease["previous"] };

@@ -106,21 +106,26 @@ export class Failures {
       await work();
       return true;
     } catch (error) {
-      if (!this.#goOn || !this.#concerns(error)) throw error;
-      this.#add({
-        identity,
-        code: error.code,
-        sqlState: databaseErrorOf(error)?.sqlState ?? null,
-        message: databaseErrorOf(error)?.facts.serverMessage ?? error.message,
-      });
+      this.record(this.failureOf(identity, error));
       return false;
     }
   }
 
-  /** Notes that an object could not be made, as the server told somebody else. */
-  record(entry: Entry, failure: Omit<Failure, "identity">): void {
-    this.#add({ identity: entry.identity, ...failure });
-    if (!isRows(entry)) this.#unmade.set(entry.key, entry.identity);
+  /** What an error means for one object. @throws {BackupError} the error, when it concerns more than one */
+  failureOf(identity: string, error: unknown): Failure {
+    if (!this.#goOn || !this.#concerns(error)) throw error;
+    return {
+      identity,
+      code: error.code,
+      sqlState: databaseErrorOf(error)?.sqlState ?? null,
+      message: databaseErrorOf(error)?.facts.serverMessage ?? error.message,
+    };
+  }
+
+  /** Notes a failure, also one that somebody else met. What needs `entry` will not be tried. */
+  record(failure: Failure, entry: Entry | null = null): void {
+    this.#add(failure);
+    if (entry !== null && !isRows(entry)) this.#unmade.set(entry.key, entry.identity);
   }
 
   /** One line for an object, also when each of its parts fails. */

@@ -191,22 +191,44 @@ export async function lockMark(
  */
 export async function readMark(
   session: Session,
-  { jobId, plan, name }: MarkedJob & { name: string },
+  { name, ...job }: MarkedJob & { name: string },
 ): Promise<RestoreMark | null> {
+  const [mark = null] = await readMarks(session, job, { names: [name] });
+  return mark;
+}
+
+/** Which marks are asked for. */
+export interface WantedMarks {
+  names: readonly string[];
+  /** Those of pieces, too, whose names are this one, a slash, and more. */
+  piecesOf?: string;
+}
+
+/**
+ * Those of the wanted marks that are there.
+ *
+ * @throws {BackupError} `interrupted` when there is none and the plan is not in force
+ */
+export async function readMarks(
+  session: Session,
+  { jobId, plan }: MarkedJob,
+  { names, piecesOf }: WantedMarks,
+): Promise<RestoreMark[]> {
+  const own = names.map(quoteLiteral).join(", ");
+  // "0" follows "/": a range is found in the index whatever the planner knows of the table.
+  const pieces = piecesOf === undefined
+    ? ""
+    : `or name >= ${quoteLiteral(`${piecesOf}/`)} and name < ${quoteLiteral(`${piecesOf}0`)}`;
   // Keeps the plan in force to the end of the transaction, if there is one.
   const select = `select name, detail, sql_state, message from ${TABLE} where job_id = $1
-    and (name = $2 or name = '${PLANNED}' and detail = $3) for key share`;
-  const rows = await inForce(
-    () => session.query(select, [jobId, name, plan ?? null]),
-    [NO_TABLE],
-  );
-  const row = rows.find((each) => each.name === name);
-  if (row === undefined) {
-    if (plan !== undefined && rows.length === 0) throw leaseLost(name);
-    return null;
-  }
-  const refusal = row.sql_state === null ? null : { sqlState: row.sql_state, message: row.message };
-  return { name: row.name, detail: row.detail, refusal };
+    and (name in (${own}) ${pieces} or name = '${PLANNED}' and detail = $2) for key share`;
+  const rows = await inForce(() => session.query(select, [jobId, plan ?? null]), [NO_TABLE]);
+  if (plan !== undefined && rows.length === 0) throw leaseLost(names[0]!);
+  return rows.filter(({ name }) => name !== PLANNED).map((row) => ({
+    name: row.name,
+    detail: row.detail,
+    refusal: row.sql_state === null ? null : { sqlState: row.sql_state, message: row.message },
+  }));
 }
 
 /**

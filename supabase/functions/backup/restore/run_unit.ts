@@ -3,7 +3,10 @@
  * holds its report for whoever comes after a worker that died before it could tell.
  *
  * A unit runs in one transaction, which is quick. When something in it fails, it runs again piece by
- * piece, so that a failure stops only what needs it.
+ * piece, so that a failure stops only what needs it. The same is done when no worker has room for all of it:
+ * a unit is not cut into smaller ones, because its pieces have marks already, and their order. All marks
+ * of a unit are made under one lock, and whoever holds it looks for those of others: a unit that was begun in
+ * pieces is never done at once, and no piece of one that was done at once is done again.
  *
  * @module
  */
@@ -13,35 +16,43 @@ import type { Difference } from "./compare_models.ts";
 import { compareFound, rowsQuery } from "./compare_rows.ts";
 import { concernsOneObject, mayPass } from "./failures.ts";
 import { handOver } from "./hand_over.ts";
-import { lockMark, type MarkedJob, markStatement, readMark } from "./restore_marks.ts";
+import {
+  lockMark,
+  type MarkedJob,
+  markStatement,
+  readMarks,
+  type WantedMarks,
+} from "./restore_marks.ts";
 import { namedError } from "./run_statements.ts";
-import type { UnitReport } from "./unit_report.ts";
-import { type UnitInput, UnitRun } from "./unit_run.ts";
+import type { PieceReport, UnitReport } from "./unit_report.ts";
+import { type Piece, type UnitInput, UnitRun } from "./unit_run.ts";
 import { type ReactionInput, reactionsTo, withoutReactions } from "./without_reactions.ts";
 
 /**
  * Does the unit, or finds that it is done.
  *
- * @returns its report; `running` when the server goes on with it after the worker has left
+ * @returns its report; `running` when the server goes on with it after the worker has left; `begun` when a
+ * piece of it was done and more may be left, which is to be done by whoever has room for it
  * @throws {BackupError} what concerns more than one object: a lost connection, a full disk; `interrupted`
- * when the plan is not in force any more
+ * when the plan is not in force any more; what `beforePiece` throws
  */
-export async function runUnit(input: UnitInput): Promise<UnitReport | "running"> {
+export async function runUnit(input: UnitInput): Promise<UnitReport | "running" | "begun"> {
   if (input.unit.isLong) return await runLong(input);
   return await input.withSession(async (session) =>
     await runAtOnce(session, input) ?? await runInPieces(session, input)
   );
 }
 
-/** Null when an object in the unit fails: nothing of it is done then. */
+/** Null when an object in the unit fails, or when it is to be done in pieces: nothing of it is done here then. */
 async function runAtOnce(session: Session, input: UnitInput): Promise<UnitReport | null> {
+  if (input.isTooLarge) return null;
   const run = new UnitRun(input);
   try {
     await session.execute("BEGIN");
-    const done = await readReport(session, input);
-    if (done !== null) {
+    const marks = await lockMarks(session, input, allOf(input));
+    if (marks.size > 0) {
       await session.execute("COMMIT");
-      return done;
+      return unitReport(marks, input);
     }
     await withoutReactions(session, reacting(input), async () => {
       for (const piece of run.pieces({ fine: false })) {
@@ -59,57 +70,113 @@ async function runAtOnce(session: Session, input: UnitInput): Promise<UnitReport
   }
 }
 
-/** Each piece has a transaction and a mark of its own, which holds what it found. */
-async function runInPieces(session: Session, input: UnitInput): Promise<UnitReport> {
+/** Each piece has a transaction and a mark of its own, which holds what became of it. */
+async function runInPieces(session: Session, input: UnitInput): Promise<UnitReport | "begun"> {
+  await session.execute("BEGIN");
+  const marks = await lockMarks(session, input, allOf(input));
+  await session.execute("COMMIT");
+  const done = unitReport(marks, input);
+  if (done !== null) return done;
+  // A worker that began it in pieces was ended, too.
+  const oneIsEnough = input.isTooLarge || marks.size > 0;
   const run = new UnitRun(input);
-  const { failures } = run;
-  const alone = async (name: string, work: () => Promise<void>) => {
-    const before = run.takeFound();
-    try {
-      await session.execute("BEGIN");
-      await lockMark(session, input);
-      const mark = await readMark(session, { ...jobOf(input), name });
-      if (mark !== null) {
-        run.addFound(JSON.parse(mark.detail!));
-        await session.execute("COMMIT");
-        return;
-      }
-      await withoutReactions(session, reacting(input), work);
-      const found = run.takeFound();
-      const done = markStatement(input.jobId, name, JSON.stringify(found));
-      await session.execute(`${run.takeLoaded()}${done}; COMMIT`);
-      run.addFound(found);
-    } catch (error) {
-      run.takeFound();
-      run.takeLoaded();
-      if (session.inTransaction) await session.execute("ROLLBACK");
-      throw error;
-    } finally {
-      run.addFound(before);
-    }
-  };
+  const reports: PieceReport[] = [];
   for (const piece of run.pieces({ fine: true })) {
     input.leave.throwIfAborted();
     if (run.isBlocked(piece.entry)) continue;
-    const work = () => alone(`${input.name}/${piece.id}`, () => piece.run(session));
-    if (piece.isVital && piece.entry !== null) await failures.makes(piece.entry, work);
-    else await failures.attempt(piece.identity, work);
+    const marked = marks.get(nameOf(input, piece));
+    const report: PieceReport | UnitReport = marked === undefined
+      ? await runAlone(session, { piece, input, run })
+      : JSON.parse(marked);
+    if ("failed" in report) return report;
+    if (marked === undefined && oneIsEnough) return "begun";
+    const { failure } = report;
+    if (failure !== null) run.failures.record(failure, piece.isVital ? piece.entry : null);
+    reports.push(report);
   }
-  const report = run.report();
+  for (const report of reports) run.addFound(report);
+  return await finish(session, input, run.report());
+}
+
+/** Does a piece, or finds what became of it; the unit's report when somebody has done all of it meanwhile. */
+async function runAlone(
+  session: Session,
+  { piece, input, run }: { piece: Piece; input: UnitInput; run: UnitRun },
+): Promise<PieceReport | UnitReport> {
+  const name = nameOf(input, piece);
+  const keep = async (report: PieceReport, statements = "") => {
+    const mark = markStatement(input.jobId, name, JSON.stringify(report));
+    await session.execute(`${statements}${mark}; COMMIT`);
+    return report;
+  };
+  const others = await beginAlone(session, { input, name });
+  if (others !== null) return others;
+  input.beforePiece(piece);
+  try {
+    await withoutReactions(session, reacting(input), () => piece.run(session));
+    return await keep({ ...run.takeFound(), failure: null }, run.takeLoaded());
+  } catch (error) {
+    const failure = run.failures.failureOf(piece.identity, error);
+    if (session.inTransaction) await session.execute("ROLLBACK");
+    run.takeBack();
+    // Without a mark every worker would try it again before it came to what is left.
+    return await beginAlone(session, { input, name }) ??
+      await keep({ ...run.takeFound(), failure });
+  }
+}
+
+/** Begins the transaction of a piece, unless it, or the whole unit, is done. */
+async function beginAlone(
+  session: Session,
+  { input, name }: { input: UnitInput; name: string },
+): Promise<PieceReport | UnitReport | null> {
   await session.execute("BEGIN");
-  const done = await readReport(session, input);
+  const marks = await lockMarks(session, input, { names: [input.name, name] });
+  const done = marks.get(input.name) ?? marks.get(name);
+  if (done === undefined) return null;
+  await session.execute("COMMIT");
+  return JSON.parse(done);
+}
+
+/** Marks the unit as done, unless somebody else has. */
+async function finish(
+  session: Session,
+  input: UnitInput,
+  report: UnitReport,
+): Promise<UnitReport> {
+  await session.execute("BEGIN");
+  const marks = await lockMarks(session, input, { names: [input.name] });
+  const done = unitReport(marks, input);
   await session.execute(done === null ? `${markOf(input, report)}; COMMIT` : "COMMIT");
   return done ?? report;
 }
 
 /**
- * The report of a unit that is done. A worker that is gone may still have a backend at work: that ends
+ * Details of marks of a unit, by their names. A worker that is gone may still have a backend at work: that ends
  * before this answers, and no other one begins before the transaction ends.
  */
-async function readReport(session: Session, input: UnitInput): Promise<UnitReport | null> {
+async function lockMarks(
+  session: Session,
+  input: UnitInput,
+  wanted: WantedMarks,
+): Promise<Map<string, string>> {
   await lockMark(session, input);
-  const mark = await readMark(session, { ...jobOf(input), name: input.name });
-  return mark === null ? null : JSON.parse(mark.detail!);
+  const marks = await readMarks(session, jobOf(input), wanted);
+  return new Map(marks.map(({ name, detail }) => [name, detail!]));
+}
+
+/** The unit's own mark and those of its pieces. */
+function allOf({ name }: UnitInput): WantedMarks {
+  return { names: [name], piecesOf: name };
+}
+
+function nameOf({ name }: UnitInput, { id }: Piece): string {
+  return `${name}/${id}`;
+}
+
+function unitReport(marks: ReadonlyMap<string, string>, { name }: UnitInput): UnitReport | null {
+  const detail = marks.get(name);
+  return detail === undefined ? null : JSON.parse(detail);
 }
 
 function jobOf({ jobId, plan }: UnitInput): MarkedJob {

@@ -19,8 +19,14 @@ export interface UnitReport {
   bytes: number;
 }
 
-/** What pieces found out, kept with their marks. */
+/** What pieces found out. */
 export type Found = Pick<UnitReport, "leftOut" | "differences" | "rows" | "bytes">;
+
+/** What became of a piece, kept with its mark. */
+export interface PieceReport extends Found {
+  /** Why it could not be done; null when it was. */
+  failure: Failure | null;
+}
 
 /** What all units together have come to. */
 export function together(reports: readonly UnitReport[]): UnitReport {

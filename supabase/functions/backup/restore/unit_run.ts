@@ -43,6 +43,10 @@ export interface UnitInput {
   pollMs?: number | undefined;
   /** Whether what may pass (a lock, a deadlock) is thrown, to be tried again, or counts as a failure. */
   isPatient: boolean;
+  /** Worker after worker was ended at it: it is done piece by piece, and by each call one of them. */
+  isTooLarge: boolean;
+  /** Called before a piece is tried alone; may throw. */
+  beforePiece: (piece: Pick<Piece, "identity">) => void;
 }
 
 /** The smallest thing that can fail alone. */
@@ -135,6 +139,12 @@ export class UnitRun {
     return found;
   }
 
+  /** Forgets what a piece did that was rolled back. */
+  takeBack(): void {
+    this.takeFound();
+    this.#loaded.splice(0);
+  }
+
   /**
    * Statements that mark the parts that were loaded since it was last asked, for a restore that goes on with this
    * one; they belong into the transaction that loaded them.
@@ -153,7 +163,8 @@ export class UnitRun {
 
   refused(entry: Entry, { refusal }: RestoreMark): void {
     const { sqlState, message } = refusal!;
-    this.failures.record(entry, { code: "database_error", sqlState, message });
+    const { identity } = entry;
+    this.failures.record({ identity, code: "database_error", sqlState, message }, entry);
   }
 
   report(): UnitReport {

@@ -23,6 +23,7 @@ import type { PartContext } from "../../jobs/job_definition.ts";
 import type { Session } from "../../postgres/session.ts";
 import type { Repository } from "../../repository/mod.ts";
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
+import { wasTooLarge } from "../jobs/was_too_large.ts";
 import {
   copyPart,
   copyPayloads,
@@ -178,11 +179,6 @@ export class RowsInParts {
     }
     return this.#check.shared;
   }
-}
-
-/** Whether the tries before say that no worker has room for so much. */
-function wasTooLarge({ attempt, previous }: Lease): boolean {
-  return previous === "over_budget" || (previous === "interrupted" && attempt > 2);
 }
 
 /** @throws `over_budget` when worker after worker was ended at rows that nothing can cut any further */

@@ -32,6 +32,7 @@ import {
   type UnitReport,
 } from "../../restore/mod.ts";
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
+import { wasTooLarge } from "../jobs/was_too_large.ts";
 import { heldLines, type OpenedLines, openLines } from "./backup_lines.ts";
 import { compareAll, compareSome, cutComparison, joinComparisons } from "./compare_in_parts.ts";
 import {
@@ -220,6 +221,7 @@ class RestoreInParts {
     const options = this.#options;
     const plan = await this.#planOf(context);
     const { step, unit, kept } = lease.payload as unknown as UnitPayload;
+    const { commandLine = "deno task restore" } = options;
     const earlier = await this.#reportsBefore(lease.step, context);
     const report = await runUnit({
       plan,
@@ -236,9 +238,19 @@ class RestoreInParts {
       sleep: (ms, signal) => options.clock.sleep(ms, signal),
       pollMs: options.pollMs,
       isPatient: lease.attempt < LAST_PATIENT_ATTEMPT,
+      isTooLarge: wasTooLarge(lease),
+      beforePiece: ({ identity }) =>
+        refuseWithoutRoom(lease, {
+          doing: `go on with ${lease.name.replaceAll("-", " ")} at ${identity}`,
+          hint: wayOutOf(commandLine),
+          details: { identity },
+        }),
     });
-    // The server goes on alone: whoever takes the part next finds it at work, or its mark.
-    if (report === "running") return { result: null, split: [newPartOf(lease)] };
+    // Whoever takes the part next finds the server at work, or marks. Its tries are counted from here: each of
+    // them has one piece to do, so they are bounded however many pieces there are.
+    if (report === "running" || report === "begun") {
+      return { result: null, split: [newPartOf(lease)] };
+    }
     return { result: toJson(report), bytes: report.bytes };
   }
 
@@ -359,6 +371,12 @@ async function reportsOf(parts: AsyncIterable<DonePart>, step: number): Promise<
     if (own < step && result !== null) found.push(result as unknown as UnitReport);
   }
   return found;
+}
+
+/** What was restored stands in the target, which is not empty any more. */
+function wayOutOf(commandLine: string): string {
+  return "What was restored stays. Restore over it on any computer, which replaces what differs: " +
+    commandLine.replace(" --mode empty", "");
 }
 
 function newPartOf({ step, name, payload, bytes }: Lease): NewPart {

@@ -1,0 +1,221 @@
+/**
+ * Units of a restore that no worker has room for: worker after worker is ended at them, and yet they are done,
+ * everything in them once; or, where one stored part is too much, the restore ends and says the way out.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
+import { backupInRanges } from "../support/backup_in_ranges.ts";
+import { databaseState } from "../support/database_state.ts";
+import { restoreByEnded } from "../support/ended_workers.ts";
+import { LARGE_LIMITS, Mortal, PartsOfRestore, sleeper } from "../support/parts_of_restore.ts";
+import { restoreBackup } from "../support/restore_backup.ts";
+import { runSql, temporaryDatabase } from "../support/temporary_database.ts";
+
+/** Without keys: what is loaded twice is there twice. */
+const SAMPLE = `
+  create table notes (id int, body text);
+  insert into notes select i, md5(i::text) from generate_series(1, 500) i;
+  create table owners (id int, name text);
+  insert into owners select i, 'o' || i from generate_series(1, 20) i;
+  create table things (id int, note text);
+  insert into things select i, 't' || i from generate_series(1, 30) i`;
+
+/** Rows of all tables: notes has five stored parts, each other table one. */
+const PARTS = 7;
+const ROWS = 550;
+
+async function sample(sql = SAMPLE) {
+  const source = await temporaryDatabase("large_source");
+  const target = await temporaryDatabase("large_target");
+  await runSql(source.url, sql);
+  const backup = await backupInRanges(source.url, "notes");
+  return {
+    ...{ source, target, backup },
+    expectRestored: async () =>
+      assert.deepEqual(await databaseState(target.url), await databaseState(source.url)),
+    async [Symbol.asyncDispose]() {
+      await source[Symbol.asyncDispose]();
+      await target[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const isCopy = (sql: string) => /^(BEGIN; )?COPY /.test(sql);
+const isLoading = ({ name }: { name: string }) => name === "loading-rows";
+
+/** Workers with room for so many statements of a kind. */
+function roomFor(most: number, weigh: (sql: string) => number): () => (sql: string) => boolean {
+  return () => {
+    let weight = 0;
+    return (sql) => (weight += weigh(sql)) > most;
+  };
+}
+
+Deno.test("a unit of rows of which each worker has room for one stored part is loaded, every row once", async () => {
+  await using it = await sample();
+  const copies: string[] = [];
+  const room = roomFor(1, (sql) => isCopy(sql) ? copies.push(sql) && 1 : 0);
+  const { job, ended } = await restoreByEnded(it.backup, it.target.url, { room });
+  assert.deepEqual([job.status, job.error], ["completed", null]);
+  assert.equal(job.result?.rowsLoaded, ROWS);
+  await it.expectRestored();
+  // Two find the unit too large, and each that follows loads a part before it is ended at the next.
+  assert.deepEqual(ended, Array.from({ length: 2 + PARTS - 1 }, () => "loading-rows"));
+});
+
+Deno.test("definitions of which each worker has room for one are made in their order, each once", async () => {
+  await using it = await sample(`
+    create type mood as enum ('good', 'bad');
+    create function is_good(it mood) returns boolean language sql immutable as $$ select it = 'good' $$;
+    create table notes (id int, mood mood, check (is_good(mood)));
+    create view seen as select id, is_good(mood) as fine from notes;
+    create view seen_again as select * from seen where fine;
+    insert into notes values (1, 'good')`);
+  const makes = (sql: string) => sql.match(/\bCREATE (TYPE|TABLE|VIEW|FUNCTION) /g)?.length ?? 0;
+  const room = roomFor(1, makes);
+  const { job, ended } = await restoreByEnded(it.backup, it.target.url, { room });
+  assert.deepEqual([job.status, job.error], ["completed", null]);
+  await it.expectRestored();
+  assert.deepEqual(new Set(ended), new Set(["restoring-definitions"]));
+  assert.equal(ended.length, 2 + 5 - 1);
+});
+
+Deno.test("what fails in a unit that is too large is told once, tried once alone, and the rest is loaded", async () => {
+  await using it = await sample(`${SAMPLE};
+    create function is_fine(id int) returns boolean language sql as 'select true';
+    alter table owners add check (is_fine(id))`);
+  const entries = it.backup.facts.entries.map((entry) =>
+    entry.name === "is_fine"
+      ? {
+        ...entry,
+        statements: {
+          ...entry.statements,
+          create: entry.statements.create.map((each) => each.replace("true", "1 / 0 = 0")),
+        },
+      }
+      : entry
+  );
+  const backup = { ...it.backup, facts: { ...it.backup.facts, entries } };
+  const tries: string[] = [];
+  const room = roomFor(1, (sql) => isCopy(sql) ? tries.push(sql) && 1 : 0);
+  const { job } = await restoreByEnded(backup, it.target.url, { room });
+  assert.equal(job.error?.code, "restore_mismatch");
+  assert.match(job.error.message, /1 failed: .*owners.*: division by zero/);
+  const session = await connect({ url: it.target.url });
+  const rows = await session.query(
+    "select (select count(*)::int from notes) as n, (select count(*)::int from things) as t",
+  ).finally(() => session.close());
+  assert.deepEqual(rows, [{ n: 500, t: 30 }]);
+  const ofOwners = tries.filter((sql) => sql.includes("owners"));
+  // One was ended before it, and the next tried it.
+  assert.equal(ofOwners.length, 2);
+});
+
+Deno.test("a stored part that no worker has room for ends the restore, which says the way out", async () => {
+  await using it = await sample();
+  const commandLine = "deno task restore --backup it";
+  const room = roomFor(0, (sql) => isCopy(sql) && sql.includes("owners") ? 1 : 0);
+  const { job, ended } = await restoreByEnded(it.backup, it.target.url, {
+    ...{ room, commandLine: `${commandLine} --mode empty` },
+    request: { mode: "empty" },
+  });
+  assert.equal(job.status, "failed");
+  assert.equal(job.error?.code, "over_budget");
+  assert.match(
+    job.error.message,
+    /^Cannot go on with loading rows at .*owners.*: 5 workers were ended before they were done$/,
+  );
+  assert.equal(
+    job.error.hint,
+    "What was restored stays. Restore over it on any computer, which replaces what differs: " +
+      commandLine,
+  );
+  // Two find the unit too large; what comes before that part is loaded; five try it.
+  assert.deepEqual(ended, Array.from({ length: 2 + 5 }, () => "loading-rows"));
+  // What the hint names.
+  await restoreBackup(it.backup, it.target.url, { mode: "over" });
+  await it.expectRestored();
+});
+
+/** The third worker of a unit at which two were ended. */
+const AFTER_TWO = { attempt: 3, previous: "interrupted" } as const;
+
+Deno.test("a worker whose server commits the whole unit late has done it, and the pieces are not done again", async () => {
+  await using it = await sample();
+  const restore = new PartsOfRestore(it.backup, it.target.url, { limits: LARGE_LIMITS });
+  const part = (await restore.workUntil(isLoading))!;
+  const { mortal, asleep, wake } = sleeper(
+    it.target.url,
+    (sql) => /restore_marks.*COMMIT$/s.test(sql),
+  );
+  const late = restore.work(part, { definition: restore.define(mortal), record: false });
+  await asleep;
+  Object.assign(part, AFTER_TWO);
+  let copies = 0;
+  const watch = new Mortal(it.target.url, {
+    at: (sql) => {
+      if (isCopy(sql)) copies++;
+      return false;
+    },
+    how: "before",
+  });
+  const next = restore.work(part, { definition: restore.define(watch) });
+  await untilLocked(it.target.url);
+  wake();
+  await late;
+  const { result } = await next;
+  assert.equal((result as { rows: number }).rows, ROWS);
+  assert.equal(copies, 0);
+  await restore.workUntil();
+  assert.equal(restore.report?.rowsLoaded, ROWS);
+  await it.expectRestored();
+});
+
+Deno.test("a worker that begins the whole unit late, when a piece of it is done, does not load that again", async () => {
+  await using it = await sample();
+  const restore = new PartsOfRestore(it.backup, it.target.url, { limits: LARGE_LIMITS });
+  const part = (await restore.workUntil(isLoading))!;
+  const { mortal, asleep, wake } = sleeper(it.target.url, (sql) => sql === "BEGIN");
+  const late = restore.work(part, { definition: restore.define(mortal), record: false });
+  await asleep;
+  Object.assign(part, AFTER_TWO);
+  const { split } = await restore.work(part);
+  assert.equal(split?.length, 1, "a piece was done, and the rest is left");
+  wake();
+  await late;
+  await restore.workUntil();
+  assert.equal(restore.report?.rowsLoaded, ROWS);
+  await it.expectRestored();
+});
+
+Deno.test("a worker that is about to do the first piece while another does the whole unit loads nothing", async () => {
+  await using it = await sample();
+  const restore = new PartsOfRestore(it.backup, it.target.url, { limits: LARGE_LIMITS });
+  const part = (await restore.workUntil(isLoading))!;
+  let begun = 0;
+  // It looks for marks, and there are none; then it begins the piece.
+  const { mortal, asleep, wake } = sleeper(
+    it.target.url,
+    (sql) => sql === "BEGIN" && ++begun === 2,
+  );
+  const definition = restore.define(mortal);
+  const late = restore.work({ ...part, ...AFTER_TWO }, { definition, record: false });
+  await asleep;
+  const { result } = await restore.work(part);
+  wake();
+  assert.deepEqual((await late).result, result);
+  await restore.workUntil();
+  assert.equal(restore.report?.rowsLoaded, ROWS);
+  await it.expectRestored();
+});
+
+/** Waits until somebody waits for a lock of a unit's marks; the pause is the server's. */
+async function untilLocked(url: string): Promise<void> {
+  const session = await connect({ url });
+  const waiting = `select exists (select from pg_locks where locktype = 'advisory' and not granted
+    and database = (select oid from pg_database where datname = current_database())) as yes, pg_sleep(0.01)`;
+  while (!(await session.query(waiting))[0]?.yes);
+  await session.close();
+}

@@ -1,0 +1,83 @@
+/**
+ * A restore that is done by workers of which each is ended in the middle of its work, as a platform does whose
+ * limits they reach. Attempts are counted as in the service: by the same store and the same worker.
+ *
+ * @module
+ */
+import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
+import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
+import { type Job, newJob } from "../../supabase/functions/backup/core/job.ts";
+import type { Lease, PartOutcome } from "../../supabase/functions/backup/core/part.ts";
+import { MemoryPartStore } from "../../supabase/functions/backup/jobs/memory_part_store.ts";
+import { runWorker } from "../../supabase/functions/backup/jobs/run_worker.ts";
+import {
+  restoreInParts,
+  type RestoreInPartsOptions,
+} from "../../supabase/functions/backup/usecases/restore/restore_in_parts.ts";
+import { asRepository, type MemoryBackup } from "./memory_backup.ts";
+import { LARGE_LIMITS, Mortal } from "./parts_of_restore.ts";
+
+/** What a restore by such workers came to. */
+export interface EndedRestore {
+  job: Job;
+  /** Names of the parts at which a worker was ended, in order. */
+  ended: string[];
+}
+
+/**
+ * Restores with a new worker after each that is ended, until the job is over and what it held is freed.
+ *
+ * @param options.room makes for each worker what judges its statements: true for the one that it is ended before
+ */
+export async function restoreByEnded(
+  backup: MemoryBackup,
+  url: string,
+  { room, ...options }: { room: () => (sql: string) => boolean } & Partial<RestoreInPartsOptions>,
+): Promise<EndedRestore> {
+  const jobId = `restore_${crypto.randomUUID()}`;
+  const store = new MemoryPartStore();
+  const define = (mortal: Mortal) =>
+    restoreInParts({
+      ...{ jobId, connect: mortal.connect, repository: asRepository(backup), writtenBy: "test" },
+      ...{ backupId: "latest", request: {}, clock: systemClock, limits: LARGE_LIMITS },
+      ...options,
+    });
+  const about = { jobId, kind: "restore", type: "database", backupId: null } as const;
+  const job = newJob({ ...about, reason: null, createdBy: "test" }, new Date());
+  const bounds = { maxWorkers: 1, maxAttempts: 8, maxRounds: 1 };
+  const parts = define(new Mortal(url)).first();
+  await store.begin(job, { parts, bounds, request: null });
+  const ended: string[] = [];
+  for (let worker = 1; (await store.waiting({ jobId })).parts > 0; worker++) {
+    const end = new AbortController();
+    const isTooMuch = room();
+    const held: string[] = [];
+    const mortal = new Mortal(url, {
+      how: "before",
+      at: (sql) => {
+        if (!isTooMuch(sql)) return false;
+        ended.push(held.at(-1)!);
+        end.abort(new BackupError("interrupted", "Cannot go on: the platform ends this worker"));
+        return true;
+      },
+    });
+    const definition = define(mortal);
+    const watched = {
+      ...definition,
+      run: (lease: Lease, context: Parameters<typeof definition.run>[1]): Promise<PartOutcome> => {
+        held.push(lease.name);
+        return Promise.resolve(definition.run(lease, context));
+      },
+    };
+    await runWorker({
+      ...{ store, jobId, worker: `w${worker}`, clock: systemClock, patienceMs: Infinity },
+      definitionOf: () => Promise.resolve(watched),
+      budget: {
+        allows: () => !end.signal.aborted,
+        enter: () => ({ [Symbol.dispose]: () => {} }),
+        signal: end.signal,
+      },
+    });
+  }
+  return { job, ended };
+}
