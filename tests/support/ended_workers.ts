@@ -27,12 +27,15 @@ export interface EndedRestore {
 /**
  * Restores with a new worker after each that is ended, until the job is over and what it held is freed.
  *
- * @param options.room makes for each worker what judges its statements: true for the one that it is ended before
+ * @param options.room makes for each worker what judges its statements: true for the one that it is ended before.
+ * Without it none is ended
  */
 export async function restoreByEnded(
   backup: MemoryBackup,
   url: string,
-  { room, ...options }: { room: () => (sql: string) => boolean } & Partial<RestoreInPartsOptions>,
+  { room = () => () => false, maxAttempts = 8, ...options }:
+    & { room?: () => (sql: string) => boolean; maxAttempts?: number }
+    & Partial<RestoreInPartsOptions>,
 ): Promise<EndedRestore> {
   const jobId = `restore_${crypto.randomUUID()}`;
   const store = new MemoryPartStore();
@@ -44,7 +47,7 @@ export async function restoreByEnded(
     });
   const about = { jobId, kind: "restore", type: "database", backupId: null } as const;
   const job = newJob({ ...about, reason: null, createdBy: "test" }, new Date());
-  const bounds = { maxWorkers: 1, maxAttempts: 8, maxRounds: 1 };
+  const bounds = { maxWorkers: 1, maxAttempts, maxRounds: 1 };
   const parts = define(new Mortal(url)).first();
   await store.begin(job, { parts, bounds, request: null });
   const ended: string[] = [];

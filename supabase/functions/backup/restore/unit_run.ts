@@ -4,6 +4,7 @@
  * @module
  */
 import type { Entry } from "../core/model.ts";
+import { DatabaseError } from "../postgres/database_error.ts";
 import type { Session } from "../postgres/session.ts";
 import type { Difference } from "./compare_models.ts";
 import { brokenKeys, filledKeysQuery } from "./check_foreign_keys.ts";
@@ -15,7 +16,7 @@ import type { KeptPlan, UnitMaterial } from "./keep_plan.ts";
 import { clearTables, type LoadItem, loadPart, type ReadPieces } from "./load_rows.ts";
 import type { RestoreMark } from "./restore_marks.ts";
 import { makeOfCluster } from "./role_rights.ts";
-import { EntryRunner, runStatements, stepsOf } from "./run_statements.ts";
+import { EntryRunner, namedError, runStatements, stepsOf } from "./run_statements.ts";
 import { rightSteps } from "./statements.ts";
 import { filledStatements } from "./trace_marks.ts";
 import type { Found, UnitReport } from "./unit_report.ts";
@@ -188,7 +189,10 @@ export class UnitRun {
         ...(step === "last" ? each.acl : []),
       ]
     );
-    const identity = `${entries.length} definitions`;
+    const first = entries[0]!.identity;
+    const identity = entries.length === 1
+      ? first
+      : `${entries.length} definitions from ${first} on`;
     const run = (session: Session) => runStatements(session, statements, identity);
     return { id: entries[0]!.key, identity, entry: null, isVital: true, run };
   }
@@ -265,11 +269,15 @@ export class UnitRun {
   async #load(session: Session, item: LoadItem): Promise<void> {
     const { jobId, readPieces } = this.#input;
     const { fill } = item.load;
-    if (fill === undefined) {
-      await loadPart(session, { ...item, readPieces });
-      this.#loaded.push(item);
-    } else {
-      await fillTable(session, { ...item, fill, jobId, readPieces });
+    try {
+      if (fill === undefined) {
+        await loadPart(session, { ...item, readPieces });
+        this.#loaded.push(item);
+      } else {
+        await fillTable(session, { ...item, fill, jobId, readPieces });
+      }
+    } catch (error) {
+      throw error instanceof DatabaseError ? namedError(error, item.load.entry.identity) : error;
     }
     this.#found.rows += item.part.rows;
     this.#found.bytes += item.part.rawBytes;
