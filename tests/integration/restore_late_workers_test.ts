@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import type { BackupError } from "../../supabase/functions/backup/core/errors.ts";
+import { connect } from "../../supabase/functions/backup/postgres/connect.ts";
 import { databaseState } from "../support/database_state.ts";
 import { PartsOfRestore, sleeper } from "../support/parts_of_restore.ts";
 import { backupWithoutRoles, failure } from "../support/restore_backup.ts";
@@ -23,7 +24,7 @@ async function sample() {
   await runSql(source.url, SAMPLE);
   const backup = await backupWithoutRoles(source.url);
   return {
-    ...{ source, target, restore: new PartsOfRestore(backup, target.url) },
+    ...{ source, target, backup, restore: new PartsOfRestore(backup, target.url) },
     async [Symbol.asyncDispose]() {
       await source[Symbol.asyncDispose]();
       await target[Symbol.asyncDispose]();
@@ -74,6 +75,29 @@ Deno.test("a worker that wakes when another has planned the restore takes no mar
   await restore.workUntil(({ name }) => name === "building-indexes");
   wake();
   assert.equal((await late).code, "interrupted");
+  await restore.workUntil();
+  assert.deepEqual(restore.report?.comparison?.differences, []);
+  assert.deepEqual(await databaseState(target.url), await databaseState(source.url));
+});
+
+Deno.test("a unit at which a backend of a lost worker is still at work fails for no object of it, however often", async () => {
+  await using it = await sample();
+  const { backup, source, target } = it;
+  const request = { lockTimeoutMs: 30 };
+  const restore = new PartsOfRestore(backup, target.url, { request });
+  const part = (await restore.workUntil(({ name }) => name === "loading-rows"))!;
+  const { step, unit } = part.payload as { step: number; unit: number };
+  const holder = await connect({ url: target.url });
+  try {
+    await holder.execute(
+      `select pg_advisory_lock(hashtextextended('${restore.jobId} ${step}/${unit}', 7))`,
+    );
+    for (part.attempt = 4; part.attempt < 7;) {
+      assert.equal((await failure(restore.work(part))).code, "lock_timeout");
+    }
+  } finally {
+    await holder.close();
+  }
   await restore.workUntil();
   assert.deepEqual(restore.report?.comparison?.differences, []);
   assert.deepEqual(await databaseState(target.url), await databaseState(source.url));

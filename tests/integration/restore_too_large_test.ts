@@ -139,6 +139,44 @@ Deno.test("a stored part that no worker has room for ends the restore, which say
   await it.expectRestored();
 });
 
+Deno.test("statistics of more tables than a worker has room for are taken of fewer, or left out at last", async () => {
+  await using it = await sample();
+  const tablesOf = (sql: string) => /^ANALYZE (.*)$/.exec(sql)?.[1]?.split(", ") ?? [];
+  const room = () => (sql: string) =>
+    tablesOf(sql).length > 1 || tablesOf(sql).some((name) => name.includes("owners"));
+  const { job, ended } = await restoreByEnded(it.backup, it.target.url, { room });
+  assert.deepEqual([job.status, job.error], ["completed", null]);
+  const leftOut = job.result!.leftOut as { identity: string; reason: string }[];
+  assert.deepEqual(leftOut, [{
+    identity: "statistics for the planner",
+    reason: 'workers were ended at "public"."owners"; run ANALYZE',
+  }]);
+  assert.deepEqual(new Set(ended), new Set(["analyzing-tables"]));
+  const session = await connect({ url: it.target.url });
+  const analyzed = await session.query(
+    `select relname as name from pg_class where relkind = 'r' and reltuples > 0
+        and relnamespace = 'public'::regnamespace order by 1`,
+  ).finally(() => session.close());
+  assert.deepEqual(analyzed, [{ name: "notes" }, { name: "things" }]);
+});
+
+Deno.test("a worker that has to leave while it takes statistics leaves none out, and the next one takes them", async () => {
+  await using it = await sample();
+  const restore = new PartsOfRestore(it.backup, it.target.url, { limits: LARGE_LIMITS });
+  await restore.workUntil(({ name }) => name === "comparing-definitions");
+  const analyzing = restore.ready.find(({ name }) => name === "analyzing-tables")!;
+  const leave = new AbortController();
+  const { mortal, asleep, wake } = sleeper(it.target.url, (sql) => sql.startsWith("ANALYZE"));
+  const definition = restore.define(mortal);
+  const left = restore.work(analyzing, { definition, signal: leave.signal });
+  await asleep;
+  leave.abort(new Error("the worker ends"));
+  wake();
+  await assert.rejects(left, /the worker ends/);
+  await restore.workUntil();
+  assert.deepEqual(restore.report?.leftOut, []);
+});
+
 /** The third worker of a unit at which two were ended. */
 const AFTER_TWO = { attempt: 3, previous: "interrupted" } as const;
 

@@ -60,8 +60,13 @@ async function orLeftOut(work: () => Promise<void>): Promise<LeftOut[]> {
     return [];
   } catch (error) {
     if (!(error instanceof BackupError)) throw error;
-    return [{ identity: "statistics for the planner", reason: `${error.message}; run ANALYZE` }];
+    return [withoutStatistics(error.message)];
   }
+}
+
+/** How the report tells of statistics that were not taken. */
+export function withoutStatistics(reason: string): LeftOut {
+  return { identity: "statistics for the planner", reason: `${reason}; run ANALYZE` };
 }
 
 /** All that a plan fills, the largest tables first. */

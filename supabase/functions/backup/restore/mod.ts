@@ -3,7 +3,13 @@
  *
  * @module
  */
-export { analyze, type AnalyzedRelation, analyzedRelations, analyzeRelations } from "./analyze.ts";
+export {
+  analyze,
+  type AnalyzedRelation,
+  analyzedRelations,
+  analyzeRelations,
+  withoutStatistics,
+} from "./analyze.ts";
 export { type Applied, type ApplyInput, applyRestore } from "./apply_restore.ts";
 export {
   type ComparedSlice,

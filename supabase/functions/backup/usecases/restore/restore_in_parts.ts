@@ -11,6 +11,7 @@ import type { SourceFacts } from "../../core/model.ts";
 import type { DonePart, JobEnd, Json, Lease, NewPart, PartOutcome } from "../../core/part.ts";
 import { unknownPart } from "../../core/part_errors.ts";
 import type { CatalogSlice } from "../../dump/mod.ts";
+import { ROOM_ATTEMPTS } from "../../jobs/classify_failure.ts";
 import type { JobDefinition, PartContext } from "../../jobs/job_definition.ts";
 import {
   analyzeRelations,
@@ -30,6 +31,7 @@ import {
   runUnit,
   together,
   type UnitReport,
+  withoutStatistics,
 } from "../../restore/mod.ts";
 import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
 import { wasTooLarge } from "../jobs/was_too_large.ts";
@@ -279,13 +281,28 @@ class RestoreInParts {
     });
   }
 
-  /** Statistics for the planner, of some of the tables. */
+  /** Statistics for the planner, of some of the tables; of fewer at a time where workers had no room for them. */
   async #analyze(lease: Lease, context: PartContext): Promise<PartOutcome> {
     const { relations } = lease.payload as unknown as AnalyzePayload;
+    if (wasTooLarge(lease) && relations.length > 1) {
+      const middle = Math.ceil(relations.length / 2);
+      const halves = [relations.slice(0, middle), relations.slice(middle)];
+      const split = halves.map((each) => ({
+        ...newPartOf(lease),
+        payload: { relations: each } satisfies AnalyzePayload as unknown as Json,
+      }));
+      return { result: null, split };
+    }
+    if (lease.attempt > ROOM_ATTEMPTS && lease.previous === "interrupted") {
+      const names = relations.map(({ sqlName }) => sqlName).join(", ");
+      return { result: toJson([withoutStatistics(`workers were ended at ${names}`)]) };
+    }
     const leftOut = await this.#sessions.lend(
       { target: await this.#planOf(context), signal: context.signal },
       (session) => analyzeRelations(session, relations),
     );
+    // What a worker leaves undone because it has to end is not left out: another one does it.
+    context.signal.throwIfAborted();
     return { result: toJson(leftOut) };
   }
 
