@@ -320,7 +320,7 @@ class RestoreInParts {
     comparison.differences.push(...all.differences);
     for (const name of [BORROW, ANALYZE]) {
       for await (const { result } of context.results(name)) {
-        all.leftOut.push(...result as unknown as LeftOut[]);
+        if (result !== null) all.leftOut.push(...result as unknown as LeftOut[]);
       }
     }
     await this.#sessions.lend({ target: plan, signal: context.signal }, async (session) => {
