@@ -49,7 +49,7 @@ const WHOLE_ATTEMPTS = 2;
 
 /** What planning works with; see `RestoreInPartsOptions`. */
 export interface PlanInPartsOptions
-  extends Pick<RestoreDatabaseOptions, "repository" | "backupId" | "request"> {
+  extends Pick<RestoreDatabaseOptions, "repository" | "backupId" | "entriesAtOnce" | "request"> {
   jobId: string;
   maxWholeBytes?: number;
   commandLine?: string;
@@ -147,7 +147,7 @@ async function planWhole(
   session: Session,
   { brokenOff, ...options }: Planning,
 ): Promise<Planned> {
-  const backup = await readBackupFacts(options.repository, options.backupId);
+  const backup = await readBackupFacts(options);
   const target = await readTarget(session, backup);
   const input = inputOf(options, backup, target);
   const filling = await planToFill(session, input, {

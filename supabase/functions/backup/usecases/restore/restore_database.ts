@@ -68,6 +68,8 @@ export interface RestoreDatabaseOptions {
   loader?: ((role: TargetFacts["role"]) => RowLoader) | undefined;
   /** An id, or `latest`. */
   backupId: string;
+  /** Entries of the backup that are held as they are; of more most is packed. @default 40000 */
+  entriesAtOnce?: number;
   request: RestoreRequest;
   /** Makes the safety backup; its id stands in the report. @default into `repository` */
   safetyBackup?: (dump: DumpOptions) => Promise<DatabaseRecord>;
@@ -105,7 +107,7 @@ export interface RestoreReport {
  * but for one that says that it cannot tell: the answer to COMMIT was lost.
  */
 export async function restoreDatabase(options: RestoreDatabaseOptions): Promise<RestoreReport> {
-  const backup = await readBackupFacts(options.repository, options.backupId);
+  const backup = await readBackupFacts(options);
   const sessions: Session[] = [];
   const openSession = async () => {
     const session = await options.connect();

@@ -40,14 +40,21 @@ import {
 import { ENTRIES_AT_ONCE, RELATIONS_AT_ONCE } from "../jobs/relations_a_part.ts";
 import type { OpenedLines } from "./backup_lines.ts";
 
+/** Which backup {@linkcode readBackupFacts} reads, and how it holds it. */
+export interface ReadBackupOptions {
+  repository: Repository;
+  backupId: string;
+  /** Entries up to which they are held as they are; of more most is packed. @default {@linkcode ENTRIES_AT_ONCE} */
+  entriesAtOnce?: number;
+}
+
 /** Everything that the planner knows of a backup, read from its manifest; of very many entries packed. */
 export async function readBackupFacts(
-  repository: Repository,
-  backupId: string,
+  { repository, backupId, entriesAtOnce = ENTRIES_AT_ONCE }: ReadBackupOptions,
 ): Promise<BackupFacts> {
   const { manifest: { source, entries, tableData, dataParts, ...manifest } } = await repository
     .readBackup(backupId);
-  const packer = entries.lines > ENTRIES_AT_ONCE ? new EntryPacker() : null;
+  const packer = entries.lines > entriesAtOnce ? new EntryPacker() : null;
   const read = <T>(lines: LinesRef, pack: (value: T) => T) =>
     Array.fromAsync(
       repository.readLines<T>(lines),
