@@ -7,6 +7,7 @@ import { readEnvironment } from "../supabase/functions/backup/config.ts";
 import { createDeps } from "../supabase/functions/backup/create_deps.ts";
 import { startTicker } from "../supabase/functions/backup/schedule/ticker.ts";
 import { copierThreads } from "./host/thread_copier.ts";
+import { readerThreads } from "./host/thread_reader.ts";
 import { saverThreads } from "./host/thread_saver.ts";
 import { createApp } from "../supabase/functions/backup/http/create_app.ts";
 
@@ -23,7 +24,8 @@ export interface RunningService {
  *
  * @param variables the function's environment; the process's own is looked at only with `inherit`
  * @param options `ticker`: goes on by itself with work that waits, as the database's clock would let it;
- * `threads`: so many copy rows and save files @default none, as in a function; `strayGraceSeconds`: see `Deps`
+ * `threads`: so many copy rows, read them and save files @default none, as in a function; `strayGraceSeconds`: see
+ * `Deps`
  */
 export function startService(
   variables: Record<string, string>,
@@ -43,9 +45,11 @@ export function startService(
   const deps = createDeps({
     ...{ environment: readEnvironment(read), ticks },
     ...(strayGraceSeconds === undefined ? {} : { strayGraceSeconds }),
-    ...(threads === 0
-      ? {}
-      : { openSaver: saverThreads(threads), openCopier: copierThreads(threads) }),
+    ...(threads === 0 ? {} : {
+      openSaver: saverThreads(threads),
+      openCopier: copierThreads(threads),
+      openReader: readerThreads(threads),
+    }),
   });
   const app = createApp(deps);
   const ticker = options.ticker ? startTicker(deps) : null;

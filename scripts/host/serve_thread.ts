@@ -9,6 +9,7 @@ import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { openRepository, type Repository } from "../../supabase/functions/backup/repository/mod.ts";
 import { nativeCode } from "./native_code.ts";
 import { openHostStorage } from "./open_storage.ts";
+import { keepMemory, SliceOutlet } from "./slice_outlet.ts";
 import {
   type FromThread,
   packError,
@@ -32,6 +33,8 @@ export interface ThreadWork<Task> {
 export interface TaskContext {
   signal: AbortSignal;
   onBytes: (bytes: number) => void;
+  /** Hands a copy of bytes to the main thread, once what came before is used up. */
+  onSlice: (slice: Uint8Array) => Promise<void>;
 }
 
 /** Serves the main thread until it ends this one. */
@@ -39,19 +42,28 @@ export function serveThread<Task extends PoolTask>(
   open: (access: ThreadAccess, tell: (message: FromThread) => void) => ThreadWork<Task>,
 ): void {
   const stops = new Map<number, AbortController>();
+  const outlets = new Map<number, SliceOutlet>();
   let work: ThreadWork<Task> | undefined;
   const run = async (id: number, task: Task) => {
     const stop = new AbortController();
     stops.set(id, stop);
     const bytes = tellBytes(id);
+    const { signal } = stop;
+    const outlet = new SliceOutlet(
+      (slice) => tell({ say: "slice", id, slice }, [slice.buffer]),
+      signal,
+    );
+    outlets.set(id, outlet);
+    const onSlice = (slice: Uint8Array) => outlet.send(slice);
     try {
-      const result = await work?.do(task, { signal: stop.signal, onBytes: bytes.add }) ?? null;
+      const result = await work?.do(task, { signal, onBytes: bytes.add, onSlice }) ?? null;
       bytes.flush();
       tell({ say: "done", id, result });
     } catch (error) {
       tell({ say: "failed", id, error: packError(error) });
     } finally {
       stops.delete(id);
+      outlets.delete(id);
     }
   };
   self.onmessage = async ({ data: message }: MessageEvent<ToThread>) => {
@@ -65,6 +77,10 @@ export function serveThread<Task extends PoolTask>(
         break;
       case "stop":
         stops.get(message.id)?.abort();
+        break;
+      case "taken":
+        keepMemory(message.memory);
+        outlets.get(message.id)?.taken();
         break;
       case "close":
         await work?.close();
@@ -98,6 +114,6 @@ function tellBytes(id: number) {
   return { add, flush };
 }
 
-function tell(message: FromThread): void {
-  self.postMessage(message);
+function tell(message: FromThread, moved: Transferable[] = []): void {
+  self.postMessage(message, moved);
 }

@@ -12,6 +12,7 @@ import {
   DatabaseError,
   type DatabaseErrorFacts,
 } from "../../supabase/functions/backup/postgres/database_error.ts";
+import type { Piece } from "../../supabase/functions/backup/core/model.ts";
 import type { LoadItem, TargetFacts } from "../../supabase/functions/backup/restore/mod.ts";
 import type { ThreadAccess } from "../../supabase/functions/backup/open_settings.ts";
 import type {
@@ -44,6 +45,12 @@ export interface LoadTask extends LoadItem {
   restore: RestoreSettings;
 }
 
+/** Rows of a backup to read, decrypt and unpack; they are handed over in slices, one for each piece. */
+export interface ReadTask {
+  kind: "read";
+  pieces: readonly Piece[];
+}
+
 /** Items of a backup to save. */
 export interface SaveWork {
   kind: "save";
@@ -54,18 +61,22 @@ export interface SaveWork {
 export type ThreadTask = CopyTask | LoadTask;
 
 /** Work for a thread of its kind. */
-export type PoolTask = ThreadTask | SaveWork;
+export type PoolTask = ThreadTask | ReadTask | SaveWork;
 
 /** From the main thread. */
 export type ToThread =
   | { say: "open"; access: ThreadAccess }
   | { say: "do"; id: number; task: PoolTask }
   | { say: "stop"; id: number }
+  /** A slice is used up; its memory comes back with this. */
+  | { say: "taken"; id: number; memory: ArrayBufferLike }
   | { say: "close" };
 
 /** From a thread. */
 export type FromThread =
   | { say: "bytes"; id: number; bytes: number }
+  /** Its memory moves with it. */
+  | { say: "slice"; id: number; slice: Uint8Array }
   /** An entry of which a fingerprint was another than the server's. */
   | { say: "doubtful"; entry: string }
   | { say: "done"; id: number; result: unknown }

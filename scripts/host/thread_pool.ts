@@ -1,6 +1,6 @@
 /**
  * Threads of a host that do parts of a backup or a restore, all cores at a time. The main thread only
- * hands out work: rows never pass through it.
+ * hands out work: rows pass through it only where a thread reads them for a connection of the main thread.
  *
  * @module
  */
@@ -28,6 +28,15 @@ export interface TaskOptions {
   signal?: AbortSignal | undefined;
   /** Hears of raw bytes as they pass. */
   onBytes?: ((bytes: number) => void) | undefined;
+  /** Hears of slices that the thread hands over, each when the one before was taken. */
+  onSlice?: ((slice: HandedSlice) => void) | undefined;
+}
+
+/** Bytes from a thread. */
+export interface HandedSlice {
+  bytes: Uint8Array;
+  /** Gives their memory back to the thread. Nobody may use it any more. */
+  taken: () => void;
 }
 
 interface Waiting extends TaskOptions {
@@ -45,6 +54,7 @@ interface Running extends Waiting {
 const PROGRAMS: Record<PoolTask["kind"], string> = {
   copy: "./copy_thread.ts",
   load: "./load_thread.ts",
+  read: "./read_thread.ts",
   save: "./save_thread.ts",
 };
 
@@ -163,10 +173,19 @@ class Thread {
     const waiting = this.#tasks.get(message.id);
     if (waiting === undefined) return;
     if (message.say === "bytes") return waiting.onBytes?.(message.bytes);
+    if (message.say === "slice") return waiting.onSlice?.(this.#handed(message));
     this.#end(message.id, waiting);
     if (message.say === "done") waiting.resolve(message.result);
     else waiting.reject(waiting.signal?.reason ?? unpackError(message.error));
     this.#onFree();
+  }
+
+  #handed({ id, slice: bytes }: Extract<FromThread, { say: "slice" }>): HandedSlice {
+    const taken = () => {
+      const memory = bytes.buffer;
+      if (this.#usable) this.#say({ say: "taken", id, memory }, [memory]);
+    };
+    return { bytes, taken };
   }
 
   /** Nothing more comes from it: what it was doing has failed. */
@@ -188,8 +207,8 @@ class Thread {
     signal?.removeEventListener("abort", stop);
   }
 
-  #say(message: ToThread): void {
-    this.#worker.postMessage(message);
+  #say(message: ToThread, moved: Transferable[] = []): void {
+    this.#worker.postMessage(message, moved);
   }
 }
 

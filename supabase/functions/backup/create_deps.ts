@@ -35,7 +35,7 @@ import { openDrive } from "./schedule/open_drive.ts";
 import { State } from "./state/state.ts";
 import { isStateUnavailable } from "./state/state_error.ts";
 import { connector, databaseUrl } from "./usecases/database_access.ts";
-import type { Deps, OpenedCopier, OpenedSaver } from "./usecases/deps.ts";
+import type { Deps, OpenedCopier, OpenedReader, OpenedSaver } from "./usecases/deps.ts";
 import { getJob } from "./usecases/jobs/get_job.ts";
 import { createNotify } from "./usecases/people/notify_people.ts";
 
@@ -58,6 +58,8 @@ export interface CreateDepsOptions {
   openSaver?: (access: ThreadAccess) => OpenedSaver;
   /** Threads that copy rows. @default none */
   openCopier?: (access: ThreadAccess) => OpenedCopier;
+  /** Threads that read rows. @default none */
+  openReader?: (access: ThreadAccess) => OpenedReader;
 }
 
 /** Makes the service's dependencies; connections open on first use. */
@@ -114,6 +116,10 @@ export function createDeps(options: CreateDepsOptions = {}): Deps {
     ...(options.openCopier === undefined ? {} : {
       openCopier: async (settings) =>
         options.openCopier!(await threadAccess(settings, environment, secret)),
+    }),
+    ...(options.openReader === undefined ? {} : {
+      openReader: async (settings) =>
+        options.openReader!(await threadAccess(settings, environment, secret)),
     }),
     ...(options.openSaver === undefined ? {} : {
       openSaver: async (settings) =>

@@ -29,25 +29,29 @@ export class LoadLane {
   /** Loads a part when its turn comes. @throws as `loadPart` */
   async load(item: LoadItem & { readPieces: ReadPieces }): Promise<void> {
     this.#busy++;
-    const pieces = begin(item.readPieces(item.part.pieces));
+    const { slices, leave } = begin(item.readPieces(item.part.pieces));
     const turn = await this.#turns.take();
     try {
-      await loadPartAtOnce(this.#session, { ...item, readPieces: () => pieces });
+      await loadPartAtOnce(this.#session, { ...item, readPieces: () => slices });
     } finally {
       this.#busy--;
       turn.end();
+      await leave();
     }
   }
 }
 
-/** The same slices; the first one is fetched at once. */
-function begin<T>(source: AsyncIterable<T>): AsyncIterable<T> {
+/** The same slices; the first one is fetched at once. `leave` frees what those that nobody asked for would need. */
+function begin<T>(
+  source: AsyncIterable<T>,
+): { slices: AsyncIterable<T>; leave: () => Promise<void> } {
   const iterator = source[Symbol.asyncIterator]();
   const first = iterator.next();
   first.catch(() => {}); // thrown again to whoever reads
-  return (async function* () {
+  const slices = (async function* () {
     for (let next = await first; next.done !== true; next = await iterator.next()) {
       yield next.value;
     }
   })();
+  return { slices, leave: async () => void await iterator.return?.() };
 }

@@ -89,3 +89,19 @@ Deno.test("a part that fails is taken back and lets the next one have its turn",
     ...["BEGIN; COPY", "COMMIT"],
   ]);
 });
+
+Deno.test("a part whose rows nobody asks for leaves its source, which was read ahead", async () => {
+  const events: string[] = [];
+  const refused = () => Promise.reject(new Error("no such table"));
+  const lane = new LoadLane(session(events, refused));
+  const source = async function* () {
+    try {
+      yield new Uint8Array(3);
+    } finally {
+      events.push("left");
+    }
+  };
+  const part = { ...item(1, events), readPieces: source };
+  await assert.rejects(lane.load(part), /no such table/);
+  assert.deepEqual(events, ["BEGIN; COPY", "ROLLBACK", "left"]);
+});

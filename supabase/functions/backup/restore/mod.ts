@@ -38,7 +38,7 @@ export {
 export { linesOf, linesToRead, plannedEntries } from "./kept_entries.ts";
 export { knownToBackup } from "./known_to_backup.ts";
 export { LoadLane, PARTS_A_LANE } from "./load_lane.ts";
-export type { LoadItem, RowLoader } from "./load_rows.ts";
+export type { LoadItem, ReadPieces, RowLoader } from "./load_rows.ts";
 export type { RestoreLimits, RestoreStepName } from "./cut_restore.ts";
 export { EntryIndex } from "./entry_index.ts";
 export { cancelHanded, nameOfWork } from "./hand_over.ts";

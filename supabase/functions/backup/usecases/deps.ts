@@ -22,6 +22,7 @@ import type { State } from "../state/state.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { RowCopier } from "./backup/copy_rows.ts";
 import type { ItemSaver } from "./items/save_task.ts";
+import type { RowReader } from "./restore/read_rows.ts";
 
 /** The clock in the database that calls `tick`. */
 export interface ScheduleState {
@@ -61,6 +62,12 @@ export interface OpenedSaver {
 /** Threads that copy rows, and how they are ended. */
 export interface OpenedCopier {
   copier: RowCopier;
+  leave(): Promise<void>;
+}
+
+/** Threads that read rows, and how they are ended. */
+export interface OpenedReader {
+  reader: RowReader;
   leave(): Promise<void>;
 }
 
@@ -122,6 +129,8 @@ export interface Deps {
   ): Promise<Repository>;
   /** Threads that copy the rows of a backup, each of which opens what it needs; a function has none. */
   openCopier?(settings: Settings): Promise<OpenedCopier>;
+  /** Threads that read the rows of a restore, in the same way. */
+  openReader?(settings: Settings): Promise<OpenedReader>;
   /** Threads that save files, in the same way. */
   openSaver?(settings: Settings): Promise<OpenedSaver>;
   /** Recovery plans and their executions. */

@@ -37,6 +37,7 @@ import { useBulkSettings, waitForDisk } from "../backup/bulk_settings.ts";
 import { lockTables } from "../backup/lock_tables.ts";
 import { commitAll, whyUndone } from "../commit_all.ts";
 import { RELATIONS_A_SLICE, RELATIONS_AT_ONCE } from "../jobs/relations_a_part.ts";
+import { readRows, type RowReader } from "./read_rows.ts";
 import { refuseRows } from "./refuse_rows.ts";
 import { readBackupFacts, readLiveSlices, readTarget, wholeDatabase } from "./restore_facts.ts";
 import { withTrace } from "./with_trace.ts";
@@ -66,6 +67,8 @@ export interface RestoreDatabaseOptions {
   repository: Repository;
   /** Threads that load rows into an empty database. @default `request.jobs` sessions of this one */
   loader?: ((role: TargetFacts["role"]) => RowLoader) | undefined;
+  /** Threads that read rows for the sessions of this one. @default this one reads them */
+  reader?: RowReader | undefined;
   /** An id, or `latest`. */
   backupId: string;
   /** Entries of the backup that are held as they are; of more most is packed. @default 40000 */
@@ -260,14 +263,14 @@ async function apply(
   { options, backup, session }: Work,
   run: { plan: RestorePlan; target: TargetFacts; workers: Session[] },
 ): Promise<Applied> {
-  const { repository, loader, signal, onProgress } = options;
+  const { repository, reader, loader, signal, onProgress } = options;
   return await applyRestore({
     plan: run.plan,
     entries: backup.entries,
     session,
     workers: run.workers,
     role: run.target.role,
-    readPieces: (pieces) => repository.readPieces(pieces, { passing: true }),
+    readPieces: readRows({ repository, reader }),
     loader: loader?.(run.target.role),
     readTarget: (reader) =>
       readLiveSlices(reader, backup, {

@@ -56,6 +56,7 @@ import {
 import { hasAllRows } from "./has_all_rows.ts";
 import { planInParts } from "./plan_in_parts.ts";
 import { NO_ROWS, readFirst, readSome } from "./read_in_parts.ts";
+import { readRows } from "./read_rows.ts";
 import { readTargetInPart } from "./read_target_in_part.ts";
 import {
   restoreDatabase,
@@ -234,7 +235,7 @@ class RestoreInParts {
       before: together(earlier),
       withSession: (work) => this.#sessions.lend({ target: plan, signal: context.signal }, work),
       openSession: () => this.#sessions.openPrepared(plan),
-      readPieces: (pieces) => options.repository.readPieces(pieces, { signal: context.signal }),
+      readPieces: readRows({ ...options, signal: context.signal }),
       onBytes: (bytesDone) => context.onProgress({ bytesDone }),
       leave: context.signal,
       sleep: (ms, signal) => options.clock.sleep(ms, signal),

@@ -98,6 +98,7 @@ export async function defineRestore(
   const { settings } = await deps.settings();
   const connect = connector(await addressOf(deps, targetDatabaseUrl));
   const limited = workerLimits(settings, { hosted: deps.environment.edgeRuntime }).cpuMs !== null;
+  const threads = await deps.openReader?.(settings);
   let signal: AbortSignal | undefined;
   const definition = restoreInParts({
     jobId: job.jobId,
@@ -115,6 +116,7 @@ export async function defineRestore(
     },
     clock: deps.clock,
     writtenBy: RELEASE,
+    ...(threads === undefined ? {} : { reader: threads.reader }),
     ...(limited ? { maxWholeBytes: MAX_WHOLE_BYTES } : {}),
     relationsAPart: relationsAPart(settings, deps),
     commandLine: restoreCommand({ settings, backupId, request, targetDatabaseUrl }),
@@ -127,6 +129,11 @@ export async function defineRestore(
       const outcome = await definition.run(lease, context);
       if (outcome.finish?.result.safetyBackupId) await listSafetyBackup(deps, settings);
       return outcome;
+    },
+    leave: async () => void await Promise.all([definition.leave?.(), threads?.leave()]),
+    end: async (how, context) => {
+      await definition.end?.(how, context);
+      await threads?.leave();
     },
   };
 }

@@ -103,6 +103,7 @@ async function tryRestore(
   if (job.recorded) await dropScratchDatabases(deps);
   const url = databaseUrl(deps);
   const name = scratchName(job.jobId);
+  const threads = await deps.openReader?.(settings); // they start with the first rows
   const session = await connector(url, signal)();
   try {
     const room = await checkRoom(session, settings, record.totals.rawBytes);
@@ -112,6 +113,7 @@ async function tryRestore(
       const report = await restoreDatabase({
         connect: connector(urlOfDatabase(url, name), signal),
         repository: inertView(repository),
+        reader: threads?.reader,
         backupId: record.backupId,
         request: {
           mode: "empty",
@@ -132,6 +134,7 @@ async function tryRestore(
       await drop(deps, name);
     }
   } finally {
+    await threads?.leave();
     await session.close();
   }
 }

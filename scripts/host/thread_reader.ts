@@ -1,0 +1,89 @@
+/**
+ * Reads the rows of a restore in threads.
+ *
+ * @module
+ */
+import type { Piece } from "../../supabase/functions/backup/core/model.ts";
+import type { OpenedReader } from "../../supabase/functions/backup/usecases/deps.ts";
+import type { ThreadAccess } from "./thread_messages.ts";
+import { type HandedSlice, ThreadEnded, ThreadPool } from "./thread_pool.ts";
+
+/** A thread is ready after about a tenth of a second; so many bytes are read meanwhile. */
+const LEAST_BYTES = 32 << 20;
+
+/** What is less shares its chunk with other tables, which each thread would read again. */
+const LEAST_BYTES_A_PART = 1 << 20;
+
+/**
+ * Makes a service's threads; they start when there was as much to read as is worth it. What one that died was
+ * reading, the worker reads itself.
+ */
+export function readerThreads(threads: number): (access: ThreadAccess) => OpenedReader {
+  return (access) => {
+    let pool: ThreadPool | undefined;
+    let asked = 0;
+    // As many tasks as whoever loads rows has asked for: one that waited for another could wait for itself.
+    const open = () =>
+      pool ??= new ThreadPool({ kind: "read", threads, tasksAThread: Infinity, access });
+    return {
+      reader: {
+        async *read(pieces, { signal }) {
+          const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+          if (bytes < LEAST_BYTES_A_PART) return;
+          asked += bytes;
+          if (asked >= LEAST_BYTES) yield* readInThread(open(), pieces, signal);
+        },
+      },
+      async leave() {
+        const left = pool;
+        pool = undefined; // the same job may go on later
+        asked = 0;
+        await left?.close();
+      },
+    };
+  };
+}
+
+/** The slices of one task, as a thread hands them over; they end early when the thread does. */
+export async function* readInThread(
+  pool: Pick<ThreadPool, "run">,
+  pieces: readonly Piece[],
+  signal: AbortSignal | undefined,
+): AsyncIterable<Uint8Array> {
+  const stop = new AbortController();
+  const abort = () => stop.abort(signal?.reason);
+  if (signal?.aborted === true) abort();
+  signal?.addEventListener("abort", abort, { once: true });
+  const handed: HandedSlice[] = [];
+  let news = Promise.withResolvers<void>();
+  const onSlice = (slice: HandedSlice) => {
+    handed.push(slice);
+    news.resolve();
+  };
+  let isOver = false;
+  const ended = pool.run({ kind: "read", pieces }, { signal: stop.signal, onSlice })
+    .finally(() => {
+      isOver = true;
+      news.resolve();
+    });
+  ended.catch(() => {}); // thrown to whoever reads to the end
+  try {
+    for (;;) {
+      const slice = handed.shift();
+      if (slice !== undefined) {
+        yield slice.bytes;
+        slice.taken();
+      } else if (isOver) {
+        return void await ended;
+      } else {
+        await news.promise;
+        news = Promise.withResolvers<void>();
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof ThreadEnded)) throw error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+    stop.abort();
+  }
+}
