@@ -9,6 +9,7 @@ import { toBase64 } from "../supabase/functions/backup/core/bytes.ts";
 import { randomId } from "../supabase/functions/backup/core/ids.ts";
 import { loadSampleApplication, type Project, startProject } from "./demo/start_project.ts";
 import { ROOT } from "./embedded_postgres.ts";
+import { servedConnections, servedThreads } from "./host/served_threads.ts";
 import { join } from "./paths.ts";
 import { startService } from "./start_service.ts";
 
@@ -76,6 +77,9 @@ async function main(): Promise<void> {
     variables.SUPABASE_SECRET_KEYS = JSON.stringify({ default: keys.secretKey });
   }
   if (!Deno.env.get("BACKUP_ENCRYPTION_KEY")) variables.BACKUP_ENCRYPTION_KEY = keys.encryptionKey;
+  if (!Deno.env.get("BACKUP_DATABASE_CONNECTIONS")) {
+    variables.BACKUP_DATABASE_CONNECTIONS = String(servedConnections());
+  }
   if (!Deno.env.get("BACKUP_STORAGE_TYPE")) variables.BACKUP_STORAGE_TYPE = "local";
   if (!Deno.env.get("BACKUP_STORAGE_PATH")) variables.BACKUP_STORAGE_PATH = join(DATA, "backups");
 
@@ -87,7 +91,7 @@ async function main(): Promise<void> {
     variables.SUPABASE_DB_URL = project.databaseUrl;
   }
   const service = startService(variables, {
-    ...{ port, inherit: true, ticker: true, threads: navigator.hardwareConcurrency },
+    ...{ port, inherit: true, ticker: true, threads: servedThreads() },
   });
   printUsage(service.url, secretKey, variables.SUPABASE_DB_URL);
 
