@@ -61,7 +61,7 @@ export const BENCH_CASES: readonly BenchCase[] = [
     // Tables are equally large: one table in a hundred is one row in a hundred.
     change: `
       DO $$ BEGIN
-        FOR i IN 1..(SELECT count(*) / 100 FROM pg_tables WHERE schemaname = 'public') LOOP
+        FOR i IN 1..(SELECT greatest(1, count(*) / 100) FROM pg_tables WHERE schemaname = 'public') LOOP
           EXECUTE format('UPDATE t%s SET name = name || %L', i, ' (changed)');
         END LOOP;
       END $$`,

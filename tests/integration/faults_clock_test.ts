@@ -1,6 +1,6 @@
 /**
- * A worker's clock that is set in the middle of its work, while the server's and the machine's running time go
- * on: nothing that a worker waits for, holds or may use goes by the time of day.
+ * A worker's clock that is set in the middle of rows, while the server's and the machine's running time go on: the
+ * lease stays its own, nothing is done twice, and what comes out is equal.
  *
  * @module
  */
@@ -61,7 +61,6 @@ function setInTheMiddle(ms: number) {
   return {
     worker: {
       ...{ clock, leaseMs: LEASE_MS, patienceMs: 30_000 },
-      // By the time of day there would be nothing left of it after the hour.
       budget: createBudget({ cpuMs: null, memoryBytes: null, wallMs: performance.now() + 90_000 }),
     },
     store: (tables: PartStore): PartStore =>
