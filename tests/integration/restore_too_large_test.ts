@@ -82,6 +82,46 @@ Deno.test("definitions of which each worker has room for one are made in their o
   assert.equal(ended.length, 2 + 5 - 1);
 });
 
+/** What reacts to everything else, and is therefore made after it: both stand in one unit. */
+const LAST = `
+  create table notes (id int);
+  insert into notes select generate_series(1, 50);
+  create function seen() returns event_trigger language plpgsql as 'begin end';
+  create event trigger watching on ddl_command_end execute function seen();
+  alter default privileges in schema public grant select on tables to public;
+  alter default privileges in schema public grant usage on sequences to public`;
+
+Deno.test("default privileges are made, too, where event triggers beside them are done piece by piece", async () => {
+  await using it = await sample(LAST);
+  const makes = (sql: string) =>
+    sql.match(/CREATE EVENT TRIGGER|ALTER DEFAULT PRIVILEGES/g)?.length;
+  const room = roomFor(1, (sql) => makes(sql) ?? 0);
+  const { job, ended } = await restoreByEnded(it.backup, it.target.url, { room });
+  assert.deepEqual([job.status, job.error], ["completed", null]);
+  await it.expectRestored();
+  assert.deepEqual(ended, Array.from({ length: 2 + 3 - 1 }, () => "restoring-event-triggers"));
+});
+
+Deno.test("an event trigger that fails takes no default privileges with it", async () => {
+  await using it = await sample(LAST);
+  const entries = it.backup.facts.entries.map((entry) =>
+    entry.kind === "event-trigger"
+      ? { ...entry, statements: { ...entry.statements, create: ["SELECT 1 / 0"] } }
+      : entry
+  );
+  const backup = { ...it.backup, facts: { ...it.backup.facts, entries } };
+  const { job } = await restoreByEnded(backup, it.target.url, {});
+  assert.equal(job.error?.code, "restore_mismatch");
+  const { failed, differences } = job.error.details as {
+    failed: { identity: string }[];
+    differences: unknown[];
+  };
+  const identities = failed.map(({ identity }) => identity);
+  assert.deepEqual([identities, differences], [['event-trigger EVENT TRIGGER "watching"'], []]);
+  const grants = "select defaclobjtype, defaclacl::text from pg_default_acl order by 1";
+  assert.deepEqual(await rowsOf(it.target.url, grants), await rowsOf(it.source.url, grants));
+});
+
 Deno.test("what fails in a unit that is too large is told once, tried once alone, and the rest is loaded", async () => {
   await using it = await sample(`${SAMPLE};
     create function is_fine(id int) returns boolean language sql as 'select true';
@@ -256,4 +296,9 @@ async function untilLocked(url: string): Promise<void> {
     and database = (select oid from pg_database where datname = current_database())) as yes, pg_sleep(0.01)`;
   while (!(await session.query(waiting))[0]?.yes);
   await session.close();
+}
+
+async function rowsOf(url: string, query: string): Promise<Record<string, unknown>[]> {
+  const session = await connect({ url });
+  return await session.query(query).finally(() => session.close());
 }

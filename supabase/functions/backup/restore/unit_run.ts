@@ -204,7 +204,8 @@ export class UnitRun {
 
   #steps(entry: Entry): Piece[] {
     const { step } = this.#input;
-    const steps = step === "rights"
+    // Default privileges are nothing but rights.
+    const steps = step === "rights" || entry.kind === "default-acl"
       ? rightSteps(entry)
       : step === "definitions" || step === "build" || step === "last"
       ? stepsOf(entry)
