@@ -153,31 +153,37 @@ Deno.test("what fails in a unit that is too large is told once, tried once alone
   assert.equal(ofOwners.length, 2);
 });
 
-Deno.test("a stored part that no worker has room for ends the restore, which says the way out", async () => {
-  await using it = await sample();
-  const commandLine = "deno task restore --backup it";
-  const room = roomFor(0, (sql) => isCopy(sql) && sql.includes("owners") ? 1 : 0);
-  const { job, ended } = await restoreByEnded(it.backup, it.target.url, {
-    ...{ room, commandLine: `${commandLine} --mode empty` },
-    request: { mode: "empty" },
+// The first part of the unit, and one in its middle.
+for (const table of ["notes", "owners"]) {
+  Deno.test(`a stored part of ${table} that no worker has room for ends the restore, which says the way out`, async () => {
+    await using it = await sample();
+    const commandLine = "deno task restore --backup it";
+    const room = roomFor(0, (sql) => isCopy(sql) && sql.includes(table) ? 1 : 0);
+    const { job, ended } = await restoreByEnded(it.backup, it.target.url, {
+      ...{ room, commandLine: `${commandLine} --mode empty` },
+      request: { mode: "empty" },
+    });
+    assert.equal(job.status, "failed");
+    assert.equal(job.error?.code, "over_budget");
+    assert.match(
+      job.error.message,
+      new RegExp(
+        `^Cannot go on with loading rows at .*${table}.*: ` +
+          "it was tried 5 times, and the last worker was ended before it was done$",
+      ),
+    );
+    assert.equal(
+      job.error.hint,
+      "What was restored stays. Restore over it on any computer, which replaces what differs: " +
+        commandLine,
+    );
+    // Two find the unit too large; what comes before that part is loaded; five try it.
+    assert.deepEqual(ended, Array.from({ length: 2 + 5 }, () => "loading-rows"));
+    // What the hint names.
+    await restoreBackup(it.backup, it.target.url, { mode: "over" });
+    await it.expectRestored();
   });
-  assert.equal(job.status, "failed");
-  assert.equal(job.error?.code, "over_budget");
-  assert.match(
-    job.error.message,
-    /^Cannot go on with loading rows at .*owners.*: 5 workers were ended before they were done$/,
-  );
-  assert.equal(
-    job.error.hint,
-    "What was restored stays. Restore over it on any computer, which replaces what differs: " +
-      commandLine,
-  );
-  // Two find the unit too large; what comes before that part is loaded; five try it.
-  assert.deepEqual(ended, Array.from({ length: 2 + 5 }, () => "loading-rows"));
-  // What the hint names.
-  await restoreBackup(it.backup, it.target.url, { mode: "over" });
-  await it.expectRestored();
-});
+}
 
 Deno.test("statistics of more tables than a worker has room for are taken of fewer, or left out at last", async () => {
   await using it = await sample();
@@ -189,7 +195,9 @@ Deno.test("statistics of more tables than a worker has room for are taken of few
   const leftOut = job.result!.leftOut as { identity: string; reason: string }[];
   assert.deepEqual(leftOut, [{
     identity: "statistics for the planner",
-    reason: 'workers were ended at "public"."owners"; run ANALYZE',
+    reason:
+      'of "public"."owners": it was tried 5 times, and the last worker was ended before it was done; ' +
+      "run ANALYZE",
   }]);
   assert.deepEqual(new Set(ended), new Set(["analyzing-tables"]));
   const session = await connect({ url: it.target.url });
@@ -217,20 +225,68 @@ Deno.test("a worker that has to leave while it takes statistics leaves none out,
   assert.deepEqual(restore.report?.leftOut, []);
 });
 
-/** The third worker of a unit at which two were ended. */
-const AFTER_TWO = { attempt: 3, previous: "interrupted" } as const;
+/** The part of a unit at which two workers were ended, as the third one adds it: by pieces. */
+async function inPieces(restore: PartsOfRestore, part: PartsOfRestore["ready"][number]) {
+  Object.assign(part, { attempt: 3, previous: "interrupted" });
+  await restore.work(part);
+  return restore.ready.find(isLoading)!;
+}
+
+Deno.test("a piece has tries of its own, also when nobody could tell of the pieces before it", async () => {
+  await using it = await sample();
+  const restore = new PartsOfRestore(it.backup, it.target.url, { limits: LARGE_LIMITS });
+  const whole = (await restore.workUntil(isLoading))!;
+  const part = await inPieces(restore, whole);
+  await restore.work({ ...part }, { record: false });
+  Object.assign(part, { attempt: 6, previous: "interrupted" });
+  const { split } = await restore.work(part);
+  assert.equal(split?.length, 1, "what is left was given back");
+  await restore.workUntil();
+  assert.equal(restore.report?.rowsLoaded, ROWS);
+  await it.expectRestored();
+});
+
+Deno.test("tries of a whole unit, however they ended, are none of its first piece", async () => {
+  await using it = await sample();
+  const restore = new PartsOfRestore(it.backup, it.target.url, { limits: LARGE_LIMITS });
+  const part = (await restore.workUntil(isLoading))!;
+  // Five found no storage, and the sixth was ended.
+  Object.assign(part, { attempt: 7, previous: "interrupted" });
+  await restore.workUntil();
+  assert.equal(restore.report?.rowsLoaded, ROWS);
+  await it.expectRestored();
+});
+
+Deno.test("what is left of a unit in which an object failed is done by one worker when a connection was lost", async () => {
+  await using it = await sample();
+  const restore = new PartsOfRestore(it.backup, it.target.url, { limits: LARGE_LIMITS });
+  const part = (await restore.workUntil(isLoading))!;
+  const session = await connect({ url: it.target.url });
+  await session.execute("alter table owners add check (id < 5)").finally(() => session.close());
+  let marks = 0;
+  const mortal = new Mortal(it.target.url, {
+    at: (sql) => /restore_marks.*COMMIT$/s.test(sql) && ++marks === 3,
+    how: "after",
+  });
+  const lost = restore.work(part, { definition: restore.define(mortal), record: false });
+  await assert.rejects(lost, { name: "Killed" });
+  const { result } = await restore.work(part);
+  const { rows, failed } = result as { rows: number; failed: { identity: string }[] };
+  assert.equal(rows, ROWS - 20);
+  assert.match(failed.map(({ identity }) => identity).join(), /^table-data .*"owners"$/);
+});
 
 Deno.test("a worker whose server commits the whole unit late has done it, and the pieces are not done again", async () => {
   await using it = await sample();
   const restore = new PartsOfRestore(it.backup, it.target.url, { limits: LARGE_LIMITS });
-  const part = (await restore.workUntil(isLoading))!;
+  const whole = (await restore.workUntil(isLoading))!;
   const { mortal, asleep, wake } = sleeper(
     it.target.url,
     (sql) => /restore_marks.*COMMIT$/s.test(sql),
   );
-  const late = restore.work(part, { definition: restore.define(mortal), record: false });
+  const late = restore.work(whole, { definition: restore.define(mortal), record: false });
   await asleep;
-  Object.assign(part, AFTER_TWO);
+  const part = await inPieces(restore, whole);
   let copies = 0;
   const watch = new Mortal(it.target.url, {
     at: (sql) => {
@@ -254,11 +310,11 @@ Deno.test("a worker whose server commits the whole unit late has done it, and th
 Deno.test("a worker that begins the whole unit late, when a piece of it is done, does not load that again", async () => {
   await using it = await sample();
   const restore = new PartsOfRestore(it.backup, it.target.url, { limits: LARGE_LIMITS });
-  const part = (await restore.workUntil(isLoading))!;
+  const whole = (await restore.workUntil(isLoading))!;
   const { mortal, asleep, wake } = sleeper(it.target.url, (sql) => sql === "BEGIN");
-  const late = restore.work(part, { definition: restore.define(mortal), record: false });
+  const late = restore.work(whole, { definition: restore.define(mortal), record: false });
   await asleep;
-  Object.assign(part, AFTER_TWO);
+  const part = await inPieces(restore, whole);
   const { split } = await restore.work(part);
   assert.equal(split?.length, 1, "a piece was done, and the rest is left");
   wake();
@@ -271,7 +327,9 @@ Deno.test("a worker that begins the whole unit late, when a piece of it is done,
 Deno.test("a worker that is about to do the first piece while another does the whole unit loads nothing", async () => {
   await using it = await sample();
   const restore = new PartsOfRestore(it.backup, it.target.url, { limits: LARGE_LIMITS });
-  const part = (await restore.workUntil(isLoading))!;
+  const whole = (await restore.workUntil(isLoading))!;
+  const unsplit = { ...whole };
+  const part = await inPieces(restore, whole);
   let begun = 0;
   // It looks for marks, and there are none; then it begins the piece.
   const { mortal, asleep, wake } = sleeper(
@@ -279,9 +337,9 @@ Deno.test("a worker that is about to do the first piece while another does the w
     (sql) => sql === "BEGIN" && ++begun === 2,
   );
   const definition = restore.define(mortal);
-  const late = restore.work({ ...part, ...AFTER_TWO }, { definition, record: false });
+  const late = restore.work(part, { definition });
   await asleep;
-  const { result } = await restore.work(part);
+  const { result } = await restore.work(unsplit, { record: false });
   wake();
   assert.deepEqual((await late).result, result);
   await restore.workUntil();

@@ -24,19 +24,19 @@ import {
   type WantedMarks,
 } from "./restore_marks.ts";
 import { namedError } from "./run_statements.ts";
-import type { PieceReport, UnitReport } from "./unit_report.ts";
+import type { BegunUnit, PieceReport, UnitReport } from "./unit_report.ts";
 import { type Piece, type UnitInput, UnitRun } from "./unit_run.ts";
 import { type ReactionInput, reactionsTo, withoutReactions } from "./without_reactions.ts";
 
 /**
  * Does the unit, or finds that it is done.
  *
- * @returns its report; `running` when the server goes on with it after the worker has left; `begun` when a
- * piece of it was done and more may be left, which is to be done by whoever has room for it
+ * @returns its report; `running` when the server goes on with it after the worker has left; how many pieces are
+ * done when no worker has room for all of them and more may be left
  * @throws {BackupError} what concerns more than one object: a lost connection, a full disk; `interrupted`
  * when the plan is not in force any more; what `beforePiece` throws
  */
-export async function runUnit(input: UnitInput): Promise<UnitReport | "running" | "begun"> {
+export async function runUnit(input: UnitInput): Promise<UnitReport | BegunUnit | "running"> {
   if (input.unit.isLong) return await runLong(input);
   return await input.withSession(async (session) =>
     await runAtOnce(session, input) ?? await runInPieces(session, input)
@@ -45,7 +45,7 @@ export async function runUnit(input: UnitInput): Promise<UnitReport | "running" 
 
 /** Null when an object in the unit fails, or when it is to be done in pieces: nothing of it is done here then. */
 async function runAtOnce(session: Session, input: UnitInput): Promise<UnitReport | null> {
-  if (input.isTooLarge) return null;
+  if (input.piecesBefore !== null) return null;
   const run = new UnitRun(input);
   try {
     await session.execute("BEGIN");
@@ -71,14 +71,15 @@ async function runAtOnce(session: Session, input: UnitInput): Promise<UnitReport
 }
 
 /** Each piece has a transaction and a mark of its own, which holds what became of it. */
-async function runInPieces(session: Session, input: UnitInput): Promise<UnitReport | "begun"> {
+async function runInPieces(session: Session, input: UnitInput): Promise<UnitReport | BegunUnit> {
   await session.execute("BEGIN");
   const marks = await lockMarks(session, input, allOf(input));
   await session.execute("COMMIT");
   const done = unitReport(marks, input);
   if (done !== null) return done;
-  // A worker that began it in pieces was ended, too.
-  const oneIsEnough = input.isTooLarge || marks.size > 0;
+  const { piecesBefore } = input;
+  // Whoever did more could not tell; the next piece has tries of its own.
+  if (piecesBefore !== null && marks.size > piecesBefore) return { pieces: marks.size };
   const run = new UnitRun(input);
   const reports: PieceReport[] = [];
   for (const piece of run.pieces({ fine: true })) {
@@ -89,7 +90,7 @@ async function runInPieces(session: Session, input: UnitInput): Promise<UnitRepo
       ? await runAlone(session, { piece, input, run })
       : JSON.parse(marked);
     if ("failed" in report) return report;
-    if (marked === undefined && oneIsEnough) return "begun";
+    if (marked === undefined && piecesBefore !== null) return { pieces: marks.size + 1 };
     const { failure } = report;
     if (failure !== null) run.failures.record(failure, piece.isVital ? piece.entry : null);
     reports.push(report);

@@ -28,6 +28,12 @@ export interface PieceReport extends Found {
   failure: Failure | null;
 }
 
+/** A unit of which more pieces may be left, which are to be done by whoever has room for them. */
+export interface BegunUnit {
+  /** How many are done. */
+  pieces: number;
+}
+
 /** What all units together have come to. */
 export function together(reports: readonly UnitReport[]): UnitReport {
   return {

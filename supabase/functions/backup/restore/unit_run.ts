@@ -44,8 +44,11 @@ export interface UnitInput {
   pollMs?: number | undefined;
   /** Whether what may pass (a lock, a deadlock) is thrown, to be tried again, or counts as a failure. */
   isPatient: boolean;
-  /** Worker after worker was ended at it: it is done piece by piece, and by each call one of them. */
-  isTooLarge: boolean;
+  /**
+   * Of a unit at which worker after worker was ended: pieces that were done when its part was added. Each call
+   * does one more at most. Null for any other unit, of which a call does all.
+   */
+  piecesBefore: number | null;
   /** Called before a piece is tried alone; may throw. */
   beforePiece: (piece: Pick<Piece, "identity">) => void;
 }

@@ -15,7 +15,7 @@ export interface Undoable {
   details?: Record<string, unknown>;
 }
 
-/** @throws `over_budget` when as many workers as were to try it were ended before they were done */
+/** @throws `over_budget` when it was tried as often as it was to be, and the last worker was ended before it was done */
 export function refuseWithoutRoom(
   { attempt, previous }: Pick<Lease, "attempt" | "previous">,
   { doing, hint, details = {} }: Undoable,
@@ -23,7 +23,12 @@ export function refuseWithoutRoom(
   if (previous !== "interrupted" || attempt <= ROOM_ATTEMPTS) return;
   throw new BackupError(
     "over_budget",
-    `Cannot ${doing}: ${attempt - 1} workers were ended before they were done`,
+    `Cannot ${doing}: ${triedInVain({ attempt })}`,
     { hint, details },
   );
+}
+
+/** How the last try ended. How those before it did, which count, too, is not kept: a storage may have been away. */
+export function triedInVain({ attempt }: Pick<Lease, "attempt">): string {
+  return `it was tried ${attempt - 1} times, and the last worker was ended before it was done`;
 }

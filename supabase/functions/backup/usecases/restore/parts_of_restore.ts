@@ -60,6 +60,8 @@ export interface UnitPayload {
   step: number;
   unit: number;
   kept: KeptUnit;
+  /** Pieces that were done when the part was added; there only when no worker has room for all of them. */
+  pieces?: number;
 }
 
 /** What the part that analyzes is about. */

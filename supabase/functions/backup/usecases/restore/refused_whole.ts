@@ -36,15 +36,15 @@ export function tooLong(
   );
 }
 
-/** Workers were ended while they read everything, which it takes to replace something. */
+/** The last worker was ended while it read everything, which it takes to replace something. */
 export function tooMany(
   { backupId, entries }: Pick<BackupFacts, "backupId" | "entries">,
   refused: Refused,
 ): BackupError {
   return new BackupError(
     "over_budget",
-    `Cannot plan the restore of ${backupId} here: something has to be replaced, and workers were ended ` +
-      `while they read all of its ${entries.length} objects`,
+    `Cannot plan the restore of ${backupId} here: something has to be replaced, and the last worker ` +
+      `was ended while it read all of its ${entries.length} objects`,
     { hint: hintOf(refused), details: detailsOf(refused) },
   );
 }

@@ -33,7 +33,7 @@ import {
   type UnitReport,
   withoutStatistics,
 } from "../../restore/mod.ts";
-import { refuseWithoutRoom } from "../jobs/refuse_without_room.ts";
+import { refuseWithoutRoom, triedInVain } from "../jobs/refuse_without_room.ts";
 import { wasTooLarge } from "../jobs/was_too_large.ts";
 import { heldLines, type OpenedLines, openLines } from "./backup_lines.ts";
 import { compareAll, compareSome, cutComparison, joinComparisons } from "./compare_in_parts.ts";
@@ -223,7 +223,14 @@ class RestoreInParts {
   async #unit(lease: Lease, context: PartContext): Promise<PartOutcome> {
     const options = this.#options;
     const plan = await this.#planOf(context);
-    const { step, unit, kept } = lease.payload as unknown as UnitPayload;
+    const payload = lease.payload as unknown as UnitPayload;
+    const { step, unit, kept, pieces } = payload;
+    // Tries are counted from the new part on: they are bounded for a piece, however many pieces there are.
+    const goOnWith = (pieces: number): PartOutcome => {
+      const next = { ...payload, pieces } satisfies UnitPayload;
+      return { result: null, split: [{ ...newPartOf(lease), payload: next as unknown as Json }] };
+    };
+    if (pieces === undefined && !kept.isLong && wasTooLarge(lease)) return goOnWith(0);
     const { commandLine = "deno task restore" } = options;
     const earlier = await this.#reportsBefore(lease.step, context);
     const report = await runUnit({
@@ -241,7 +248,7 @@ class RestoreInParts {
       sleep: (ms, signal) => options.clock.sleep(ms, signal),
       pollMs: options.pollMs,
       isPatient: lease.attempt < LAST_PATIENT_ATTEMPT,
-      isTooLarge: wasTooLarge(lease),
+      piecesBefore: pieces ?? null,
       beforePiece: ({ identity }) =>
         refuseWithoutRoom(lease, {
           doing: `go on with ${lease.name.replaceAll("-", " ")} at ${identity}`,
@@ -249,11 +256,9 @@ class RestoreInParts {
           details: { identity },
         }),
     });
-    // Whoever takes the part next finds the server at work, or marks. Its tries are counted from here: each of
-    // them has one piece to do, so they are bounded however many pieces there are.
-    if (report === "running" || report === "begun") {
-      return { result: null, split: [newPartOf(lease)] };
-    }
+    // Whoever takes the part next finds the server at work, or marks.
+    if (report === "running") return { result: null, split: [newPartOf(lease)] };
+    if ("pieces" in report) return goOnWith(report.pieces);
     return { result: toJson(report), bytes: report.bytes };
   }
 
@@ -296,7 +301,7 @@ class RestoreInParts {
     }
     if (lease.attempt > ROOM_ATTEMPTS && lease.previous === "interrupted") {
       const names = relations.map(({ sqlName }) => sqlName).join(", ");
-      return { result: toJson([withoutStatistics(`workers were ended at ${names}`)]) };
+      return { result: toJson([withoutStatistics(`of ${names}: ${triedInVain(lease)}`)]) };
     }
     const leftOut = await this.#sessions.lend(
       { target: await this.#planOf(context), signal: context.signal },

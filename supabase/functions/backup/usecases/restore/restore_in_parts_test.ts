@@ -34,7 +34,7 @@ Deno.test("restoreInParts() gives up planning that ends worker after worker, and
     const payload = name === "planning" ? null : { backupId: "backup_1" };
     const error = await run({ name, attempt: 6, previous: "interrupted", payload });
     assert.equal(error.code, "over_budget");
-    assert.match(error.message, /^Cannot plan the restore of backup_1: 5 workers/);
+    assert.match(error.message, /^Cannot plan the restore of backup_1: it was tried 5 times/);
     assert.match(error.hint ?? "", /^Nothing was changed.*deno task restore --backup backup_1$/);
   }
 });
@@ -42,7 +42,10 @@ Deno.test("restoreInParts() gives up planning that ends worker after worker, and
 Deno.test("restoreInParts() gives up comparing that ends worker after worker, and says what is restored", async () => {
   const error = await run({ name: "comparing-definitions", attempt: 6, previous: "interrupted" });
   assert.equal(error.code, "over_budget");
-  assert.match(error.message, /^Cannot compare the restore of backup_1 with the backup: 5 workers/);
+  assert.match(
+    error.message,
+    /^Cannot compare the restore of backup_1 with the backup: it was tried 5 times/,
+  );
   assert.match(error.hint ?? "", /^Everything was restored and its rows were compared\./);
 });
 
