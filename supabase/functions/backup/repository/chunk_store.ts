@@ -5,6 +5,7 @@
  */
 import { BackupError } from "../core/errors.ts";
 import type { Piece } from "../core/model.ts";
+import { unlessAborted } from "../core/unless_aborted.ts";
 import { Buffers } from "./buffers.ts";
 import type { ObjectStore, ReadOptions } from "./object_store.ts";
 import { chunkPath, isContentName } from "./paths.ts";
@@ -110,13 +111,15 @@ export class ChunkStore {
     return await this.objects.getNamed({ kind: "chunk", path: chunkPath(name), name }, options);
   }
 
-  /** As {@linkcode ChunkStore.read}, keeping the last few. */
+  /** As {@linkcode ChunkStore.read}, keeping the last few; who stops no longer waits for it. */
   async readCached(name: string, signal?: AbortSignal): Promise<Uint8Array> {
+    signal?.throwIfAborted();
     let reading = this.#cache.get(name);
     if (reading) {
       this.#cache.delete(name);
     } else {
-      reading = this.read(name, signal);
+      // Without the signal: whoever else waits for it does not stop with the one that asked first.
+      reading = this.read(name);
       // A failed reading must not stay, and must not count as unhandled while it is read ahead.
       reading.catch(() => this.#cache.delete(name));
     }
@@ -125,7 +128,7 @@ export class ChunkStore {
       if (this.#cache.size <= CACHED_CHUNKS) break;
       this.#cache.delete(oldest);
     }
-    return await reading;
+    return await (signal === undefined ? reading : unlessAborted(reading, signal));
   }
 
   /** See `Repository.readPieces`. */

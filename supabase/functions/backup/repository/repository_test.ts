@@ -133,6 +133,33 @@ Deno.test("readPieces() gives each reader its own bytes where memory is used aga
   }
 });
 
+Deno.test("readPieces() stops at once for a reader that is stopped, and for no other of the same chunk", async () => {
+  const { storage } = await fresh();
+  const answer = Promise.withResolvers<void>();
+  const slow: MemoryStorage = {
+    ...storage,
+    async get(name, options = {}) {
+      if (name.startsWith("chunks/")) {
+        const { signal } = options;
+        signal?.addEventListener("abort", () => answer.reject(signal.reason), { once: true });
+        await answer.promise;
+      }
+      return await storage.get(name, options);
+    },
+  };
+  const repository = await openRepository({ storage: slow, key: SAMPLE_KEY });
+  const { name: chunk } = await repository.writeChunk(bytes(3000));
+  const [stopped, other] = [new AbortController(), new AbortController()];
+  const read = (offset: number, length: number, { signal }: AbortController) =>
+    linesOf(repository.readPieces([{ chunk, offset, length }], { signal }));
+  const first = read(0, 1000, stopped);
+  const second = read(1000, 2000, other);
+  stopped.abort(new Error("enough"));
+  await assert.rejects(first, /enough/);
+  answer.resolve();
+  assert.deepEqual(await second, [bytes(3000).subarray(1000)]);
+});
+
 function into(bytes: Uint8Array, room?: Uint8Array): Uint8Array {
   if (room === undefined || room.length < bytes.length) return bytes;
   room.set(bytes);

@@ -11,6 +11,7 @@ import { toJson } from "../../core/json.ts";
 import type { SourceFacts } from "../../core/model.ts";
 import type { Lease, NewPart, PartOutcome } from "../../core/part.ts";
 import { unknownPart } from "../../core/part_errors.ts";
+import { unlessAborted } from "../../core/unless_aborted.ts";
 import {
   type CatalogSlice,
   cutCatalog,
@@ -50,7 +51,6 @@ import type { LinesStore } from "./lines_in_memory.ts";
 import { KnownResults } from "./known_results.ts";
 import { COPY, copyPartOf, RowsInParts } from "./rows_in_parts.ts";
 import { totalsOf } from "./totals_of.ts";
-import { unlessAborted } from "./unless_aborted.ts";
 
 /** What is saved and how; the same for every worker. Survives JSON. */
 export interface BackupPlan {

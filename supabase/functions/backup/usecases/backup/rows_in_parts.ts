@@ -8,6 +8,7 @@ import { BackupError } from "../../core/errors.ts";
 import { toJson } from "../../core/json.ts";
 import type { TableData } from "../../core/model.ts";
 import type { Lease, NewPart, PartOutcome } from "../../core/part.ts";
+import { unlessAborted } from "../../core/unless_aborted.ts";
 import {
   type DataLimits,
   describeWaiters,
@@ -35,7 +36,6 @@ import {
 import { criticalFirst, isCritical } from "./critical_first.ts";
 import type { JoinedSessions } from "./joined_sessions.ts";
 import { SharedCheck } from "./shared_check.ts";
-import { unlessAborted } from "./unless_aborted.ts";
 
 /** What the backup lends to the copying of its rows. */
 export interface RowsAccess {
