@@ -21,6 +21,7 @@ import type { Session } from "../../supabase/functions/backup/postgres/session.t
 import type { Repository } from "../../supabase/functions/backup/repository/mod.ts";
 import { copyPart } from "../../supabase/functions/backup/usecases/backup/copy_rows.ts";
 import { hostFingerprints } from "./row_hash/host_fingerprints.ts";
+import { Opening } from "./opening.ts";
 import { scheduleInBatches } from "./schedule_in_batches.ts";
 import {
   openThreadRepository,
@@ -34,7 +35,7 @@ class CopyThread implements ThreadWork<CopyTask> {
   readonly #access: ThreadAccess;
   readonly #turns = new Turns();
   readonly #fingerprints: OwnFingerprints;
-  readonly #repository: Promise<Repository>;
+  readonly #repository: Opening<Repository>;
   /** Opened with the thread, for the first task. */
   #opening: Promise<Session> | undefined;
   #session: Session | undefined;
@@ -43,13 +44,13 @@ class CopyThread implements ThreadWork<CopyTask> {
   constructor(access: ThreadAccess, onDoubt: (entry: string) => void) {
     this.#access = access;
     this.#fingerprints = hostFingerprints({ onDoubt });
-    this.#repository = openThreadRepository(access);
+    this.#repository = new Opening(() => openThreadRepository(access));
     this.#opening = this.#open();
-    for (const coming of [this.#repository, this.#opening]) coming.catch(() => {}); // the first task tells it
+    this.#opening.catch(() => {}); // the first task tells it
   }
 
   async do({ snapshotId, payload }: CopyTask, context: TaskContext): Promise<unknown> {
-    const repository = await this.#repository;
+    const repository = await this.#repository.opened();
     const turn = await this.#turns.take();
     let isReading = true;
     const onRead = () => {
@@ -87,7 +88,7 @@ class CopyThread implements ThreadWork<CopyTask> {
     if (session.inTransaction) await session.execute("ROLLBACK");
     this.#snapshotId = snapshotId;
     await joinSnapshot(session, snapshotId);
-    const repository = await this.#repository;
+    const repository = await this.#repository.opened();
     await repository.rememberBackup("latest");
     return session;
   }

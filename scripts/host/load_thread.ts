@@ -15,6 +15,7 @@ import type { Repository } from "../../supabase/functions/backup/repository/mod.
 import { LoadLane } from "../../supabase/functions/backup/restore/load_lane.ts";
 import { prepareSession } from "../../supabase/functions/backup/restore/prepare_session.ts";
 import { useBulkSettings } from "../../supabase/functions/backup/usecases/backup/bulk_settings.ts";
+import { Opening } from "./opening.ts";
 import {
   openThreadRepository,
   serveThread,
@@ -30,23 +31,21 @@ import {
 
 class LoadThread implements ThreadWork<LoadTask> {
   readonly #access: ThreadAccess;
-  readonly #repository: Promise<Repository>;
+  readonly #repository: Opening<Repository>;
   readonly #sessions: Session[] = [];
-  #lanes: Promise<LoadLane[]> | undefined;
+  /** Begun by the first task, which says how. */
+  #lanes: Opening<LoadLane[]> | undefined;
 
   constructor(access: ThreadAccess) {
     this.#access = access;
-    this.#repository = openThreadRepository(access);
-    this.#repository.catch(() => {}); // the first task tells it
+    this.#repository = new Opening(() => openThreadRepository(access));
   }
 
   /** Each part commits by itself. */
   async do({ load, part, restore }: LoadTask, { signal }: TaskContext): Promise<null> {
-    const repository = await this.#repository;
-    this.#lanes ??= Promise.all(
-      Array.from({ length: LANES_A_THREAD }, () => this.#openLane(restore)),
-    );
-    const [lane] = (await this.#lanes).toSorted((a, b) => a.busy - b.busy);
+    const repository = await this.#repository.opened();
+    this.#lanes ??= new Opening(() => this.#openLanes(restore));
+    const [lane] = (await this.#lanes.opened()).toSorted((a, b) => a.busy - b.busy);
     signal.throwIfAborted();
     const readPieces = (pieces: readonly Piece[]) =>
       repository.readPieces(pieces, { passing: true, signal });
@@ -55,7 +54,18 @@ class LoadThread implements ThreadWork<LoadTask> {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#sessions.map((session) => session.close()));
+    await Promise.all(this.#sessions.splice(0).map((session) => session.close()));
+  }
+
+  async #openLanes(restore: RestoreSettings): Promise<LoadLane[]> {
+    const lanes = Array.from({ length: LANES_A_THREAD }, () => this.#openLane(restore));
+    try {
+      return await Promise.all(lanes);
+    } catch (error) {
+      await Promise.allSettled(lanes); // so that none has a connection later
+      await this.close();
+      throw error;
+    }
   }
 
   async #openLane(restore: RestoreSettings): Promise<LoadLane> {

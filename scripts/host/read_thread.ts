@@ -5,6 +5,7 @@
  * @module
  */
 import type { Repository } from "../../supabase/functions/backup/repository/mod.ts";
+import { Opening } from "./opening.ts";
 import {
   openThreadRepository,
   serveThread,
@@ -14,15 +15,14 @@ import {
 import type { ReadTask, ThreadAccess } from "./thread_messages.ts";
 
 class ReadThread implements ThreadWork<ReadTask> {
-  readonly #repository: Promise<Repository>;
+  readonly #repository: Opening<Repository>;
 
   constructor(access: ThreadAccess) {
-    this.#repository = openThreadRepository(access);
-    this.#repository.catch(() => {}); // the first task tells it
+    this.#repository = new Opening(() => openThreadRepository(access));
   }
 
   async do({ pieces }: ReadTask, { signal, onSlice }: TaskContext): Promise<null> {
-    const repository = await this.#repository;
+    const repository = await this.#repository.opened();
     const slices = repository.readPieces(pieces, { passing: true, signal });
     for await (const slice of slices) await onSlice(slice);
     return null;

@@ -22,6 +22,7 @@ import {
   saveTask,
 } from "../../supabase/functions/backup/usecases/items/save_task.ts";
 import { nativeHashing } from "./native_hashing.ts";
+import { Opening } from "./opening.ts";
 import {
   openThreadRepository,
   serveThread,
@@ -32,8 +33,8 @@ import type { SaveWork, ThreadAccess } from "./thread_messages.ts";
 
 class SaveThread implements ThreadWork<SaveWork> {
   readonly #access: ThreadAccess;
-  readonly #repository: Promise<Repository>;
-  readonly #source: Promise<ItemSource>;
+  readonly #repository: Opening<Repository>;
+  readonly #source: Opening<ItemSource>;
   readonly #hashing = nativeHashing();
   readonly #direct = new DirectFetch();
   #session: Session | null = null;
@@ -42,13 +43,15 @@ class SaveThread implements ThreadWork<SaveWork> {
 
   constructor(access: ThreadAccess) {
     this.#access = access;
-    this.#repository = openThreadRepository(access);
-    this.#source = this.#openSource();
-    for (const coming of [this.#repository, this.#source]) coming.catch(() => {}); // the first task tells it
+    this.#repository = new Opening(() => openThreadRepository(access));
+    this.#source = new Opening(() => this.#openSource());
   }
 
   async do({ work }: SaveWork, context: TaskContext): Promise<unknown> {
-    const opened = { repository: await this.#repository, source: await this.#source };
+    const opened = {
+      repository: await this.#repository.opened(),
+      source: await this.#source.opened(),
+    };
     const tools = { ...context, ...opened, hashing: this.#hashing, recycle: this.#direct.recycle };
     if ("range" in work) return await saveRange(work.range, tools);
     const parent = this.#parentItems(work.items.parent, tools.repository);
@@ -56,7 +59,7 @@ class SaveThread implements ThreadWork<SaveWork> {
   }
 
   async close(): Promise<void> {
-    await this.#source.catch(() => {}); // whoever had a task for it was told
+    await this.#source.settled();
     await this.#session?.close();
     this.#direct.close();
   }

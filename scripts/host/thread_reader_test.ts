@@ -108,6 +108,16 @@ Deno.test("a thread sends no slice before the one before is used up, and stops w
     assert.equal((await copiesOf(readInThread(pool, pieces, undefined))).length, 4);
   }));
 
+Deno.test("a thread that could not open its repository opens it for the next who reads", () =>
+  withThread(async ({ folder, pool, store }) => {
+    const pieces = await store(9 * MEGABYTE);
+    await Deno.rename(folder, `${folder}_away`);
+    const early = copiesOf(readInThread(pool, pieces, undefined));
+    await assert.rejects(early, { code: "repository_missing" })
+      .finally(() => Deno.rename(`${folder}_away`, folder));
+    assert.equal((await copiesOf(readInThread(pool, pieces, undefined))).length, 2);
+  }));
+
 Deno.test("what the storage lacks is told as the repository tells it, and a stop with its own reason", () =>
   withThread(async ({ folder, pool, store }) => {
     const pieces = await store(24 * MEGABYTE);

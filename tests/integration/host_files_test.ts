@@ -201,6 +201,30 @@ Deno.test(
     ),
 );
 
+Deno.test("a thread that could not reach the repository saves the next files it is given once it can", () =>
+  withBucket((files, contents) =>
+    withTwins(async ([one]) => {
+      const place = { files, databaseUrl: "" };
+      const away = `${one!.folder}_late`;
+      const opened = saverThreads(1)(threads({ ...one!, folder: away }, place));
+      let arrived: Promise<void> | undefined;
+      const failAndArrive = async (...asked: Parameters<ItemSaver["save"]>) => {
+        await assert.rejects(opened.saver.save(...asked), { code: "repository_missing" });
+        await Deno.symlink(one!.folder, away);
+      };
+      const saver: ItemSaver = {
+        ...opened.saver,
+        async save(task, watch) {
+          await (arrived ??= failAndArrive(task, watch));
+          return await opened.saver.save(task, watch);
+        },
+      };
+      const saved = await save(one!, { ...place, saver }).finally(() => opened.leave());
+      assert.ok(arrived !== undefined);
+      await assertContents(saved.repository, saved.items, contents);
+    })
+  ));
+
 Deno.test(
   "what threads cannot reach ends the backup with the reason, as it does without them",
   () =>

@@ -25,6 +25,7 @@ import type {
   CopyRowsPayload,
   RowCopier,
 } from "../../supabase/functions/backup/usecases/backup/copy_rows.ts";
+import type { RowLoader } from "../../supabase/functions/backup/restore/mod.ts";
 import { restoreDatabase } from "../../supabase/functions/backup/usecases/restore/restore_database.ts";
 import { DUMP_OPTIONS } from "../support/memory_backup.ts";
 import { testServer } from "../support/servers.ts";
@@ -164,6 +165,90 @@ Deno.test("errors of threads are what they were, and a thread is fit for more af
     } finally {
       await holder.close();
       await pool.close();
+    }
+  }));
+
+/** Access to a repository that is out of reach until `arrive`. */
+async function lateRepository(
+  { access }: Place,
+): Promise<AsyncDisposable & { access: ThreadAccess; arrive(): Promise<void> }> {
+  const away = await Deno.makeTempDir({ prefix: "host_threads_late_" });
+  return {
+    access: { ...access, repositoryUrl: `file://${away}/late` },
+    arrive: () => Deno.symlink(new URL(access.repositoryUrl).pathname, `${away}/late`),
+    [Symbol.asyncDispose]: () => Deno.remove(away, { recursive: true }),
+  };
+}
+
+Deno.test("a thread that could not reach the repository copies the next rows it is given once it can", () =>
+  withPlace(async (place) => {
+    await using late = await lateRepository(place);
+    const pool = new ThreadPool({ kind: "copy", threads: 1, access: late.access });
+    const inThread = threadCopier(pool);
+    let arrived: Promise<void> | undefined;
+    const failAndArrive = async (...asked: Parameters<RowCopier["copy"]>) => {
+      await assert.rejects(inThread.copy(...asked), { code: "repository_missing" });
+      await late.arrive();
+    };
+    const copier: RowCopier = {
+      ...inThread,
+      leastBytes: 0,
+      async copy(payload, options) {
+        await (arrived ??= failAndArrive(payload, options));
+        return await inThread.copy(payload, options);
+      },
+    };
+    const inThreads = await backup(place, copier).finally(() => pool.close());
+    assert.ok(arrived !== undefined);
+    assert.deepEqual(await backup(place), inThreads);
+  }));
+
+Deno.test("a thread that could not reach the repository, or then the database, loads the next rows once it can", () =>
+  withPlace(async (place) => {
+    await backup(place);
+    await using late = await lateRepository(place);
+    const target = await place.newDatabase();
+    const role = `late_${crypto.randomUUID().slice(0, 8)}`;
+    const databaseUrl = Object.assign(new URL(target), { username: role, password: role }).href;
+    const pool = new ThreadPool({
+      kind: "load",
+      threads: 1,
+      access: { ...late.access, databaseUrl },
+    });
+    const admin = await connect({ url: target });
+    let arrived: Promise<void> | undefined;
+    const failAndArrive = async (load: () => Promise<void>) => {
+      await assert.rejects(load(), { code: "repository_missing" });
+      await late.arrive();
+      await assert.rejects(load(), { code: "database_unreachable" });
+      await admin.execute(`CREATE ROLE ${role} SUPERUSER LOGIN PASSWORD '${role}'`);
+    };
+    const lateLoader = (inThread: RowLoader): RowLoader => ({
+      ...inThread,
+      leastBytes: 0,
+      async load(item) {
+        const load = () => inThread.load(item);
+        await (arrived ??= failAndArrive(load));
+        await load();
+      },
+    });
+    try {
+      const report = await restoreDatabase({
+        connect: () => connect({ url: target }),
+        repository: place.repository,
+        loader: (role) =>
+          lateLoader(threadLoader(pool, { restore: { role, lockTimeoutMs: 5000, jobs: 2 } })),
+        backupId: "latest",
+        request: { mode: "empty" },
+        clock: systemClock,
+        writtenBy: "test",
+      });
+      assert.equal(report.rowsLoaded, 8011);
+      assert.ok(arrived !== undefined);
+    } finally {
+      await pool.close();
+      await admin.execute(`DROP ROLE IF EXISTS ${role}`);
+      await admin.close();
     }
   }));
 
