@@ -4,6 +4,7 @@
  * @module
  */
 import type { Piece } from "../../supabase/functions/backup/core/model.ts";
+import { CHUNK_BYTES } from "../../supabase/functions/backup/repository/chunk_store.ts";
 import type { OpenedReader } from "../../supabase/functions/backup/usecases/deps.ts";
 import type { ThreadAccess } from "./thread_messages.ts";
 import { type HandedSlice, ThreadEnded, ThreadPool } from "./thread_pool.ts";
@@ -11,8 +12,11 @@ import { type HandedSlice, ThreadEnded, ThreadPool } from "./thread_pool.ts";
 /** A thread is ready after about a tenth of a second; so many bytes are read meanwhile. */
 const LEAST_BYTES = 32 << 20;
 
-/** What is less shares its chunk with other tables, which each thread would read again. */
+/** Less is not worth a task of its own. Ranges of a large table are mostly more, each in a chunk of its own. */
 const LEAST_BYTES_A_PART = 1 << 20;
+
+/** What is less does not end its chunk: parts of other tables follow it there. */
+const LEAST_BYTES_OF_A_CHUNK = CHUNK_BYTES / 2;
 
 /**
  * Makes a service's threads; they start when there was as much to read as is worth it. What one that died was
@@ -29,7 +33,7 @@ export function readerThreads(threads: number): (access: ThreadAccess) => Opened
       reader: {
         async *read(pieces, { signal }) {
           const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
-          if (bytes < LEAST_BYTES_A_PART) return;
+          if (!isForThreads(pieces, bytes)) return;
           asked += bytes;
           if (asked >= LEAST_BYTES) yield* readInThread(open(), pieces, signal);
         },
@@ -42,6 +46,11 @@ export function readerThreads(threads: number): (access: ThreadAccess) => Opened
       },
     };
   };
+}
+
+/** Of parts that share a chunk only the first is: each thread that has one would read all of the chunk again. */
+function isForThreads([first]: readonly Piece[], bytes: number): boolean {
+  return bytes >= LEAST_BYTES_OF_A_CHUNK || bytes >= LEAST_BYTES_A_PART && first?.offset === 0;
 }
 
 /** The slices of one task, as a thread hands them over; they end early when the thread does. */

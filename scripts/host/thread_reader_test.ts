@@ -9,14 +9,16 @@ import {
   type Repository,
 } from "../../supabase/functions/backup/repository/mod.ts";
 import { localStorage } from "../../supabase/functions/backup/storage/local.ts";
+import type { ThreadAccess } from "./thread_messages.ts";
 import { type TaskOptions, ThreadPool } from "./thread_pool.ts";
-import { readInThread } from "./thread_reader.ts";
+import { readerThreads, readInThread } from "./thread_reader.ts";
 
 const MEGABYTE = 1 << 20;
 
 interface Place {
   folder: string;
   repository: Repository;
+  access: ThreadAccess;
   pool: ThreadPool;
   /** Stores as many bytes, in chunks of eight megabytes. */
   store(bytes: number): Promise<Piece[]>;
@@ -45,7 +47,7 @@ async function withThread(work: (place: Place) => Promise<void>): Promise<void> 
     return pieces;
   };
   try {
-    await work({ folder, repository, pool, store });
+    await work({ folder, repository, access, pool, store });
   } finally {
     await pool.close();
     await Deno.remove(folder, { recursive: true });
@@ -116,6 +118,25 @@ Deno.test("a thread that could not open its repository opens it for the next who
     await assert.rejects(early, { code: "repository_missing" })
       .finally(() => Deno.rename(`${folder}_away`, folder));
     assert.equal((await copiesOf(readInThread(pool, pieces, undefined))).length, 2);
+  }));
+
+Deno.test("threads read large parts once there was enough of them, and of small ones that share a chunk only the first", () =>
+  withThread(async ({ access, store }) => {
+    const [piece] = await store(8 * MEGABYTE);
+    const { reader, leave } = readerThreads(1)(access);
+    const read = async (offset: number, length: number) =>
+      (await copiesOf(reader.read([{ ...piece!, offset, length }], { signal: undefined }))).length;
+    try {
+      for (let at = 0; at < 16; at++) assert.equal(await read(1, 4 * MEGABYTE - 1), 0);
+      for (let at = 0; at < 3; at++) assert.equal(await read(0, 8 * MEGABYTE), 0);
+      assert.equal(await read(0, 8 * MEGABYTE), 1);
+      assert.equal(await read(1, 4 * MEGABYTE), 1);
+      assert.equal(await read(1, 4 * MEGABYTE - 1), 0);
+      assert.equal(await read(0, MEGABYTE), 1);
+      assert.equal(await read(0, MEGABYTE - 1), 0);
+    } finally {
+      await leave();
+    }
   }));
 
 Deno.test("what the storage lacks is told as the repository tells it, and a stop with its own reason", () =>
