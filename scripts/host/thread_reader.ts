@@ -18,31 +18,53 @@ const LEAST_BYTES_A_PART = 1 << 20;
 /** What is less does not end its chunk: parts of other tables follow it there. */
 const LEAST_BYTES_OF_A_CHUNK = CHUNK_BYTES / 2;
 
+/** After rows come indexes, which may take hours; threads hold some 50 MB each, and are soon there again. */
+const IDLE_MS = 10_000;
+
 /**
- * Makes a service's threads; they start when there was as much to read as is worth it. What one that died was
- * reading, the worker reads itself.
+ * Makes a service's threads; they start when there was as much to read as is worth it, and end when for `idleMs`
+ * none was reading. What one that died was reading, the worker reads itself.
  */
-export function readerThreads(threads: number): (access: ThreadAccess) => OpenedReader {
+export function readerThreads(
+  threads: number,
+  { idleMs = IDLE_MS } = {},
+): (access: ThreadAccess) => OpenedReader {
   return (access) => {
     let pool: ThreadPool | undefined;
     let asked = 0;
+    let reading = 0;
+    let idle: ReturnType<typeof setTimeout> | undefined;
+    let closed: Promise<unknown> = Promise.resolve();
     // As many tasks as whoever loads rows has asked for: one that waited for another could wait for itself.
     const open = () =>
       pool ??= new ThreadPool({ kind: "read", threads, tasksAThread: Infinity, access });
+    const close = () => {
+      clearTimeout(idle);
+      closed = Promise.all([closed, pool?.close()]);
+      pool = undefined; // the same job may go on later
+    };
+    const readAwake = async function* (pieces: readonly Piece[], signal: AbortSignal | undefined) {
+      clearTimeout(idle);
+      reading++;
+      try {
+        yield* readInThread(open(), pieces, signal);
+      } finally {
+        if (--reading === 0 && pool !== undefined) idle = setTimeout(close, idleMs);
+      }
+    };
     return {
       reader: {
         async *read(pieces, { signal }) {
           const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
           if (!isForThreads(pieces, bytes)) return;
           asked += bytes;
-          if (asked >= LEAST_BYTES) yield* readInThread(open(), pieces, signal);
+          if (asked >= LEAST_BYTES) yield* readAwake(pieces, signal);
         },
       },
       async leave() {
-        const left = pool;
-        pool = undefined; // the same job may go on later
         asked = 0;
-        await left?.close();
+        close();
+        await closed;
       },
     };
   };

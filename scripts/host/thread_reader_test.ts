@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { watchWorkers } from "../../tests/support/watched_workers.ts";
 import { concat, toBase64 } from "../../supabase/functions/backup/core/bytes.ts";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import type { Piece } from "../../supabase/functions/backup/core/model.ts";
@@ -137,6 +138,30 @@ Deno.test("threads read large parts once there was enough of them, and of small 
     } finally {
       await leave();
     }
+  }));
+
+Deno.test("threads end when none was reading for a while, not under one that reads slowly, and start for the next", () =>
+  withThread(async ({ access, store }) => {
+    using workers = watchWorkers();
+    const pieces = await store(40 * MEGABYTE);
+    const { reader, leave } = readerThreads(1, { idleMs: 200 })(access);
+    const read = () => reader.read(pieces, { signal: undefined });
+    const aWhile = () => new Promise((resolve) => setTimeout(resolve, 1000));
+    try {
+      assert.equal((await copiesOf(read())).length, 5);
+      let slices = 0;
+      for await (const _slice of read()) {
+        if (slices++ === 0) await aWhile();
+      }
+      assert.deepEqual([slices, workers.started.length, workers.alive.size], [5, 1, 1]);
+      for (let at = 0; at < 10 && workers.alive.size > 0; at++) await aWhile();
+      assert.equal(workers.alive.size, 0);
+      assert.equal((await copiesOf(read())).length, 5);
+      assert.equal(workers.alive.size, 1);
+    } finally {
+      await leave();
+    }
+    assert.deepEqual([workers.started.length, workers.alive.size], [2, 0]);
   }));
 
 Deno.test("what the storage lacks is told as the repository tells it, and a stop with its own reason", () =>
