@@ -77,10 +77,9 @@ export class ChunkStore {
   async #storeOnce(name: string, bytes: Uint8Array, signal: AbortSignal | undefined) {
     const there = { created: false, storedBytes: 0 };
     if (this.#known.has(name)) return there;
-    const other = this.#writing.get(name);
-    if (other) {
-      await other;
-      return there;
+    for (let other; (other = this.#writing.get(name)) !== undefined;) {
+      // What ended that writer, such as its signal, need not end this one.
+      if (await other.then(() => true, () => false)) return there;
     }
     const writing = this.#store(name, bytes, signal);
     this.#writing.set(name, writing);

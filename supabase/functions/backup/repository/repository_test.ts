@@ -160,6 +160,31 @@ Deno.test("readPieces() stops at once for a reader that is stopped, and for no o
   assert.deepEqual(await second, [bytes(3000).subarray(1000)]);
 });
 
+Deno.test("writeChunk() stores a chunk whose other writer is stopped meanwhile", async () => {
+  const { storage } = await fresh();
+  const stopped = new AbortController();
+  let puts = 0;
+  const slow: MemoryStorage = {
+    ...storage,
+    async put(path, body, signal) {
+      if (path.startsWith("chunks/") && ++puts === 1) {
+        await new Promise((_, reject) => signal?.addEventListener("abort", reject));
+      }
+      return await storage.put(path, body, signal);
+    },
+  };
+  const repository = await openRepository({ storage: slow, key: SAMPLE_KEY });
+  const first = repository.writeChunk(bytes(3000), { signal: stopped.signal });
+  const second = repository.writeChunk(bytes(3000));
+  const ended = assert.rejects(first);
+  setTimeout(() => stopped.abort(), 10);
+  await ended;
+  const { name: chunk, created } = await second;
+  assert.deepEqual([created, puts], [true, 2]);
+  const found = await linesOf(repository.readPieces([{ chunk, offset: 0, length: 3000 }]));
+  assert.deepEqual(found, [bytes(3000)]);
+});
+
 function into(bytes: Uint8Array, room?: Uint8Array): Uint8Array {
   if (room === undefined || room.length < bytes.length) return bytes;
   room.set(bytes);
