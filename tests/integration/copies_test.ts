@@ -23,6 +23,7 @@ async function open() {
   await state.migrate();
   return {
     state,
+    url: database.url,
     async read(sql: string): Promise<Record<string, unknown>[]> {
       const rows = await state.database.run("read", (run) => run.unsafe(sql)) as unknown[];
       return rows.map((row) => ({ ...row as object }));
@@ -184,6 +185,42 @@ for (const [clock, minutes] of [["slow", 20], ["fast", -90]] as const) {
     await parts.complete(lease!, { result: null, finish: { result: {} } });
     assert.equal(await isDue(), false);
     assert.equal(await backUp("backup_2"), true);
+  });
+}
+
+for (const [clock, minutes] of [["slow", 20], ["fast", -90]] as const) {
+  Deno.test(`a copy that cannot be begun by a process whose clock is ${clock} is tried again after a pause, not with each tick`, async () => {
+    await using place = await open();
+    await place.state.jobs.finish({
+      ...ended({ jobId: "backup_1", kind: "backup", minutes: 9 }),
+      completedAt: null,
+    });
+    const lost = { name: "lost", type: "s3", bucket: "b", accessKey: KEY, secretKey: KEY };
+    const variables: Record<string, string> = {
+      ...NOTHING_DUE,
+      SUPABASE_DB_URL: place.url,
+      BACKUP_ENABLE_VERIFICATION: "false",
+      BACKUP_DESTINATIONS: JSON.stringify([lost]),
+    };
+    const made = createDeps({ environment: readEnvironment((name) => variables[name]) });
+    const errors: string[] = [];
+    const deps: Deps = {
+      ...made,
+      clock: { ...made.clock, now: () => new Date(Date.now() - minutes * MINUTE_MS) },
+      reportError: (error) => errors.push(error.code),
+    };
+    try {
+      await startDue(deps);
+      await startDue(deps);
+      assert.deepEqual(errors, ["invalid_config"]);
+      const { replications, now } = await place.state.latestRuns.read();
+      const { failures, failedStart } = replications.lost!;
+      assert.equal(failures, 1);
+      assert.ok(now.getTime() - failedStart!.getTime() < MINUTE_MS, String(failedStart));
+    } finally {
+      await deps.idle();
+      await deps.state.close();
+    }
   });
 }
 

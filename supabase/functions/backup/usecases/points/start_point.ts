@@ -4,7 +4,7 @@
  * @module
  */
 import { toBackupError } from "../../core/errors.ts";
-import { isFinished, type Job, type JobType, newJob, toJobError } from "../../core/job.ts";
+import { isFinished, type Job, type JobType } from "../../core/job.ts";
 import { RELEASE } from "../../core/release.ts";
 import type { PointComponent, RecoveryPoint } from "../../repository/mod.ts";
 import { isStateUnavailable } from "../../state/state_error.ts";
@@ -13,6 +13,7 @@ import { describePoint } from "./describe_point.ts";
 import { getJob } from "../jobs/get_job.ts";
 import type { PointPlan } from "../jobs/job_request.ts";
 import { recordAudit } from "../jobs/record_audit.ts";
+import { recordFailedStart } from "../jobs/record_failed_start.ts";
 import { planPoint, type PointWish, skippedOf } from "./plan_point.ts";
 import { startBackup } from "../backup/start_backup.ts";
 import { toStoredPoint } from "./stored_points.ts";
@@ -113,13 +114,7 @@ async function startOne(
       ...{ jobId, kind: "backup" as const, type, backupId: jobId, reason, createdBy: caller.name },
       recoveryPointId: plan.pointId,
     };
-    const failed: Job = {
-      ...newJob(start, deps.clock.now()),
-      status: "failed",
-      completedAt: deps.clock.now().toISOString(),
-      error: toJobError(error),
-    };
-    return await deps.state.jobs.finish(failed);
+    return await recordFailedStart(deps, start, error);
   }
 }
 

@@ -6,19 +6,13 @@
  */
 import { type BackupError, toBackupError } from "../../core/errors.ts";
 import { newJobId } from "../../core/ids.ts";
-import {
-  type Job,
-  type JobError,
-  type JobType,
-  type NewJob,
-  newJob,
-  toJobError,
-} from "../../core/job.ts";
+import { type Job, type JobError, type JobType, type NewJob, toJobError } from "../../core/job.ts";
 import { hasEnded } from "../../core/recovery.ts";
 import type { Settings } from "../../core/settings.ts";
 import type { PendingBackup } from "../../state/pending_backups.ts";
 import type { Caller, Deps } from "../deps.ts";
 import type { PointPlan } from "../jobs/job_request.ts";
+import { recordFailedStart } from "../jobs/record_failed_start.ts";
 import { startBackup } from "../backup/start_backup.ts";
 import { startCleanup } from "../keep/start_cleanup.ts";
 import { whyLeftOut } from "../points/plan_point.ts";
@@ -247,12 +241,7 @@ async function recordFailure(
   { error, key, ...start }: FailedStart,
 ): Promise<void> {
   const { jobId, kind, backupId = kind === "backup" ? jobId : null } = start;
-  const ended = await deps.state.jobs.finish({
-    ...newJob({ ...start, backupId }, deps.clock.now()),
-    status: "failed",
-    completedAt: deps.clock.now().toISOString(),
-    error: toJobError(error),
-  });
+  const ended = await recordFailedStart(deps, { ...start, backupId }, error);
   if (ended.status === "cancelled") return; // taken back before it could be started
   await tellFailure(deps, { ...start, ...(key === undefined ? {} : { key }) }, toJobError(error));
 }
