@@ -15,6 +15,9 @@ const OLDER = new Set(["42703", "42883"]);
 /** SQLSTATEs of a lock that was not granted, a deadlock, and a transaction that another one overtook. */
 const PASSING = new Set(["55P03", "40P01", "40001"]);
 
+/** SQLSTATE of a write to a database that takes none. */
+const READ_ONLY = "25006";
+
 /** The error for a failed statement or connection; the server's DETAIL is left out. */
 export function toStateError(error: unknown, doing: string): BackupError {
   if (error instanceof BackupError) return error;
@@ -50,6 +53,14 @@ export function toStateError(error: unknown, doing: string): BackupError {
   if (code === "42501") {
     return new BackupError("insufficient_privilege", `Cannot ${doing}: ${message}`, {
       hint: "Connect as the role that made the tables (on Supabase: postgres).",
+      cause: error,
+    });
+  }
+  if (code === READ_ONLY) {
+    return new BackupError("database_error", `Cannot ${doing}: the database is read-only`, {
+      hint: "A disk that is full makes it so on Supabase: enlarge it or free space. " +
+        "A standby takes no writes either: SUPABASE_DB_URL has to lead to the primary server.",
+      details: { sqlState: code },
       cause: error,
     });
   }

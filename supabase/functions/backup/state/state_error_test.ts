@@ -27,3 +27,10 @@ Deno.test("toStateError() tells what another try may mend", () => {
     assert.equal(from({ code, severity: "ERROR" }).code, "lock_timeout", code);
   }
 });
+
+Deno.test("toStateError() says of a database that takes no writes that it is read-only, and why it may be", () => {
+  const error = from({ code: "25006", severity: "ERROR" });
+  assert.equal(error.code, "database_error");
+  assert.equal(error.message, "Cannot look: the database is read-only");
+  assert.match(error.hint!, /full/);
+});
