@@ -72,11 +72,19 @@ function operation(action: Action): Record<string, unknown> {
       ...Object.fromEntries(
         failures(action).map(([status, description]) => [
           status,
-          { description, ...json({ $ref: "#/components/schemas/Error" }) },
+          { description, ...json(status === 503 && action.judges ? judged(action) : ERROR) },
         ]),
       ),
     },
   };
+}
+
+const ERROR = { $ref: "#/components/schemas/Error" };
+
+/** A failure that has the data besides. */
+function judged(action: Action): Record<string, unknown> {
+  const data = toJsonSchema(action.output, "output");
+  return { allOf: [ERROR, { type: "object", properties: { data } }] };
 }
 
 function failures(action: Action): [number, string][] {
