@@ -5,7 +5,11 @@ import { goOn } from "../usecases/jobs/go_on.ts";
 import { readStatus } from "../usecases/service/read_status.ts";
 import { defineAction, jobSchema } from "./action.ts";
 
-const condition = z.object({ ok: z.boolean(), found: z.string() });
+const condition = z.object({
+  ok: z.boolean(),
+  found: z.string(),
+  code: z.string().optional().describe("Of the error that stood in the way of looking."),
+});
 
 const next = z.object({
   nextDueAt: z.iso.datetime().nullable(),

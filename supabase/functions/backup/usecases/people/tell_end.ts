@@ -156,6 +156,11 @@ function copyOf(asked: AskedJob): string | undefined {
   return asked.task === "verify" || asked.task === "replicate" ? asked.destination : undefined;
 }
 
+/** Whether an incident of this key is damage of something stored. */
+export function isDamage(key: string): boolean {
+  return key.startsWith(DAMAGE);
+}
+
 /** How keys of incidents of damage begin, by the place where it is. */
 function damageIn(destination: string | undefined): string {
   return destination === undefined ? DAMAGE : `${DAMAGE}${COPY}${destination}:`;

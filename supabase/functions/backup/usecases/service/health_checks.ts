@@ -4,9 +4,13 @@
  *
  * @module
  */
+import { type BackupError, outwardMessage } from "../../core/errors.ts";
+import { typeOfJobId } from "../../core/ids.ts";
 import { JOB_TYPES, type JobType } from "../../core/job.ts";
 import { requestLine } from "../../core/request_line.ts";
 import type { ScheduleState } from "../deps.ts";
+import { isDamage } from "../people/tell_end.ts";
+import { momentOf } from "../restore/lost_backups.ts";
 import type { CopyOverview, Status, TypeOverview } from "./read_status.ts";
 import { INTERVALS } from "./what_is_due.ts";
 
@@ -50,10 +54,18 @@ const HOUR_MS = 3_600_000;
 /** What runs every so often is late when it did not run for this many of its intervals. */
 const LATE_INTERVALS = 1.5;
 
+/** A copy is to be brought along after each backup: this old, or due for so long, it was left behind. */
+const MOST_COPY_AGE_HOURS = 36;
+const MOST_COPY_DELAY_HOURS = 6;
+
+/** Ids, and wrong settings, that a message names. */
+const MOST_NAMED = 5;
+
 const TEST = 'curl -s "$URL?action=test" -H "apikey: $KEY"';
 const JOBS = 'curl -s "$URL?action=jobs" -H "apikey: $KEY"';
 
 const NO_TABLES = unknown("not known while the tables cannot be read");
+const NO_SETTINGS = "by the environment alone: the settings of the tables could not be read";
 const NO_STORAGE = unknown("not known while the storage cannot be read");
 
 /** All checks, those that others hang on first. */
@@ -77,7 +89,8 @@ export function healthChecks(facts: HealthFacts): HealthCheck[] {
       recommendation: "Bring the restore to its end, then back up again.",
     }),
     integrity: checkIntegrity(facts),
-    ...ofEach(status.destinations, (copy) => [`copy-${copy.name}`, checkCopy(status, copy)]),
+    incidents: checkIncidents(status),
+    ...ofEach(status.destinations, (copy) => [`copy-${copy.name}`, checkCopy(facts, copy)]),
     "restore-capability": checkRecoverable(status),
     "unfinished-restores": checkUnfinished(status),
     "held-moments": checkMoments(status),
@@ -86,6 +99,26 @@ export function healthChecks(facts: HealthFacts): HealthCheck[] {
     notifications: checkNotifications(status),
   };
   return Object.entries(found).map(([name, finding]) => ({ name, ...finding }));
+}
+
+/** Checks that need nothing to be set up: those of types and copies are known by the settings only. */
+const OF_EVERY_SERVICE = [
+  ...["database", "storage", "lost-backups", "sizes", "half-restored-backups", "integrity"],
+  ...["incidents", "restore-capability", "unfinished-restores", "held-moments", "clock"],
+  ...["settings", "notifications"],
+];
+
+/** What stands in the way of every look is critical, and all else is unknown. */
+export function unknownChecks(failure: BackupError): HealthCheck[] {
+  const { code, hint } = failure;
+  const found = `${code}: ${outwardMessage(failure)}`;
+  const culprit = code === "invalid_config" ? "settings" : "database";
+  return OF_EVERY_SERVICE.map((name) => ({
+    name,
+    ...(name === culprit
+      ? critical(found, hint ?? `Look at each part of the service: ${TEST}`)
+      : unknown(`not known while the ${culprit} cannot be read`)),
+  }));
 }
 
 /** The worst of all. */
@@ -120,7 +153,11 @@ function checkLast({ status }: HealthFacts, type: JobType): Finding {
   const { last, overdue, whyNotDue, nextDueAt } = status.backups[type];
   if (!isStorageRead(status)) return NO_STORAGE;
   const now = requestLine(`backup-${type}`);
-  const why = whyNotDue === null ? "" : ` (${whyNotDue})`;
+  const reasons = [
+    ...(whyNotDue === null ? [] : [whyNotDue]),
+    ...(status.settingsFrom.includes("backup_config") ? [] : [NO_SETTINGS]),
+  ];
+  const why = reasons.length === 0 ? "" : ` (${reasons.join("; ")})`;
   if (last === null) {
     const none = `there is no backup of this type${why}`;
     return type === "database"
@@ -137,6 +174,7 @@ function checkLast({ status }: HealthFacts, type: JobType): Finding {
   if (last.partial) {
     return warning(`${made} had to leave items out`, `Its job names them: ${JOBS}`);
   }
+  if (!status.database.ok) return fine(`${made}${why}`);
   return fine(nextDueAt === null ? made : `${made}, next at ${nextDueAt}`);
 }
 
@@ -147,20 +185,15 @@ function ofNewest(
 ): Finding {
   if (!isStorageRead(status)) return NO_STORAGE;
   const found = JOB_TYPES.flatMap((type) => find(status.backups[type]) ?? []);
-  return found.length === 0 ? fine(words.fine) : warning(found.join("; "), words.recommendation);
+  return found.length === 0
+    ? fine(words.fine)
+    : warning(shorten(found, "; "), words.recommendation);
 }
 
 function checkIntegrity({ now, status, integrity }: HealthFacts): Finding {
   if (integrity === null) return status.storage.location === null ? NO_STORAGE : NO_TABLES;
   const { lastAt, damaged } = integrity;
-  if (damaged.length > 0) {
-    return critical(
-      `verification found damage in ${damaged.join(", ")}`,
-      `Restore from another backup or copy; a full replication mends it: ${
-        requestLine("replicate", { level: "full" })
-      }`,
-    );
-  }
+  if (damaged.length > 0) return ofDamage(status, damaged);
   const { enableBackupVerification: isOn, verificationInterval } = status.settings;
   const verify = requestLine("verify", { level: "full" });
   if (lastAt === null) {
@@ -186,7 +219,45 @@ function checkIntegrity({ now, status, integrity }: HealthFacts): Finding {
     : fine(sound);
 }
 
-function checkCopy({ database }: Status, copy: CopyOverview): Finding {
+/** Damage of what a later backup of its type has taken the place of is no alarm for the night. */
+function ofDamage({ backups }: Status, damaged: readonly string[]): Finding {
+  const isReplaced = (id: string) => {
+    const last = backups[typeOfJobId(id)].last?.backupId;
+    return last !== undefined && !damaged.includes(last) && momentOf(last) > momentOf(id);
+  };
+  const found = `verification found damage in ${shorten(damaged)}`;
+  const one = damaged.length === 1 ? damaged[0]! : "<its id>";
+  const end =
+    "Each that is damaged: put its objects back from a copy, and this ends when it is verified: " +
+    `${requestLine("verify", { backupId: one, level: "full" })}. What is lost for good: ` +
+    requestLine("init", { giveUpBackups: [one] });
+  if (damaged.every(isReplaced)) {
+    return warning(`${found}; a later one is there of each type, without known damage`, end);
+  }
+  const types = [...new Set(damaged.filter((id) => !isReplaced(id)).map(typeOfJobId))];
+  const now = types.map((type) => requestLine(`backup-${type}`)).join("; ");
+  return critical(found, `Make a new backup now: ${now}. ${end}`);
+}
+
+/** Damage outside of the rows of backups, in recovery points, key files or copies, is told by incidents only. */
+function checkIncidents({ notifications: { open }, database }: Status): Finding {
+  if (!database.ok) return NO_TABLES;
+  if (open.length === 0) return fine("none is open");
+  const damage = open.filter(({ about }) => isDamage(about));
+  const told = (some: typeof open) =>
+    shorten(some.map(({ about, since }) => `${about} since ${since}`));
+  if (damage.length === 0) {
+    return warning(`open: ${told(open)}`, `See why; each ends when its work ends well: ${JOBS}`);
+  }
+  return critical(
+    `damage was found: ${told(damage)}`,
+    "Its verification's job names the objects: put them back from a copy. This ends with a complete " +
+      `verification of the place, without a problem: ${requestLine("verify", { level: "full" })} ` +
+      "(with destination, for damage:copy:…).",
+  );
+}
+
+function checkCopy({ status: { database }, now }: HealthFacts, copy: CopyOverview): Finding {
   const { name, lastCopy, failures, nextAt, why } = copy;
   if (!database.ok || failures === null) return NO_TABLES;
   const replicate = requestLine("replicate", { destination: name });
@@ -199,6 +270,15 @@ function checkCopy({ database }: Status, copy: CopyOverview): Finding {
   }
   if (lastCopy === null) return warning(last, `Make the copy: ${replicate}`);
   if (why !== null && nextAt === null) return warning(`${last}; not again: ${why}`, replicate);
+  const hoursSince = (at: string) => (now.getTime() - Date.parse(at)) / HOUR_MS;
+  const isOld = hoursSince(lastCopy.at) > MOST_COPY_AGE_HOURS;
+  if (isOld || nextAt !== null && hoursSince(nextAt) > MOST_COPY_DELAY_HOURS) {
+    const age = isOld ? `, more than ${MOST_COPY_AGE_HOURS} hours ago` : `, due again at ${nextAt}`;
+    return warning(
+      `${last}${age}${why === null ? "" : ` (${why})`}`,
+      `See why it was left behind: ${JOBS}. Bring it up to date: ${replicate}`,
+    );
+  }
   return fine(nextAt === null ? last : `${last}, next at ${nextAt}`);
 }
 
@@ -215,11 +295,12 @@ function checkUnfinished({ unfinishedRestores, database }: Status): Finding {
   if (!database.ok) return unknown("not known while the database cannot be read");
   return unfinishedRestores.length === 0
     ? fine("no restore is half done")
-    : critical(unfinishedRestores.join("; "), "Restore again, as the message says.");
+    : critical(shorten(unfinishedRestores, "; "), "Restore again, as the message says.");
 }
 
-function checkMoments({ heldMoments: { ok, found }, database }: Status): Finding {
-  if (!database.ok) return unknown(found);
+function checkMoments({ heldMoments: { ok, found, code }, database }: Status): Finding {
+  if (!database.ok) return NO_TABLES;
+  if (code !== undefined) return unknown(`could not be looked at: ${found}`);
   return ok ? fine(found) : warning(found, `End them now: ${requestLine("tick")}`);
 }
 
@@ -228,21 +309,29 @@ function checkClock({ clock }: HealthFacts): Finding {
   return clock.installed ? fine(clock.found) : warning(clock.found, clock.next);
 }
 
-function checkSettings({ settingsProblems }: Status): Finding {
-  return settingsProblems.length === 0 ? fine("all are followed") : warning(
-    `not followed: ${
-      settingsProblems.map(({ path, message }) => `${path}: ${message}`).join("; ")
-    }`,
-    `Change them: ${requestLine("update-config", { updates: {} })}`,
+function checkSettings({ settingsProblems, database }: Status): Finding {
+  if (settingsProblems.length === 0) return database.ok ? fine("all are followed") : NO_TABLES;
+  const rows = [...new Set(settingsProblems.map(({ path }) => path.split(".")[0]!))];
+  const told = settingsProblems.map(({ path, message }) => `${path}: ${message}`);
+  return warning(
+    `not followed: ${shorten(told, "; ")}`,
+    `Set them right, or take them back: ${requestLine("update-config", { unset: rows })}`,
   );
 }
 
-function checkNotifications({ notifications, settings }: Status): Finding {
+function checkNotifications({ notifications, settings, database }: Status): Finding {
   const { ok, found, channels } = notifications;
   const isTold = channels.length > 0 || !settings.enableBackupNotifications;
-  return ok && isTold
-    ? fine(found)
-    : warning(found, "Name a channel that can send: docs/notifications.md says how.");
+  if (ok && isTold) {
+    return database.ok ? fine(found) : unknown(`${found}; whether it arrives is in the tables`);
+  }
+  return warning(found, "Name a channel that can send: docs/notifications.md says how.");
+}
+
+/** The first of a list that may be long. */
+function shorten(all: readonly string[], separator = ", "): string {
+  const more = all.length > MOST_NAMED ? ` and ${all.length - MOST_NAMED} more` : "";
+  return all.slice(0, MOST_NAMED).join(separator) + more;
 }
 
 function anyLost(backups: Status["backups"]): boolean {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { BackupError } from "../../core/errors.ts";
 import { JOB_TYPES } from "../../core/job.ts";
 import { DEFAULT_SETTINGS } from "../../core/settings.ts";
-import { healthChecks, type HealthFacts, worstOf } from "./health_checks.ts";
+import { healthChecks, type HealthFacts, unknownChecks, worstOf } from "./health_checks.ts";
 import type { Status, TypeOverview } from "./read_status.ts";
 
 const NOW = new Date("2026-01-02T12:00:00Z");
@@ -29,7 +30,8 @@ function factsOf(
   return {
     now: NOW,
     status: {
-      ...{ healthy: true, settings: DEFAULT_SETTINGS, settingsFrom: [], settingsVersions: [] },
+      ...{ healthy: true, settings: DEFAULT_SETTINGS, settingsVersions: [] },
+      settingsFrom: ["defaults", "environment", "backup_config"],
       ...{ settingsProblems: [], runningJobs: [], unfinishedRestores: [] },
       notifications: {
         ...{ ok: true, found: "by slack", open: [] },
@@ -78,7 +80,8 @@ Deno.test("healthChecks() finds nothing where all is well, and has nothing to re
   assert.deepEqual(checks.map(({ name }) => name), [
     ...["database", "storage", "lost-backups"],
     ...JOB_TYPES.map((type) => `last-backup-${type}`),
-    ...["sizes", "half-restored-backups", "integrity", "copy-offsite", "restore-capability"],
+    ...["sizes", "half-restored-backups", "integrity", "incidents", "copy-offsite"],
+    "restore-capability",
     ...["unfinished-restores", "held-moments", "clock", "settings", "notifications"],
   ]);
 });
@@ -87,6 +90,14 @@ const LOST = { missing: ["backup_0"], replaced: [] };
 const LATE = { overdue: true };
 const NONE = { last: null, count: 0 };
 const COPY = factsOf().status.destinations[0]!;
+
+/** The service with an incident that is open. */
+function withIncident(about: string): HealthFacts {
+  const { status: { notifications } } = factsOf();
+  const since = "2026-01-02T05:00:00.000Z";
+  const open = [{ incidentId: "1", about, since, count: 1, escalated: false }];
+  return factsOf({ notifications: { ...notifications, open } });
+}
 
 /** What is wrong, and what has to be found of it. */
 const TROUBLES: Record<string, [HealthFacts, string]> = {
@@ -110,6 +121,19 @@ const TROUBLES: Record<string, [HealthFacts, string]> = {
     factsOf({ integrity: { lastAt: "2026-01-02T05:00:00.000Z", damaged: ["backup_1"] } }),
     "integrity critical",
   ],
+  "damage of a backup that a later one has taken the place of": [
+    factsOf({ integrity: { lastAt: "2026-01-02T05:00:00.000Z", damaged: ["backup_0"] } }),
+    "integrity warning",
+  ],
+  "damage of a backup of a type that has a later one, which is damaged as well": [
+    factsOf({
+      integrity: { lastAt: "2026-01-02T05:00:00.000Z", damaged: ["backup_0", "backup_1"] },
+    }),
+    "integrity critical",
+  ],
+  "damage outside of backups": [withIncident("damage:repository"), "incidents critical"],
+  "damage of a copy": [withIncident("damage:copy:offsite:backup_1"), "incidents critical"],
+  "another incident": [withIncident("verify:database"), "incidents warning"],
   "backups that were never verified": [
     factsOf({ integrity: { lastAt: null, damaged: [] } }),
     "integrity warning",
@@ -133,6 +157,19 @@ const TROUBLES: Record<string, [HealthFacts, string]> = {
   ],
   "a copy that is not brought along": [
     factsOf({ destinations: [{ ...COPY, why: "it is switched off" }] }),
+    "copy-offsite warning",
+  ],
+  "a copy that is too old, though one goes on": [
+    factsOf({
+      destinations: [{
+        ...{ ...COPY, nextAt: "2026-01-01T00:00:00.000Z", why: "one goes on" },
+        lastCopy: { jobId: "r", at: "2025-12-31T23:59:59.000Z" },
+      }],
+    }),
+    "copy-offsite warning",
+  ],
+  "a copy that is due for hours": [
+    factsOf({ destinations: [{ ...COPY, nextAt: "2026-01-02T05:59:59.000Z" }] }),
     "copy-offsite warning",
   ],
   "backups that were never tried": [
@@ -187,18 +224,71 @@ Deno.test("healthChecks() still judges the backups in storage while the database
     database: { ok: false, found: "database_unreachable: no connection" },
     recoverable: { ok: false, found: "the tables do not say" },
     destinations: destinations.map((copy) => ({ ...copy, lastCopy: null, failures: null })),
+    heldMoments: { ok: true, found: "unknown while the tables cannot be read" },
+    settingsFrom: ["defaults", "environment"],
     ...{ integrity: null, clock: null },
   });
   assert.deepEqual(notOk(down), [
     "database critical",
     "lost-backups unknown",
     "integrity unknown",
+    "incidents unknown",
     "copy-offsite unknown",
     "restore-capability unknown",
     "unfinished-restores unknown",
     "held-moments unknown",
     "clock unknown",
+    "settings unknown",
+    "notifications unknown",
   ]);
+  const last = healthChecks(down).find(({ name }) => name === "last-backup-database");
+  assert.match(last!.message, /by the environment alone/);
+});
+
+Deno.test("healthChecks() does not hold what could not be looked at for something to end", () => {
+  const heldMoments = { ok: false, code: "database_unreachable", found: "too many connections" };
+  const facts = factsOf({ heldMoments });
+  assert.deepEqual(notOk(facts), ["held-moments unknown"]);
+  const check = healthChecks(facts).find(({ name }) => name === "held-moments");
+  assert.match(check!.message, /too many connections/);
+  assert.equal(check!.recommendation, null);
+});
+
+Deno.test("healthChecks() says how damage ends, by requests with the ids that it is about", () => {
+  const damaged = ["backup_1"];
+  const facts = factsOf({ integrity: { lastAt: "2026-01-02T05:00:00.000Z", damaged } });
+  const check = healthChecks(facts).find(({ name }) => name === "integrity");
+  assert.match(check!.recommendation!, /^Make a new backup now: .*action=backup-database/);
+  assert.match(check!.recommendation!, /verify" .*"backupId":"backup_1","level":"full"/);
+  assert.match(check!.recommendation!, /init" .*"giveUpBackups":\["backup_1"\]/);
+});
+
+Deno.test("healthChecks() names the first of many ids, and the settings that can be taken back", () => {
+  const damaged = Array.from({ length: 40 }, (_, i) => `backup_${i}`);
+  const facts = factsOf({
+    integrity: { lastAt: "2026-01-02T05:00:00.000Z", damaged },
+    settingsProblems: [{ path: "maxWorkers", message: "is no number" }],
+  });
+  const checks = Object.fromEntries(healthChecks(facts).map((check) => [check.name, check]));
+  assert.match(checks.integrity!.message, /backup_4 and 35 more$/);
+  assert.match(checks.settings!.recommendation!, /\{"unset":\["maxWorkers"\]\}/);
+});
+
+Deno.test("unknownChecks() finds one thing critical, by the error, and knows nothing else", () => {
+  const names = (code: "invalid_config" | "database_error") =>
+    unknownChecks(new BackupError(code, "Cannot read it")).filter(({ severity }) =>
+      severity !== "unknown"
+    ).map(({ name, severity, message }) => [name, severity, message]);
+  assert.deepEqual(names("invalid_config"), [
+    ["settings", "critical", "invalid_config: Cannot read it"],
+  ]);
+  assert.deepEqual(names("database_error"), [
+    ["database", "critical", "database_error: Cannot read it"],
+  ]);
+  const named = unknownChecks(new BackupError("database_error", "m")).map(({ name }) => name);
+  const usual = healthChecks(factsOf()).map(({ name }) => name)
+    .filter((name) => !/^(copy|last-backup)-/.test(name));
+  assert.deepEqual(named, usual);
 });
 
 Deno.test("healthChecks() knows nothing of backups while the storage is down", () => {

@@ -4,13 +4,23 @@
  *
  * @module
  */
-import { toBackupError } from "../../core/errors.ts";
+import { type BackupError, toBackupError } from "../../core/errors.ts";
 import type { Deps } from "../deps.ts";
-import { type HealthCheck, healthChecks, type Severity, worstOf } from "./health_checks.ts";
+import {
+  type HealthCheck,
+  healthChecks,
+  type Severity,
+  unknownChecks,
+  worstOf,
+} from "./health_checks.ts";
+import { inTime } from "./in_time.ts";
 import { readStatus, type Status } from "./read_status.ts";
 
 /** So long the storage may take: its own tries go on for longer than somebody waits for this answer. */
-const STORAGE_PATIENCE_MS = 5000;
+const STORAGE_PATIENCE_MS = 10_000;
+
+/** So long one look at the database may take: a table that somebody holds is waited for without end. */
+const DATABASE_PATIENCE_MS = 8000;
 
 /** See the module. */
 export interface Health {
@@ -20,33 +30,49 @@ export interface Health {
   checks: HealthCheck[];
 }
 
-/** Changes nothing, but that jobs whose process is gone are marked failed, as every look does. */
+/**
+ * Changes nothing but what every look does: jobs whose process is gone are marked failed, and backups that are
+ * found to have expired are marked as freed.
+ *
+ * @throws `internal`
+ */
 export async function readHealth(deps: Deps): Promise<Health> {
-  const status = await readStatus(deps, { storagePatienceMs: STORAGE_PATIENCE_MS });
-  const now = deps.clock.now();
-  const [integrity, clock] = await Promise.all([
-    ofTables(
-      deps,
-      status,
-      ({ location }) => location === null ? null : deps.state.verifications.integrityAt(location),
-    ),
-    ofTables(deps, status, () => deps.schedule.read()),
-  ]);
-  const checks = healthChecks({ now, status, integrity, clock });
-  return { severity: worstOf(checks), checkedAt: now.toISOString(), checks };
+  const checks = await readChecks(deps);
+  return { severity: worstOf(checks), checkedAt: deps.clock.now().toISOString(), checks };
 }
 
-/** Null while the tables cannot be read, which has a check of its own. */
-async function ofTables<T>(
-  deps: Deps,
-  { database, storage }: Status,
-  read: (storage: Status["storage"]) => Promise<T> | null,
-): Promise<T | null> {
-  if (!database.ok) return null;
+async function readChecks(deps: Deps): Promise<HealthCheck[]> {
+  let status: Status;
   try {
-    return await read(storage);
+    status = await readStatus(deps, {
+      storagePatienceMs: STORAGE_PATIENCE_MS,
+      databasePatienceMs: DATABASE_PATIENCE_MS,
+    });
   } catch (error) {
-    deps.reportError(toBackupError(error), "health");
-    return null;
+    const failure = toBackupError(error);
+    if (failure.code === "internal") throw failure;
+    return unknownChecks(failure);
   }
+  const failures: BackupError[] = [];
+  const ofTables = async <T>(read: () => Promise<T> | null): Promise<T | null> => {
+    if (!status.database.ok) return null;
+    try {
+      const coming = read();
+      return coming === null ? null : await inTime("database", DATABASE_PATIENCE_MS, coming);
+    } catch (error) {
+      failures.push(toBackupError(error));
+      return null;
+    }
+  };
+  const { location } = status.storage;
+  const [integrity, clock] = await Promise.all([
+    ofTables(() => location === null ? null : deps.state.verifications.integrityAt(location)),
+    ofTables(() => deps.schedule.read()),
+  ]);
+  for (const failure of failures) deps.reportError(failure, "health");
+  const gone = failures.find(({ code }) => code === "database_unreachable");
+  if (gone !== undefined) {
+    status = { ...status, database: { ok: false, found: `${gone.code}: ${gone.message}` } };
+  }
+  return healthChecks({ now: deps.clock.now(), status, integrity, clock });
 }

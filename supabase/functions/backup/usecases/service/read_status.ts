@@ -7,7 +7,7 @@ import { BackupError, outwardMessage, toBackupError } from "../../core/errors.ts
 import { typeOfJobId } from "../../core/ids.ts";
 import { type Job, JOB_KINDS, JOB_TYPES, type JobType } from "../../core/job.ts";
 import type { Settings } from "../../core/settings.ts";
-import type { SettingsProblem } from "../../core/settings_in_force.ts";
+import { settingsInForce, type SettingsProblem } from "../../core/settings_in_force.ts";
 import { unlessAborted } from "../../core/unless_aborted.ts";
 import type { Repository } from "../../repository/mod.ts";
 import type { StoredBackup } from "../../state/job_tables.ts";
@@ -19,6 +19,7 @@ import { findLostBackups, type LostBackups, lostError } from "../restore/lost_ba
 import { findFirstBackup, type Finding, findKeySaved, findRestoreTest } from "./recoverability.ts";
 import { type NotificationStatus, readNotifications } from "../people/read_notifications.ts";
 import { describeHeldMoments } from "./held_moments.ts";
+import { inTime } from "./in_time.ts";
 import { type NewestBackups, readNewest } from "./newest_backups.ts";
 import { readDue } from "./read_due.ts";
 import { toStoredList } from "./stored_backups.ts";
@@ -29,6 +30,8 @@ import { type Due, type DueWork, INTERVALS, SWITCHES } from "./what_is_due.ts";
 export interface Condition {
   ok: boolean;
   found: string;
+  /** Of the error that stood in the way of looking. */
+  code?: string;
 }
 
 /** See the module. Secrets are references in the settings and never values. */
@@ -103,76 +106,168 @@ export interface TypeOverview {
 export interface ReadStatusOptions {
   /** The storage is out of reach when it has not answered by then. @default as long as its own tries go on */
   storagePatienceMs?: number;
+  /** The database is out of reach when one look at it has taken so long. @default as long as it takes */
+  databasePatienceMs?: number;
 }
 
+/** @throws `invalid_config` as `Deps.settings`, and the `database_*` codes of tables that refuse to be read */
 export async function readStatus(
   asked: Deps,
-  { storagePatienceMs }: ReadStatusOptions = {},
+  { storagePatienceMs, databasePatienceMs }: ReadStatusOptions = {},
 ): Promise<Status> {
-  const { deps, database } = await tryDatabase(asked);
+  const { deps, database } = await tryDatabase(asked, databasePatienceMs);
   const { settings, fromTables, problems } = await deps.settings();
   const heldMoments = database.ok
-    ? condition(deps, () => describeHeldMoments(deps))
+    ? condition(deps, () => inTime("database", databasePatienceMs, describeHeldMoments(deps)))
     : Promise.resolve({ ok: true, found: "unknown while the tables cannot be read" });
   const stored = await readStorage(deps, settings, storagePatienceMs);
   const { storage } = stored;
   const moments = await heldMoments;
+  const { facts, reached } = await readInTime(
+    { deps, database, patienceMs: databasePatienceMs },
+    (by) => readTables(by, { settings, stored }),
+  );
   const now = deps.clock.now();
-  const due = await readDue(deps, settings);
   const backups = Object.fromEntries(
     JOB_TYPES.map((type) => [
       type,
-      { ...overviewOf(type, { settings, stored, now }), ...nextRun(due?.backups[type]) },
+      { ...overviewOf(type, { settings, stored, now }), ...nextRun(facts.due?.backups[type]) },
     ]),
   ) as Status["backups"];
   const isLate = Object.values(backups).some(({ overdue }) => overdue);
   const isLessThanWhole = Object.values(backups)
     .some(({ shrunk, halfRestored }) => shrunk !== null || halfRestored !== null);
-  const running = await runningJobs(deps, database.ok);
-  const unfinishedRestores = database.ok ? await findUnfinishedRestores(deps, running) : [];
+  const { due, unfinishedRestores } = facts;
   return {
-    healthy: database.ok && storage.ok && moments.ok && !isLate && !isLessThanWhole &&
+    healthy: reached.ok && storage.ok && moments.ok && !isLate && !isLessThanWhole &&
       problems.length === 0 && unfinishedRestores.length === 0,
     settings,
     settingsFrom: ["defaults", "environment", ...(fromTables ? ["backup_config"] : [])],
-    settingsVersions: await versions(deps, fromTables),
+    settingsVersions: facts.settingsVersions,
     settingsProblems: problems,
-    notifications: await readNotifications(deps, settings),
-    database,
+    notifications: facts.notifications,
+    database: reached,
     storage,
     heldMoments: moments,
-    recoverable: await findRecoverable(deps, settings, stored),
+    recoverable: facts.recoverable,
     backups,
     verification: nextRun(due?.verification),
     cleanup: nextRun(due?.cleanup),
-    destinations: await copies(deps, settings, due),
-    runningJobs: running,
+    destinations: facts.destinations,
+    runningJobs: facts.runningJobs,
     unfinishedRestores,
   };
 }
 
+/** What the tables say beside the settings, as far as they can be read. */
+interface TableFacts extends
+  Pick<
+    Status,
+    | "settingsVersions"
+    | "notifications"
+    | "recoverable"
+    | "destinations"
+    | "runningJobs"
+    | "unfinishedRestores"
+  > {
+  due: DueWork | null;
+}
+
+/** How the tables are read. */
+interface TableAccess {
+  deps: Deps;
+  database: Condition;
+}
+
+async function readTables(
+  { deps, database }: TableAccess,
+  { settings, stored }: { settings: Settings; stored: StoredFacts },
+): Promise<TableFacts> {
+  const { fromTables } = await deps.settings();
+  const due = await readDue(deps, settings);
+  const running = await runningJobs(deps, database.ok);
+  return {
+    due,
+    runningJobs: running,
+    unfinishedRestores: database.ok ? await findUnfinishedRestores(deps, running) : [],
+    settingsVersions: await versions(deps, fromTables),
+    notifications: await readNotifications(deps, settings),
+    recoverable: await findRecoverable(deps, settings, stored),
+    destinations: await copies(deps, settings, due),
+  };
+}
+
+/** Reads the tables; as if they were not there when they stop to answer meanwhile. */
+async function readInTime(
+  { deps, database, patienceMs }: TableAccess & { patienceMs: number | undefined },
+  read: (by: TableAccess) => Promise<TableFacts>,
+): Promise<{ facts: TableFacts; reached: Condition }> {
+  const reading = read({ deps, database });
+  let late: BackupError;
+  try {
+    return { facts: await inTime("database", patienceMs, reading), reached: database };
+  } catch (error) {
+    late = toBackupError(error);
+    if (late.code !== "database_unreachable") throw late;
+  }
+  const reached = await condition(deps, () => Promise.reject(late));
+  return { facts: await read({ deps: await withoutTables(deps), database: reached }), reached };
+}
+
 /**
- * Whether the database answers. A connection that nobody takes costs seconds: each further question would wait
- * as long, so that the answer is given without the tables then.
+ * Whether the database answers. A connection that nobody takes costs seconds, and so does a table that somebody
+ * holds: each further question would wait as long, so that the answer is given without the tables then.
  */
-async function tryDatabase(deps: Deps): Promise<{ deps: Deps; database: Condition }> {
+async function tryDatabase(deps: Deps, patienceMs: number | undefined): Promise<TableAccess> {
   let isGone = false;
-  const [inForce, database] = await Promise.all([
-    deps.settings(),
+  const reading = readSettings(deps, patienceMs);
+  const [{ inForce }, database] = await Promise.all([
+    reading,
     condition(deps, async () => {
       try {
-        await deps.state.jobs.failInterrupted();
+        const [{ late }] = await Promise.all([
+          reading,
+          inTime("database", patienceMs, deps.state.jobs.failInterrupted()),
+        ]);
+        if (late !== null) throw late;
       } catch (error) {
-        isGone = toBackupError(error).code === "database_unreachable";
+        isGone = saysNothing(toBackupError(error));
         throw error;
       }
       return "reachable, tables there";
     }),
   ]);
-  const settings = () => Promise.resolve(inForce);
-  if (!isGone) return { deps: { ...deps, settings }, database };
-  const without = () => Promise.resolve({ ...inForce, fromTables: false });
-  return { deps: { ...deps, settings: without, state: new State(null) }, database };
+  const known = { ...deps, settings: () => Promise.resolve(inForce) };
+  return { deps: isGone ? await withoutTables(known) : known, database };
+}
+
+/** By the environment alone, and why, when the tables do not answer in time. */
+async function readSettings(
+  deps: Deps,
+  patienceMs: number | undefined,
+): Promise<{ inForce: Awaited<ReturnType<Deps["settings"]>>; late: BackupError | null }> {
+  try {
+    return { inForce: await inTime("database", patienceMs, deps.settings()), late: null };
+  } catch (error) {
+    const late = toBackupError(error);
+    if (late.code !== "database_unreachable") throw late;
+    const byEnvironment = settingsInForce(deps.environment.settings, {});
+    return { inForce: { ...byEnvironment, fromTables: false }, late };
+  }
+}
+
+async function withoutTables(deps: Deps): Promise<Deps> {
+  const inForce = { ...await deps.settings(), fromTables: false };
+  return { ...deps, settings: () => Promise.resolve(inForce), state: new State(null) };
+}
+
+/** SQLSTATE of a statement that ran into its time limit. */
+const CANCELED = "57014";
+
+/** Whether the next question would be waited for in vain, too. */
+function saysNothing({ code, details }: BackupError): boolean {
+  return code === "database_unreachable" || code === "lock_timeout" ||
+    details?.sqlState === CANCELED;
 }
 
 /** @param due undefined while the tables are out of reach */
@@ -231,25 +326,8 @@ async function readStorage(
       ? "reachable; no repository yet"
       : `${newest.ids.length - newest.list.damaged.length} backups`;
   };
-  const storage = await condition(
-    deps,
-    () => patienceMs === undefined ? look() : within(patienceMs, look()),
-  );
+  const storage = await condition(deps, () => inTime("storage", patienceMs, look()));
   return { ...facts, storage: { ...storage, location } };
-}
-
-/** @throws `storage_unreachable` when it has not come by then */
-async function within<T>(patienceMs: number, coming: Promise<T>): Promise<T> {
-  const patience = new AbortController();
-  const timer = setTimeout(() => {
-    const message = `Cannot read the storage: it did not answer in ${patienceMs / 1000} s`;
-    patience.abort(new BackupError("storage_unreachable", message));
-  }, patienceMs);
-  try {
-    return await unlessAborted(coming, patience.signal);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 async function openIfThere(deps: Deps, settings: Settings): Promise<Repository | null> {
@@ -300,7 +378,7 @@ async function condition(
     if (failure.code === "internal") deps.reportError(failure, "status");
     const { code, hint } = failure;
     return {
-      ok: false,
+      ...{ ok: false, code },
       found: `${code}: ${outwardMessage(failure)}${hint === undefined ? "" : `. ${hint}`}`,
     };
   }
