@@ -255,20 +255,22 @@ async function readKept(
  * Deletes chunks, or manifests, as long as the run may; but for what a backup has said that it needs since the
  * sweep: that one waits until the run is over, by a clock that may be wrong.
  *
- * @param options `until` as `beginFreeing` gave it
+ * @param options `until` as `beginFreeing` gave it; no call deletes for longer than `lastsMs`, though the clock was
+ * set back since
  */
 export async function freeObjects(
   objects: ObjectStore,
   found: readonly Freeable[],
-  { of, until, clock, signal }: {
+  { of, until, lastsMs, clock, signal }: {
     of: "chunks" | "manifests";
     until: string;
+    lastsMs: number;
     clock: Clock;
     signal?: AbortSignal | undefined;
   },
 ): Promise<Freed> {
   const freed: Freed = { count: 0, bytes: 0, refused: 0, left: 0 };
-  const leftMs = Date.parse(until) - clock.now().getTime();
+  const leftMs = Math.min(Date.parse(until) - clock.now().getTime(), lastsMs);
   const sinceBegunMs = startStopwatch(clock);
   const kept = new NameSet();
   for (const run of await listFreedRuns(objects, signal)) {

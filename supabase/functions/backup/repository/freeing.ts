@@ -79,7 +79,7 @@ export interface Freeing {
   /** Deletes, until the run's time has ended. */
   free(
     found: readonly Freeable[],
-    options: CallOptions & { of: "chunks" | "manifests"; until: string },
+    options: CallOptions & { of: "chunks" | "manifests"; until: string; times: FreeingTimes },
   ): Promise<Freed>;
   /** Ends a run: `done` plans are over, and candidates become the next plan. */
   conclude(
@@ -112,7 +112,8 @@ export function openFreeing(chunks: ChunkStore, clock: Clock = chunks.objects.cl
       ),
     sweep: (part, { times: { graceMs, lockedMs }, ...options }) =>
       sweep(objects, { part, youngMs: Math.max(graceMs, lockedMs), clock, ...options }),
-    free: (found, options) => freeObjects(objects, found, { clock, ...options }),
+    free: (found, { times: { lastsMs }, ...options }) =>
+      freeObjects(objects, found, { lastsMs, clock, ...options }),
     conclude: (options) => concludeFreeing(objects, { clock, ...options }),
   };
 }

@@ -339,13 +339,13 @@ interface FreePayload {
 }
 
 async function free(
-  { repository, clock }: CleanupInPartsOptions,
+  { plan: { times }, repository, clock }: CleanupInPartsOptions,
   { of, group }: FreePayload,
   { signal, results }: PartContext,
 ): Promise<PartOutcome> {
   const { until } = await only<Begun>(results, BEGIN);
   const freeing = repository.freeingBy(await clock());
-  return { result: toJson(await freeing.free(group, { of, until, signal })) };
+  return { result: toJson(await freeing.free(group, { of, until, times, signal })) };
 }
 
 async function conclude(

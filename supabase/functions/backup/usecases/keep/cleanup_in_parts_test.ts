@@ -91,6 +91,27 @@ Deno.test("a run that lasts too long stops deleting, and the next one goes on", 
   assert.deepEqual(await expectWhole(place), [7, 6, 5]);
 });
 
+Deno.test("a part deletes for no longer than a run may, though the clock was set back since it began", async () => {
+  const place = await days(8);
+  const { clock } = place;
+  const repository = await open({
+    ...place,
+    storage: faultyStorage(place.storage, ({ method }) => {
+      if (method === "delete") clock.at += HOUR_MS;
+      return null;
+    }),
+  });
+  const chunks = [...place.storage.objects.keys()].filter((name) => name.startsWith("chunks/"))
+    .map((name) => ({ name: name.replace(/.*\//, ""), sizeBytes: 1 }));
+  const many = Array.from({ length: 10 }, () => chunks).flat();
+  const freed = await repository.freeing.free(many, {
+    ...{ of: "chunks", times: { graceMs: 0, lastsMs: HOUR_MS, lockedMs: 0 } },
+    until: new Date(clock.at + 10_000 * HOUR_MS).toISOString(),
+  });
+  assert.ok(freed.count > 0 && freed.count < chunks.length, String(freed.count));
+  assert.equal(freed.count + freed.left, many.length);
+});
+
 Deno.test("nothing is freed while a kept backup cannot be read", async () => {
   const place = await days(8);
   await cleanUp(place);
