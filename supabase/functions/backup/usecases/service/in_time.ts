@@ -4,7 +4,7 @@
  * @module
  */
 import { BackupError } from "../../core/errors.ts";
-import { unlessAborted } from "../backup/unless_aborted.ts";
+import { unlessAborted } from "../../core/unless_aborted.ts";
 
 /** What is waited for, by the code of its not answering. */
 const SOURCES = {

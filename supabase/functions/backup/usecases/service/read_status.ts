@@ -8,7 +8,6 @@ import { typeOfJobId } from "../../core/ids.ts";
 import { type Job, JOB_KINDS, JOB_TYPES, type JobType } from "../../core/job.ts";
 import type { Settings } from "../../core/settings.ts";
 import { settingsInForce, type SettingsProblem } from "../../core/settings_in_force.ts";
-import { unlessAborted } from "../../core/unless_aborted.ts";
 import type { Repository } from "../../repository/mod.ts";
 import type { StoredBackup } from "../../state/job_tables.ts";
 import type { Deps } from "../deps.ts";
