@@ -1,3 +1,9 @@
+/**
+ * The repository as those see it who write and read backups. Longer than usual: all tests share the same few
+ * helpers and one way to make a repository.
+ *
+ * @module
+ */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { bytes, isCode, names } from "../../../../tests/support/storage_suite.ts";
