@@ -18,8 +18,8 @@ import {
   type ToThread,
 } from "./thread_messages.ts";
 
-/** Progress is told in steps of this size. */
-const TELL_BYTES = 1 << 20;
+/** Progress is told no more often: each message costs the main thread a third of a millisecond. */
+const TELL_EVERY_MS = 200;
 
 /** What a thread does. */
 export interface ThreadWork<Task> {
@@ -103,13 +103,15 @@ export async function openThreadRepository(access: ThreadAccess): Promise<Reposi
 
 function tellBytes(id: number) {
   let bytes = 0;
+  let toldAt = performance.now();
   const flush = () => {
     if (bytes !== 0) tell({ say: "bytes", id, bytes });
     bytes = 0;
+    toldAt = performance.now();
   };
   const add = (more: number) => {
     bytes += more;
-    if (bytes >= TELL_BYTES) flush();
+    if (performance.now() - toldAt >= TELL_EVERY_MS) flush();
   };
   return { add, flush };
 }
