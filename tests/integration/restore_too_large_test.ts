@@ -53,17 +53,18 @@ function roomFor(most: number, weigh: (sql: string) => number): () => (sql: stri
   };
 }
 
-Deno.test("a unit of rows of which each worker has room for one stored part is loaded, every row once", async () => {
-  await using it = await sample();
-  const copies: string[] = [];
-  const room = roomFor(1, (sql) => isCopy(sql) ? copies.push(sql) && 1 : 0);
-  const { job, ended } = await restoreByEnded(it.backup, it.target.url, { room });
-  assert.deepEqual([job.status, job.error], ["completed", null]);
-  assert.equal(job.result?.rowsLoaded, ROWS);
-  await it.expectRestored();
-  // Two find the unit too large, and each that follows loads a part before it is ended at the next.
-  assert.deepEqual(ended, Array.from({ length: 2 + PARTS - 1 }, () => "loading-rows"));
-});
+for (const keptIn of ["memory", "tables"] as const) {
+  Deno.test(`a unit of rows of which each worker has room for one stored part is loaded, every row once: a job in ${keptIn}`, async () => {
+    await using it = await sample();
+    const room = roomFor(1, (sql) => isCopy(sql) ? 1 : 0);
+    const { job, ended } = await restoreByEnded(it.backup, it.target.url, { room, keptIn });
+    assert.deepEqual([job.status, job.error], ["completed", null]);
+    assert.equal(job.result?.rowsLoaded, ROWS);
+    await it.expectRestored();
+    // Two find the unit too large, and each that follows loads a part before it is ended at the next.
+    assert.deepEqual(ended, Array.from({ length: 2 + PARTS - 1 }, () => "loading-rows"));
+  });
+}
 
 Deno.test("definitions of which each worker has room for one are made in their order, each once", async () => {
   await using it = await sample(`
@@ -154,13 +155,13 @@ Deno.test("what fails in a unit that is too large is told once, tried once alone
 });
 
 // The first part of the unit, and one in its middle.
-for (const table of ["notes", "owners"]) {
-  Deno.test(`a stored part of ${table} that no worker has room for ends the restore, which says the way out`, async () => {
+for (const [table, keptIn] of [["notes", "memory"], ["owners", "tables"]] as const) {
+  Deno.test(`a stored part of ${table} that no worker has room for ends the restore, which says the way out: a job in ${keptIn}`, async () => {
     await using it = await sample();
     const commandLine = "deno task restore --backup it";
     const room = roomFor(0, (sql) => isCopy(sql) && sql.includes(table) ? 1 : 0);
     const { job, ended } = await restoreByEnded(it.backup, it.target.url, {
-      ...{ room, commandLine: `${commandLine} --mode empty` },
+      ...{ room, keptIn, commandLine: `${commandLine} --mode empty` },
       request: { mode: "empty" },
     });
     assert.equal(job.status, "failed");

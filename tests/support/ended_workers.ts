@@ -8,14 +8,19 @@ import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
 import { BackupError } from "../../supabase/functions/backup/core/errors.ts";
 import { type Job, newJob } from "../../supabase/functions/backup/core/job.ts";
 import type { Lease, PartOutcome } from "../../supabase/functions/backup/core/part.ts";
+import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import { MemoryPartStore } from "../../supabase/functions/backup/jobs/memory_part_store.ts";
+import type { PartStore } from "../../supabase/functions/backup/jobs/part_store.ts";
 import { runWorker } from "../../supabase/functions/backup/jobs/run_worker.ts";
+import { PartTables } from "../../supabase/functions/backup/state/part_tables.ts";
+import { State } from "../../supabase/functions/backup/state/state.ts";
 import {
   restoreInParts,
   type RestoreInPartsOptions,
 } from "../../supabase/functions/backup/usecases/restore/restore_in_parts.ts";
 import { asRepository, type MemoryBackup } from "./memory_backup.ts";
 import { LARGE_LIMITS, Mortal } from "./parts_of_restore.ts";
+import { temporaryDatabase } from "./temporary_database.ts";
 
 /** What a restore by such workers came to. */
 export interface EndedRestore {
@@ -23,6 +28,37 @@ export interface EndedRestore {
   /** Names of the parts at which a worker was ended, in order. */
   ended: string[];
 }
+
+/** What counts the tries of parts, and keeps the job for its users. */
+export interface KeptJobs extends AsyncDisposable {
+  store: PartStore;
+  job(jobId: string): Promise<Job>;
+}
+
+/** Where jobs are kept: by a process for itself, and by a service for all of its workers. */
+export const KEPT_IN = {
+  memory: (): Promise<KeptJobs> => {
+    const store = new MemoryPartStore();
+    return Promise.resolve({
+      store,
+      job: (jobId) => Promise.resolve(store.get(jobId)!),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    });
+  },
+  tables: async (): Promise<KeptJobs> => {
+    const database = await temporaryDatabase("ended_workers_jobs");
+    const state = new State(new Secret(database.url));
+    await state.migrate();
+    return {
+      store: new PartTables(state.database),
+      job: async (jobId) => (await state.jobs.get(jobId, "restore"))!,
+      async [Symbol.asyncDispose]() {
+        await state.close();
+        await database[Symbol.asyncDispose]();
+      },
+    };
+  },
+};
 
 /**
  * Restores with a new worker after each that is ended, until the job is over and what it held is freed.
@@ -33,12 +69,13 @@ export interface EndedRestore {
 export async function restoreByEnded(
   backup: MemoryBackup,
   url: string,
-  { room = () => () => false, maxAttempts = 8, ...options }:
-    & { room?: () => (sql: string) => boolean; maxAttempts?: number }
+  { room = () => () => false, maxAttempts = 8, keptIn = "memory", ...options }:
+    & { room?: () => (sql: string) => boolean; maxAttempts?: number; keptIn?: keyof typeof KEPT_IN }
     & Partial<RestoreInPartsOptions>,
 ): Promise<EndedRestore> {
   const jobId = `restore_${crypto.randomUUID()}`;
-  const store = new MemoryPartStore();
+  await using kept = await KEPT_IN[keptIn]();
+  const { store } = kept;
   const define = (mortal: Mortal) =>
     restoreInParts({
       ...{ jobId, connect: mortal.connect, repository: asRepository(backup), writtenBy: "test" },
@@ -82,5 +119,5 @@ export async function restoreByEnded(
       },
     });
   }
-  return { job, ended };
+  return { job: await kept.job(jobId), ended };
 }

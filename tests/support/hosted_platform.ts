@@ -290,13 +290,12 @@ class Platform implements HostedPlatform {
       } else {
         isolate.retired ||= shares.some(([why, share]) => why !== "memory" && share >= SOFT_SHARE);
         const near = shares.find(([, share]) => share >= WARN_SHARE);
-        if (near !== undefined) this.#warn(isolate, near[0]);
-        else if (
-          isolate.retired && isolate.requests + isolate.pending === 0 &&
-          now - isolate.answeredAt > SETTLE_MS
-        ) {
+        const isIdle = isolate.requests + isolate.pending === 0 &&
+          now - isolate.answeredAt > SETTLE_MS;
+        // Also one that was warned: were it kept, its own reports would use up what it has left.
+        if (isolate.retired && isIdle) {
           this.#end(isolate, "early_drop");
-        }
+        } else if (near !== undefined) this.#warn(isolate, near[0]);
       }
     }
   }

@@ -12,4 +12,4 @@ export const RELEASE = "0.1.0";
  * every change by which a worker could not go on with a job that code of the other form has worked on. 0 is that
  * of jobs without a number.
  */
-export const JOB_FORM = 2;
+export const JOB_FORM = 3;

@@ -183,12 +183,12 @@ export class Dependencies {
   #walk(way: Way): void {
     this.#follow(way.draft, way);
     this.#parts ??= this.#findParts();
-    for (const part of this.#parts.at(way.draft)) this.#follow(part, way);
+    this.#parts.each(way.draft, (part) => this.#follow(part, way));
   }
 
   /** What one object needs, on the way of a draft. */
   #follow(object: number, way: Way): void {
-    for (const needed of this.#needs.at(object)) {
+    this.#needs.each(object, (needed) => {
       const holder = this.draftOf(needed);
       if (holder !== undefined) {
         if (holder !== way.draft) way.drafts.push(holder);
@@ -196,7 +196,7 @@ export class Dependencies {
         way.passed.push(needed);
         this.#follow(needed, way);
       }
-    }
+    });
   }
 
   /** Objects without a draft by the draft that they stand in. */

@@ -11,6 +11,8 @@ export interface Needs {
   readonly size: number;
   /** What a node needs, each once, in the order in which it was added. */
   of(node: number): Iterable<number>;
+  /** The same for whoever asks of all nodes: it makes no list for each. */
+  each(node: number, use: (need: number) => void): void;
   has(node: number, need: number): boolean;
 }
 
@@ -43,6 +45,12 @@ export class NeedLists implements Needs {
     return this.#sets.get(node) ?? this.#listOf(node);
   }
 
+  each(node: number, use: (need: number) => void): void {
+    const set = this.#sets.get(node);
+    if (set === undefined) this.#read().each(node, use);
+    else set.forEach(use);
+  }
+
   has(node: number, need: number): boolean {
     const set = this.#sets.get(node);
     if (set !== undefined) return set.has(need);
@@ -57,12 +65,16 @@ export class NeedLists implements Needs {
   }
 
   #listOf(node: number): Int32Array {
+    return this.#read().at(node);
+  }
+
+  #read(): NumberLists {
     if (this.#lists === undefined) {
       this.#lists = NumberLists.of(this.size, this.#added);
       this.#lists.keepFirst();
       this.#added = new NumberPairs();
     }
-    return this.#lists.at(node);
+    return this.#lists;
   }
 }
 
@@ -120,6 +132,12 @@ export class NumberLists {
   /** The list of a number; empty for one that has none. */
   at(number: number): Int32Array {
     return this.#items.subarray(this.#first[number] ?? 0, this.#first[number + 1] ?? 0);
+  }
+
+  /** Hands over what is in the list of a number. */
+  each(number: number, use: (item: number) => void): void {
+    const end = this.#first[number + 1] ?? 0;
+    for (let at = this.#first[number] ?? 0; at < end; at++) use(this.#items[at]!);
   }
 
   /** Takes out of each list what stands in it already. */

@@ -36,6 +36,8 @@ export class OrderGraph {
   readonly #objects: Int32Array;
   /** By object, its node; -1 for those without a draft. */
   readonly #numbers: Int32Array;
+  /** By node, that of the host that its draft may stand in; -1 for none. */
+  readonly #hosts: Int32Array;
   readonly #nodes = new Map<number, OrderNode>();
 
   constructor(drafts: Drafts) {
@@ -45,6 +47,10 @@ export class OrderGraph {
     this.#numbers = new Int32Array(drafts.numbers.size).fill(-1);
     this.#objects.forEach((object, number) => {
       if (object >= 0) this.#numbers[object] = number;
+    });
+    this.#hosts = this.#objects.map((object) => {
+      const inlineIn = drafts.at(object)?.inlineIn;
+      return inlineIn === undefined ? -1 : this.numberOf(drafts.numbers.ofKey(inlineIn)) ?? -1;
     });
     this.preData = this.node(this.#objects.indexOf(PRE_DATA));
     this.postData = this.node(this.#objects.indexOf(POST_DATA));
@@ -87,9 +93,8 @@ export class OrderGraph {
 
   /** The node of the host that a draft stands in, unless it was forced out of it. */
   hostOf(number: number): number | undefined {
-    const inlineIn = this.draft(number)?.inlineIn;
-    if (inlineIn === undefined || this.#nodes.get(number)?.separate === true) return undefined;
-    return this.numberOf(this.#drafts.numbers.ofKey(inlineIn));
+    const host = this.#hosts[number]!;
+    return host < 0 || this.#nodes.get(number)?.separate === true ? undefined : host;
   }
 
   /** Inline drafts that were forced out of their hosts. */
@@ -108,9 +113,9 @@ function sortObjects(drafts: Drafts): Int32Array {
   }
   const [pre, post] = [rankOfBoundary("pre-data"), rankOfBoundary("data")];
   const rank = (object: number) => object >= 0 ? ranks[object]! : object === PRE_DATA ? pre : post;
-  return Int32Array.from(objects).sort((a, b) =>
-    rank(a) - rank(b) || compareDrafts(drafts.at(a)!, drafts.at(b)!)
-  );
+  // A plain list: its sort uses that the drafts of each slice are in order, that of a typed one does not.
+  objects.sort((a, b) => rank(a) - rank(b) || compareDrafts(drafts.at(a)!, drafts.at(b)!));
+  return Int32Array.from(objects);
 }
 
 /** A draft at its place; itself and the drafts it needs by the numbers that `Drafts` gave them. */
@@ -254,19 +259,17 @@ function needsCollector(
   const collectedBy = new Int32Array(graph.size).fill(-1);
   return (entry) => {
     const collected: number[] = [];
-    const visit = (from: number) => {
-      for (const need of graph.needs.of(from)) {
-        if (graph.draft(need) === null) continue;
-        const host = standsIn[need] === -1 ? need : standsIn[need]!;
-        if (host === entry) {
-          if (need !== entry) visit(need);
-        } else if (collectedBy[host] !== entry) {
-          collectedBy[host] = entry;
-          collected.push(host);
-        }
+    const collect = (need: number) => {
+      if (graph.draft(need) === null) return;
+      const host = standsIn[need] === -1 ? need : standsIn[need]!;
+      if (host === entry) {
+        if (need !== entry) graph.needs.each(need, collect);
+      } else if (collectedBy[host] !== entry) {
+        collectedBy[host] = entry;
+        collected.push(host);
       }
     };
-    visit(entry);
+    graph.needs.each(entry, collect);
     return collected;
   };
 }

@@ -29,7 +29,8 @@ export interface NodePack {
   address: (string | 0)[];
   /** 0 for what stands in no other. */
   inlineIn: (string | 0)[];
-  dependsOn: string[][];
+  /** Keys, one to a line; 0 for none. Most drafts have none or one. */
+  dependsOn: (string | 0)[];
 }
 
 /** Drafts to a pack, so that no line is huge. */
@@ -63,7 +64,7 @@ function packOf(drafts: readonly Draft[]): NodePack {
     pack.name.push(name);
     pack.address.push(before === null ? address : 0);
     pack.inlineIn.push(draft.inlineIn ?? 0);
-    pack.dependsOn.push(draft.dependsOn);
+    pack.dependsOn.push(draft.dependsOn.join("\n") || 0);
   }
   return pack;
 }
@@ -79,8 +80,8 @@ class UnpackedDraft implements Draft {
   readonly #address: string | 0;
   readonly oid: number;
   readonly name: string;
-  /** Keys, one to a line: most drafts have none or one. */
-  readonly #dependsOn: string;
+  /** As the pack has them. */
+  readonly #dependsOn: string | 0;
   readonly inlineIn?: string;
   section: Section;
 
@@ -89,7 +90,7 @@ class UnpackedDraft implements Draft {
     this.#address = pack.address[at]!;
     this.oid = pack.oid[at]!;
     this.name = pack.name[at]!;
-    this.#dependsOn = pack.dependsOn[at]!.join("\n");
+    this.#dependsOn = pack.dependsOn[at]!;
     this.section = this.#head[3];
     const inlineIn = pack.inlineIn[at];
     if (inlineIn) this.inlineIn = inlineIn;
@@ -111,7 +112,7 @@ class UnpackedDraft implements Draft {
     return this.#address === 0 ? `${this.#head[5]}${this.name}"` : this.#address;
   }
   get dependsOn(): string[] {
-    return this.#dependsOn === "" ? NOTHING : this.#dependsOn.split("\n");
+    return this.#dependsOn === 0 ? NOTHING : this.#dependsOn.split("\n");
   }
   get create(): string[] {
     return NOTHING;

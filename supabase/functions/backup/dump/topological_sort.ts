@@ -21,19 +21,21 @@ export interface SortResult {
 export function topologicalSort(needs: Needs): SortResult {
   const { size } = needs;
   const neededBy = new Int32Array(size);
-  for (let node = 0; node < size; node++) for (const need of needs.of(node)) neededBy[need]!++;
+  const count = (need: number) => void neededBy[need]!++;
+  for (let node = 0; node < size; node++) needs.each(node, count);
   const free = new MaxHeap();
   neededBy.forEach((count, node) => count === 0 && free.push(node));
   const order = new Int32Array(size);
   let first = size;
   const placed = new Uint8Array(size);
+  const release = (need: number) => {
+    neededBy[need]!--;
+    if (neededBy[need] === 0) free.push(need);
+  };
   for (let node = free.pop(); node !== undefined; node = free.pop()) {
     order[--first] = node;
     placed[node] = 1;
-    for (const need of needs.of(node)) {
-      neededBy[need]!--;
-      if (neededBy[need] === 0) free.push(need);
-    }
+    needs.each(node, release);
   }
   const left: number[] = [];
   placed.forEach((isPlaced, node) => isPlaced === 0 && left.push(node));

@@ -79,6 +79,8 @@ const MEMORY_SHARE = 0.8;
 
 /** Of the CPU: from here on the platform sends a worker no new requests. */
 const RETIRED_SHARE = 0.5;
+/** Of the CPU: who has used no more has done next to nothing since it was loaded. */
+const NEW_SHARE = 0.25;
 /**
  * What comes between a request's arrival and the first part that it wakes. Were it counted, a worker whose
  * parts are dear would refuse the call that the platform will go on sending to nobody else.
@@ -194,9 +196,9 @@ class WorkerBudget implements Budget {
       const isFirst = this.#parts.count + this.#running.size === 0;
       if (spent.memoryBytes + needed > memoryBytes * MEMORY_SHARE && !isFirst) return false;
     }
-    if (cpuMs === null || this.#isFresh()) return true;
+    if (cpuMs === null) return true;
     const needed = parts.reduce((sum, { bytes }) => sum + this.#costMs(bytes), 0);
-    return spent.cpuMs + needed <= cpuMs * CPU_SHARE;
+    return spent.cpuMs + needed <= cpuMs * CPU_SHARE || this.#mustBegin(next, cpuMs);
   }
 
   enter(part?: { bytes: number }): Disposable {
@@ -224,14 +226,17 @@ class WorkerBudget implements Budget {
   }
 
   /**
-   * A worker that has half of its CPU left and does nothing: a part that does not fit here would fit
-   * nowhere, and the next call would be sent here again.
+   * A worker that has half of its CPU left and does nothing: what does not fit here would fit nowhere, and the
+   * next call would be sent here again. Only what is so large that it would end a worker with something behind
+   * it waits for a new one: each call uses some of this one's half, and then the platform turns to another.
    */
-  #isFresh(): boolean {
-    const { cpuMs } = this.#limits;
-    return this.#running.size === 0 &&
-      (cpuMs === null ||
-        this.spent().cpuMs <= Math.max(cpuMs * RETIRED_SHARE, this.#arrivedAtMs + ANSWER_MS));
+  #mustBegin({ bytes }: { bytes: number }, cpuMs: number): boolean {
+    if (this.#running.size > 0) return false;
+    const spentMs = this.spent().cpuMs;
+    if (spentMs > Math.max(cpuMs * RETIRED_SHARE, this.#arrivedAtMs + ANSWER_MS)) return false;
+    const isNew = this.#parts.count === 0 || spentMs <= cpuMs * NEW_SHARE;
+    // By its size alone: what the last parts cost may have been somebody else's doing.
+    return isNew || spentMs + guessMs(bytes) <= cpuMs * CPU_SHARE;
   }
 
   /** Where CPU is not limited, nothing is spent on measuring it. */
@@ -254,13 +259,17 @@ class WorkerBudget implements Budget {
 
   #costMs(bytes: number): number {
     const { count, bytes: moved, cpuMs } = this.#parts;
-    if (count === 0) return FIRST_GUESS.fixedMs + bytes / 1e6 * FIRST_GUESS.cpuMsPerMegabyte;
+    if (count === 0) return guessMs(bytes);
     const perMegabyte = moved === 0
       ? FIRST_GUESS.cpuMsPerMegabyte
       : Math.max(0, cpuMs - count * FIRST_GUESS.fixedMs) / (moved / 1e6);
     const fixed = moved === 0 ? cpuMs / count : FIRST_GUESS.fixedMs;
     return fixed + bytes / 1e6 * perMegabyte;
   }
+}
+
+function guessMs(bytes: number): number {
+  return FIRST_GUESS.fixedMs + bytes / 1e6 * FIRST_GUESS.cpuMsPerMegabyte;
 }
 
 /** What the platform says in `beforeunload`; only there the event has a reason. */

@@ -56,15 +56,31 @@ Deno.test("budget refuses a part that the last ones show to be too dear", () => 
   assert.equal(budget.allows({ bytes: 0 }), true);
 });
 
-Deno.test("budget allows one part of any size while the platform would send another request here", () => {
+Deno.test("budget allows one part, however dear the last ones seemed, while the platform would send another request here", () => {
   const it = process();
   const budget = createBudget(HOSTED, it);
   const part = budget.enter({ bytes: MB });
   it.cpu = 790;
   part[Symbol.dispose]();
-  assert.equal(budget.allows({ bytes: 100 * MB }), true);
-  using _running = budget.enter({ bytes: 100 * MB });
+  assert.equal(budget.allows({ bytes: 8 * MB }), true);
+  using _running = budget.enter({ bytes: 8 * MB });
   assert.equal(budget.allows({ bytes: 0 }), false);
+});
+
+Deno.test("budget leaves a part that would end a worker with something behind it to a new one", () => {
+  const it = process();
+  const budget = createBudget(HOSTED, it);
+  const part = budget.enter({ bytes: 0 });
+  it.cpu = 300;
+  part[Symbol.dispose]();
+  assert.equal(budget.allows({ bytes: 100 * MB }), true, "nothing to speak of is behind it");
+  it.cpu = 301;
+  assert.equal(budget.allows({ bytes: 100 * MB }), false);
+  it.cpu = 790; // with 200 for loading the modules 10 ms less than half
+  assert.equal(budget.allows({ bytes: 10 * MB }), true);
+  assert.equal(budget.allows({ bytes: 11 * MB }), false);
+  budget.arrived();
+  assert.equal(budget.allows({ bytes: 11 * MB }), false);
 });
 
 Deno.test("budget believes the platform that sends a request more than its own estimate", () => {

@@ -99,6 +99,16 @@ export const SLICED_ROWS = { critical: 4, other: 5 };
 /** The rung above all of them. */
 export const BEHIND_DEFINITIONS = 6;
 
+/**
+ * Workers judge by its bytes of rows what a part costs and what fits beside it. In a worker whose code has not run
+ * before, definitions cost as much CPU time as so many bytes: reading and keeping those of a relation, putting
+ * them into the order, storing an entry.
+ */
+const WORTH = { reading: 12_000, ordering: 2400, storing: 3000 };
+
+/** What such a part says at its end: it has moved no rows. */
+const NO_ROWS = { bytes: 0 };
+
 /** What a slice gave. */
 interface SliceResult {
   source: SourceFacts;
@@ -128,7 +138,11 @@ interface StoreResult {
 
 /** The parts that read and order these slices; those of rows come with each slice. */
 export function partsOfSlices(slices: readonly CatalogSlice[]): NewPart[] {
-  return [...slices.map((slice) => newPart(SLICE, { slice })), newPart(ORDER, null)];
+  const relations = slices.reduce((sum, slice) => sum + relationsOf(slice), 0);
+  return [
+    ...slices.map((slice) => newPart(SLICE, { slice }, WORTH.reading * relationsOf(slice))),
+    newPart(ORDER, null, WORTH.ordering * relations),
+  ];
 }
 
 /** Bytes of SQL in an entry. */
@@ -233,7 +247,7 @@ export class DefinitionsInParts {
       nodes: separate === undefined ? await this.#shelf.writeLines(read.nodes, counted) : null,
       written: counted.written,
     };
-    return { result: toJson(result), add: read.copies };
+    return { result: toJson(result), add: read.copies, ...NO_ROWS };
   }
 
   /** Puts all entries into their order, and finds out whether every object has one. */
@@ -261,11 +275,13 @@ export class DefinitionsInParts {
     };
     const again = order.separate.flatMap((separate, at) => {
       const { slice } = slices[at]!.payload as unknown as Again;
-      return separate.length === 0 ? [] : [newPart(AGAIN, { slice, at, separate })];
+      const bytes = WORTH.reading * relationsOf(slice);
+      return separate.length === 0 ? [] : [newPart(AGAIN, { slice, at, separate }, bytes)];
     });
     const shares = result.places.lines;
-    const store = Array.from({ length: shares }, (_, share) => newPart(STORE, { share }));
-    return { result: toJson(result), add: [...again, ...store] };
+    const bytes = WORTH.storing * entriesAPart;
+    const store = Array.from({ length: shares }, (_, share) => newPart(STORE, { share }, bytes));
+    return { result: toJson(result), add: [...again, ...store], ...NO_ROWS };
   }
 
   /** Stores some of the entries in their order, as the manifest lists them. */
@@ -294,7 +310,7 @@ export class DefinitionsInParts {
       sqlBytes: entries.reduce((sum, entry) => sum + sqlBytesOf(entry), 0),
       written: counted.written,
     };
-    return { result: toJson(result) };
+    return { result: toJson(result), ...NO_ROWS };
   }
 
   /** By slice, its lines that these places name. */
@@ -325,8 +341,13 @@ interface Again {
   separate?: string[];
 }
 
-function newPart(name: keyof typeof STEPS, payload: unknown): NewPart {
-  return { step: STEPS[name], name, payload: payload as Json, bytes: 0 };
+/** Relations that it is for; the rest of the catalog is little beside them. */
+function relationsOf({ isRest, relations }: CatalogSlice): number {
+  return isRest ? 0 : relations.length;
+}
+
+function newPart(name: keyof typeof STEPS, payload: unknown, bytes: number): NewPart {
+  return { step: STEPS[name], name, payload: payload as Json, bytes };
 }
 
 async function resultsOf<T>(
