@@ -5,6 +5,10 @@
  */
 import assert from "node:assert/strict";
 import { freePort } from "../../scripts/embedded_postgres.ts";
+import { readEnvironment } from "../../supabase/functions/backup/config.ts";
+import { systemClock } from "../../supabase/functions/backup/core/clock.ts";
+import { createDeps } from "../../supabase/functions/backup/create_deps.ts";
+import { createApp } from "../../supabase/functions/backup/http/create_app.ts";
 import { schedulerKeys } from "../../supabase/functions/backup/core/scheduler_key.ts";
 import { Secret } from "../../supabase/functions/backup/core/secret.ts";
 import {
@@ -259,6 +263,54 @@ Deno.test("health answers with neither database nor storage", shared, async () =
     assert.match(answer.body.error.message, /: database is critical .*; so are storage$/);
   }
 });
+
+/** What the same service will answer after so many hours without a backup. */
+async function hoursLater(hours: number): Promise<Answer> {
+  const { variables } = await start();
+  const deps = createDeps({ environment: readEnvironment((name) => variables[name]) });
+  const later = () => new Date(Date.now() + hours * 3_600_000);
+  const { fetch } = createApp({ ...deps, clock: { ...systemClock, now: later } });
+  const request = new Request("http://127.0.0.1/functions/v1/backup?action=health", {
+    headers: { apikey: KEYS.secret },
+  });
+  try {
+    const answer = await fetch(request);
+    return { status: answer.status, headers: answer.headers, body: await answer.json() };
+  } finally {
+    await deps.state.close();
+  }
+}
+
+Deno.test(
+  "health is 503 once the newest backup is older than one and a half intervals",
+  shared,
+  async () => {
+    const early = await hoursLater(35);
+    assert.equal(early.status, 200, JSON.stringify(early.body));
+    assert.equal(severities(early)["last-backup-database"], "ok");
+    const late = await hoursLater(37);
+    assert.equal(late.status, 503);
+    assert.equal(severities(late)["last-backup-database"], "critical");
+    assert.match(checkOf(late, "last-backup-database").message, / is older than 36 hours/);
+    assert.match(checkOf(late, "last-backup-database").recommendation!, /action=backup-database/);
+  },
+);
+
+Deno.test(
+  "health warns of a newest backup that holds less than half of the one before, until the next",
+  shared,
+  async () => {
+    const { service, admin } = await start();
+    await using session = await admin();
+    await session.execute("delete from public.notes where id > 200");
+    assert.equal((await post(service, "backup-database&wait=60")).status, 200);
+    const shrunk = await call(service, "health");
+    assert.deepEqual([shrunk.status, severities(shrunk).sizes], [200, "warning"]);
+    assert.match(checkOf(shrunk, "sizes").message, /200 rows, and \S+ before it holds 500/);
+    assert.equal((await post(service, "backup-database&wait=60")).status, 200);
+    assert.equal(severities(await call(service, "health")).sizes, "ok");
+  },
+);
 
 Deno.test("health opens with a secret key alone, by GET", shared, async () => {
   const { service } = await start();
