@@ -91,7 +91,7 @@ async function runCase(bench: Bench, one: BenchCase, options: Options): Promise<
   const does = (what: string) => options.only === null || options.only === what;
   const sections: string[] = [];
   if (does("backup")) {
-    const results = await measureBackups(bench, wanted(backups(bench.contestants)), source);
+    const results = await measureBackups(bench, one, wanted(backups(bench.contestants)));
     sections.push(resultTable(`Backup of ${title}`, results, bytes));
   }
   if (does("restore")) {
@@ -114,10 +114,10 @@ async function runCase(bench: Bench, one: BenchCase, options: Options): Promise<
 
 async function measureBackups(
   bench: Bench,
+  { name, hasNoRows }: BenchCase,
   contestants: readonly Contestant[],
-  source: string,
 ): Promise<Result[]> {
-  const url = bench.server.url(source);
+  const url = bench.server.url(`bench_${name}`);
   const target = join(bench.folder, "backup");
   const measure = async (contestant: Contestant) => {
     const measured = await runContestant(bench, contestant, { url, folder: target });
@@ -126,9 +126,10 @@ async function measureBackups(
     return { ...measured, storedBytes };
   };
   return await inTurns(bench, contestants, async (contestant) => {
-    const without = await measure(schemaOnly(contestant));
+    const without = hasNoRows === true ? null : await measure(schemaOnly(contestant));
     const { seconds, ...measured } = await measure(contestant);
-    return { ...measured, seconds, copySeconds: seconds - without.seconds };
+    const copySeconds = without === null ? null : seconds - without.seconds;
+    return { ...measured, seconds, copySeconds };
   });
 }
 
