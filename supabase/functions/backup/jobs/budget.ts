@@ -81,6 +81,8 @@ const MEMORY_SHARE = 0.8;
 const RETIRED_SHARE = 0.5;
 /** Of the CPU: who has used no more has done next to nothing since it was loaded. */
 const NEW_SHARE = 0.25;
+/** Calls for which a large part is left to a new worker before this one begins it. */
+const MOST_LEFT_TO_OTHERS = 5;
 /**
  * What comes between a request's arrival and the first part that it wakes. Were it counted, a worker whose
  * parts are dear would refuse the call that the platform will go on sending to nobody else.
@@ -140,6 +142,8 @@ class WorkerBudget implements Budget {
   readonly #running = new Set<{ bytes: number }>();
   #entered = 0;
   #parts = { count: 0, bytes: 0, cpuMs: 0, longestMs: 0 };
+  /** How often a part was left to a new worker since the last one ended here. */
+  #leftToOthers = 0;
 
   constructor(limits: WorkerLimits, sources: BudgetSources) {
     this.#limits = limits;
@@ -228,7 +232,8 @@ class WorkerBudget implements Budget {
   /**
    * A worker that has half of its CPU left and does nothing: what does not fit here would fit nowhere, and the
    * next call would be sent here again. Only what is so large that it would end a worker with something behind
-   * it waits for a new one: each call uses some of this one's half, and then the platform turns to another.
+   * it waits for a new one: each call uses some of this one's half, and then the platform turns to another. It
+   * waits for a few calls only: where nothing retires a worker, such as a host, there never is a new one.
    */
   #mustBegin({ bytes }: { bytes: number }, cpuMs: number): boolean {
     if (this.#running.size > 0) return false;
@@ -236,7 +241,8 @@ class WorkerBudget implements Budget {
     if (spentMs > Math.max(cpuMs * RETIRED_SHARE, this.#arrivedAtMs + ANSWER_MS)) return false;
     const isNew = this.#parts.count === 0 || spentMs <= cpuMs * NEW_SHARE;
     // By its size alone: what the last parts cost may have been somebody else's doing.
-    return isNew || spentMs + guessMs(bytes) <= cpuMs * CPU_SHARE;
+    if (isNew || spentMs + guessMs(bytes) <= cpuMs * CPU_SHARE) return true;
+    return ++this.#leftToOthers > MOST_LEFT_TO_OTHERS;
   }
 
   /** Where CPU is not limited, nothing is spent on measuring it. */
@@ -248,6 +254,7 @@ class WorkerBudget implements Budget {
     // Of parts that ran beside each other each is charged with its share.
     const beside = this.#running.size;
     this.#running.delete(part);
+    this.#leftToOthers = 0;
     this.#parts.count += 1;
     this.#parts.bytes += part.bytes;
     this.#parts.cpuMs += (this.#sources.meter.ms() - from.cpuMs) / beside;

@@ -83,6 +83,23 @@ Deno.test("budget leaves a part that would end a worker with something behind it
   assert.equal(budget.allows({ bytes: 11 * MB }), false);
 });
 
+Deno.test("budget begins a large part after all when no new worker comes for it", () => {
+  const it = process();
+  const budget = createBudget(HOSTED, it);
+  const largeAfter = () => {
+    budget.enter({ bytes: 0 })[Symbol.dispose]();
+    let left = 0;
+    for (; !budget.allows({ bytes: 12 * MB }); left++) {
+      it.cpu += 30; // a call that nothing comes of
+      budget.arrived();
+    }
+    return left;
+  };
+  it.cpu = 790; // with 200 for loading the modules 10 ms less than half
+  assert.equal(largeAfter(), 5);
+  assert.equal(largeAfter(), 5, "counted anew after each part");
+});
+
 Deno.test("budget believes the platform that sends a request more than its own estimate", () => {
   const it = process();
   const budget = createBudget(HOSTED, it);
