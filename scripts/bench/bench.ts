@@ -91,7 +91,10 @@ async function runCase(bench: Bench, one: BenchCase, options: Options): Promise<
   const does = (what: string) => options.only === null || options.only === what;
   const sections: string[] = [];
   if (does("backup")) {
-    const results = await measureBackups(bench, one, wanted(backups(bench.contestants)));
+    const results = await measureBackups(bench, wanted(backups(bench.contestants)), {
+      ...one,
+      source,
+    });
     sections.push(resultTable(`Backup of ${title}`, results, bytes));
   }
   if (does("restore")) {
@@ -114,10 +117,10 @@ async function runCase(bench: Bench, one: BenchCase, options: Options): Promise<
 
 async function measureBackups(
   bench: Bench,
-  { name, hasNoRows }: BenchCase,
   contestants: readonly Contestant[],
+  { source, hasNoRows }: Pick<BenchCase, "hasNoRows"> & { source: string },
 ): Promise<Result[]> {
-  const url = bench.server.url(`bench_${name}`);
+  const url = bench.server.url(source);
   const target = join(bench.folder, "backup");
   const measure = async (contestant: Contestant) => {
     const measured = await runContestant(bench, contestant, { url, folder: target });
