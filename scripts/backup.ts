@@ -68,12 +68,14 @@ await runCommand({
     const dump = dumpOptions(values);
     const onDamage = oneOf(values, "on-damage", ["fail", "skip"] as const);
     const compression = parseCompression(values.required("compression"));
-    const repository = await openCommandRepository(values, { create: true, compression });
     const open = () => connect({ url, signal });
     const [asked, lockTimeout] = [values.count("jobs"), values.count("lock-timeout") ?? 60];
     values.count("memory"); // what is no number is said before anything is done
-    const session = await open();
-    const { pool, jobs, note, own } = await prepare(session).finally(() => session.close());
+    // Both at once: one waits for the storage, the other for the database.
+    const [repository, { pool, jobs, note, own }] = await Promise.all([
+      openCommandRepository(values, { create: true, compression }),
+      open().then((session) => prepare(session).finally(() => session.close())),
+    ]);
     dump.excludeSchemas.push(...own.schemas);
     dump.excludeTables.push(...own.tables);
     dump.excludeFunctions = own.functions;

@@ -16,7 +16,7 @@ import { ThreadEnded, ThreadPool } from "./thread_pool.ts";
 /** A thread is ready after about a tenth of a second; so many bytes are copied meanwhile. */
 const LEAST_BYTES = 32 << 20;
 
-/** Starts the threads while the backup has only begun, where there is as much to copy as is worth it. */
+/** Starts a thread while the backup has only begun, where there is as much to copy as is worth it. */
 export async function startEarly(pool: ThreadPool, session: Session): Promise<void> {
   if (await estimateStoredBytes(session) >= LEAST_BYTES) pool.start();
 }

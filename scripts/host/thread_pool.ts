@@ -58,7 +58,10 @@ const PROGRAMS: Record<PoolTask["kind"], string> = {
   save: "./save_thread.ts",
 };
 
-/** Threads with the same access; they start with the first task, if not before. Tasks begin in the order of asking. */
+/**
+ * Threads with the same access. They start as tasks come that none of them is free for, because to make one holds
+ * the main thread up for 25 ms: the first has begun to work by then. Tasks begin in the order of asking.
+ */
 export class ThreadPool {
   /** Tasks that make sense at a time. */
   readonly concurrency: number;
@@ -66,7 +69,9 @@ export class ThreadPool {
   readonly doubtful = new Set<string>();
   readonly #options: Required<ThreadPoolOptions>;
   readonly #queue: Waiting[] = [];
-  #threads: Thread[] = [];
+  /** All that were ever made: one that has ended is not replaced. */
+  readonly #threads: Thread[] = [];
+  #isClosed = false;
 
   constructor(options: ThreadPoolOptions) {
     this.#options = { tasksAThread: 2, ...options };
@@ -75,7 +80,6 @@ export class ThreadPool {
 
   /** Does a task in some thread. @throws {BackupError} what it threw there, or the signal's reason */
   run(task: PoolTask, options: TaskOptions = {}): Promise<unknown> {
-    this.start();
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#queue.push({ ...options, task, resolve, reject });
     this.#next();
@@ -84,31 +88,40 @@ export class ThreadPool {
 
   /** Ends all threads; what they still do fails. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all(this.#threads.map((thread) => thread.close()));
   }
 
-  /** Starts them before there is anything to do, which takes about a tenth of a second. */
+  /** Starts the first before there is anything to do: it takes about a tenth of a second. */
   start(): void {
-    if (this.#threads.length > 0) return;
+    if (this.#threads.length === 0) this.#grow();
+  }
+
+  #grow(): Thread | undefined {
     const { kind, threads, access } = this.#options;
-    const onFree = () => this.#next();
-    const { doubtful } = this;
-    const start = () => new Thread(kind, { access, onFree, doubtful });
-    this.#threads = Array.from({ length: threads }, start);
+    if (this.#isClosed || this.#threads.length >= threads) return undefined;
+    const thread = new Thread(kind, {
+      access,
+      onFree: () => this.#next(),
+      doubtful: this.doubtful,
+    });
+    this.#threads.push(thread);
+    return thread;
   }
 
   #next(): void {
     while (this.#queue.length > 0) {
-      const [free] = this.#threads.filter((thread) => thread.isUsable)
+      const [leastBusy] = this.#threads.filter((thread) => thread.isUsable)
         .sort((a, b) => a.busy - b.busy);
-      if (free === undefined) {
+      const thread = leastBusy?.busy === 0 ? leastBusy : this.#grow() ?? leastBusy;
+      if (thread === undefined) {
         for (const { reject } of this.#queue.splice(0)) {
           reject(new ThreadEnded("there is none left"));
         }
         return;
       }
-      if (free.busy >= this.#options.tasksAThread) return;
-      free.begin(this.#queue.shift()!);
+      if (thread.busy >= this.#options.tasksAThread) return;
+      thread.begin(this.#queue.shift()!);
     }
   }
 }

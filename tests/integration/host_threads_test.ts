@@ -274,6 +274,45 @@ Deno.test("a task that is stopped fails with the reason, and closing fails what 
     await assert.rejects(pool.run(task), { code: "internal" });
   }));
 
+Deno.test("a thread starts when a task comes that none is free for, up to so many, and none once they are closed", () =>
+  withPlace(async (place) => {
+    const pool = new ThreadPool({ kind: "copy", threads: 2, access: place.access });
+    const payload = await firstPayload(place);
+    const [holder, observer] = [await connect(place), await connect(place)];
+    const connections = async () => {
+      const [row] = await observer.query(
+        `SELECT count(*) AS connections FROM pg_stat_activity
+          WHERE datname = current_database()
+            AND pid NOT IN (pg_backend_pid(), ${holder.backendPid})`,
+      );
+      return Number(row?.connections);
+    };
+    try {
+      await holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ");
+      const [row] = await holder.query("SELECT pg_export_snapshot() AS id");
+      const task = { kind: "copy", snapshotId: String(row?.id), payload } as const;
+      pool.start();
+      pool.start();
+      await pool.run(task);
+      await pool.run(task);
+      assert.equal(await connections(), 1, "the first is free again");
+      await Promise.all(Array.from({ length: 5 }, () => pool.run(task)));
+      assert.equal(await connections(), 2);
+      await pool.close();
+      await assert.rejects(pool.run(task), { code: "internal" });
+    } finally {
+      await pool.close();
+      await Promise.all([holder.close(), observer.close()]);
+    }
+  }));
+
+Deno.test("threads that were closed before their first task do not start with it", async () => {
+  const access = { databaseUrl: "", repositoryUrl: "", key: null };
+  const pool = new ThreadPool({ kind: "copy", threads: 2, access });
+  await pool.close();
+  await assert.rejects(pool.run({ kind: "read", pieces: [] }), { code: "internal" });
+});
+
 /** A signal that knows who listens to it. */
 function countedListeners(): { signal: AbortSignal; listeners: Set<unknown> } {
   const { signal } = new AbortController();
