@@ -1,6 +1,6 @@
 /*
  * The hashes that PostgreSQL makes of rows, from binary COPY data: AssemblyScript, compiled by
- * scripts/write_row_hash.ts into row_hash_wasm.ts.
+ * scripts/write_webassembly.ts into row_hash_wasm.ts.
  *
  * The caller writes the kinds of the columns at COLUMNS, COPY data at INPUT, and calls hashRows. Memory is laid out by
  * hand; nothing is allocated. Words are read past the end of a value and masked: there is always memory behind it.

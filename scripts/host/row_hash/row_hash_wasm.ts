@@ -1,11 +1,11 @@
 /**
- * Made from `row_hash.as` by `scripts/write_row_hash.ts`; do not edit.
+ * Made from `row_hash.as` by `scripts/write_webassembly.ts`; do not edit.
  *
  * @module
  */
 
 /** SHA-256 of the source that it was made from. */
-export const ROW_HASH_SOURCE = "1158479c28ef768fb50d6a52bedbe49dd9dcdc6fac9b03aa24da4216a2a73db8";
+export const ROW_HASH_SOURCE = "9de853ec25716baa2cf9638640cbd7110eb06a2a46fa5e758909139ec9a1581d";
 
 /** The compiled code in base64. */
 export const ROW_HASH_WASM = [

@@ -29,7 +29,7 @@ function int32(value: number): Uint8Array {
 Deno.test("the compiled hashes were made from the source beside them", async () => {
   const source = await Deno.readFile(new URL("row_hash.as", import.meta.url));
   const digest = toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", source)));
-  assert.equal(digest, ROW_HASH_SOURCE, "run scripts/write_row_hash.ts");
+  assert.equal(digest, ROW_HASH_SOURCE, "run scripts/write_webassembly.ts");
 });
 
 Deno.test("COPY data that is cut anywhere has the same fingerprint", () => {

@@ -5,6 +5,7 @@
  */
 import { BackupError } from "../core/errors.ts";
 import { countWork } from "../core/work_count.ts";
+import { CopyFrames } from "./copy_frames.ts";
 import { readInt32 } from "./protocol.ts";
 
 /** What a wire needs of a socket; `Deno.Conn` fits. */
@@ -26,7 +27,6 @@ const BUFFER_BYTES = 256 * 1024;
 /** PostgreSQL's own limit of one message. */
 const LARGEST_MESSAGE_BYTES = 1 << 30;
 const TYPES = "123ACDEGHIKNRSTVWZcdnstv";
-const COPY_DATA = "d".charCodeAt(0);
 
 /** Reads and writes the frames of protocol 3.0. One reader and one writer may be at work at a time. */
 export class Wire {
@@ -36,8 +36,8 @@ export class Wire {
   #end = 0;
   #broken: BackupError | undefined;
   #closed = false;
-  /** Bytes of the current CopyData message that are still to come. */
-  #copyLeft = 0;
+  /** With the first COPY. */
+  #frames: CopyFrames | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -93,43 +93,32 @@ export class Wire {
    * @returns bytes handed over
    */
   async readCopyData(onData: (slice: Uint8Array) => void | Promise<void>): Promise<number> {
+    const frames = this.#readFrames();
     let total = 0;
     while (true) {
-      if (this.#copyLeft === 0 && this.#end - this.#start < 5) {
-        await this.#fill(5);
-        continue;
-      }
-      if (this.#end === this.#start) await this.#fill(1);
-      const buffer = this.#buffer;
-      const from = this.#start;
-      let to = from;
-      let at = from;
-      let ended = false;
-      while (at < this.#end) {
-        if (this.#copyLeft === 0) {
-          if (this.#end - at < 5) break;
-          this.#start = at;
-          if (buffer[at] !== COPY_DATA) {
-            ended = true;
-            break;
-          }
-          this.#copyLeft = this.#readLength() - 4;
-          at += 5;
-        }
-        const here = Math.min(this.#copyLeft, this.#end - at);
-        if (to !== at) buffer.copyWithin(to, at, at + here);
-        to += here;
-        at += here;
-        this.#copyLeft -= here;
-      }
-      this.#start = at;
-      if (to > from) {
-        total += to - from;
-        const pending = onData(buffer.subarray(from, to));
+      const { payload, end, hasEnded } = frames.squeeze(this.#start, this.#end);
+      this.#start = end;
+      if (payload.length > 0) {
+        total += payload.length;
+        const pending = onData(payload);
         if (pending !== undefined) await pending;
       }
-      if (ended) return total;
+      if (hasEnded) return total;
+      await this.#fill(1);
     }
+  }
+
+  /** From now on, what comes is read to where frames can be squeezed out of it. */
+  #readFrames(): CopyFrames {
+    const frames = this.#frames ??= new CopyFrames();
+    if (this.#buffer !== frames.buffer) {
+      // It fits: what stands in a buffer that has grown is one message and nothing behind it.
+      frames.buffer.set(this.#buffer.subarray(this.#start, this.#end));
+      this.#buffer = frames.buffer;
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+    return frames;
   }
 
   /** Marks the wire as unusable and closes the socket; returns the error for throwing. */

@@ -45,6 +45,30 @@ Deno.test("a message larger than the buffer is read whole", async () => {
   assert.equal((await wire.read()).type, "Z");
 });
 
+Deno.test("COPY data comes through before and behind messages that are larger than the buffer", async () => {
+  const large = new Uint8Array(900_000).fill(7);
+  const row = new Uint8Array(300_000).fill(9);
+  const bytes = joined(
+    ...[frame("d", row), frame("D", large), frame("d", row), frame("d"), frame("d", row)],
+    ...[frame("c"), frame("D", large), frame("Z")],
+  );
+  for (const pieceBytes of [70_001, 1_000_000]) {
+    const wire = new Wire(scripted(bytes, pieceBytes));
+    const copied = async () => {
+      let sum = 0;
+      const add = (slice: Uint8Array) => void (sum = slice.reduce((all, byte) => all + byte, sum));
+      return [await wire.readCopyData(add), sum];
+    };
+    assert.deepEqual(await copied(), [row.length, 9 * row.length]);
+    assert.equal((await wire.read()).body.length, large.length);
+    assert.deepEqual(await copied(), [2 * row.length, 18 * row.length]);
+    assert.equal((await wire.read()).type, "c");
+    assert.deepEqual(await copied(), [0, 0]);
+    assert.equal((await wire.read()).body.length, large.length);
+    assert.equal((await wire.read()).type, "Z");
+  }
+});
+
 Deno.test("reading goes on inside a message after the receiver gave up", async () => {
   const bytes = joined(
     frame("d", new Uint8Array(1000)),
@@ -68,6 +92,11 @@ Deno.test("bytes that are no message, and an end in the middle, are errors that 
   await assert.rejects(garbage.write(new Uint8Array(1)), { code: "database_protocol" });
   const huge = new Wire(scripted(new Uint8Array([68, 0x7f, 255, 255, 255]), 100));
   await assert.rejects(huge.read(), { code: "database_protocol" });
+  const copying = new Wire(scripted(new Uint8Array([100, 0, 0, 0, 3]), 100));
+  assert.equal(await copying.readCopyData(() => {}), 0);
+  await assert.rejects(copying.read(), { code: "database_protocol" });
+  const cutInCopy = new Wire(scripted(frame("d", new Uint8Array(10)).subarray(0, 8), 100));
+  await assert.rejects(cutInCopy.readCopyData(() => {}), { code: "database_unreachable" });
   const cut = new Wire(scripted(frame("D", new Uint8Array(10)).subarray(0, 8), 100));
   await assert.rejects(cut.read(), { code: "database_unreachable" });
   await assert.rejects(cut.read(), { code: "database_unreachable" });
