@@ -174,7 +174,10 @@ Deno.test("writeChunk() stores a chunk whose other writer is stopped meanwhile",
     ...storage,
     async put(path, body, signal) {
       if (path.startsWith("chunks/") && ++puts === 1) {
-        await new Promise((_, reject) => signal?.addEventListener("abort", reject));
+        await new Promise((_, reject) => {
+          signal?.addEventListener("abort", reject);
+          setTimeout(() => stopped.abort(), 10); // the other one waits by then
+        });
       }
       return await storage.put(path, body, signal);
     },
@@ -182,9 +185,7 @@ Deno.test("writeChunk() stores a chunk whose other writer is stopped meanwhile",
   const repository = await openRepository({ storage: slow, key: SAMPLE_KEY });
   const first = repository.writeChunk(bytes(3000), { signal: stopped.signal });
   const second = repository.writeChunk(bytes(3000));
-  const ended = assert.rejects(first);
-  setTimeout(() => stopped.abort(), 10);
-  await ended;
+  await assert.rejects(first);
   const { name: chunk, created } = await second;
   assert.deepEqual([created, puts], [true, 2]);
   const found = await linesOf(repository.readPieces([{ chunk, offset: 0, length: 3000 }]));
