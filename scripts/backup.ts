@@ -71,11 +71,11 @@ await runCommand({
     const open = () => connect({ url, signal });
     const [asked, lockTimeout] = [values.count("jobs"), values.count("lock-timeout") ?? 60];
     values.count("memory"); // what is no number is said before anything is done
-    // Both at once: one waits for the storage, the other for the database.
-    const [repository, { pool, jobs, note, own }] = await Promise.all([
-      openCommandRepository(values, { create: true, compression }),
-      open().then((session) => prepare(session).finally(() => session.close())),
-    ]);
+    // Both at once: one waits for the storage, the other for the database. No repository is left half made.
+    const opening = openCommandRepository(values, { create: true, compression });
+    const preparing = open().then((session) => prepare(session).finally(() => session.close()));
+    const [repository, { pool, jobs, note, own }] = await Promise.all([opening, preparing])
+      .finally(() => opening.catch(() => {}));
     dump.excludeSchemas.push(...own.schemas);
     dump.excludeTables.push(...own.tables);
     dump.excludeFunctions = own.functions;
@@ -106,14 +106,17 @@ await runCommand({
     ].join("\n");
     return { json: record, text };
 
-    /** Finds out what fits into memory, and has threads start while everything else begins. */
+    /** Finds out what fits into memory, and has a thread start while everything else begins. */
     async function prepare(session: Session) {
       const saved = await countObjects(session, (schema) => isTaken(dump, schema));
       const taken = definitionsWithin(values, { saved });
       const { jobs, threads, note } = threadsWithin(values, { kind: "copy", asked, taken });
       const access = { ...threadAccess(values, url), compression };
       const pool = threads === 0 ? null : new ThreadPool({ kind: "copy", threads, access });
-      if (pool !== null) await startEarly(pool, session);
+      if (pool !== null) {
+        await opening; // a thread opens it for itself
+        await startEarly(pool, session);
+      }
       return { pool, jobs, note, own: await ownObjects(session) };
     }
   },

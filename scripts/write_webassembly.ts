@@ -25,7 +25,9 @@ if (import.meta.main) {
   for (const { folder, name, pages } of SOURCES) {
     const source = await Deno.readTextFile(join(ROOT, folder, `${name}.as`));
     const code = await compile(source, pages);
-    await Deno.writeTextFile(join(ROOT, folder, `${name}_wasm.ts`), await page(name, source, code));
+    const path = join(ROOT, folder, `${name}_wasm.ts`);
+    await Deno.writeTextFile(path, await page(name, source, code));
+    await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", path] }).output();
     console.log(`${name}_wasm.ts: ${code.length} bytes of WebAssembly`);
   }
 }

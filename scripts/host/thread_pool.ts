@@ -71,7 +71,8 @@ export class ThreadPool {
   readonly #queue: Waiting[] = [];
   /** All that were ever made: one that has ended is not replaced. */
   readonly #threads: Thread[] = [];
-  #isClosed = false;
+  /** Why no more are made, if so. */
+  #noMore: string | undefined;
 
   constructor(options: ThreadPoolOptions) {
     this.#options = { tasksAThread: 2, ...options };
@@ -88,7 +89,7 @@ export class ThreadPool {
 
   /** Ends all threads; what they still do fails. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#noMore = "it was closed";
     await Promise.all(this.#threads.map((thread) => thread.close()));
   }
 
@@ -99,14 +100,17 @@ export class ThreadPool {
 
   #grow(): Thread | undefined {
     const { kind, threads, access } = this.#options;
-    if (this.#isClosed || this.#threads.length >= threads) return undefined;
-    const thread = new Thread(kind, {
-      access,
-      onFree: () => this.#next(),
-      doubtful: this.doubtful,
-    });
-    this.#threads.push(thread);
-    return thread;
+    const { doubtful } = this;
+    if (this.#noMore !== undefined || this.#threads.length >= threads) return undefined;
+    try {
+      const thread = new Thread(kind, { access, onFree: () => this.#next(), doubtful });
+      this.#threads.push(thread);
+      return thread;
+    } catch (error) {
+      // The system lets this program have no more: those that there are do the work.
+      this.#noMore = `none could be started: ${error instanceof Error ? error.message : error}`;
+      return undefined;
+    }
   }
 
   #next(): void {
@@ -116,7 +120,7 @@ export class ThreadPool {
       const thread = leastBusy?.busy === 0 ? leastBusy : this.#grow() ?? leastBusy;
       if (thread === undefined) {
         for (const { reject } of this.#queue.splice(0)) {
-          reject(new ThreadEnded("there is none left"));
+          reject(new ThreadEnded(this.#noMore ?? "there is none left"));
         }
         return;
       }

@@ -164,7 +164,9 @@ export class Wire {
     const kept = this.#end - this.#start;
     if (kept === 0) {
       this.#start = this.#end = 0;
-      if (this.#buffer.length > BUFFER_BYTES) this.#buffer = new Uint8Array(BUFFER_BYTES);
+      if (this.#buffer.length > BUFFER_BYTES) {
+        this.#buffer = this.#frames?.buffer ?? new Uint8Array(BUFFER_BYTES);
+      }
     } else if (this.#end === this.#buffer.length) {
       // Doubling what has come, not what is announced: a false length costs no memory.
       const full = this.#start === 0;

@@ -69,6 +69,39 @@ Deno.test("COPY data comes through before and behind messages that are larger th
   }
 });
 
+Deno.test("COPY data comes through whole where the buffer ends in a header, behind an answer or not", async () => {
+  const bufferBytes = 256 * 1024;
+  const answer = frame("H", new Uint8Array(1));
+  for (const lead of [0, answer.length]) {
+    for (let left = 0; left <= 6; left++) {
+      const rows = [bufferBytes - 5 - lead - left, 700, 300].map((length, index) =>
+        Uint8Array.from({ length }, (_, at) => (at * 7 + index) % 251)
+      );
+      const data = rows.map((row) => frame("d", row));
+      const parts = [...(lead > 0 ? [answer] : []), ...data, frame("c")];
+      const wire = new Wire(scripted(joined(...parts), Infinity));
+      if (lead > 0) assert.equal((await wire.read()).type, "H");
+      const got: Uint8Array[] = [];
+      await wire.readCopyData((slice) => void got.push(slice.slice()));
+      assert.deepEqual(joined(...got), joined(...rows));
+      assert.equal((await wire.read()).type, "c");
+    }
+  }
+});
+
+Deno.test("nothing is read while the receiver of COPY data is busy", async () => {
+  const socket = scripted(joined(frame("d", new Uint8Array(100)), frame("c")), 50);
+  let reads = 0;
+  const wire = new Wire({ ...socket, read: (buffer) => (reads++, socket.read(buffer)) });
+  const receiver = Promise.withResolvers<void>();
+  const copying = wire.readCopyData(() => receiver.promise);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(reads, 1);
+  receiver.resolve();
+  assert.equal(await copying, 100);
+  assert.ok(reads > 1);
+});
+
 Deno.test("reading goes on inside a message after the receiver gave up", async () => {
   const bytes = joined(
     frame("d", new Uint8Array(1000)),

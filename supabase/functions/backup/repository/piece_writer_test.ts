@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { concat } from "../core/bytes.ts";
 import { memoryStorage } from "../storage/memory.ts";
 import { createRepository, openRepository } from "./mod.ts";
 
@@ -31,4 +32,23 @@ Deno.test("pieceWriter() takes rows while a chunk is stored, and waits when the 
   const pieces = await writer.endPart();
   await writer.finish();
   assert.deepEqual(pieces.map(({ length }) => length), [100, 100]);
+});
+
+Deno.test("pieceWriter() keeps what came before its buffer grew, in memory that was used before too", async () => {
+  const repository = await createRepository({ storage: memoryStorage(), key: null });
+  const stepBytes = 10_000;
+  for (const [seed, length] of [[1, 60_000], [3, 150_000], [5, 900_000], [7, 150_000]] as const) {
+    const content = Uint8Array.from({ length }, (_, at) => at * seed + (at >> 8));
+    const writer = repository.pieceWriter();
+    for (let at = 0; at < length; at += stepBytes) {
+      await writer.append(content.subarray(at, at + stepBytes));
+    }
+    const pieces = writer.endPart();
+    await writer.finish();
+    const found = await Array.fromAsync(
+      repository.readPieces(await pieces),
+      (slice) => slice.slice(),
+    );
+    assert.deepEqual(concat(found), content);
+  }
 });
