@@ -169,22 +169,23 @@ Deno.test("readPieces() stops at once for a reader that is stopped, and for no o
 Deno.test("writeChunk() stores a chunk whose other writer is stopped meanwhile", async () => {
   const { storage } = await fresh();
   const stopped = new AbortController();
+  const begun = Promise.withResolvers<void>();
   let puts = 0;
   const slow: MemoryStorage = {
     ...storage,
     async put(path, body, signal) {
       if (path.startsWith("chunks/") && ++puts === 1) {
-        await new Promise((_, reject) => {
-          signal?.addEventListener("abort", reject);
-          setTimeout(() => stopped.abort(), 10); // the other one waits by then
-        });
+        begun.resolve();
+        await new Promise((_, reject) => signal?.addEventListener("abort", reject));
       }
       return await storage.put(path, body, signal);
     },
   };
   const repository = await openRepository({ storage: slow, key: SAMPLE_KEY });
   const first = repository.writeChunk(bytes(3000), { signal: stopped.signal });
+  await begun.promise; // names are hashed beside each other: else the second could be the first
   const second = repository.writeChunk(bytes(3000));
+  setTimeout(() => stopped.abort(), 10);
   await assert.rejects(first);
   const { name: chunk, created } = await second;
   assert.deepEqual([created, puts], [true, 2]);
