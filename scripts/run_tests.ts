@@ -40,8 +40,8 @@ const LONG = [
   `${INTEGRATION}/mutation_test.ts`,
 ];
 
-/** One more than the two processors: many tests wait for clocks and for servers that are not there. */
-const LANES = 3;
+/** Two more than the two processors: many tests wait for clocks and for servers that are not there. */
+const LANES = 4;
 
 /** The longest groups first, and short ones last, leave no lane alone for long at the end. */
 const GROUPS: Group[] = [
