@@ -18,11 +18,6 @@ export class Buffers {
     return found < 0 ? new Uint8Array(bytes) : this.#free.splice(found, 1)[0]!;
   }
 
-  /** Whether one of this length is free. */
-  hasFree(bytes: number): boolean {
-    return this.#free.some((buffer) => buffer.length === bytes);
-  }
-
   /** Takes one back. Nobody may use it any more. */
   give(buffer: Uint8Array): void {
     this.#free.push(buffer);

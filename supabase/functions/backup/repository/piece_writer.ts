@@ -10,13 +10,12 @@ import { CHUNK_BYTES, type ChunkStore } from "./chunk_store.ts";
 import type { PieceWriter } from "./types.ts";
 import { addChunk, noTotals } from "./written_totals.ts";
 
-/** First size of a chunk's buffer; most units of a small database never need more. */
-const FIRST_BUFFER_BYTES = 64 * 1024;
 /**
- * A buffer that has to be larger than this is at once as large as a chunk, and used again. One that is free is taken
- * before: growing step by step left so much behind that it was a hundredth of a backup's CPU.
+ * First size of a chunk's buffer; most units of a small database never need more. What does takes one of the
+ * size of a chunk, which is used again: growing step by step left so much behind that it was a hundredth of a
+ * backup's CPU.
  */
-const SMALL_BUFFER_BYTES = 512 * 1024;
+const FIRST_BUFFER_BYTES = 64 * 1024;
 
 /** A run of a part within the chunk that is being filled. */
 interface Run {
@@ -124,7 +123,9 @@ class ChunkPacker implements PieceWriter {
   #take(bytes: Uint8Array): void {
     const needed = this.#used + bytes.length;
     if (needed > this.#buffer.length) {
-      const larger = this.#bufferFor(needed);
+      const larger = needed > FIRST_BUFFER_BYTES
+        ? this.#chunks.buffers.take(this.#targetBytes)
+        : new Uint8Array(Math.min(FIRST_BUFFER_BYTES, this.#targetBytes));
       larger.set(this.#buffer.subarray(0, this.#used));
       this.#buffer = larger;
     }
@@ -137,14 +138,6 @@ class ChunkPacker implements PieceWriter {
       this.#part.runsWithoutName++;
     }
     this.#used = needed;
-  }
-
-  #bufferFor(bytes: number): Uint8Array {
-    const { buffers } = this.#chunks;
-    const whole = this.#targetBytes;
-    if (bytes <= FIRST_BUFFER_BYTES) return new Uint8Array(Math.min(FIRST_BUFFER_BYTES, whole));
-    if (bytes > SMALL_BUFFER_BYTES || buffers.hasFree(whole)) return buffers.take(whole);
-    return new Uint8Array(Math.min(SMALL_BUFFER_BYTES, whole));
   }
 
   /** Sends the chunk once the one before has arrived. */
@@ -165,7 +158,7 @@ class ChunkPacker implements PieceWriter {
     try {
       this.#throwFailure();
       const chunk = await this.#chunks.write(buffer.subarray(0, length), this.#signal);
-      if (buffer.length > SMALL_BUFFER_BYTES) this.#chunks.buffers.give(buffer);
+      if (buffer.length > FIRST_BUFFER_BYTES) this.#chunks.buffers.give(buffer);
       addChunk(this.written, chunk);
       for (const { part, offset, length } of runs) {
         part.pieces.push({ chunk: chunk.name, offset, length });
