@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { S3Listed } from "../storage/s3_listing.ts";
 import type { Answer } from "./http_answer.ts";
 
 /** In front of the names of an application's own metadata. */
@@ -35,5 +36,14 @@ export function headOf({ headers }: Pick<Answer, "headers">): S3Head {
     ContentEncoding: text("content-encoding"),
     ContentDisposition: text("content-disposition"),
     Metadata: Object.fromEntries(metadata),
+  };
+}
+
+/** What a listing says of an object, which is less. */
+export function headOfListed({ etag, sizeBytes, modifiedAt }: S3Listed): S3Head {
+  return {
+    ETag: etag ?? undefined,
+    ContentLength: sizeBytes,
+    LastModified: modifiedAt ?? undefined,
   };
 }

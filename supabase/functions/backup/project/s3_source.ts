@@ -18,6 +18,7 @@ import {
   type ReadItem,
 } from "../core/items.ts";
 import { statusOf, translateS3Error } from "../storage/s3_errors.ts";
+import type { S3Page } from "../storage/s3_listing.ts";
 import {
   changed,
   checkedBytes,
@@ -30,9 +31,9 @@ import { isByProxy } from "./direct_fetch.ts";
 import { addressOf, keyOf, OBJECT_CONTENT, objectFacts, textFact } from "./object_facts.ts";
 import { bareETag, md5Of } from "./object_types.ts";
 import type { Answer } from "./http_answer.ts";
-import { headOf, type S3Head } from "./s3_head.ts";
-import { requireWholePage, type S3Page } from "./s3_listing.ts";
+import { headOf, headOfListed, type S3Head } from "./s3_head.ts";
 import { type S3RequestOptions, S3Requests } from "./s3_requests.ts";
+import { requireWholePage } from "./s3_whole_page.ts";
 import type { Download } from "./storage_api.ts";
 
 /** Which bucket, or which part of it. */
@@ -109,8 +110,9 @@ class S3Source implements ItemSource {
   async #page(after: string | null, signal: AbortSignal) {
     const found = await this.#list(after, { limit: 1000, signal });
     const items: ListedItem[] = [];
-    for (const { name, head: listed } of found.objects) {
-      const item = this.#item(name, listed);
+    for (const listed of found.objects) {
+      const { name } = listed;
+      const item = this.#item(name, headOfListed(listed));
       // One that is read in ranges gets its facts here: reading gives none.
       const head = item.sizeBytes > WHOLE_BYTES ? await this.#head(name, signal) : null;
       items.push(head === null ? item : this.#item(name, sized(head, item.sizeBytes)));

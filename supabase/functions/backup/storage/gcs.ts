@@ -83,8 +83,8 @@ class GcsStorage implements Storage {
       headers: { "accept-encoding": "identity", ...(whole ? {} : { range }) },
       signal,
       also: [416],
-      take: async (answer) => {
-        if (answer.status !== 416) return await readBytes(answer, { name, maxBytes });
+      take: async (answer, heard) => {
+        if (answer.status !== 416) return await readBytes(answer, { name, maxBytes, heard });
         await answer.body?.cancel();
         return new Uint8Array(0);
       },

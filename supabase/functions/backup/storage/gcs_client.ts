@@ -7,7 +7,7 @@ import type { Clock } from "../core/clock.ts";
 import { isNoBucket, readGcsRefusal, translateGcsRefusal } from "./gcs_errors.ts";
 import { GcsTokens, type ServiceAccount } from "./gcs_token.ts";
 import { checkName } from "./names.ts";
-import { send, type Sending } from "./send.ts";
+import { send, type Sending, type Take } from "./send.ts";
 
 /** A request and what is made of its answer. */
 export interface GcsRequest<T> extends Sending {
@@ -15,7 +15,7 @@ export interface GcsRequest<T> extends Sending {
   also?: number[];
   /** Whether an object that is not there is an answer; a bucket that is not there never is. */
   missing?: boolean;
-  take: (answer: Response) => Promise<T>;
+  take: Take<T>;
 }
 
 /** Speaks to one bucket. */
@@ -73,11 +73,13 @@ export class GcsClient {
       const outcome = await send(url, {
         ...sending,
         ...{ headers, verb: `${verb} in bucket ${bucket}` },
-        take: async (answer): Promise<{ value: T } | "expired"> => {
-          if (answer.ok || also.includes(answer.status)) return { value: await take(answer) };
+        take: async (answer, heard): Promise<{ value: T } | "expired"> => {
+          if (answer.ok || also.includes(answer.status)) {
+            return { value: await take(answer, heard) };
+          }
           const refusal = await readGcsRefusal(answer);
           if (missing && refusal.status === 404 && !isNoBucket(refusal)) {
-            return { value: await take(new Response(null, { status: 404 })) };
+            return { value: await take(new Response(null, { status: 404 }), heard) };
           }
           if (refusal.status === 401 && !isAgain) return "expired";
           throw translateGcsRefusal(refusal, { verb, bucket });

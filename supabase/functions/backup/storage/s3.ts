@@ -1,36 +1,30 @@
 /**
- * A storage in a bucket of Amazon S3 or of a server that speaks its protocol.
+ * A storage in a bucket of Amazon S3 or of a server that speaks its protocol. What it asks all the time it asks by
+ * itself; the large client, which takes a twentieth of what a hosted worker may use before its first request, is
+ * loaded for uploads in parts, locks of objects that are there, and checks of the provider.
  *
  * @module
  */
-import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  DeleteObjectCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-  PutObjectCommand,
-  type S3Client,
-  type StorageClass,
-  UploadPartCommand,
-} from "@aws-sdk/client-s3";
-import { concat } from "../core/bytes.ts";
+import type { S3Client } from "@aws-sdk/client-s3";
 import { BackupError } from "../core/errors.ts";
-import { type Clock, systemClock } from "../core/clock.ts";
+import { systemClock } from "../core/clock.ts";
 import { inGroups } from "./locks.ts";
 import { checkName } from "./names.ts";
-import { refuseOversized } from "./oversized.ts";
-import { s3Client, type S3ClientOptions } from "./s3_client.ts";
+import {
+  beginningOf,
+  S3Bucket,
+  type S3BucketOptions,
+  type S3Question,
+  type S3Refusal,
+} from "./s3_bucket.ts";
 import { isPreconditionFailed, isUnsupported, statusOf, translateS3Error } from "./s3_errors.ts";
-import { checksumFor, extendS3Lock, lockFor } from "./s3_locks.ts";
-import { s3Probe } from "./s3_probe.ts";
+import { readS3Page } from "./s3_listing.ts";
+import { checksumHeaders, lockHeaders } from "./s3_lock_headers.ts";
+import { readBytes, send, type Take } from "./send.ts";
 import type { GetOptions, ObjectLock, ProviderProbe, Storage, StoredObject } from "./storage.ts";
 
 /** Where the bucket is and how to enter. */
-export interface S3Options extends S3ClientOptions {
-  bucket: string;
+export interface S3Options extends S3BucketOptions {
   /** Put before every name, with its final slash; empty for none. */
   prefix: string;
   /** Objects larger than this are sent in parts. Default 16 MiB. */
@@ -38,11 +32,18 @@ export interface S3Options extends S3ClientOptions {
   /** As S3 names it; null for the bucket's. */
   storageClass?: string | null;
   lock?: ObjectLock | null;
-  clock?: Clock;
 }
 
-/** S3's least size of a part that is not the last. */
-const PART_BYTES = 8 * 1024 * 1024;
+const MULTIPART_BYTES = 16 * 1024 * 1024;
+/** A page of a thousand names has some hundred kilobytes. */
+const MOST_PAGE_BYTES = 16 * 1024 * 1024;
+
+/** What a caller is told of an error. */
+interface Call {
+  /** `store chunks/ab` */
+  verb: string;
+  signal: AbortSignal | undefined;
+}
 
 /** A storage in a bucket, without retries: see `retryStorage`. */
 export function s3Storage(options: S3Options): Storage & { probe: ProviderProbe } {
@@ -54,43 +55,51 @@ class S3Storage implements Storage {
   readonly lock?: ObjectLock;
   readonly probe: ProviderProbe;
   readonly extendLock?: NonNullable<Storage["extendLock"]>;
-  readonly #client: S3Client;
+  readonly #bucket: S3Bucket;
   readonly #options: S3Options;
+  #client: Promise<S3Client> | undefined;
   /** False once the server said that it knows no conditional put. */
   #conditionalPut = true;
 
   constructor(options: S3Options) {
     this.#options = options;
     this.location = `s3://${options.bucket}/${options.prefix}`;
-    this.#client = s3Client(options);
-    this.probe = s3Probe({
-      client: this.#client,
-      objectOf: (name) => this.#object(name),
-      run: (verb, signal, run) => this.#run(verb, signal, run),
-    });
+    this.#bucket = new S3Bucket(options);
+    this.probe = {
+      overwrite: async (...given) => await (await this.#loadProbe()).overwrite(...given),
+      destroy: async (...given) => await (await this.#loadProbe()).destroy(...given),
+      reachesMore: async (...given) => await (await this.#loadProbe()).reachesMore(...given),
+    };
     const { lock } = options;
     if (!lock) return;
     this.lock = lock;
-    this.extendLock = (names, until, signal) =>
-      inGroups(names, (name) =>
-        this.#run(`lock ${name}`, signal, async () => {
+    this.extendLock = async (names, until, signal) => {
+      const [client, { extendS3Lock }] = await Promise.all([
+        this.#largeClient(),
+        import("./s3_locks.ts"),
+      ]);
+      await inGroups(names, (name) =>
+        this.#run({ verb: `lock ${name}`, signal }, async () => {
           const object = this.#object(checkName(name));
-          await extendS3Lock(this.#client, object, { lock, until, ...abort(signal) });
+          const options = { lock, until, ...(signal ? { abortSignal: signal } : {}) };
+          await extendS3Lock(client, object, options);
         }));
+    };
   }
 
   async put(name: string, body: Uint8Array, signal?: AbortSignal): Promise<{ created: boolean }> {
     checkName(name);
     // Some servers take a conditional put and ignore the condition, so the question comes first.
     if (await this.head(name, signal)) return { created: false };
-    return await this.#run(`store ${name}`, signal, async () => {
+    const call = { verb: `store ${name}`, signal };
+    return await this.#run(call, async () => {
       try {
-        await this.#send(name, body, signal);
+        await this.#send(name, body, call);
       } catch (error) {
         if (isPreconditionFailed(error)) return { created: false };
         if (!this.#conditionalPut || !isUnsupported(error)) throw error;
         this.#conditionalPut = false;
-        await this.#send(name, body, signal);
+        await this.#send(name, body, call);
       }
       return { created: true };
     });
@@ -101,18 +110,20 @@ class S3Storage implements Storage {
     const { from = 0, to, maxBytes, signal } = options;
     const whole = from === 0 && to === undefined;
     if (to !== undefined && to <= from) return new Uint8Array(0);
-    return await this.#run(`read ${name}`, signal, async () => {
+    const call = { verb: `read ${name}`, signal };
+    return await this.#run(call, async () => {
       const range = `bytes=${from}-${to === undefined ? "" : to - 1}`;
-      const input = { ...this.#object(name), ...(whole ? {} : { Range: range }) };
+      const question: S3Question = {
+        method: "GET",
+        name,
+        ...(whole ? {} : { headers: { range } }),
+      };
       try {
-        const answer = await this.#client.send(new GetObjectCommand(input), abort(signal));
-        const bytes = await readBody(answer, { name, maxBytes });
-        const expected = answer.ContentLength;
-        if (expected !== undefined && bytes.length !== expected) {
-          const why = `${bytes.length} of ${expected} bytes came`;
-          throw new BackupError("storage_unreachable", `Cannot read ${name}: ${why}`);
-        }
-        return bytes;
+        return await this.#ask(
+          question,
+          call,
+          (answer, heard) => readBytes(answer, { name, maxBytes, heard }),
+        );
       } catch (error) {
         if (statusOf(error) === 416) return new Uint8Array(0);
         throw error;
@@ -122,12 +133,17 @@ class S3Storage implements Storage {
 
   async head(name: string, signal?: AbortSignal): Promise<StoredObject | null> {
     checkName(name);
-    return await this.#run(`look at ${name}`, signal, async () => {
+    const call = { verb: `look at ${name}`, signal };
+    return await this.#run(call, async () => {
       try {
-        const command = new HeadObjectCommand(this.#object(name));
-        const answer = await this.#client.send(command, abort(signal));
-        const modifiedAt = answer.LastModified ?? null;
-        return { name, sizeBytes: answer.ContentLength ?? 0, modifiedAt };
+        return await this.#ask({ method: "HEAD", name }, call, ({ headers }) => {
+          const modified = headers.get("last-modified");
+          return Promise.resolve({
+            name,
+            sizeBytes: Number(headers.get("content-length") ?? 0),
+            modifiedAt: modified === null ? null : new Date(modified),
+          });
+        });
       } catch (error) {
         if (statusOf(error) === 404) return null;
         throw error;
@@ -136,102 +152,101 @@ class S3Storage implements Storage {
   }
 
   async *list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject> {
-    let token: string | undefined;
+    const { prefix: own } = this.#options;
+    const verb = `list ${prefix || "all objects"}`;
+    let token: string | null = null;
     do {
-      const command = new ListObjectsV2Command({
-        Bucket: this.#options.bucket,
-        Prefix: this.#options.prefix + prefix,
-        ...(token === undefined ? {} : { ContinuationToken: token }),
-      });
-      const page = await this.#run(
-        `list ${prefix || "all objects"}`,
-        signal,
-        () => this.#client.send(command, abort(signal)),
-      );
-      for (const { Key, Size, LastModified } of page.Contents ?? []) {
-        const name = (Key ?? "").slice(this.#options.prefix.length);
-        if (name) yield { name, sizeBytes: Size ?? 0, modifiedAt: LastModified ?? null };
+      const query: Record<string, string> = {
+        ...{ "list-type": "2", prefix: own + prefix },
+        ...(token === null ? {} : { "continuation-token": token }),
+      };
+      const call = { verb, signal };
+      const page = await this.#run(call, () => this.#page(query, call));
+      for (const { name, sizeBytes, modifiedAt } of page.objects) {
+        const inside = name.slice(own.length);
+        if (inside) yield { name: inside, sizeBytes, modifiedAt };
       }
-      token = page.IsTruncated ? page.NextContinuationToken : undefined;
-    } while (token !== undefined);
+      token = page.truncated ? page.token : null;
+    } while (token !== null);
   }
 
   async delete(name: string, signal?: AbortSignal): Promise<void> {
     checkName(name);
-    await this.#run(`delete ${name}`, signal, async () => {
+    const call = { verb: `delete ${name}`, signal };
+    await this.#run(call, async () => {
       try {
-        await this.#client.send(new DeleteObjectCommand(this.#object(name)), abort(signal));
+        await this.#ask({ method: "DELETE", name }, call, discard);
       } catch (error) {
         if (statusOf(error) !== 404) throw error;
       }
     });
   }
 
-  #object(name: string): { Bucket: string; Key: string } {
-    return { Bucket: this.#options.bucket, Key: this.#options.prefix + name };
+  async #page(query: Record<string, string>, call: Call) {
+    const text = await this.#ask(
+      { method: "GET", name: "", query },
+      call,
+      async (answer, heard) => {
+        const options = { name: "a listing", maxBytes: MOST_PAGE_BYTES, heard };
+        const bytes = await readBytes(answer, options);
+        return new TextDecoder().decode(bytes);
+      },
+    );
+    const page = readS3Page(text);
+    if (page !== null && !(page.truncated && page.token === null)) return page;
+    throw new BackupError(
+      "storage_unreachable",
+      `Cannot ${call.verb}: the answer is no listing of S3, or not all of one`,
+      { hint: "Check the endpoint, and what stands between here and the server." },
+    );
   }
 
-  /** How objects are kept once they are there. */
-  #kept() {
-    const { storageClass = null, clock = systemClock } = this.#options;
-    return {
-      ...(storageClass === null ? {} : { StorageClass: storageClass as StorageClass }),
-      ...(this.lock && lockFor(this.lock, clock)),
+  async #send(name: string, body: Uint8Array, call: Call): Promise<void> {
+    const { multipartBytes = MULTIPART_BYTES, storageClass = null } = this.#options;
+    const { clock = systemClock } = this.#options;
+    if (body.length > multipartBytes) {
+      const [client, { sendInParts }] = await Promise.all([
+        this.#largeClient(),
+        import("./s3_parts.ts"),
+      ]);
+      const { lock = null } = this.#options;
+      return await sendInParts(client, {
+        ...{ object: this.#object(name), body, storageClass, lock, clock, signal: call.signal },
+        condition: this.#conditionalPut ? { IfNoneMatch: "*" } : {},
+      });
+    }
+    const headers = {
+      "content-type": "application/octet-stream",
+      ...(this.#conditionalPut ? { "if-none-match": "*" } : {}),
+      ...(storageClass === null ? {} : { "x-amz-storage-class": storageClass }),
+      ...(this.lock && { ...lockHeaders(this.lock, clock), ...checksumHeaders(body) }),
     };
+    await this.#ask({ method: "PUT", name, headers, body }, call, discard);
   }
 
-  #condition(): { IfNoneMatch?: string } {
-    return this.#conditionalPut ? { IfNoneMatch: "*" } : {};
+  /** @throws {S3Refusal} */
+  async #ask<T>(
+    question: S3Question,
+    { verb, signal }: Call,
+    take: Take<T>,
+  ): Promise<T> {
+    const { prefix, bucket } = this.#options;
+    const name = question.name && prefix + question.name;
+    const { url, headers } = this.#bucket.requestFor({ ...question, name });
+    const { method, body } = question;
+    const said = await send<{ taken: T } | { refusal: S3Refusal }>(url, {
+      ...{ method, headers, ...(body === undefined ? {} : { body }), signal },
+      verb: `${verb} in bucket ${bucket}`,
+      take: async (answer, heard) =>
+        answer.ok
+          ? { taken: await take(answer, heard) }
+          : { refusal: this.#bucket.refusalOf(answer, await beginningOf(answer.body)) },
+    });
+    if ("refusal" in said) throw said.refusal;
+    return said.taken;
   }
 
-  async #send(name: string, body: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
-    if (body.length > (this.#options.multipartBytes ?? 2 * PART_BYTES)) {
-      return await this.#sendInParts(name, body, signal);
-    }
-    const input = {
-      ...this.#object(name),
-      ...this.#condition(),
-      ...this.#kept(),
-      ...checksumFor(this.lock, body),
-      Body: body,
-    };
-    await this.#client.send(new PutObjectCommand(input), abort(signal));
-  }
-
-  /** Parts one after the other: a single caller's objects are seldom this large. */
-  async #sendInParts(
-    name: string,
-    body: Uint8Array,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const object = this.#object(name);
-    const begin = new CreateMultipartUploadCommand({ ...object, ...this.#kept() });
-    const { UploadId } = await this.#client.send(begin, abort(signal));
-    if (UploadId === undefined) {
-      throw new BackupError("storage_refused", `Cannot store ${name}: no upload was begun`);
-    }
-    try {
-      const Parts: { ETag: string | undefined; PartNumber: number }[] = [];
-      for (let at = 0; at < body.length; at += PART_BYTES) {
-        const PartNumber = Parts.length + 1;
-        const Body = body.subarray(at, at + PART_BYTES);
-        const part = { UploadId, PartNumber, Body, ...checksumFor(this.lock, Body) };
-        const command = new UploadPartCommand({ ...object, ...part });
-        const { ETag } = await this.#client.send(command, abort(signal));
-        Parts.push({ ETag, PartNumber });
-      }
-      const MultipartUpload = { Parts };
-      const input = { ...object, ...this.#condition(), UploadId, MultipartUpload };
-      await this.#client.send(new CompleteMultipartUploadCommand(input), abort(signal));
-    } catch (error) {
-      // Best effort: parts that stay behind are no object, and the first error says more.
-      const input = { ...object, UploadId };
-      await this.#client.send(new AbortMultipartUploadCommand(input)).catch(() => {});
-      throw error;
-    }
-  }
-
-  async #run<T>(verb: string, signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
+  async #run<T>({ verb, signal }: Call, run: () => Promise<T>): Promise<T> {
     signal?.throwIfAborted();
     try {
       return await run();
@@ -240,40 +255,33 @@ class S3Storage implements Storage {
       throw translateS3Error(error, { verb, bucket: this.#options.bucket });
     }
   }
-}
 
-/** What a server says of an object, and the object. */
-interface Answer {
-  ContentLength?: number | undefined;
-  Body?: { transformToWebStream(): ReadableStream; transformToByteArray(): Promise<Uint8Array> };
-}
-
-/** The body, counted while it comes where the server does not say beforehand how long it is. */
-async function readBody(
-  answer: Answer,
-  { name, maxBytes }: { name: string; maxBytes: number | undefined },
-): Promise<Uint8Array> {
-  const { Body, ContentLength } = answer;
-  if (!Body) return new Uint8Array(0);
-  if (maxBytes === undefined) return await Body.transformToByteArray();
-  const parts: Uint8Array[] = [];
-  let length = ContentLength ?? 0;
-  const stream: ReadableStream<Uint8Array> = Body.transformToWebStream();
-  try {
-    refuseOversized(name, length, maxBytes);
-    length = 0;
-    for await (const part of stream.values({ preventCancel: true })) {
-      length += part.length;
-      refuseOversized(name, length, maxBytes);
-      parts.push(part);
-    }
-  } catch (error) {
-    await stream.cancel().catch(() => {}); // the first error says more
-    throw error;
+  #object(name: string): { Bucket: string; Key: string } {
+    return { Bucket: this.#options.bucket, Key: this.#options.prefix + name };
   }
-  return concat(parts);
+
+  #largeClient(): Promise<S3Client> {
+    if (this.#client === undefined) {
+      this.#client = import("./s3_client.ts").then(({ s3Client }) => s3Client(this.#options));
+      this.#client.catch(() => this.#client = undefined);
+    }
+    return this.#client;
+  }
+
+  async #loadProbe(): Promise<ProviderProbe> {
+    const [client, { s3Probe }] = await Promise.all([
+      this.#largeClient(),
+      import("./s3_probe.ts"),
+    ]);
+    return s3Probe({
+      client,
+      objectOf: (name) => this.#object(name),
+      run: (verb, signal, run) => this.#run({ verb, signal }, run),
+    });
+  }
 }
 
-function abort(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
-  return signal ? { abortSignal: signal } : {};
+/** Reads an answer that has nothing to say, so that its connection is free again. */
+async function discard(answer: Response): Promise<void> {
+  await readBytes(answer, { name: "an answer", maxBytes: MOST_PAGE_BYTES });
 }

@@ -1,24 +1,14 @@
 /**
- * A client of Amazon S3, or of a server that speaks its protocol, as this runtime needs it.
+ * The large client of Amazon S3, or of a server that speaks its protocol, as this runtime needs it.
  *
  * @module
  */
 import { S3Client } from "@aws-sdk/client-s3";
 import { FetchHttpHandler } from "@smithy/fetch-http-handler";
-import type { Secret } from "../core/secret.ts";
-
-/** Where the server is and how to enter. */
-export interface S3ClientOptions {
-  region: string;
-  /** Address of a server other than Amazon's; null for Amazon's. */
-  endpoint: string | null;
-  /** Bucket in the path instead of the host name; most other servers want it. */
-  pathStyle: boolean;
-  credentials: { accessKeyId: string; secretAccessKey: Secret; sessionToken: Secret | null };
-}
+import type { S3Access } from "./s3_bucket.ts";
 
 /** Makes it; nothing is asked of the server yet. It tries everything once. */
-export function s3Client(options: S3ClientOptions): S3Client {
+export function s3Client(options: S3Access): S3Client {
   const { accessKeyId, secretAccessKey, sessionToken } = options.credentials;
   const client = new S3Client({
     region: options.region,

@@ -1,5 +1,6 @@
 /**
- * Object lock as S3 has it: a date until which a version cannot be deleted, and holds without an end.
+ * Object lock as S3 has it: a date until which a version cannot be deleted, and holds without an end. By the
+ * large client; what a small upload says is in `s3_lock_headers.ts`.
  *
  * @module
  */
@@ -9,16 +10,16 @@ import {
   PutObjectRetentionCommand,
   type S3Client,
 } from "@aws-sdk/client-s3";
-import { createHash } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { lockedUntil } from "./locks.ts";
 import { statusOf } from "./s3_errors.ts";
+import { md5Of, modeOf } from "./s3_lock_headers.ts";
 import type { ObjectLock } from "./storage.ts";
 
 /** Requests about locks need a checksum; the client's usual one, CRC-32, fails on Deno 2.1. */
 export const CHECKED = { ChecksumAlgorithm: "SHA256" } as const;
 
-/** What an upload says of its lock. */
+/** What the beginning of an upload in parts says of its lock. */
 export function lockFor(lock: ObjectLock, clock: Clock) {
   return {
     ...(lock.mode === null ? {} : {
@@ -29,9 +30,9 @@ export function lockFor(lock: ObjectLock, clock: Clock) {
   };
 }
 
-/** With a lock the server wants a checksum of what it is to keep; MD5 is the one that all servers know. */
-export function checksumFor(lock: ObjectLock | undefined, body: Uint8Array) {
-  return lock ? { ContentMD5: createHash("md5").update(body).digest("base64") } : {};
+/** What a part says of its bytes, where there is a lock. */
+export function checksumFor(lock: ObjectLock | null, body: Uint8Array) {
+  return lock ? { ContentMD5: md5Of(body) } : {};
 }
 
 /** Locks an object until then at least; a longer lock stays. */
@@ -57,8 +58,4 @@ export async function extendS3Lock(
     const end = present?.Retention?.RetainUntilDate;
     if (end === undefined || end < until) throw error;
   }
-}
-
-function modeOf({ mode }: ObjectLock): "COMPLIANCE" | "GOVERNANCE" {
-  return mode === "compliance" ? "COMPLIANCE" : "GOVERNANCE";
 }

@@ -5,9 +5,13 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { bytes, isCode, names } from "../../../../tests/support/storage_suite.ts";
+import { isSigned } from "../../../../tests/support/s3_signed.ts";
 import { Secret } from "../core/secret.ts";
-import { s3Storage } from "./s3.ts";
+import { systemClock } from "../core/clock.ts";
+import type { BackupError } from "../core/errors.ts";
+import { type S3Options, s3Storage } from "./s3.ts";
 import { retryStorage } from "./retry.ts";
 import type { Storage } from "./storage.ts";
 
@@ -19,6 +23,8 @@ interface Asked {
   query: URLSearchParams;
   headers: Headers;
   body: Uint8Array;
+  /** Whether the signature is one of all this. */
+  isSigned: boolean;
 }
 
 type Answerer = (asked: Asked) => Response | Promise<Response>;
@@ -26,6 +32,7 @@ type Answerer = (asked: Asked) => Response | Promise<Response>;
 async function withServer(
   answer: Answerer,
   run: (storage: Storage, asked: Asked[]) => Promise<void>,
+  options: Partial<S3Options> = {},
 ): Promise<void> {
   const seen: Asked[] = [];
   const ending = new AbortController();
@@ -33,12 +40,14 @@ async function withServer(
     { port: 0, hostname: "127.0.0.1", onListen: () => {}, signal: ending.signal },
     async (request) => {
       const url = new URL(request.url);
+      const body = new Uint8Array(await request.arrayBuffer());
       const asked = {
         method: request.method,
         key: decodeURIComponent(url.pathname.replace(/^\/bucket\/?/, "")),
         query: url.searchParams,
         headers: request.headers,
-        body: new Uint8Array(await request.arrayBuffer()),
+        body,
+        isSigned: isSigned(request, body, "s"),
       };
       seen.push(asked);
       return await answer(asked);
@@ -51,6 +60,7 @@ async function withServer(
     endpoint: `http://127.0.0.1:${server.addr.port}`,
     pathStyle: true,
     credentials: { accessKeyId: "a", secretAccessKey: new Secret("s"), sessionToken: null },
+    ...options,
   });
   try {
     await run(storage, seen);
@@ -218,4 +228,131 @@ Deno.test("s3Storage() signs by the server's clock when this machine's is wrong 
     assert.deepEqual(await patient.get("chunks/a"), bytes(3));
   });
   assert.equal(refused, 1);
+});
+
+Deno.test("s3Storage() signs what it sends with all that it says of it", async () => {
+  const lock = { mode: "compliance", days: 2, legalHold: true } as const;
+  const answer: Answerer = ({ method }) =>
+    new Response(null, { status: method === "HEAD" ? 404 : 200 });
+  for (
+    const [name, own] of [
+      ["plain", {}],
+      ["kept", { storageClass: "STANDARD_IA", lock, clock: systemClock }],
+      ["session", {
+        credentials: {
+          ...{ accessKeyId: "a", secretAccessKey: new Secret("s") },
+          sessionToken: new Secret("token/of+a session="),
+        },
+      }],
+    ] as [string, Partial<S3Options>][]
+  ) {
+    await withServer(answer, async (storage, asked) => {
+      const body = bytes(70_000);
+      await storage.put(`chunks/${name}=x`, body);
+      await storage.delete(`chunks/${name}=x`);
+      assert.deepEqual(asked.map(({ isSigned }) => isSigned), [true, true, true], name);
+      const { headers, ...put } = asked[1]!;
+      assert.deepEqual([put.method, put.key, put.body], ["PUT", `p/chunks/${name}=x`, body]);
+      const said = (header: string) => headers.get(header);
+      assert.equal(said("x-amz-security-token"), name === "session" ? "token/of+a session=" : null);
+      assert.equal(said("x-amz-storage-class"), name === "kept" ? "STANDARD_IA" : null);
+      assert.equal(said("x-amz-object-lock-mode"), name === "kept" ? "COMPLIANCE" : null);
+      assert.equal(said("x-amz-object-lock-legal-hold"), name === "kept" ? "ON" : null);
+      const md5 = createHash("md5").update(body).digest("base64");
+      assert.equal(said("content-md5"), name === "kept" ? md5 : null);
+      if (name !== "kept") return;
+      const until = Date.parse(said("x-amz-object-lock-retain-until-date") ?? "");
+      assert.ok(until > Date.now() + 1.9 * 86_400_000 && until < Date.now() + 2.2 * 86_400_000);
+    }, own);
+  }
+});
+
+Deno.test("s3Storage() refuses a listing that was cut off, or names no way on", async () => {
+  const whole = "<ListBucketResult><IsTruncated>true</IsTruncated>" +
+    "<Contents><Key>p/a</Key><Size>1</Size></Contents></ListBucketResult>";
+  for (const text of [whole, whole.slice(0, -1), "<html>sign in</html>", ""]) {
+    await withServer(() => new Response(text), async (storage) => {
+      await assert.rejects(names(storage, ""), isCode("storage_unreachable"), text);
+    });
+  }
+});
+
+Deno.test("s3Storage() names the region that a server tells", async () => {
+  const wrong =
+    "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-3</Region></Error>";
+  const moved = "<Error><Code>PermanentRedirect</Code></Error>";
+  const told = { headers: { "x-amz-bucket-region": "eu-west-3" } };
+  for (
+    const answer of [
+      () => new Response(wrong, { status: 400 }),
+      () => new Response(moved, { status: 301, ...told }),
+    ]
+  ) {
+    await withServer(answer, async (storage) => {
+      await assert.rejects(
+        storage.get("a"),
+        (error: BackupError) =>
+          error.code === "storage_refused" && /eu-west-3/.test(error.hint ?? ""),
+      );
+    });
+  }
+});
+
+Deno.test("s3Storage() notices a body that ends before its length", async () => {
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const serving = (async () => {
+    for await (const connection of listener) {
+      await connection.read(new Uint8Array(65536));
+      const head = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf";
+      await connection.write(new TextEncoder().encode(head));
+      connection.close();
+    }
+  })();
+  const endpoint = `http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
+  await withServer(() => new Response(null), async (storage) => {
+    await assert.rejects(storage.get("a"), isCode("storage_unreachable"));
+  }, { endpoint });
+  listener.close();
+  await serving;
+});
+
+Deno.test("s3Storage() stores, reads, lists and deletes without the large client", async () => {
+  const program = `
+    import { s3Storage } from ${JSON.stringify(new URL("./s3.ts", import.meta.url).href)};
+    import { Secret } from ${JSON.stringify(new URL("../core/secret.ts", import.meta.url).href)};
+    const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, ({ method, url }) =>
+      url.includes("list-type")
+        ? new Response("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+        : new Response(null, { status: method === "HEAD" ? 404 : 200 }));
+    const storage = s3Storage({
+      bucket: "b", prefix: "", region: "us-east-1", pathStyle: true,
+      endpoint: "http://127.0.0.1:" + server.addr.port,
+      credentials: { accessKeyId: "a", secretAccessKey: new Secret("s"), sessionToken: null },
+    });
+    await storage.put("a", new Uint8Array(5));
+    await storage.get("a");
+    await Array.fromAsync(storage.list(""));
+    await storage.delete("a");
+    console.log("well");
+    await storage.put("large", new Uint8Array(17 << 20)).catch((error) => console.log(String(error.cause ?? error)));
+    Deno.exit();
+  `;
+  const folder = await Deno.makeTempDir({ prefix: "backup_s3_client_" });
+  const map = {
+    imports: { "@aws-sdk/client-s3": "./absent.ts", "@smithy/fetch-http-handler": "./absent.ts" },
+  };
+  await Deno.writeTextFile(`${folder}/map.json`, JSON.stringify(map));
+  await Deno.writeTextFile(`${folder}/absent.ts`, `throw new Error("the large client");`);
+  await Deno.writeTextFile(`${folder}/program.ts`, program);
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", "--no-check", "--no-lock", "--no-config"],
+      ...[`--import-map=${folder}/map.json`, `${folder}/program.ts`],
+    ],
+  }).output();
+  const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  assert.match(said, /^well\n/);
+  // What is sent in parts needs it: the trap is one.
+  assert.match(said, /does not provide an export|the large client/);
+  await Deno.remove(folder, { recursive: true });
 });

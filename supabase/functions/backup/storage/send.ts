@@ -7,7 +7,7 @@ import { concat } from "../core/bytes.ts";
 import { BackupError } from "../core/errors.ts";
 import { refuseOversized } from "./oversized.ts";
 
-/** After this time without an answer a request is given up. */
+/** After this time without an answer, or without more of it, a request is given up. */
 const TIMEOUT_MS = 120_000;
 
 /** What is sent. */
@@ -16,26 +16,35 @@ export interface Sending {
   headers?: Record<string, string>;
   body?: Uint8Array | string;
   signal?: AbortSignal | undefined;
+  /** Milliseconds. @default 120_000 */
+  timeoutMs?: number;
 }
 
+/** Reads an answer's body or cancels it. `heard` is called when some of it has come: waiting begins anew. */
+export type Take<T> = (answer: Response, heard: () => void) => Promise<T>;
+
 /**
- * Sends a request and hands its answer to `take`, which has to read the body or cancel it. A redirection
- * is an answer like any other: where a request goes is what the settings say.
+ * Sends a request and hands its answer to `take`. A redirection is an answer like any other: where a request
+ * goes is what the settings say.
  *
  * @param verb for messages: `store chunks/ab`
  * @throws `storage_unreachable` when no answer came or it broke off, and what `take` throws
  */
 export async function send<T>(
   url: string,
-  options: Sending & { verb: string; take: (answer: Response) => Promise<T> },
+  options: Sending & { verb: string; take: Take<T> },
 ): Promise<T> {
-  const { method = "GET", headers = {}, body, signal, verb, take } = options;
+  const { method = "GET", headers = {}, body, signal, timeoutMs = TIMEOUT_MS, verb, take } =
+    options;
   signal?.throwIfAborted();
   const ending = new AbortController();
-  const timer = setTimeout(
-    () => ending.abort(unreachable(verb, `no answer in ${TIMEOUT_MS / 1000} seconds`)),
-    TIMEOUT_MS,
-  );
+  const giveUp = () =>
+    ending.abort(unreachable(verb, `nothing came for ${timeoutMs / 1000} seconds`));
+  let timer = setTimeout(giveUp, timeoutMs);
+  const heard = () => {
+    clearTimeout(timer);
+    timer = setTimeout(giveUp, timeoutMs);
+  };
   const onAbort = () => ending.abort(signal?.reason);
   signal?.addEventListener("abort", onAbort, { once: true });
   try {
@@ -43,7 +52,8 @@ export async function send<T>(
       ...{ method, headers, redirect: "manual", signal: ending.signal },
       ...(body === undefined ? {} : { body: body as BodyInit }),
     });
-    return await take(answer);
+    heard();
+    return await take(answer, heard);
   } catch (error) {
     if (ending.signal.aborted) throw ending.signal.reason;
     if (error instanceof BackupError) throw error;
@@ -57,7 +67,11 @@ export async function send<T>(
 /** The body, counted while it comes: a server does not have to say beforehand how long it is. */
 export async function readBytes(
   answer: Response,
-  { name, maxBytes }: { name: string; maxBytes: number | undefined },
+  { name, maxBytes, heard }: {
+    name: string;
+    maxBytes: number | undefined;
+    heard?: () => void;
+  },
 ): Promise<Uint8Array> {
   const told = Number(answer.headers.get("content-length") ?? NaN);
   if (answer.body === null) return new Uint8Array(0);
@@ -66,6 +80,7 @@ export async function readBytes(
   try {
     if (told > 0) refuseOversized(name, told, maxBytes);
     for await (const part of answer.body.values({ preventCancel: true })) {
+      heard?.();
       length += part.length;
       refuseOversized(name, length, maxBytes);
       parts.push(part);

@@ -1,0 +1,152 @@
+/**
+ * A bucket of S3 as a request sees it, without the large client: where it is, the signature that it wants, and
+ * what its refusals say. Of what a small request costs, most would be the client's own work, and so would be
+ * most of a start.
+ *
+ * @module
+ */
+import { type Clock, systemClock } from "../core/clock.ts";
+import { type Hashing, runtimeHashing } from "../core/hashing.ts";
+import type { Secret } from "../core/secret.ts";
+import { encodeStrictly, S3Signer, type UnsignedRequest } from "./s3_signature.ts";
+import { textOf } from "./s3_xml.ts";
+
+/** Where the server is and how to enter. */
+export interface S3Access {
+  region: string;
+  /** Address of a server other than Amazon's; null for Amazon's. */
+  endpoint: string | null;
+  /** Bucket in the path instead of the host name; most other servers want it. */
+  pathStyle: boolean;
+  credentials: { accessKeyId: string; secretAccessKey: Secret; sessionToken: Secret | null };
+}
+
+/** Which bucket is asked. */
+export interface S3BucketOptions extends S3Access {
+  bucket: string;
+  /** @default the machine's */
+  clock?: Clock | undefined;
+  /** @default the runtime's */
+  hashing?: Hashing | undefined;
+}
+
+/** What is asked of a bucket. */
+export interface S3Question {
+  method: UnsignedRequest["method"];
+  /** Of an object; empty for the bucket itself. */
+  name: string;
+  query?: Record<string, string>;
+  /** Names in lower case. All of them are signed. */
+  headers?: Record<string, string>;
+  body?: Uint8Array;
+}
+
+/** A server's clock that is off by more makes it refuse what this machine's says. */
+const MOST_SKEW_MS = 240_000;
+
+/** A refusal, in the shape that the large client's own have. */
+export class S3Refusal extends Error {
+  override readonly name: string;
+  readonly $metadata: { httpStatusCode: number; clockSkewCorrected: boolean };
+  readonly $response: { headers: Record<string, string> };
+  /** Where the bucket is, if the server says so. */
+  readonly Region: string | undefined;
+
+  constructor(answer: RefusingAnswer, { text, isOfAnotherTime }: {
+    text: string;
+    isOfAnotherTime: boolean;
+  }) {
+    super(textOf(text, "Message") ?? `HTTP ${answer.status}`);
+    this.name = textOf(text, "Code") ?? "unknown";
+    this.$metadata = { httpStatusCode: answer.status, clockSkewCorrected: isOfAnotherTime };
+    this.$response = { headers: Object.fromEntries(answer.headers) };
+    this.Region = textOf(text, "Region") ?? undefined;
+  }
+}
+
+/** What is looked at of an answer that refuses. */
+interface RefusingAnswer {
+  status: number;
+  /** Names in lower case. */
+  headers: { get(name: string): string | null } & Iterable<[string, string]>;
+}
+
+/** See the module. */
+export class S3Bucket {
+  readonly #clock: Clock;
+  readonly #signer: S3Signer;
+  readonly #place: Place;
+  #skewMs = 0;
+
+  constructor(options: S3BucketOptions) {
+    const { clock = systemClock, hashing = runtimeHashing } = options;
+    this.#clock = clock;
+    this.#signer = new S3Signer({ ...options, hashing });
+    this.#place = placeOf(options);
+  }
+
+  /** Address and headers of a request, signed for this moment. */
+  requestFor(
+    { method, name, query = {}, headers = {}, body }: S3Question,
+  ): { url: string; headers: Record<string, string> } {
+    const { origin, host } = this.#place;
+    const path = `${this.#place.path}/${name.split("/").map(encodeStrictly).join("/")}`;
+    const search = Object.entries(query)
+      .map(([name, value]) => `${name}=${encodeStrictly(value)}`).join("&");
+    const time = new Date(this.#clock.now().getTime() + this.#skewMs);
+    return {
+      url: `${origin}${path}${search === "" ? "" : `?${search}`}`,
+      headers: {
+        ...this.#signer.sign({ method, host, path, query: search, headers, body, time }),
+        // Proxies may change it, so that it is not signed: bytes are wanted as they are.
+        "accept-encoding": "identity",
+      },
+    };
+  }
+
+  /** The refusal that an answer is; where the clock was its reason, later requests go by the server's. */
+  refusalOf(answer: RefusingAnswer, text: string): S3Refusal {
+    return new S3Refusal(answer, { text, isOfAnotherTime: this.#learnTime(answer, text) });
+  }
+
+  #learnTime({ status, headers }: RefusingAnswer, text: string): boolean {
+    const skewMs = Date.parse(headers.get("date") ?? "") - this.#clock.now().getTime();
+    const isOff = Math.abs(skewMs - this.#skewMs) > MOST_SKEW_MS;
+    const isRefusal = textOf(text, "Code") === "RequestTimeTooSkewed" || status === 403;
+    if (!isOff || !isRefusal) return false;
+    this.#skewMs = skewMs;
+    return true;
+  }
+}
+
+/** What is read of a refusal. */
+const REFUSAL_BYTES = 4096;
+
+/** The beginning of a refusal's text, which is short, whatever stands in for a server. */
+export async function beginningOf(body: AsyncIterable<Uint8Array> | null): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const piece of body ?? []) {
+    text += decoder.decode(piece.subarray(0, REFUSAL_BYTES), { stream: true });
+    if (text.length >= REFUSAL_BYTES) break;
+  }
+  return text.slice(0, REFUSAL_BYTES);
+}
+
+/** Where a bucket is. */
+interface Place {
+  origin: string;
+  host: string;
+  /** In front of the names of objects. */
+  path: string;
+}
+
+function placeOf({ bucket, endpoint, pathStyle, region }: S3BucketOptions): Place {
+  const domain = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
+  const server = new URL(endpoint ?? `https://s3.${region}.${domain}`);
+  // Certificates of Amazon's do not cover names with dots in front of their own.
+  const inPath = pathStyle || (server.protocol === "https:" && bucket.includes("."));
+  if (!inPath) server.hostname = `${bucket}.${server.hostname}`;
+  const { origin, host, pathname } = server;
+  return { origin, host, path: pathname.replace(/\/$/, "") + (inPath ? `/${bucket}` : "") };
+}
