@@ -115,7 +115,8 @@ async function runLane(number: number): Promise<void> {
 }
 
 async function run(group: Group, env: Record<string, string>): Promise<void> {
-  const test = ["test", "-A", "--no-check", ...Deno.args, ...group.paths];
+  const lock = Deno.args.includes("--no-lock") ? [] : ["--lock=deno.lock"];
+  const test = ["test", "-A", "--no-check", ...lock, ...Deno.args, ...group.paths];
   const child = new Deno.Command(Deno.execPath(), {
     args: group.name === CHECKS ? ["task", "check"] : test,
     env: { NO_COLOR: "1", ...env, ...group.env },

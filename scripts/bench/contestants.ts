@@ -105,7 +105,7 @@ function own(
     peers: codecs.map((each) => `${peer} -j${jobs} ${each}`),
     program: Deno.execPath(),
     args: ({ url, folder }) => [
-      ...["run", "-A", "--no-check", "--no-lock", ...taskFlags(what)],
+      ...["run", "-A", "--no-check", ...taskFlags(what)],
       join(ROOT, "scripts", `${what}.ts`),
       ...["--database-url", url, "--repository", `file://${folder}`, "--jobs", String(jobs)],
       ...(what === "backup" ? ["--compression", codec] : []),

@@ -3,11 +3,15 @@
  *
  * @module
  */
+import { ROOT } from "../embedded_postgres.ts";
+import { join } from "../paths.ts";
+
 const config = JSON.parse(
   await Deno.readTextFile(new URL("../../deno.json", import.meta.url)),
 ) as { tasks: Record<string, string> };
 
-/** Such as `--v8-flags=…`; none where the task has none. */
+/** Such as `--v8-flags=…`, and the lock file, wherever the runtime is started. */
 export function taskFlags(task: "backup" | "restore"): string[] {
-  return config.tasks[task]!.split(" ").filter((word) => word.startsWith("--v8-flags="));
+  return config.tasks[task]!.split(" ").filter((word) => /^--(v8-flags|lock)=/.test(word))
+    .map((flag) => flag.replace(/^--lock=/, `--lock=${join(ROOT, "/")}`));
 }
