@@ -74,16 +74,17 @@ export class S3Requests {
   }
 
   async #send(question: S3Question, signal: AbortSignal): Promise<S3Answer> {
-    const { url, headers } = this.#bucket.requestFor(question);
+    const request = this.#bucket.requestFor(question);
     const deadline = startDeadline(ANSWER_MS, signal);
     const ask = this.#fetch ?? (question.name === "" ? fetch : fetchAsStored);
     try {
-      const response = await countedFetch(ask)(url, {
-        ...{ method: question.method, headers },
+      const response = await countedFetch(ask)(request.url, {
+        ...{ method: question.method, headers: request.headers },
         ...{ redirect: "manual", signal: deadline.signal },
       });
       if (response.status === 200 || response.status === 206) return { response, deadline };
-      throw this.#bucket.refusalOf(response, await beginningOf(response.body));
+      const text = await beginningOf(response.body);
+      throw this.#bucket.refusalOf(response, { text, request });
     } catch (error) {
       deadline.end();
       throw error;

@@ -106,17 +106,21 @@ function decodedPath({ pathname }: URL): string {
 }
 
 function openS3({ bucket, prefix, parameters, env, allow }: Address): Storage {
-  const endpoint = endpointOf(parameters, allow) ?? env("AWS_ENDPOINT_URL_S3") ?? null;
-  const accessKeyId = env("AWS_ACCESS_KEY_ID");
-  const secretAccessKey = env("AWS_SECRET_ACCESS_KEY");
+  const endpoint = endpointOf(parameters, allow) ?? ownEndpoint(env("AWS_ENDPOINT_URL_S3"));
+  const accessKeyId = keyOf(env, "AWS_ACCESS_KEY_ID");
+  const secretAccessKey = keyOf(env, "AWS_SECRET_ACCESS_KEY");
   if (!accessKeyId || !secretAccessKey) {
     throw noCredentials("S3", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
   }
-  const sessionToken = env("AWS_SESSION_TOKEN");
+  if (bucket.endsWith("--x-s3")) {
+    throw invalid("directory buckets want sessions of their own, which are not supported");
+  }
+  const region = parameters.get("region") || env("AWS_REGION") || "us-east-1";
+  if (!/^[A-Za-z0-9-]{1,64}$/.test(region)) throw invalid("its region is no name, as eu-central-1");
+  const sessionToken = keyOf(env, "AWS_SESSION_TOKEN");
   const pathStyle = readBoolean(parameters, "pathStyle");
   const options = {
-    ...{ bucket, prefix, endpoint },
-    region: parameters.get("region") ?? env("AWS_REGION") ?? "us-east-1",
+    ...{ bucket, prefix, endpoint, region },
     pathStyle: pathStyle ?? endpoint !== null,
     credentials: {
       accessKeyId,
@@ -130,6 +134,23 @@ function openS3({ bucket, prefix, parameters, env, allow }: Address): Storage {
     const { s3Storage } = await import("./s3.ts");
     return s3Storage(options);
   });
+}
+
+/** The endpoint that the environment names; null where it names none. */
+function ownEndpoint(endpoint: string | undefined): string | null {
+  if (!endpoint) return null;
+  if (/^https?:\/\/[^/]/.test(endpoint) && URL.canParse(endpoint)) return endpoint;
+  throw new BackupError(
+    "invalid_config",
+    "Cannot use AWS_ENDPOINT_URL_S3: it is no web address, as https://host",
+  );
+}
+
+/** A key without the blanks that files and terminals put around it. Headers cannot hold any other sign. */
+function keyOf(env: Environment, name: string): string | undefined {
+  const key = env(name)?.trim();
+  if (key === undefined || /^[\x21-\x7e]*$/.test(key)) return key;
+  throw new BackupError("invalid_config", `Cannot use ${name}: it has signs that no key has`);
 }
 
 function openGcs({ bucket, prefix, parameters, env, allow }: Address): Storage {

@@ -132,3 +132,32 @@ Deno.test("openStorage() says what is wrong with a key of Google or Azure, and q
     });
   }
 });
+
+Deno.test("openStorage() takes of the environment of S3 what can be used, and says what cannot", () => {
+  const keys = {
+    AWS_ACCESS_KEY_ID: "id\n",
+    AWS_SECRET_ACCESS_KEY: " key ",
+    AWS_ENDPOINT_URL_S3: "",
+  };
+  const open = (more: Record<string, string>, url = "s3://bucket/p") => {
+    const variables: Record<string, string> = { ...keys, ...more };
+    return () => openStorage(url, (name) => variables[name]);
+  };
+  assert.equal(open({})().location, "s3://bucket/p/");
+  open({ AWS_ENDPOINT_URL_S3: "https://minio:9000", AWS_SESSION_TOKEN: "token\n" })();
+  open({}, "s3://bucket/p?region=RegionOne")();
+  for (
+    const [more, url] of [
+      [{ AWS_ENDPOINT_URL_S3: "minio:9000" }, undefined],
+      [{ AWS_ENDPOINT_URL_S3: "http://" }, undefined],
+      [{ AWS_SESSION_TOKEN: "to\nken" }, undefined],
+      [{ AWS_REGION: "eu west" }, undefined],
+      [{}, "s3://bucket/p?region=evil.example/%23"],
+      [{}, "s3://photos--eun1-az1--x-s3/p"],
+    ] as [Record<string, string>, string | undefined][]
+  ) {
+    const refused = (error: BackupError) =>
+      error.code === "invalid_config" && !/to\nken/.test(Deno.inspect(error));
+    assert.throws(open(more, url), refused, JSON.stringify([more, url]));
+  }
+});

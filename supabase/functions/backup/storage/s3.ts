@@ -18,9 +18,10 @@ import {
   type S3Refusal,
 } from "./s3_bucket.ts";
 import { isPreconditionFailed, isUnsupported, statusOf, translateS3Error } from "./s3_errors.ts";
-import { readS3Page } from "./s3_listing.ts";
+import { readS3Page, timeOf } from "./s3_listing.ts";
 import { checksumHeaders, lockHeaders } from "./s3_lock_headers.ts";
 import { readBytes, send, type Take } from "./send.ts";
+import { textOf } from "./s3_xml.ts";
 import type { GetOptions, ObjectLock, ProviderProbe, Storage, StoredObject } from "./storage.ts";
 
 /** Where the bucket is and how to enter. */
@@ -57,7 +58,7 @@ class S3Storage implements Storage {
   readonly extendLock?: NonNullable<Storage["extendLock"]>;
   readonly #bucket: S3Bucket;
   readonly #options: S3Options;
-  #client: Promise<S3Client> | undefined;
+  #client: S3Client | undefined;
   /** False once the server said that it knows no conditional put. */
   #conditionalPut = true;
 
@@ -74,10 +75,7 @@ class S3Storage implements Storage {
     if (!lock) return;
     this.lock = lock;
     this.extendLock = async (names, until, signal) => {
-      const [client, { extendS3Lock }] = await Promise.all([
-        this.#largeClient(),
-        import("./s3_locks.ts"),
-      ]);
+      const { client, extendS3Lock } = await this.#large();
       await inGroups(names, (name) =>
         this.#run({ verb: `lock ${name}`, signal }, async () => {
           const object = this.#object(checkName(name));
@@ -138,11 +136,10 @@ class S3Storage implements Storage {
       try {
         return await this.#ask({ method: "HEAD", name }, call, ({ headers }) => {
           const modified = headers.get("last-modified");
-          return Promise.resolve({
-            name,
-            sizeBytes: Number(headers.get("content-length") ?? 0),
-            modifiedAt: modified === null ? null : new Date(modified),
-          });
+          const modifiedAt = modified === null ? null : timeOf(modified);
+          if (modifiedAt === undefined) throw notTold(call, "the answer's time cannot be read");
+          const sizeBytes = Number(headers.get("content-length") ?? 0);
+          return Promise.resolve({ name, sizeBytes, modifiedAt });
         });
       } catch (error) {
         if (statusOf(error) === 404) return null;
@@ -193,22 +190,19 @@ class S3Storage implements Storage {
       },
     );
     const page = readS3Page(text);
-    if (page !== null && !(page.truncated && page.token === null)) return page;
-    throw new BackupError(
-      "storage_unreachable",
-      `Cannot ${call.verb}: the answer is no listing of S3, or not all of one`,
-      { hint: "Check the endpoint, and what stands between here and the server." },
-    );
+    const isWhole = page !== null &&
+      !(page.truncated && (!page.token || page.token === query["continuation-token"]));
+    if (isWhole) return page;
+    const isError = /^\s*(?:<\?[^>]*>\s*)?<Error[\s>]/.test(text);
+    const said = isError ? ` (${textOf(text, "Code") ?? "an error"})` : "";
+    throw notTold(call, `the answer is no listing of S3, or not all of one${said}`);
   }
 
   async #send(name: string, body: Uint8Array, call: Call): Promise<void> {
     const { multipartBytes = MULTIPART_BYTES, storageClass = null } = this.#options;
     const { clock = systemClock } = this.#options;
     if (body.length > multipartBytes) {
-      const [client, { sendInParts }] = await Promise.all([
-        this.#largeClient(),
-        import("./s3_parts.ts"),
-      ]);
+      const { client, sendInParts } = await this.#large();
       const { lock = null } = this.#options;
       return await sendInParts(client, {
         ...{ object: this.#object(name), body, storageClass, lock, clock, signal: call.signal },
@@ -232,15 +226,16 @@ class S3Storage implements Storage {
   ): Promise<T> {
     const { prefix, bucket } = this.#options;
     const name = question.name && prefix + question.name;
-    const { url, headers } = this.#bucket.requestFor({ ...question, name });
+    const request = this.#bucket.requestFor({ ...question, name });
     const { method, body } = question;
-    const said = await send<{ taken: T } | { refusal: S3Refusal }>(url, {
-      ...{ method, headers, ...(body === undefined ? {} : { body }), signal },
+    const said = await send<{ taken: T } | { refusal: S3Refusal }>(request.url, {
+      ...{ method, headers: request.headers, ...(body === undefined ? {} : { body }), signal },
       verb: `${verb} in bucket ${bucket}`,
-      take: async (answer, heard) =>
-        answer.ok
-          ? { taken: await take(answer, heard) }
-          : { refusal: this.#bucket.refusalOf(answer, await beginningOf(answer.body)) },
+      take: async (answer, heard) => {
+        if (answer.ok) return { taken: await take(answer, heard) };
+        const text = await beginningOf(answer.body);
+        return { refusal: this.#bucket.refusalOf(answer, { text, request }) };
+      },
     });
     if ("refusal" in said) throw said.refusal;
     return said.taken;
@@ -260,25 +255,40 @@ class S3Storage implements Storage {
     return { Bucket: this.#options.bucket, Key: this.#options.prefix + name };
   }
 
-  #largeClient(): Promise<S3Client> {
-    if (this.#client === undefined) {
-      this.#client = import("./s3_client.ts").then(({ s3Client }) => s3Client(this.#options));
-      this.#client.catch(() => this.#client = undefined);
-    }
-    return this.#client;
-  }
-
   async #loadProbe(): Promise<ProviderProbe> {
-    const [client, { s3Probe }] = await Promise.all([
-      this.#largeClient(),
-      import("./s3_probe.ts"),
-    ]);
+    const { client, s3Probe } = await this.#large();
     return s3Probe({
       client,
       objectOf: (name) => this.#object(name),
       run: (verb, signal, run) => this.#run({ verb, signal }, run),
     });
   }
+
+  /** The large client and what it is used for. */
+  async #large() {
+    try {
+      const [{ s3Client }, { extendS3Lock }, { sendInParts }, { s3Probe }] = await Promise.all([
+        import("./s3_client.ts"),
+        import("./s3_locks.ts"),
+        import("./s3_parts.ts"),
+        import("./s3_probe.ts"),
+      ]);
+      this.#client ??= s3Client(this.#options);
+      return { client: this.#client, extendS3Lock, sendInParts, s3Probe };
+    } catch (cause) {
+      throw new BackupError("internal", "Cannot use S3: its client does not load", {
+        hint: "Large uploads, locks and checks of the provider need it. Deploy or install again.",
+        cause,
+      });
+    }
+  }
+}
+
+/** For an answer that does not say what was asked. */
+function notTold({ verb }: Call, why: string): BackupError {
+  return new BackupError("storage_unreachable", `Cannot ${verb}: ${why}`, {
+    hint: "Check the endpoint, and what stands between here and the server.",
+  });
 }
 
 /** Reads an answer that has nothing to say, so that its connection is free again. */

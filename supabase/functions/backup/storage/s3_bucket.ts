@@ -6,6 +6,7 @@
  * @module
  */
 import { type Clock, systemClock } from "../core/clock.ts";
+import { BackupError } from "../core/errors.ts";
 import { type Hashing, runtimeHashing } from "../core/hashing.ts";
 import type { Secret } from "../core/secret.ts";
 import { encodeStrictly, S3Signer, type UnsignedRequest } from "./s3_signature.ts";
@@ -43,6 +44,14 @@ export interface S3Question {
 
 /** A server's clock that is off by more makes it refuse what this machine's says. */
 const MOST_SKEW_MS = 240_000;
+
+/** A request that can be sent. */
+export interface SignedRequest {
+  url: string;
+  headers: Record<string, string>;
+  /** The time that it says it was made at. */
+  time: Date;
+}
 
 /** A refusal, in the shape that the large client's own have. */
 export class S3Refusal extends Error {
@@ -86,16 +95,14 @@ export class S3Bucket {
   }
 
   /** Address and headers of a request, signed for this moment. */
-  requestFor(
-    { method, name, query = {}, headers = {}, body }: S3Question,
-  ): { url: string; headers: Record<string, string> } {
+  requestFor({ method, name, query = {}, headers = {}, body }: S3Question): SignedRequest {
     const { origin, host } = this.#place;
     const path = `${this.#place.path}/${name.split("/").map(encodeStrictly).join("/")}`;
     const search = Object.entries(query)
       .map(([name, value]) => `${name}=${encodeStrictly(value)}`).join("&");
     const time = new Date(this.#clock.now().getTime() + this.#skewMs);
     return {
-      url: `${origin}${path}${search === "" ? "" : `?${search}`}`,
+      ...{ url: `${origin}${path}${search === "" ? "" : `?${search}`}`, time },
       headers: {
         ...this.#signer.sign({ method, host, path, query: search, headers, body, time }),
         // Proxies may change it, so that it is not signed: bytes are wanted as they are.
@@ -105,16 +112,24 @@ export class S3Bucket {
   }
 
   /** The refusal that an answer is; where the clock was its reason, later requests go by the server's. */
-  refusalOf(answer: RefusingAnswer, text: string): S3Refusal {
-    return new S3Refusal(answer, { text, isOfAnotherTime: this.#learnTime(answer, text) });
+  refusalOf(
+    answer: RefusingAnswer,
+    { text, request }: { text: string; request: SignedRequest },
+  ): S3Refusal {
+    return new S3Refusal(answer, { text, isOfAnotherTime: this.#learnTime(answer, text, request) });
   }
 
-  #learnTime({ status, headers }: RefusingAnswer, text: string): boolean {
-    const skewMs = Date.parse(headers.get("date") ?? "") - this.#clock.now().getTime();
-    const isOff = Math.abs(skewMs - this.#skewMs) > MOST_SKEW_MS;
+  /** Several requests may be on their way with the old time: what counts is the one that this answers. */
+  #learnTime(
+    { status, headers }: RefusingAnswer,
+    text: string,
+    { time }: SignedRequest,
+  ): boolean {
+    const there = Date.parse(headers.get("date") ?? "");
+    const isOff = Math.abs(there - time.getTime()) > MOST_SKEW_MS;
     const isRefusal = textOf(text, "Code") === "RequestTimeTooSkewed" || status === 403;
     if (!isOff || !isRefusal) return false;
-    this.#skewMs = skewMs;
+    this.#skewMs = there - this.#clock.now().getTime();
     return true;
   }
 }
@@ -141,12 +156,35 @@ interface Place {
   path: string;
 }
 
+/** Where Amazon's servers of a region are, by how its name begins; of any other in the first. */
+const DOMAINS: readonly (readonly [string, string])[] = [
+  ["", "amazonaws.com"],
+  ["cn-", "amazonaws.com.cn"],
+  ["eusc-", "amazonaws.eu"],
+  ["us-iso-", "c2s.ic.gov"],
+  ["us-isob-", "sc2s.sgov.gov"],
+  ["us-isof-", "csp.hci.ic.gov"],
+  ["eu-isoe-", "cloud.adc-e.uk"],
+];
+
+/** @throws `invalid_config` for a region that would lead to another server than Amazon's */
 function placeOf({ bucket, endpoint, pathStyle, region }: S3BucketOptions): Place {
-  const domain = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
+  if (!/^[A-Za-z0-9-]{1,64}$/.test(region)) {
+    const hint = "A region's name has letters, digits and dashes, as eu-central-1.";
+    throw new BackupError("invalid_config", "Cannot use the region: it has another form", { hint });
+  }
+  const domain = DOMAINS.findLast(([beginning]) => region.startsWith(beginning))![1];
   const server = new URL(endpoint ?? `https://s3.${region}.${domain}`);
-  // Certificates of Amazon's do not cover names with dots in front of their own.
-  const inPath = pathStyle || (server.protocol === "https:" && bucket.includes("."));
-  if (!inPath) server.hostname = `${bucket}.${server.hostname}`;
+  if (!pathStyle && canBeHost(bucket, server)) server.hostname = `${bucket}.${server.hostname}`;
+  else server.pathname = `${server.pathname.replace(/\/$/, "")}/${bucket}`;
   const { origin, host, pathname } = server;
-  return { origin, host, path: pathname.replace(/\/$/, "") + (inPath ? `/${bucket}` : "") };
+  return { origin, host, path: pathname.replace(/\/$/, "") };
+}
+
+/** Whether a bucket can be part of the server's name; other names go into the path, as Amazon's client does. */
+function canBeHost(bucket: string, { protocol, hostname }: URL): boolean {
+  const isName = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket) && !bucket.includes("..");
+  const isAddress = hostname.startsWith("[") || /^[\d.]+$/.test(hostname);
+  // Certificates do not cover names with dots in front of their own.
+  return isName && !isAddress && !(protocol === "https:" && bucket.includes("."));
 }

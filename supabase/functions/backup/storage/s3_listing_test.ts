@@ -15,12 +15,18 @@ function page(contents: string, truncated: string): string {
 }
 
 Deno.test("readS3Page() reads names with signs that XML writes otherwise", () => {
-  const keys = ["a b/c+d", "&lt;x&gt; &amp;amp; &apos;y&apos;", "tab&#9;&#x1F600;", "", "&nbsp;&;"];
+  const keys = [
+    "a b/c+d",
+    "&lt;x&gt; &amp;amp; &apos;y&apos;",
+    "tab&#9;&#x1F600;",
+    "",
+    "&nbsp;&;&#x110000;",
+  ];
   const read = readS3Page(page(keys.map(object).join("\n"), "true"));
   assert.equal(read?.truncated, true);
   assert.deepEqual(
     read?.objects.map(({ name }) => name),
-    ["a b/c+d", "<x> &amp; 'y'", "tab\t\u{1f600}", "", "&nbsp;&;"],
+    ["a b/c+d", "<x> &amp; 'y'", "tab\t\u{1f600}", "", "&nbsp;&;&#x110000;"],
   );
   assert.deepEqual(read?.objects[0], {
     ...{ name: "a b/c+d", sizeBytes: 7, etag: '"d41d8cd98f00b204e9800998ecf8427e"' },
@@ -52,4 +58,20 @@ Deno.test("readS3Page() takes no other document for a listing, and no object wit
   assert.equal(readS3Page(""), null);
   assert.equal(readS3Page(page(object("a").replace("<Size>7</Size>", ""), "false")), null);
   assert.equal(readS3Page(page(object("a").replace("<Key>a</Key>", ""), "false")), null);
+});
+
+Deno.test("readS3Page() takes no listing with a time that cannot be read", () => {
+  for (const time of ["garbage", "2026-11-21T10:00:00", ""]) {
+    const text = object("a").replace("2026-11-21T10:00:00.000Z", time);
+    assert.equal(readS3Page(page(text, "false")), null, time);
+  }
+});
+
+Deno.test("readS3Page() reads no further than a text without ends goes", () => {
+  // What a server sends must not cost the square of its length: these would take hours.
+  for (const text of ["<ListBucketResult>", "<Contents>", "<Contents><Key>", "<IsTruncated>"]) {
+    assert.equal(readS3Page(text.repeat(1_000_000)), null, text);
+    const inside = readS3Page(page(text.repeat(500_000), "false"));
+    assert.equal(inside === null, text.startsWith("<Contents>"), text);
+  }
 });

@@ -50,7 +50,7 @@ export class S3Signer {
       ...own,
       "x-amz-content-sha256": digest,
       "x-amz-date": date,
-      ...(sessionToken === null ? {} : { "x-amz-security-token": sessionToken.reveal() }),
+      ...(sessionToken === null ? {} : { "x-amz-security-token": sessionToken.reveal().trim() }),
     };
     const signed = Object.entries({ ...headers, host }).sort(([a], [b]) => a < b ? -1 : 1);
     const names = signed.map(([name]) => name).join(";");

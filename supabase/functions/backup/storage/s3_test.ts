@@ -64,6 +64,7 @@ async function withServer(
   });
   try {
     await run(storage, seen);
+    assert.deepEqual(seen.filter(({ isSigned }) => !isSigned), []);
   } finally {
     ending.abort(); // an orderly end would wait for connections that the client keeps
     await server.finished;
@@ -224,10 +225,11 @@ Deno.test("s3Storage() signs by the server's clock when this machine's is wrong 
   };
   await withServer(answer, async (storage) => {
     const patient = retryStorage(storage, { firstDelayMs: 1 });
-    assert.deepEqual(await patient.put("chunks/a", bytes(3)), { created: true });
+    const all = ["a", "b", "c", "d"].map((name) => patient.put(`chunks/${name}`, bytes(3)));
+    assert.deepEqual(await Promise.all(all), Array(4).fill({ created: true }));
     assert.deepEqual(await patient.get("chunks/a"), bytes(3));
   });
-  assert.equal(refused, 1);
+  assert.equal(refused, 4, "those that were on their way together");
 });
 
 Deno.test("s3Storage() signs what it sends with all that it says of it", async () => {
@@ -250,7 +252,7 @@ Deno.test("s3Storage() signs what it sends with all that it says of it", async (
       const body = bytes(70_000);
       await storage.put(`chunks/${name}=x`, body);
       await storage.delete(`chunks/${name}=x`);
-      assert.deepEqual(asked.map(({ isSigned }) => isSigned), [true, true, true], name);
+      assert.deepEqual(asked.map(({ method }) => method), ["HEAD", "PUT", "DELETE"], name);
       const { headers, ...put } = asked[1]!;
       assert.deepEqual([put.method, put.key, put.body], ["PUT", `p/chunks/${name}=x`, body]);
       const said = (header: string) => headers.get(header);
@@ -268,11 +270,65 @@ Deno.test("s3Storage() signs what it sends with all that it says of it", async (
 });
 
 Deno.test("s3Storage() refuses a listing that was cut off, or names no way on", async () => {
-  const whole = "<ListBucketResult><IsTruncated>true</IsTruncated>" +
+  const page = (token: string) =>
+    "<ListBucketResult><IsTruncated>true</IsTruncated>" + token +
     "<Contents><Key>p/a</Key><Size>1</Size></Contents></ListBucketResult>";
-  for (const text of [whole, whole.slice(0, -1), "<html>sign in</html>", ""]) {
-    await withServer(() => new Response(text), async (storage) => {
-      await assert.rejects(names(storage, ""), isCode("storage_unreachable"), text);
+  const token = (text: string) => `<NextContinuationToken>${text}</NextContinuationToken>`;
+  const error = "<Error><Code>InternalError</Code></Error>";
+  for (
+    const text of [
+      ...[page(""), page(token("")), page(token("the same")), page("").slice(0, -1)],
+      ...["<html>sign in</html>", "", error],
+    ]
+  ) {
+    await withServer(() => new Response(text), async (storage, asked) => {
+      await assert.rejects(
+        names(storage, ""),
+        (thrown: BackupError) =>
+          thrown.code === "storage_unreachable" &&
+          thrown.message.includes("InternalError") === (text === error),
+        text,
+      );
+      assert.ok(asked.length <= 2, text);
+    });
+  }
+});
+
+Deno.test("s3Storage() tells size and time of an object, and refuses a time that cannot be read", async () => {
+  const times = new Map([
+    ["a", "Sun, 22 Nov 2026 10:00:00 GMT"],
+    ["b", "yesterday"],
+    ["c", "2026-11-22 10:00:00"],
+  ]);
+  const answer: Answerer = ({ key }) =>
+    new Response(null, {
+      headers: { "content-length": "12", "last-modified": times.get(key.slice(2)) ?? "" },
+    });
+  await withServer(answer, async (storage) => {
+    const modifiedAt = new Date("2026-11-22T10:00:00Z");
+    assert.deepEqual(await storage.head("a"), { name: "a", sizeBytes: 12, modifiedAt });
+    for (const name of ["b", "c"]) {
+      await assert.rejects(storage.head(name), isCode("storage_unreachable"), name);
+    }
+  });
+});
+
+Deno.test("s3Storage() deletes what is not there without an error", async () => {
+  await withServer(() => refusal(404, "NoSuchKey"), (storage) => storage.delete("a"));
+});
+
+Deno.test("s3Storage() stops in the middle of an answer when it is told to", async () => {
+  const endless: Answerer = () =>
+    new Response(
+      new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65536)) }),
+    );
+  const silent: Answerer = () => new Promise(() => {});
+  for (const answer of [endless, silent]) {
+    await withServer(answer, async (storage) => {
+      const ending = new AbortController();
+      const reading = storage.get("a", { signal: ending.signal });
+      setTimeout(() => ending.abort(new Error("enough")), 50);
+      await assert.rejects(reading, /enough/);
     });
   }
 });

@@ -39,3 +39,13 @@ Deno.test("send() gives up when nothing more comes", async () => {
   await using server = slowServer(3, { ends: false });
   await assert.rejects(ask(server), isCode("storage_unreachable"));
 });
+
+Deno.test("readBytes() refuses a body that is not as long as was said", async () => {
+  for (const told of [3, 5]) {
+    const answer = new Response("half", { headers: { "content-length": String(told) } });
+    await assert.rejects(
+      readBytes(answer, { name: "a", maxBytes: 100 }),
+      isCode("storage_unreachable"),
+    );
+  }
+});
