@@ -9,8 +9,11 @@
 import { ROOT } from "./embedded_postgres.ts";
 import { join } from "./paths.ts";
 
-/** Where the code of the commands is. */
+/** Where the code of the commands is, besides their own programs. */
 const FOLDERS = ["supabase/functions/backup", "scripts/cli", "scripts/host"];
+
+/** Imports of packages: at once, by name alone or in full, and later. */
+const IMPORTS = /(?:from|import\(?)\s*"([^"./][^"]*)"/g;
 
 /** A lock file of the runtime, version 4. */
 interface Lock {
@@ -65,16 +68,24 @@ async function packagesOfCommands(): Promise<Set<string>> {
     imports: Record<string, string>;
   };
   const names = new Set<string>();
-  for (const folder of FOLDERS) {
-    for await (const file of sources(join(ROOT, folder))) {
-      const text = await Deno.readTextFile(file);
-      for (const [, specifier = ""] of text.matchAll(/(?:from|import\()\s*"([^"./][^"]*)"/g)) {
-        const target = imports[specifier];
-        if (target?.startsWith("npm:")) names.add(nameOf(target.slice("npm:".length)));
-      }
+  for (const file of await filesOfCommands()) {
+    const text = await Deno.readTextFile(file);
+    for (const [, specifier = ""] of text.matchAll(IMPORTS)) {
+      const target = imports[specifier] ?? specifier;
+      if (target.startsWith("npm:")) names.add(nameOf(target.slice("npm:".length)));
     }
   }
   return names;
+}
+
+async function filesOfCommands(): Promise<string[]> {
+  const { tasks } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json"))) as {
+    tasks: Record<string, string>;
+  };
+  const programs = Object.values(tasks).filter((task) => task.includes("--lock=commands.lock"))
+    .map((task) => join(ROOT, task.split(" ").at(-1)!));
+  const folders = FOLDERS.map((folder) => Array.fromAsync(sources(join(ROOT, folder))));
+  return [...programs, ...(await Promise.all(folders)).flat()];
 }
 
 async function* sources(folder: string): AsyncGenerator<string> {

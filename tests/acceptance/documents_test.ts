@@ -68,9 +68,14 @@ Deno.test("every task that a page shows is there, and runs the script of its nam
   );
   assert.ok(shown.length > 20);
   for (const { path, name } of shown) assert.ok(tasks[name], `${path}: deno task ${name}`);
-  for (const name of ["action", "backups", "export", "import", "restore", "serve", "verify"]) {
-    assert.match(tasks[name]!, new RegExp(`^deno run -A (--v8-flags=\\S+ )?scripts/${name}\\.ts$`));
+  for (const name of ["action", "backup", "backups", "export", "import", "restore", "verify"]) {
+    const command = `^deno run -A --lock=commands\\.lock (--v8-flags=\\S+ )?scripts/${name}\\.ts$`;
+    assert.match(tasks[name]!, new RegExp(command));
   }
+  // None starts without a lock: `deno.json` names none.
+  const unlocked = Object.values(tasks).flatMap((task) => task.split(" && "))
+    .filter((command) => /^deno (run|check) /.test(command) && !/ --lock=\w+\.lock /.test(command));
+  assert.deepEqual(unlocked, []);
 });
 
 /** A body with what the lines before it have worked out. */

@@ -8,6 +8,9 @@ import { MemoryPartStore } from "../jobs/memory_part_store.ts";
 import type { StateDatabase } from "../state/database.ts";
 import { openDrive } from "./open_drive.ts";
 
+/** More than the process of all tests may have used when this one begins. */
+const AMPLE = { workerCpuSeconds: 3600, workerWallSeconds: 36_000, workerMemoryMb: 16_384 };
+
 /** The most parts, each with a connection, that a worker does at a time. */
 async function mostAtATime(databaseConnections: number, edgeRuntime: boolean): Promise<number> {
   const parts = new MemoryPartStore();
@@ -28,7 +31,8 @@ async function mostAtATime(databaseConnections: number, edgeRuntime: boolean): P
       ...{ secretKeys: [], serviceRoleKey: null, allowedKeys: null },
     } as unknown as Environment,
     budget: createBudget({ cpuMs: null, wallMs: null, memoryBytes: null }),
-    settings: () => Promise.resolve({ settings: { ...DEFAULT_SETTINGS, databaseConnections } }),
+    settings: () =>
+      Promise.resolve({ settings: { ...DEFAULT_SETTINGS, ...AMPLE, databaseConnections } }),
     definitionOf: () =>
       Promise.resolve({
         first: () => [],

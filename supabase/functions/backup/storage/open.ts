@@ -22,6 +22,7 @@ import { loadedOnUse } from "./loaded_on_use.ts";
 import { localStorage } from "./local.ts";
 import { checkName } from "./names.ts";
 import { retryStorage } from "./retry.ts";
+import { isRegion, isSpecialBucket } from "./s3_names.ts";
 import type { ObjectLock, Storage } from "./storage.ts";
 import { supabaseStorage } from "./supabase.ts";
 
@@ -106,18 +107,18 @@ function decodedPath({ pathname }: URL): string {
 }
 
 function openS3({ bucket, prefix, parameters, env, allow }: Address): Storage {
-  const endpoint = endpointOf(parameters, allow) ?? ownEndpoint(env("AWS_ENDPOINT_URL_S3"));
-  const accessKeyId = keyOf(env, "AWS_ACCESS_KEY_ID");
-  const secretAccessKey = keyOf(env, "AWS_SECRET_ACCESS_KEY");
+  const endpoint = endpointOf(parameters, allow) ?? endpointFrom(env);
+  const accessKeyId = readKey(env, "AWS_ACCESS_KEY_ID", "the access key id");
+  const secretAccessKey = env("AWS_SECRET_ACCESS_KEY")?.trim();
   if (!accessKeyId || !secretAccessKey) {
     throw noCredentials("S3", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
   }
-  if (bucket.endsWith("--x-s3")) {
-    throw invalid("directory buckets want sessions of their own, which are not supported");
+  if (endpoint === null && isSpecialBucket(bucket)) {
+    throw invalid("directory buckets, Outposts and their access points are not supported");
   }
-  const region = parameters.get("region") || env("AWS_REGION") || "us-east-1";
-  if (!/^[A-Za-z0-9-]{1,64}$/.test(region)) throw invalid("its region is no name, as eu-central-1");
-  const sessionToken = keyOf(env, "AWS_SESSION_TOKEN");
+  const region = parameters.get("region") || env("AWS_REGION")?.trim() || "us-east-1";
+  if (!isRegion(region)) throw invalid("its region is no name, as eu-central-1");
+  const sessionToken = readKey(env, "AWS_SESSION_TOKEN", "the session token");
   const pathStyle = readBoolean(parameters, "pathStyle");
   const options = {
     ...{ bucket, prefix, endpoint, region },
@@ -136,21 +137,27 @@ function openS3({ bucket, prefix, parameters, env, allow }: Address): Storage {
   });
 }
 
-/** The endpoint that the environment names; null where it names none. */
-function ownEndpoint(endpoint: string | undefined): string | null {
-  if (!endpoint) return null;
-  if (/^https?:\/\/[^/]/.test(endpoint) && URL.canParse(endpoint)) return endpoint;
-  throw new BackupError(
-    "invalid_config",
-    "Cannot use AWS_ENDPOINT_URL_S3: it is no web address, as https://host",
-  );
+/** The endpoint that the variables of Amazon's tools name; null where they name none. */
+function endpointFrom(env: Environment): string | null {
+  const endpoint = env("AWS_ENDPOINT_URL_S3")?.trim() || env("AWS_ENDPOINT_URL")?.trim();
+  if (endpoint) {
+    if (/^https?:\/\/[^/]/i.test(endpoint) && URL.canParse(endpoint)) return endpoint;
+    throw invalid("AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL is no web address, as https://host");
+  }
+  for (const name of ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"]) {
+    if (env(name)?.trim().toLowerCase() !== "true") continue;
+    throw invalid(`${name} is not followed; say the server as endpoint=https://s3-…`);
+  }
+  return null;
 }
 
-/** A key without the blanks that files and terminals put around it. Headers cannot hold any other sign. */
-function keyOf(env: Environment, name: string): string | undefined {
+/** A key without the blanks that files and terminals put around it. It goes into headers as it is. */
+function readKey(env: Environment, name: string, what: string): string | undefined {
   const key = env(name)?.trim();
   if (key === undefined || /^[\x21-\x7e]*$/.test(key)) return key;
-  throw new BackupError("invalid_config", `Cannot use ${name}: it has signs that no key has`);
+  throw new BackupError("invalid_config", `Cannot open the S3 storage: ${what} has other signs`, {
+    hint: `Letters, digits and signs of ASCII are allowed. Look at ${name}, or BACKUP_STORAGE_….`,
+  });
 }
 
 function openGcs({ bucket, prefix, parameters, env, allow }: Address): Storage {

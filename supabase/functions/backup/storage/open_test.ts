@@ -133,31 +133,62 @@ Deno.test("openStorage() says what is wrong with a key of Google or Azure, and q
   }
 });
 
-Deno.test("openStorage() takes of the environment of S3 what can be used, and says what cannot", () => {
-  const keys = {
-    AWS_ACCESS_KEY_ID: "id\n",
-    AWS_SECRET_ACCESS_KEY: " key ",
-    AWS_ENDPOINT_URL_S3: "",
-  };
-  const open = (more: Record<string, string>, url = "s3://bucket/p") => {
-    const variables: Record<string, string> = { ...keys, ...more };
-    return () => openStorage(url, (name) => variables[name]);
-  };
-  assert.equal(open({})().location, "s3://bucket/p/");
-  open({ AWS_ENDPOINT_URL_S3: "https://minio:9000", AWS_SESSION_TOKEN: "token\n" })();
-  open({}, "s3://bucket/p?region=RegionOne")();
-  for (
-    const [more, url] of [
-      [{ AWS_ENDPOINT_URL_S3: "minio:9000" }, undefined],
-      [{ AWS_ENDPOINT_URL_S3: "http://" }, undefined],
-      [{ AWS_SESSION_TOKEN: "to\nken" }, undefined],
-      [{ AWS_REGION: "eu west" }, undefined],
-      [{}, "s3://bucket/p?region=evil.example/%23"],
-      [{}, "s3://photos--eun1-az1--x-s3/p"],
-    ] as [Record<string, string>, string | undefined][]
-  ) {
+/** Opens a storage of S3 with variables besides its keys. */
+function openS3(more: Record<string, string>, url: string) {
+  const keys = { AWS_ACCESS_KEY_ID: "id", AWS_SECRET_ACCESS_KEY: "key" };
+  const variables: Record<string, string> = { ...keys, ...more };
+  return openStorage(url, (name) => variables[name]);
+}
+
+Deno.test("openStorage() takes of the environment of S3 what can be used", async () => {
+  const seen: string[] = [];
+  const told: [string | null, string | null][] = [];
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    (request) => {
+      const { headers } = request;
+      seen.push(new URL(request.url).pathname);
+      const scope = /Credential=([^,]+)/.exec(headers.get("authorization") ?? "")?.[1] ?? "";
+      told.push([scope.replace(/\/\d+\//, "/"), headers.get("x-amz-security-token")]);
+      return new Response(null, { status: 404 });
+    },
+  );
+  const own = `http://127.0.0.1:${server.addr.port}`;
+  const cases: [Record<string, string>, string][] = [
+    [{ AWS_ENDPOINT_URL_S3: ` ${own} ` }, "s3://bucket/p"],
+    [{ AWS_ENDPOINT_URL_S3: "", AWS_ENDPOINT_URL: own }, "s3://bucket/p?region="],
+    [{ AWS_ENDPOINT_URL: "nowhere", AWS_REGION: "eu\n" }, `s3://bucket/p?endpoint=${own}`],
+    [
+      { AWS_ACCESS_KEY_ID: "id\n", AWS_SESSION_TOKEN: "token\n", AWS_SECRET_ACCESS_KEY: "pä ss" },
+      `s3://bucket/p?endpoint=${own}&region=RegionOne`,
+    ],
+  ];
+  for (const [more, url] of cases) assert.equal(await openS3(more, url).head("a"), null);
+  assert.deepEqual(seen, Array(4).fill("/bucket/p/a"));
+  assert.deepEqual(told, [
+    ["id/us-east-1/s3/aws4_request", null],
+    ["id/us-east-1/s3/aws4_request", null],
+    ["id/eu/s3/aws4_request", null],
+    ["id/RegionOne/s3/aws4_request", "token"],
+  ]);
+});
+
+Deno.test("openStorage() says what of the environment of S3 cannot be used", () => {
+  const cases: [Record<string, string>, string][] = [
+    [{ AWS_ENDPOINT_URL_S3: "minio:9000" }, "s3://bucket/p"],
+    [{ AWS_ENDPOINT_URL: "http://" }, "s3://bucket/p"],
+    [{ AWS_USE_FIPS_ENDPOINT: "true" }, "s3://bucket/p"],
+    [{ AWS_USE_DUALSTACK_ENDPOINT: "True" }, "s3://bucket/p"],
+    [{ AWS_SESSION_TOKEN: "zq\nxj" }, "s3://bucket/p"],
+    [{ AWS_ACCESS_KEY_ID: "zq xj" }, "s3://bucket/p"],
+    [{ AWS_REGION: "eu west" }, "s3://bucket/p"],
+    [{}, "s3://bucket/p?region=evil.example/%23"],
+    [{}, "s3://photos--eun1-az1--x-s3/p"],
+  ];
+  for (const [more, url] of cases) {
     const refused = (error: BackupError) =>
-      error.code === "invalid_config" && !/to\nken/.test(Deno.inspect(error));
-    assert.throws(open(more, url), refused, JSON.stringify([more, url]));
+      error.code === "invalid_config" && error.hint !== undefined &&
+      !/zq|xj/.test(Deno.inspect(error));
+    assert.throws(() => openS3(more, url), refused, JSON.stringify([more, url]));
   }
 });

@@ -151,6 +151,7 @@ class S3Storage implements Storage {
   async *list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject> {
     const { prefix: own } = this.#options;
     const verb = `list ${prefix || "all objects"}`;
+    const told = new Set<string>();
     let token: string | null = null;
     do {
       const query: Record<string, string> = {
@@ -164,6 +165,8 @@ class S3Storage implements Storage {
         if (inside) yield { name: inside, sizeBytes, modifiedAt };
       }
       token = page.truncated ? page.token : null;
+      if (told.has(token ?? "")) throw notTold(call, "its pages lead in a circle");
+      if (token !== null) told.add(token);
     } while (token !== null);
   }
 
@@ -190,9 +193,7 @@ class S3Storage implements Storage {
       },
     );
     const page = readS3Page(text);
-    const isWhole = page !== null &&
-      !(page.truncated && (!page.token || page.token === query["continuation-token"]));
-    if (isWhole) return page;
+    if (page !== null && !(page.truncated && !page.token)) return page;
     const isError = /^\s*(?:<\?[^>]*>\s*)?<Error[\s>]/.test(text);
     const said = isError ? ` (${textOf(text, "Code") ?? "an error"})` : "";
     throw notTold(call, `the answer is no listing of S3, or not all of one${said}`);

@@ -9,6 +9,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { BackupError } from "../core/errors.ts";
 import { type Hashing, runtimeHashing } from "../core/hashing.ts";
 import type { Secret } from "../core/secret.ts";
+import { amazonEndpoint, canBeHost, isRegion, isSpecialBucket } from "./s3_names.ts";
 import { encodeStrictly, S3Signer, type UnsignedRequest } from "./s3_signature.ts";
 import { textOf } from "./s3_xml.ts";
 
@@ -156,35 +157,21 @@ interface Place {
   path: string;
 }
 
-/** Where Amazon's servers of a region are, by how its name begins; of any other in the first. */
-const DOMAINS: readonly (readonly [string, string])[] = [
-  ["", "amazonaws.com"],
-  ["cn-", "amazonaws.com.cn"],
-  ["eusc-", "amazonaws.eu"],
-  ["us-iso-", "c2s.ic.gov"],
-  ["us-isob-", "sc2s.sgov.gov"],
-  ["us-isof-", "csp.hci.ic.gov"],
-  ["eu-isoe-", "cloud.adc-e.uk"],
-];
-
-/** @throws `invalid_config` for a region that would lead to another server than Amazon's */
+/** @throws `invalid_config` for a region or a bucket that would lead elsewhere */
 function placeOf({ bucket, endpoint, pathStyle, region }: S3BucketOptions): Place {
-  if (!/^[A-Za-z0-9-]{1,64}$/.test(region)) {
+  if (!isRegion(region)) {
     const hint = "A region's name has letters, digits and dashes, as eu-central-1.";
     throw new BackupError("invalid_config", "Cannot use the region: it has another form", { hint });
   }
-  const domain = DOMAINS.findLast(([beginning]) => region.startsWith(beginning))![1];
-  const server = new URL(endpoint ?? `https://s3.${region}.${domain}`);
+  if (endpoint === null && isSpecialBucket(bucket)) {
+    const hint = "Directory buckets, Outposts and their access points are not supported.";
+    throw new BackupError("invalid_config", `Cannot use ${bucket}: it is no usual bucket`, {
+      hint,
+    });
+  }
+  const server = new URL(endpoint ?? amazonEndpoint(region));
   if (!pathStyle && canBeHost(bucket, server)) server.hostname = `${bucket}.${server.hostname}`;
   else server.pathname = `${server.pathname.replace(/\/$/, "")}/${bucket}`;
   const { origin, host, pathname } = server;
   return { origin, host, path: pathname.replace(/\/$/, "") };
-}
-
-/** Whether a bucket can be part of the server's name; other names go into the path, as Amazon's client does. */
-function canBeHost(bucket: string, { protocol, hostname }: URL): boolean {
-  const isName = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket) && !bucket.includes("..");
-  const isAddress = hostname.startsWith("[") || /^[\d.]+$/.test(hostname);
-  // Certificates do not cover names with dots in front of their own.
-  return isName && !isAddress && !(protocol === "https:" && bucket.includes("."));
 }

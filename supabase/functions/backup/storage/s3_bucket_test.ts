@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { HeadObjectCommand } from "@aws-sdk/client-s3";
 import { isCode } from "../../../../tests/support/storage_suite.ts";
 import { Secret } from "../core/secret.ts";
 import { S3Bucket, type S3BucketOptions } from "./s3_bucket.ts";
+import { s3Client } from "./s3_client.ts";
 
 const OPTIONS: S3BucketOptions = {
   ...{ bucket: "photos", region: "eu-west-3", endpoint: null, pathStyle: false },
@@ -46,3 +48,55 @@ Deno.test("S3Bucket takes no region that leads to another server", () => {
     assert.throws(() => addressOf({ region }), isCode("invalid_config"), region);
   }
 });
+
+Deno.test("S3Bucket takes no bucket of another kind at Amazon", () => {
+  for (const bucket of ["photos--eun1-az1--x-s3", "a--eun1-az1--xa-s3", "alias--op-s3"]) {
+    assert.throws(() => addressOf({ bucket }), isCode("invalid_config"), bucket);
+    addressOf({ bucket, endpoint: "https://minio" });
+  }
+});
+
+Deno.test("the large client asks where all other requests go, whatever its own variables say", async () => {
+  const variables = {
+    AWS_ENDPOINT_URL: "http://127.0.0.1:1",
+    AWS_ENDPOINT_URL_S3: "http://127.0.0.1:2",
+    AWS_USE_FIPS_ENDPOINT: "true",
+    AWS_USE_DUALSTACK_ENDPOINT: "true",
+  };
+  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
+  try {
+    for (
+      const options of [
+        {},
+        { region: "cn-north-1" },
+        { region: "eusc-de-east-1" },
+        { bucket: "with.dots" },
+        { bucket: "My_Bucket" },
+        { endpoint: "https://minio:9000", pathStyle: true },
+        { endpoint: "https://minio:9000/s3/" },
+        { endpoint: "http://127.0.0.1:9000" },
+      ]
+    ) {
+      const bucket = options.bucket ?? OPTIONS.bucket;
+      const client = s3Client({ ...OPTIONS, ...options });
+      let asked = "";
+      client.middlewareStack.add(() => (args) => {
+        const { protocol, hostname, port, path } = (args as { request: HttpRequest }).request;
+        asked = `${protocol}//${hostname}${port ? `:${port}` : ""}${path}`;
+        return Promise.reject(new Error("asked"));
+      }, { step: "finalizeRequest", priority: "low" });
+      await assert.rejects(client.send(new HeadObjectCommand({ Bucket: bucket, Key: "x/y" })));
+      assert.equal(asked, addressOf(options));
+    }
+  } finally {
+    for (const name of Object.keys(variables)) Deno.env.delete(name);
+  }
+});
+
+/** What is looked at of the client's request. */
+interface HttpRequest {
+  protocol: string;
+  hostname: string;
+  port?: number;
+  path: string;
+}

@@ -6,6 +6,7 @@
 import { S3Client } from "@aws-sdk/client-s3";
 import { FetchHttpHandler } from "@smithy/fetch-http-handler";
 import type { S3Access } from "./s3_bucket.ts";
+import { amazonEndpoint } from "./s3_names.ts";
 
 /** Makes it; nothing is asked of the server yet. It tries everything once. */
 export function s3Client(options: S3Access): S3Client {
@@ -13,7 +14,10 @@ export function s3Client(options: S3Access): S3Client {
   const client = new S3Client({
     region: options.region,
     forcePathStyle: options.pathStyle,
-    ...(options.endpoint === null ? {} : { endpoint: options.endpoint }),
+    // Not where its own variables and files say: to the server that all other requests go to.
+    endpoint: (options.endpoint ?? amazonEndpoint(options.region)).replace(/\/+$/, ""),
+    useFipsEndpoint: false,
+    useDualstackEndpoint: false,
     credentials: {
       accessKeyId,
       secretAccessKey: secretAccessKey.reveal(),

@@ -294,6 +294,20 @@ Deno.test("s3Storage() refuses a listing that was cut off, or names no way on", 
   }
 });
 
+Deno.test("s3Storage() follows no pages that lead in a circle", async () => {
+  const circle: Answerer = ({ query }) => {
+    const token = query.get("continuation-token") === "a" ? "b" : "a";
+    return new Response(
+      "<ListBucketResult><IsTruncated>true</IsTruncated>" +
+        `<NextContinuationToken>${token}</NextContinuationToken></ListBucketResult>`,
+    );
+  };
+  await withServer(circle, async (storage, asked) => {
+    await assert.rejects(names(storage, ""), isCode("storage_unreachable"));
+    assert.equal(asked.length, 3);
+  });
+});
+
 Deno.test("s3Storage() tells size and time of an object, and refuses a time that cannot be read", async () => {
   const times = new Map([
     ["a", "Sun, 22 Nov 2026 10:00:00 GMT"],
